@@ -1,0 +1,193 @@
+//! What a body is: a JSON value or bytes.
+//!
+//! Every call is generic over serde's traits, and [`Message`] is the one type that stands for a raw
+//! body of either kind in them. A type that serialises as bytes (`serde_bytes`) is a bytes body;
+//! everything else is JSON.
+
+mod typed;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The two kinds of body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// One JSON text in UTF-8.
+    Json,
+    /// Bytes, as they are.
+    Bytes,
+}
+
+/// One body, as it stands on the wire: JSON text or bytes.
+///
+/// ```
+/// use simple_ipc::Message;
+///
+/// let message = Message::json(&["a", "b"])?;
+/// assert_eq!(message.data(), br#"["a","b"]"#);
+/// let back: Vec<String> = message.decode()?;
+/// assert_eq!(back, ["a", "b"]);
+/// # Ok::<(), simple_ipc::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Message {
+    kind: MessageKind,
+    data: Vec<u8>,
+}
+
+impl Message {
+    /// The body that a value stands for: bytes for what serialises as bytes, JSON for the rest.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Message> {
+        typed::to_message(value)
+    }
+
+    /// A JSON body from its text, which is checked.
+    pub fn json_text(text: impl Into<String>) -> Result<Message> {
+        let text = text.into();
+        check_json(text.as_bytes())
+            .map_err(|why| Error::new(ErrorKind::InvalidJson, format!("the body is not JSON: {why}")))?;
+        Ok(Message { kind: MessageKind::Json, data: text.into_bytes() })
+    }
+
+    /// A JSON string from plain text.
+    pub fn text(text: &str) -> Message {
+        let mut data = Vec::with_capacity(text.len() + 2);
+        serde_json::to_writer(&mut data, text).expect("a string always becomes JSON");
+        Message { kind: MessageKind::Json, data }
+    }
+
+    /// A bytes body.
+    pub fn bytes(data: impl Into<Vec<u8>>) -> Message {
+        Message { kind: MessageKind::Bytes, data: data.into() }
+    }
+
+    /// The JSON `null`: what a handler that returns nothing answers.
+    pub fn null() -> Message {
+        Message { kind: MessageKind::Json, data: b"null".to_vec() }
+    }
+
+    /// A body of this kind from data that came over the wire and is not checked here.
+    pub(crate) fn from_parts(kind: MessageKind, data: Vec<u8>) -> Message {
+        Message { kind, data }
+    }
+
+    /// Which kind of body this is.
+    pub fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// The JSON text or the bytes.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The JSON text or the bytes, taken out without a copy.
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
+    }
+
+    /// The length of [`data`](Message::data) in bytes.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether [`data`](Message::data) is empty; never so for JSON.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The text of a JSON string, unquoted; `None` for bytes and for other JSON values.
+    pub fn as_text(&self) -> Option<Cow<'_, str>> {
+        match self.kind {
+            MessageKind::Json => serde_json::from_slice::<typed::Text<'_>>(&self.data).ok().map(|text| text.0),
+            MessageKind::Bytes => None,
+        }
+    }
+
+    /// The value that the body stands for, as the type asked for.
+    ///
+    /// A bytes body goes to types that take bytes (`Message`, `serde_bytes::ByteBuf`), a JSON body
+    /// to all others. Fails with [`ErrorKind::InvalidBody`] where body and type do not meet.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        typed::from_message(self)
+    }
+
+    /// Fails where a JSON body that came over the wire is not JSON.
+    pub fn check(&self) -> Result<()> {
+        match self.kind {
+            MessageKind::Bytes => Ok(()),
+            MessageKind::Json => check_json(&self.data)
+                .map_err(|why| Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not JSON: {why}"))),
+        }
+    }
+}
+
+/// Whether this is exactly one JSON text in UTF-8. Lone surrogates in escapes are JSON.
+fn check_json(data: &[u8]) -> std::result::Result<(), String> {
+    let text = std::str::from_utf8(data).map_err(|error| error.to_string())?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_json_and_bytes_become_bytes() {
+        assert_eq!(Message::json("a\"b").unwrap().data(), br#""a\"b""#);
+        assert_eq!(Message::json(&()).unwrap(), Message::null());
+        let bytes = Message::bytes([0, 255]);
+        assert_eq!(Message::json(&bytes).unwrap(), bytes);
+        let json = Message::json_text("[1, 2]").unwrap();
+        assert_eq!(Message::json(&json).unwrap(), json);
+        assert_eq!(Message::json(serde_bytes::Bytes::new(b"ab")).unwrap(), Message::bytes(*b"ab"));
+        assert_eq!(Message::json(&vec![1u8, 2]).unwrap(), Message::json_text("[1,2]").unwrap());
+    }
+
+    #[test]
+    fn bodies_decode_to_the_type_asked_for() {
+        assert_eq!(Message::text("x").decode::<String>().unwrap(), "x");
+        assert_eq!(Message::json_text("[1,null]").unwrap().decode::<Vec<Option<u8>>>().unwrap(), [Some(1), None]);
+        assert_eq!(Message::null().decode::<Option<u8>>().unwrap(), None);
+        Message::null().decode::<()>().unwrap();
+        for message in [Message::bytes([1, 2]), Message::text("x")] {
+            assert_eq!(message.decode::<Message>().unwrap(), message);
+        }
+        assert_eq!(Message::bytes([1, 2]).decode::<serde_bytes::ByteBuf>().unwrap().as_ref(), [1, 2]);
+        for (message, expected) in [(Message::bytes([1]), "byte array"), (Message::text("x"), "string \"x\"")] {
+            let error = message.decode::<u32>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidBody);
+            assert!(error.message().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_json_string_is_unquoted() {
+        assert_eq!(Message::text("a\n\u{1F600}").as_text().unwrap(), "a\n\u{1F600}");
+        assert!(matches!(Message::text("plain").as_text(), Some(Cow::Borrowed("plain"))));
+        assert_eq!(Message::json_text("1").unwrap().as_text(), None);
+        assert_eq!(Message::bytes(*b"\"x\"").as_text(), None);
+    }
+
+    #[test]
+    fn json_text_is_checked() {
+        for good in ["1", " {\"a\":[]} ", "\"\\ud800\"", "1e400", "\"é\""] {
+            assert!(Message::json_text(good).is_ok(), "{good}");
+        }
+        for bad in ["", "{", "1 2", "NaN", "\u{feff}1", "\"\n\""] {
+            assert_eq!(Message::json_text(bad).unwrap_err().kind(), ErrorKind::InvalidJson, "{bad:?}");
+        }
+        let broken = Message::from_parts(MessageKind::Json, b"\"\xff\"".to_vec());
+        assert_eq!(broken.check().unwrap_err().kind(), ErrorKind::InvalidBody);
+    }
+
+    #[test]
+    fn a_message_inside_another_value_is_written_as_what_it_is() {
+        let inner = Message::json_text("[1]").unwrap();
+        assert_eq!(serde_json::to_string(&vec![inner]).unwrap(), "[[1]]");
+    }
+}

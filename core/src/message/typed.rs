@@ -1,0 +1,271 @@
+//! The bridge between serde's types and [`Message`].
+//!
+//! `Message` announces itself to serde as a newtype struct of a name that no other type has. Before
+//! a value is turned into JSON, [`Outermost`] looks at its outermost layer only: that newtype, or
+//! bytes, become the body as they are. On the way back [`Whole`] gives a `Message` its body whole
+//! and bytes to types that take bytes. Everything else is `serde_json`'s.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::ser::{self, Impossible, Serialize, SerializeStruct, Serializer};
+use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::value::RawValue;
+
+use super::{Message, MessageKind};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The name by which `Message` is known to this module's serializer and deserializer.
+const MESSAGE: &str = "$simple_ipc::Message";
+
+pub(super) fn to_message<T: Serialize + ?Sized>(value: &T) -> Result<Message> {
+    if let Ok(raw) = value.serialize(Outermost { in_message: false }) {
+        return Ok(raw);
+    }
+    let mut data = Vec::with_capacity(128);
+    serde_json::to_writer(&mut data, value).map_err(|error| {
+        Error::new(ErrorKind::InvalidJson, format!("the value cannot become JSON: {error}")).with_source(error)
+    })?;
+    Ok(Message { kind: MessageKind::Json, data })
+}
+
+pub(super) fn from_message<T: DeserializeOwned>(message: &Message) -> Result<T> {
+    let decoded = match (T::deserialize(Whole(message)), message.kind) {
+        (Err(Elsewhere(_)), MessageKind::Json) => {
+            serde_json::from_slice(&message.data).map_err(|error| error.to_string())
+        }
+        (whole, _) => whole.map_err(|Elsewhere(why)| why),
+    };
+    decoded.map_err(|why| {
+        Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not what was asked for: {why}"))
+    })
+}
+
+/// A JSON string, borrowed where it has no escapes.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(MESSAGE, &Body(self))
+    }
+}
+
+/// What stands inside the newtype.
+struct Body<'a>(&'a Message);
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.0.kind {
+            MessageKind::Bytes => serializer.serialize_bytes(&self.0.data),
+            MessageKind::Json => {
+                let raw: &RawValue = serde_json::from_slice(&self.0.data).map_err(ser::Error::custom)?;
+                raw.serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Message, D::Error> {
+        deserializer.deserialize_newtype_struct(MESSAGE, MessageVisitor)
+    }
+}
+
+struct MessageVisitor;
+
+impl<'de> Visitor<'de> for MessageVisitor {
+    type Value = Message;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message body")
+    }
+
+    /// From [`Whole`]: JSON text.
+    fn visit_string<E: de::Error>(self, text: String) -> std::result::Result<Message, E> {
+        Ok(Message { kind: MessageKind::Json, data: text.into_bytes() })
+    }
+
+    /// From [`Whole`]: bytes.
+    fn visit_byte_buf<E: de::Error>(self, data: Vec<u8>) -> std::result::Result<Message, E> {
+        Ok(Message { kind: MessageKind::Bytes, data })
+    }
+
+    /// From any other deserializer: a value inside another.
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Message, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        to_message(&value).map_err(de::Error::custom)
+    }
+}
+
+/// The answer 'not for this serializer or deserializer', with the reason where one was given.
+#[derive(Debug)]
+struct Elsewhere(String);
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Elsewhere {}
+
+impl ser::Error for Elsewhere {
+    fn custom<T: fmt::Display>(why: T) -> Elsewhere {
+        Elsewhere(why.to_string())
+    }
+}
+
+impl de::Error for Elsewhere {
+    fn custom<T: fmt::Display>(why: T) -> Elsewhere {
+        Elsewhere(why.to_string())
+    }
+}
+
+/// A deserializer over one whole body: for `Message`, and for what takes bytes.
+struct Whole<'a>(&'a Message);
+
+impl<'de> Deserializer<'de> for Whole<'_> {
+    type Error = Elsewhere;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Elsewhere> {
+        match self.0.kind {
+            MessageKind::Bytes => visitor.visit_byte_buf(self.0.data.clone()),
+            MessageKind::Json => Err(Elsewhere(String::new())),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> std::result::Result<V::Value, Elsewhere> {
+        match self.0.kind {
+            MessageKind::Json if name == MESSAGE => {
+                let text = String::from_utf8(self.0.data.clone()).map_err(de::Error::custom)?;
+                visitor.visit_string(text)
+            }
+            MessageKind::Bytes if name != MESSAGE => visitor.visit_newtype_struct(self),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// A serializer that takes only what is a body as it stands: a `Message`, or bytes.
+struct Outermost {
+    in_message: bool,
+}
+
+/// `serde_json`'s raw JSON inside a `Message`: a struct with one field, the text.
+struct RawJson(Option<Message>);
+
+impl SerializeStruct for RawJson {
+    type Ok = Message;
+    type Error = Elsewhere;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        _: &'static str,
+        value: &T,
+    ) -> std::result::Result<(), Elsewhere> {
+        self.0 = Some(value.serialize(Outermost { in_message: true })?);
+        Ok(())
+    }
+
+    fn end(self) -> std::result::Result<Message, Elsewhere> {
+        self.0.ok_or_else(|| Elsewhere(String::new()))
+    }
+}
+
+macro_rules! elsewhere {
+    ($($method:ident($($argument:ty),*) -> $out:ty;)*) => {
+        $( fn $method(self, $(_: $argument),*) -> std::result::Result<$out, Elsewhere> {
+            Err(Elsewhere(String::new()))
+        } )*
+    };
+}
+
+impl Serializer for Outermost {
+    type Ok = Message;
+    type Error = Elsewhere;
+    type SerializeSeq = Impossible<Message, Elsewhere>;
+    type SerializeTuple = Impossible<Message, Elsewhere>;
+    type SerializeTupleStruct = Impossible<Message, Elsewhere>;
+    type SerializeTupleVariant = Impossible<Message, Elsewhere>;
+    type SerializeMap = Impossible<Message, Elsewhere>;
+    type SerializeStruct = RawJson;
+    type SerializeStructVariant = Impossible<Message, Elsewhere>;
+
+    fn serialize_bytes(self, data: &[u8]) -> std::result::Result<Message, Elsewhere> {
+        Ok(Message { kind: MessageKind::Bytes, data: data.to_vec() })
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> std::result::Result<Message, Elsewhere> {
+        value.serialize(Outermost { in_message: name == MESSAGE })
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> std::result::Result<RawJson, Elsewhere> {
+        if self.in_message { Ok(RawJson(None)) } else { Err(Elsewhere(String::new())) }
+    }
+
+    fn serialize_str(self, text: &str) -> std::result::Result<Message, Elsewhere> {
+        if self.in_message {
+            Ok(Message { kind: MessageKind::Json, data: text.as_bytes().to_vec() })
+        } else {
+            Err(Elsewhere(String::new()))
+        }
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> std::result::Result<Message, Elsewhere> {
+        Err(Elsewhere(String::new()))
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> std::result::Result<Message, Elsewhere> {
+        Err(Elsewhere(String::new()))
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, _: &T) -> std::result::Result<Message, Elsewhere> {
+        Err(Elsewhere(String::new()))
+    }
+
+    elsewhere! {
+        serialize_bool(bool) -> Message;
+        serialize_i8(i8) -> Message;
+        serialize_i16(i16) -> Message;
+        serialize_i32(i32) -> Message;
+        serialize_i64(i64) -> Message;
+        serialize_u8(u8) -> Message;
+        serialize_u16(u16) -> Message;
+        serialize_u32(u32) -> Message;
+        serialize_u64(u64) -> Message;
+        serialize_f32(f32) -> Message;
+        serialize_f64(f64) -> Message;
+        serialize_char(char) -> Message;
+        serialize_none() -> Message;
+        serialize_unit() -> Message;
+        serialize_unit_struct(&'static str) -> Message;
+        serialize_unit_variant(&'static str, u32, &'static str) -> Message;
+        serialize_seq(Option<usize>) -> Self::SerializeSeq;
+        serialize_tuple(usize) -> Self::SerializeTuple;
+        serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
+        serialize_map(Option<usize>) -> Self::SerializeMap;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
+    }
+}

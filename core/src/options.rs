@@ -1,0 +1,276 @@
+//! The limits and choices of a listener, a client or a single call.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::channel::{Address, Channel, PathStyle};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a call waits for its answer unless told otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest message, in bytes, unless told otherwise: 64 MiB.
+pub const DEFAULT_MAX_MESSAGE: usize = 64 << 20;
+/// The most connections of one listener unless told otherwise.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
+/// The most threads that one listener runs blocking handlers on unless told otherwise.
+pub const DEFAULT_THREADS: usize = 256;
+/// How long a closing listener waits for the handlers that are running, unless told otherwise.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+
+/// Which dialect a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wire {
+    /// Native where the listener's lock file says that it is this library, else the Deno wire.
+    #[default]
+    Auto,
+    /// Native sessions only.
+    Native,
+    /// The Deno original's wire only: one connection per message.
+    Deno,
+}
+
+/// Which users may be at the other end of a connection. Root always may.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Peers {
+    /// The user of this process (its effective user id) and root.
+    #[default]
+    SameUser,
+    /// These user ids besides root.
+    Users(Vec<u32>),
+    /// Every user of this machine.
+    Anyone,
+}
+
+/// Choices for listening and posting. One type serves both; what does not concern a call is ignored.
+///
+/// ```
+/// use std::time::Duration;
+/// use simple_ipc::{Options, Wire};
+///
+/// let options = Options::new().timeout(Duration::from_secs(2)).wire(Wire::Deno);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Options {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) wire: Wire,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) path_style: PathStyle,
+    pub(crate) socket_mode: u32,
+    pub(crate) max_message: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) peers: Peers,
+    pub(crate) grace: Duration,
+    pub(crate) wait: Duration,
+    pub(crate) plain_text: Option<bool>,
+    pub(crate) threads: usize,
+    pub(crate) spin: Duration,
+    pub(crate) check_interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            timeout: Some(DEFAULT_TIMEOUT),
+            wire: Wire::Auto,
+            directory: None,
+            path: None,
+            path_style: PathStyle::default(),
+            socket_mode: 0o600,
+            max_message: DEFAULT_MAX_MESSAGE,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            peers: Peers::SameUser,
+            grace: DEFAULT_GRACE,
+            wait: Duration::ZERO,
+            plain_text: None,
+            threads: DEFAULT_THREADS,
+            spin: Duration::from_micros(100),
+            check_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults, which suit most programs.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// How long a call may take from being made to its answer. Default: 30 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Options {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Lets a call wait without limit. The listener's end ends it all the same.
+    #[must_use]
+    pub fn no_timeout(mut self) -> Options {
+        self.timeout = None;
+        self
+    }
+
+    /// Which dialect to speak. Default: [`Wire::Auto`].
+    #[must_use]
+    pub fn wire(mut self, wire: Wire) -> Options {
+        self.wire = wire;
+        self
+    }
+
+    /// The directory of sockets and lock files, instead of `SIMPLE_IPC_DIR` or `/tmp`.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Options {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// The socket's full path, instead of one made from the directory and the channel's name.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<PathBuf>) -> Options {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// How the socket's file is called. Default: [`PathStyle::V0_0_1`].
+    #[must_use]
+    pub fn path_style(mut self, style: PathStyle) -> Options {
+        self.path_style = style;
+        self
+    }
+
+    /// The permission bits of the socket's file, 0 to 0o777. Default: 0o600.
+    ///
+    /// Letting another user in needs [`peers`](Options::peers) too.
+    #[must_use]
+    pub fn socket_mode(mut self, mode: u32) -> Options {
+        self.socket_mode = mode;
+        self
+    }
+
+    /// The largest body, in bytes, that is sent or taken. Default: 64 MiB; at most 4 GiB - 1.
+    #[must_use]
+    pub fn max_message(mut self, bytes: usize) -> Options {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The most connections that a listener holds at once. Default: 1024.
+    ///
+    /// At the limit a listener lets go of the native session that has been idle longest (its client
+    /// opens a new one when it needs it), and where none is idle, new connections wait their turn.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Options {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Which users may be at the other end. Default: [`Peers::SameUser`].
+    #[must_use]
+    pub fn peers(mut self, peers: Peers) -> Options {
+        self.peers = peers;
+        self
+    }
+
+    /// How long a closing listener waits for handlers that are running. Default: 5 s.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Options {
+        self.grace = grace;
+        self
+    }
+
+    /// How long a post waits for a listener to appear before it fails with 'not listening'.
+    /// Default: not at all. The [timeout](Options::timeout) starts after it.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Options {
+        self.wait = wait;
+        self
+    }
+
+    /// Whether a listener takes plain text. Default: yes on Unix sockets, no on TCP, where a web
+    /// page could make a browser send it.
+    #[must_use]
+    pub fn plain_text(mut self, accept: bool) -> Options {
+        self.plain_text = Some(accept);
+        self
+    }
+
+    /// The most threads that a listener runs blocking handlers on. Default: 256. Beyond them
+    /// messages wait for a thread; none is refused for that reason.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Options {
+        self.threads = threads;
+        self
+    }
+
+    /// How long a thread that owns a session polls for the next message before it blocks, where
+    /// polling has lately paid. Default: 100 µs, which must outlast the waking of an idle core;
+    /// zero turns polling off.
+    #[must_use]
+    pub fn spin(mut self, spin: Duration) -> Options {
+        self.spin = spin;
+        self
+    }
+
+    /// How often a listener looks whether its socket and lock file still stand, and puts them back
+    /// if something removed them. Default: 30 s.
+    #[must_use]
+    pub fn check_interval(mut self, interval: Duration) -> Options {
+        self.check_interval = interval;
+        self
+    }
+
+    /// Refuses values that make no sense, before anything is done with them.
+    pub(crate) fn check(&self) -> Result<()> {
+        let complaint = if self.socket_mode & !0o777 != 0 {
+            format!("socket mode {:#o} has bits beyond 0o777", self.socket_mode)
+        } else if self.max_message == 0 || u32::try_from(self.max_message).is_err() {
+            format!("largest message of {} bytes is outside 1 to {}", self.max_message, u32::MAX)
+        } else if self.max_connections == 0 {
+            "a listener needs at least one connection".to_owned()
+        } else if self.threads == 0 {
+            "a listener needs at least one thread".to_owned()
+        } else if self.check_interval.is_zero() {
+            "the check interval is zero".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::InvalidArgument, complaint))
+    }
+
+    /// The address that a channel stands for under these options.
+    pub(crate) fn address(&self, channel: &Channel) -> Result<Address> {
+        match (&self.path, channel.port()) {
+            (Some(path), None) => Channel::path(path.as_path())?.address(None, self.path_style),
+            _ => channel.address(self.directory.as_deref().map(Path::new), self.path_style),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_without_sense_are_refused() {
+        assert!(Options::new().check().is_ok());
+        for bad in [
+            Options::new().socket_mode(0o1777),
+            Options::new().max_message(0),
+            Options::new().max_message(u32::MAX as usize + 1),
+            Options::new().max_connections(0),
+            Options::new().threads(0),
+            Options::new().check_interval(Duration::ZERO),
+        ] {
+            assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn a_full_path_replaces_directory_and_name_but_not_a_port() {
+        let options = Options::new().directory("/run/x").path("/run/y.sock");
+        assert_eq!(options.address(&Channel::uds("a").unwrap()).unwrap().to_string(), "/run/y.sock");
+        assert_eq!(options.address(&Channel::ip(5).unwrap()).unwrap().to_string(), "127.0.0.1:5");
+    }
+}
