@@ -4,6 +4,8 @@ mod channel;
 mod error;
 mod message;
 mod options;
+mod protocol;
+mod transport;
 
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};

@@ -1,0 +1,417 @@
+//! The frames of a native session: a header of 16 bytes, then the body.
+
+use std::ops::Range;
+
+use super::Violation;
+use crate::message::{Message, MessageKind};
+
+/// The length of a frame's header in bytes.
+pub(crate) const HEADER_LEN: usize = 16;
+
+/// The body is bytes, not JSON.
+pub(crate) const BYTES: u8 = 0x01;
+/// The sender of a broadcast wants to know that the handler has it.
+pub(crate) const ACK_WANTED: u8 = 0x02;
+
+/// Bodies up to this many bytes come out of the reader's buffer; larger ones are received straight
+/// into memory of their own.
+const BUFFERED_BODY: usize = 32 << 10;
+/// How much room a receive into the buffer has at first, and at the most.
+const FIRST_BUFFER: usize = 8 << 10;
+const LARGEST_BUFFER: usize = 256 << 10;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A message that wants an answer.
+    Request = 1,
+    /// The answer.
+    Response = 2,
+    /// Instead of an answer, or (id 0) about the session.
+    Error = 3,
+    /// A message that wants no answer.
+    Broadcast = 4,
+    /// From a client: tell me when all before this is handed over. From a listener: it is.
+    Ack = 5,
+    /// The answer to this request is no longer wanted.
+    Cancel = 6,
+    /// Are you there?
+    Ping = 7,
+    /// Yes.
+    Pong = 8,
+    /// The listener takes nothing more on this session.
+    Goaway = 9,
+}
+
+/// Who sent a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Client,
+    Listener,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Kind> {
+        use Kind::*;
+        [Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+
+    fn may_come_from(self, sender: Sender) -> bool {
+        match self {
+            Kind::Request | Kind::Broadcast | Kind::Cancel => sender == Sender::Client,
+            Kind::Response | Kind::Error | Kind::Goaway => sender == Sender::Listener,
+            Kind::Ack | Kind::Ping | Kind::Pong => true,
+        }
+    }
+
+    fn flags(self) -> u8 {
+        match self {
+            Kind::Request | Kind::Response => BYTES,
+            Kind::Broadcast => BYTES | ACK_WANTED,
+            _ => 0,
+        }
+    }
+
+    fn has_body(self) -> bool {
+        matches!(self, Kind::Request | Kind::Response | Kind::Error | Kind::Broadcast)
+    }
+}
+
+/// A frame's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// The body's length in bytes.
+    pub(crate) len: u32,
+    pub(crate) kind: Kind,
+    pub(crate) flags: u8,
+    pub(crate) id: u32,
+    /// How long the sender of a request still waits, in milliseconds; 0 is for ever.
+    pub(crate) timeout_ms: u32,
+}
+
+impl Header {
+    /// The header of a frame without a body.
+    pub(crate) fn bare(kind: Kind, id: u32) -> Header {
+        Header { len: 0, kind, flags: 0, id, timeout_ms: 0 }
+    }
+
+    /// The header of a frame that carries a message.
+    pub(crate) fn of(kind: Kind, id: u32, message: &Message) -> Header {
+        let flags = match message.kind() {
+            MessageKind::Json => 0,
+            MessageKind::Bytes => BYTES,
+        };
+        let len = u32::try_from(message.len()).expect("the limit on messages is checked before");
+        Header { len, kind, flags, id, timeout_ms: 0 }
+    }
+
+    pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..4].copy_from_slice(&self.len.to_le_bytes());
+        bytes[4] = self.kind as u8;
+        bytes[5] = self.flags;
+        bytes[8..12].copy_from_slice(&self.id.to_le_bytes());
+        bytes[12..].copy_from_slice(&self.timeout_ms.to_le_bytes());
+        bytes
+    }
+
+    /// The header in these bytes, if `sender` may send such a frame and its body is not over `max`.
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN], sender: Sender, max: usize) -> Result<Header, Violation> {
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let kind = Kind::from_byte(bytes[4]).ok_or(Violation::Malformed("a frame is of an unknown kind"))?;
+        let header = Header { len: word(0), kind, flags: bytes[5], id: word(8), timeout_ms: word(12) };
+        let complaint = if !kind.may_come_from(sender) {
+            "a frame goes in the wrong direction"
+        } else if header.flags & !kind.flags() != 0 {
+            "a frame has a flag that its kind does not know"
+        } else if bytes[6..8] != [0, 0] {
+            "the reserved field of a frame is not zero"
+        } else if header.len > 0 && !kind.has_body() {
+            "a frame has a body that its kind does not know"
+        } else if header.timeout_ms != 0 && kind != Kind::Request {
+            "a frame has a timeout that its kind does not know"
+        } else if header.id == 0 && header.needs_id(sender) {
+            "a frame has no message id"
+        } else if header.len as usize > max {
+            return Err(Violation::TooLarge { len: header.len as usize, max });
+        } else {
+            return Ok(header);
+        };
+        Err(Violation::Malformed(complaint))
+    }
+
+    fn needs_id(&self, sender: Sender) -> bool {
+        match self.kind {
+            Kind::Request | Kind::Response | Kind::Ack => true,
+            Kind::Broadcast => self.flags & ACK_WANTED != 0,
+            Kind::Cancel => sender == Sender::Client,
+            Kind::Error | Kind::Ping | Kind::Pong | Kind::Goaway => false,
+        }
+    }
+
+    /// The kind of body that the frame carries.
+    pub(crate) fn message_kind(&self) -> MessageKind {
+        if self.flags & BYTES != 0 { MessageKind::Bytes } else { MessageKind::Json }
+    }
+}
+
+/// A frame's body, where the reader has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Body<'a> {
+    /// In the reader's buffer, until the next call.
+    Buffered(&'a [u8]),
+    /// In memory of its own.
+    Owned(Vec<u8>),
+}
+
+impl Body<'_> {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Body::Buffered(bytes) => bytes,
+            Body::Owned(bytes) => bytes,
+        }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Body::Buffered(bytes) => bytes.to_vec(),
+            Body::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Where the next bytes of a session are to be received.
+pub(crate) enum Slot<'a> {
+    /// Into this; then [`FrameReader::filled`] says how many came.
+    Buffer(&'a mut [u8]),
+    /// Into this vector's spare capacity, which is never empty.
+    Body(&'a mut Vec<u8>),
+}
+
+/// Splits a session's bytes into frames without copying what fits its buffer.
+///
+/// The buffer is taken with the first receive, grows while receives fill it, and is given back by
+/// [`rest`](FrameReader::rest) when the session goes idle.
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    sender: Sender,
+    max: usize,
+    buffer: Vec<u8>,
+    filled: Range<usize>,
+    /// A body too large for the buffer: its header, and as much of it as has come.
+    large: Option<(Header, Vec<u8>)>,
+}
+
+impl FrameReader {
+    /// A reader of frames that `sender` sends, with bodies of at most `max` bytes.
+    pub(crate) fn new(sender: Sender, max: usize) -> FrameReader {
+        FrameReader { sender, max, buffer: Vec::new(), filled: 0..0, large: None }
+    }
+
+    /// Whether bytes of an unfinished frame, or of frames not yet taken, are here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filled.is_empty() && self.large.is_none()
+    }
+
+    /// Gives the buffer back where nothing is in it.
+    pub(crate) fn rest(&mut self) {
+        if self.filled.is_empty() {
+            self.buffer = Vec::new();
+            self.filled = 0..0;
+        }
+    }
+
+    /// Where to receive next.
+    pub(crate) fn slot(&mut self) -> Slot<'_> {
+        if let Some((_, body)) = &mut self.large {
+            return Slot::Body(body);
+        }
+        if self.filled.is_empty() {
+            self.filled = 0..0;
+        }
+        if self.buffer.is_empty() {
+            self.buffer.resize(FIRST_BUFFER, 0);
+        } else if self.filled.end == self.buffer.len() {
+            if self.filled.start > 0 {
+                self.buffer.copy_within(self.filled.clone(), 0);
+                self.filled = 0..self.filled.len();
+            }
+            if self.filled.len() * 2 > self.buffer.len() && self.buffer.len() < LARGEST_BUFFER {
+                self.buffer.resize(self.buffer.len() * 2, 0);
+            }
+        }
+        Slot::Buffer(&mut self.buffer[self.filled.end..])
+    }
+
+    /// Says that `count` bytes were received into the buffer's slot.
+    pub(crate) fn filled(&mut self, count: usize) {
+        self.filled.end += count;
+        // A receive that filled all there was would have brought more: make room for the next.
+        if self.filled == (0..self.buffer.len()) && self.buffer.len() < LARGEST_BUFFER {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+    }
+
+    /// Takes in, by copying, bytes that were received elsewhere.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        if let Some((header, body)) = &mut self.large {
+            let (belongs, beyond) = bytes.split_at(bytes.len().min(header.len as usize - body.len()));
+            body.extend_from_slice(belongs);
+            bytes = beyond;
+        }
+        self.buffer.copy_within(self.filled.clone(), 0);
+        self.filled = 0..self.filled.len();
+        let end = self.filled.end + bytes.len();
+        if self.buffer.len() < end {
+            self.buffer.resize(end.max(FIRST_BUFFER), 0);
+        }
+        self.buffer[self.filled.end..end].copy_from_slice(bytes);
+        self.filled.end = end;
+    }
+
+    /// The next whole frame.
+    pub(crate) fn next(&mut self) -> Result<Option<(Header, Body<'_>)>, Violation> {
+        if let Some((header, body)) = &mut self.large {
+            let len = header.len as usize;
+            if body.len() < len {
+                return Ok(None);
+            }
+            // The vector may have had room for a little more than its body.
+            let beyond = body.split_off(len);
+            let (header, body) = (*header, std::mem::take(body));
+            self.large = None;
+            self.feed(&beyond);
+            return Ok(Some((header, Body::Owned(body))));
+        }
+        let Some(header) = self.header()? else { return Ok(None) };
+        let start = self.filled.start + HEADER_LEN;
+        let end = start + header.len as usize;
+        if end > self.filled.end {
+            self.start_large()?;
+            return Ok(None);
+        }
+        self.filled.start = end;
+        Ok(Some((header, Body::Buffered(&self.buffer[start..end]))))
+    }
+
+    fn header(&self) -> Result<Option<Header>, Violation> {
+        match self.buffer[self.filled.clone()].first_chunk() {
+            Some(bytes) => Header::decode(bytes, self.sender, self.max).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the frame that has begun is too large for the buffer, moves it to memory of its own.
+    fn start_large(&mut self) -> Result<(), Violation> {
+        let Some(header) = self.header()? else { return Ok(()) };
+        let len = header.len as usize;
+        if len <= BUFFERED_BODY || self.filled.len() >= HEADER_LEN + len {
+            return Ok(());
+        }
+        let mut body = Vec::with_capacity(len);
+        body.extend_from_slice(&self.buffer[self.filled.start + HEADER_LEN..self.filled.end]);
+        self.filled = 0..0;
+        self.large = Some((header, body));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(id: u32, body: &[u8]) -> Vec<u8> {
+        let message = Message::bytes(body);
+        let mut bytes = Header::of(Kind::Request, id, &message).encode().to_vec();
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// Everything that a reader makes of a stream received in pieces of at most `piece` bytes, by the
+    /// same calls as a driver makes them.
+    fn read(stream: &[u8], piece: usize) -> Vec<(Header, Vec<u8>)> {
+        let mut reader = FrameReader::new(Sender::Client, 1 << 20);
+        let mut rest = stream;
+        let mut frames = Vec::new();
+        while !rest.is_empty() {
+            let count = match reader.slot() {
+                Slot::Buffer(slot) => {
+                    let count = slot.len().min(rest.len()).min(piece);
+                    slot[..count].copy_from_slice(&rest[..count]);
+                    reader.filled(count);
+                    count
+                }
+                Slot::Body(body) => {
+                    let count = (body.capacity() - body.len()).min(rest.len()).min(piece);
+                    body.extend_from_slice(&rest[..count]);
+                    count
+                }
+            };
+            assert!(count > 0, "the reader left no room");
+            rest = &rest[count..];
+            while let Some((header, body)) = reader.next().unwrap() {
+                frames.push((header, body.into_vec()));
+            }
+        }
+        assert!(reader.is_empty());
+        frames
+    }
+
+    #[test]
+    fn the_pieces_of_a_stream_do_not_matter() {
+        let sizes = [0, 1, 64, BUFFERED_BODY - 1, BUFFERED_BODY, BUFFERED_BODY + 1, 300_000, 3, 70_000, 5];
+        let bodies: Vec<Vec<u8>> =
+            sizes.iter().map(|&size| (0..size).map(|at| (at * 7 + size) as u8).collect()).collect();
+        let stream: Vec<u8> = bodies.iter().enumerate().flat_map(|(at, body)| request(at as u32 + 1, body)).collect();
+        for piece in [1, 2, 15, 16, 17, 1000, 8191, 8192, 65_536, usize::MAX] {
+            let frames = read(&stream, piece);
+            assert_eq!(frames.len(), bodies.len(), "pieces of {piece}");
+            for (at, (header, body)) in frames.iter().enumerate() {
+                assert_eq!((header.id, body), (at as u32 + 1, &bodies[at]), "pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_received_elsewhere_can_be_fed_in() {
+        let stream: Vec<u8> = [request(1, &[1; 100_000]), request(2, b"x")].concat();
+        for split in [1, 16, 5000, 100_015, 100_016, 100_017] {
+            let mut reader = FrameReader::new(Sender::Client, 1 << 20);
+            let mut ids = Vec::new();
+            for part in [&stream[..split], &stream[split..]] {
+                reader.feed(part);
+                while let Some((header, body)) = reader.next().unwrap() {
+                    ids.push((header.id, body.into_vec().len()));
+                }
+            }
+            assert_eq!(ids, [(1, 100_000), (2, 1)], "split at {split}");
+        }
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_from_the_header_alone() {
+        let mut reader = FrameReader::new(Sender::Client, 1000);
+        reader.feed(&Header { len: 1001, ..Header::bare(Kind::Request, 1) }.encode());
+        assert_eq!(reader.next().unwrap_err(), Violation::TooLarge { len: 1001, max: 1000 });
+    }
+
+    #[test]
+    fn many_small_frames_make_the_buffer_grow_and_rest_gives_it_back() {
+        let mut reader = FrameReader::new(Sender::Client, 1000);
+        for _ in 0..10 {
+            if let Slot::Buffer(slot) = reader.slot() {
+                let frames = slot.len() / HEADER_LEN;
+                for (at, chunk) in slot.chunks_exact_mut(HEADER_LEN).enumerate() {
+                    chunk.copy_from_slice(&Header::bare(Kind::Ping, at as u32).encode());
+                }
+                reader.filled(frames * HEADER_LEN);
+            }
+            while reader.next().unwrap().is_some() {}
+        }
+        assert_eq!(reader.buffer.len(), LARGEST_BUFFER);
+        reader.rest();
+        assert_eq!(reader.buffer.capacity(), 0);
+    }
+}

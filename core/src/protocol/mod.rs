@@ -1,0 +1,52 @@
+//! Everything about the wire: bytes in, events out; messages in, bytes out.
+//!
+//! Nothing here knows of sockets, threads or clocks. `docs/protocol.md` is the specification.
+
+pub(crate) mod deno;
+pub(crate) mod dialect;
+pub(crate) mod frame;
+pub(crate) mod hello;
+pub(crate) mod text;
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+/// What a peer did that the protocol does not allow. The connection ends with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// The peer speaks a version that this library does not know.
+    Version(u8),
+    /// A body is larger than this side takes; both in bytes.
+    TooLarge { len: usize, max: usize },
+    /// Anything else; the text says what.
+    Malformed(&'static str),
+}
+
+impl Violation {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Violation::Version(_) => ErrorKind::UnsupportedVersion,
+            Violation::TooLarge { .. } => ErrorKind::TooLarge,
+            Violation::Malformed(_) => ErrorKind::Protocol,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::Version(version) => {
+                write!(f, "protocol version {version} is not known here, only {}", hello::VERSION)
+            }
+            Violation::TooLarge { len, max } => write!(f, "a body of {len} bytes is larger than the {max} allowed"),
+            Violation::Malformed(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Error {
+        Error::new(violation.kind(), violation.to_string())
+    }
+}

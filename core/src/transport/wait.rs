@@ -1,0 +1,154 @@
+//! How a thread that owns a session waits for bytes: first by trying without blocking for a bounded
+//! while, then blocked in the kernel.
+//!
+//! Waking a core that sleeps costs about ten times what a small message costs otherwise, so a thread
+//! whose peer answers soon had better not sleep. But a poll that finds nothing is wasted, and on one
+//! core it keeps the peer from running. So polling is tried only where it has lately paid: each poll
+//! that runs out makes the next 1, 3, 7, … 4095 receives block at once, and one that finds something
+//! makes the next receive poll again. With a single CPU nobody polls, and no process lets more
+//! threads poll at once than it has cores to spare.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::socket::{Wait, would_block};
+
+/// The most receives that block at once after a poll that ran out.
+const LONGEST_PAUSE: u32 = 4095;
+
+/// Threads of this process that poll at this moment.
+static POLLING: AtomicUsize = AtomicUsize::new(0);
+
+/// The waiting strategy of one session.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    longest: Duration,
+    /// How many threads of this process may poll at once.
+    seats: usize,
+    /// How many receives block at once before the next poll.
+    pause: u32,
+    /// What `pause` becomes when the next poll runs out.
+    next_pause: u32,
+}
+
+impl Waiter {
+    /// A strategy that polls for at most `longest`; zero never polls.
+    pub(crate) fn new(longest: Duration) -> Waiter {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let seats = if longest.is_zero() { 0 } else { cores / 2 };
+        Waiter { longest, seats, pause: 0, next_pause: 1 }
+    }
+
+    /// Receives through `recv`: without waiting while polling pays, then with waiting.
+    pub(crate) fn receive<T>(&mut self, mut recv: impl FnMut(Wait) -> io::Result<T>) -> io::Result<T> {
+        match recv(Wait::No) {
+            Err(error) if would_block(&error) => {}
+            done => return done,
+        }
+        if self.seats == 0 {
+            return recv(Wait::Yes);
+        }
+        if self.pause > 0 {
+            self.pause -= 1;
+            return recv(Wait::Yes);
+        }
+        let Some(_seat) = Seat::take(self.seats) else {
+            return recv(Wait::Yes);
+        };
+        let began = Instant::now();
+        loop {
+            match recv(Wait::No) {
+                Err(error) if would_block(&error) => {}
+                done => {
+                    self.next_pause = 1;
+                    return done;
+                }
+            }
+            if began.elapsed() >= self.longest {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        self.pause = self.next_pause;
+        self.next_pause = (self.next_pause * 2 + 1).min(LONGEST_PAUSE);
+        drop(_seat);
+        recv(Wait::Yes)
+    }
+}
+
+/// The right to poll, given back when dropped.
+struct Seat;
+
+impl Seat {
+    fn take(seats: usize) -> Option<Seat> {
+        if POLLING.fetch_add(1, Ordering::Relaxed) < seats {
+            return Some(Seat);
+        }
+        POLLING.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        POLLING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that answers 'would block' to tries, and counts tries and waits.
+    fn empty(tries: &mut u32, waits: &mut u32, wait: Wait) -> io::Result<()> {
+        match wait {
+            Wait::No => {
+                *tries += 1;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Wait::Yes => {
+                *waits += 1;
+                Ok(())
+            }
+        }
+    }
+
+    #[test]
+    fn polls_that_run_out_become_rare() {
+        let mut waiter = Waiter::new(Duration::from_nanos(1));
+        waiter.seats = usize::MAX;
+        let mut polls = 0;
+        for _ in 0..1000 {
+            let (mut tries, mut waits) = (0, 0);
+            waiter.receive(|wait| empty(&mut tries, &mut waits, wait)).unwrap();
+            assert_eq!(waits, 1);
+            polls += u32::from(tries > 1);
+        }
+        assert!(polls <= 10, "{polls} polls of 1000 receives that found nothing");
+    }
+
+    #[test]
+    fn a_poll_that_finds_something_keeps_the_next_receive_polling() {
+        let mut waiter = Waiter::new(Duration::from_secs(60));
+        waiter.seats = usize::MAX;
+        for _ in 0..100 {
+            let mut tries = 0;
+            waiter
+                .receive(|wait| {
+                    assert_eq!(wait, Wait::No, "it blocked though polling pays");
+                    tries += 1;
+                    if tries < 5 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                })
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn zero_never_polls() {
+        let mut waiter = Waiter::new(Duration::ZERO);
+        let (mut tries, mut waits) = (0, 0);
+        waiter.receive(|wait| empty(&mut tries, &mut waits, wait)).unwrap();
+        assert_eq!((tries, waits), (1, 1));
+    }
+}
