@@ -2,9 +2,12 @@
 
 mod channel;
 mod error;
+mod lock;
 mod message;
 mod options;
+mod outbox;
 mod protocol;
+mod server;
 mod transport;
 
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
