@@ -4,6 +4,8 @@ mod channel;
 mod error;
 mod message;
 mod options;
+#[expect(dead_code, reason = "the sessions that use it come next")]
+mod transport;
 
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
@@ -11,3 +13,4 @@ pub use message::{Message, MessageKind};
 pub use options::{
     DEFAULT_GRACE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_MESSAGE, DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
 };
+pub use transport::{ChannelInfo, Peer};

@@ -1,0 +1,12 @@
+//! How bytes get from one process to another, and who is at the other end. Knows no messages.
+
+mod bind;
+mod claim;
+mod discover;
+mod lock;
+mod peer;
+mod place;
+mod unix_table;
+
+pub use discover::ChannelInfo;
+pub use peer::Peer;
