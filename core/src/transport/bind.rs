@@ -72,7 +72,7 @@ fn without_umask<R: Send>(act: impl FnOnce() -> R + Send) -> Option<R> {
 }
 
 /// Gives the calling thread a umask and a working directory of its own.
-fn unshare_file_attributes() -> Result<(), Errno> {
+pub(super) fn unshare_file_attributes() -> Result<(), Errno> {
     // SAFETY: only `CLONE_FS` is asked for; the table of file descriptors stays shared, which is
     // what makes the call unsafe.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }

@@ -127,8 +127,7 @@ impl Claim {
     /// the next time. What stands where ours should, and is not ours, is left alone.
     pub(crate) fn heal(&mut self) -> Result<Healed> {
         let mut healed = Healed::default();
-        let lost = self.lock.stands().map_err(|errno| self.heal_error("its lock file", errno))?;
-        if !lost {
+        if !self.lock.stands().map_err(|errno| self.heal_error("its lock file", errno))? {
             let lock = LockFile::acquire(&self.address, &self.label, self.mode, self.request_mode)?;
             healed.previous_lock = Some(std::mem::replace(&mut self.lock, lock));
             healed.lock_replaced = true;
@@ -245,10 +244,10 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
     if place.kind != FileType::Socket || !place.is_ours() {
         return Err(occupied(label, path, place));
     }
-    let taken = match unix_table::is_taken(path) {
-        Some(taken) => taken,
-        None => answers(path).map_err(|errno| os_error(label, "connecting to", path, errno))?,
-    };
+    // Nothing is removed on the table's word alone: it may have missed a socket, or be that of
+    // another network namespace.
+    let taken = unix_table::is_taken(path) == Some(true)
+        || answers(path).map_err(|errno| os_error(label, "connecting to", path, errno))?;
     if taken {
         let why = "a program without a lock file, such as the Deno original, already listens there; end it first";
         return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));

@@ -5,6 +5,7 @@
 //! `/proc/locks` tells the two apart.
 
 use std::fmt::Display;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -258,22 +259,26 @@ fn check_place(place: &Place, path: &Path, label: &str) -> Result<()> {
 /// Fails where a listener holds the lock; pauses where it may be only clients asking.
 fn refuse_or_wait(file: &OwnedFd, identity: Identity, label: &str, waited: Duration) -> Result<()> {
     let named = || read_content(file).map(|info| info.pid).filter(|&pid| is_alive(pid));
-    match holders(identity) {
-        Some(Holders { writer: Some(pid), .. }) => return Err(in_use(label, known(pid).or_else(named))),
-        Some(Holders { reader: Some(pid), .. }) if waited >= PATIENCE => {
-            let why = format!("process {pid} keeps its lock file locked; end that process or try again");
-            return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));
-        }
-        // Not in the table: let go of just now, or held in another pid namespace, or on a file
-        // system whose `stat` shows another device.
-        Some(_) if waited >= PATIENCE => return Err(in_use(label, named())),
-        None if waited >= SHORT_PATIENCE && (named().is_some() || waited >= PATIENCE) => {
-            return Err(in_use(label, named()));
-        }
-        _ => {}
-    }
+    judge(holders(identity), named, label, waited)?;
     std::thread::sleep(PAUSE);
     Ok(())
+}
+
+/// Whether a lock that could not be had for so long is worth another try. `named` is the living
+/// process that the file's content names.
+fn judge(holders: Option<Holders>, named: impl Fn() -> Option<i32>, label: &str, waited: Duration) -> Result<()> {
+    match holders {
+        Some(Holders { writer: Some(pid), .. }) => Err(in_use(label, known(pid).or_else(named))),
+        Some(Holders { reader: Some(pid), .. }) if waited >= PATIENCE => {
+            let why = format!("process {pid} keeps its lock file locked; end that process or try again");
+            Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)))
+        }
+        // Not in the table: missed, let go of just now, or held in another pid namespace, or on a file
+        // system whose `stat` shows another device.
+        Some(_) if waited >= PATIENCE => Err(in_use(label, named())),
+        None if waited >= PATIENCE || (waited >= SHORT_PATIENCE && named().is_some()) => Err(in_use(label, named())),
+        _ => Ok(()),
+    }
 }
 
 fn in_use(label: &str, pid: Option<i32>) -> Error {
@@ -296,9 +301,14 @@ struct Holders {
 }
 
 /// Who holds `flock` locks on the file, as far as this process can see; `None`: it cannot.
+///
+/// The kernel gives the table out a page at a time and goes on by line number, so a line can be
+/// missed where locks are let go of meanwhile: that nobody is in it is not certain.
 fn holders(identity: Identity) -> Option<Holders> {
-    let table = std::fs::read_to_string("/proc/locks").ok()?;
-    Some(find_holders(&table, identity))
+    // Room from the start, or the standard library begins with a read of a few bytes.
+    let mut table = Vec::with_capacity(32 << 10);
+    std::fs::File::open("/proc/locks").and_then(|mut file| file.read_to_end(&mut table)).ok()?;
+    Some(find_holders(&String::from_utf8_lossy(&table), identity))
 }
 
 /// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:10010717 0 EOF`: the device in hexadecimal, the inode in

@@ -7,6 +7,8 @@ mod lock;
 mod peer;
 mod place;
 mod unix_table;
+#[cfg(test)]
+mod watchdog;
 
 pub use discover::ChannelInfo;
 pub use peer::Peer;

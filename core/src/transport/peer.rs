@@ -224,6 +224,7 @@ fn parse(reply: &[u8], request: &[u8]) -> Result<Diagnosis, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::watchdog::Watchdog;
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;
@@ -273,6 +274,7 @@ mod tests {
         if own_uid() != 0 {
             return; // only root can start a process of another user
         }
+        let _watchdog = Watchdog::start();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut child = Command::new("bash")

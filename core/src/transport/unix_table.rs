@@ -3,6 +3,7 @@
 //! A connection that comes and leaves without a byte ends the process of a Deno original.
 
 use std::ffi::OsStr;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,21 @@ const UNCONNECTED: u32 = 1;
 /// Whether a living socket holds the path: one that listens, or is bound and may be about to, or
 /// that takes datagrams. `Some(false)`: only connections of a listener that has gone are left of
 /// it. `None`: the table cannot be read, or does not know the path (another network namespace).
+///
+/// Only `Some(true)` is certain: the kernel gives the table out a page at a time, and a line can be
+/// missed where sockets come and go meanwhile. Hence two readings.
 pub(crate) fn is_taken(path: &Path) -> Option<bool> {
-    find(&std::fs::read("/proc/net/unix").ok()?, path)
+    match read(path) {
+        Some(true) => Some(true),
+        first => read(path).or(first),
+    }
+}
+
+fn read(path: &Path) -> Option<bool> {
+    // Room from the start, or the standard library begins with a read of a few bytes.
+    let mut table = Vec::with_capacity(32 << 10);
+    std::fs::File::open("/proc/net/unix").and_then(|mut file| file.read_to_end(&mut table)).ok()?;
+    find(&table, path)
 }
 
 fn find(table: &[u8], path: &Path) -> Option<bool> {
