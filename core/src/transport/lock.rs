@@ -241,7 +241,11 @@ fn open_or_create(path: &Path, label: &str, mode: Mode) -> Result<Option<OwnedFd
                 return Err(in_use(label, known(pid)));
             }
             check_place(&place, path, label)?;
-            Err(os_error(label, "opening", path, failed))
+            if place.is_ours() {
+                Err(os_error(label, "opening", path, failed))
+            } else {
+                Err(occupied(label, path, &place))
+            }
         }
         Err(errno) => Err(os_error(label, "examining the lock file", path, errno)),
     }

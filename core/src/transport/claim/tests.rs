@@ -138,8 +138,8 @@ fn what_is_no_stale_socket_of_ours_is_named_and_left_alone() {
     refused("a symbolic link");
     std::fs::remove_file(&path).unwrap();
     drop(UnixListener::bind(&path).unwrap());
-    if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
-        refused("a socket of user 65534");
+    if std::os::unix::fs::chown(&path, Some(54321), None).is_ok() {
+        refused("a socket of user 54321");
     }
 }
 
@@ -386,4 +386,57 @@ fn channels_that_close_and_open_at_once_never_leave_two_or_none() {
         }
     });
     take(&path).unwrap();
+}
+
+/// Runs on a thread of another user; not at all where this process is not root.
+fn as_another_user(act: impl FnOnce() + Send) {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let user = rustix::process::Uid::from_raw(54321);
+            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+            act();
+        });
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn another_users_channel_is_refused_as_what_it_is() {
+    let (directory, path) = scratch();
+    let permit = |mode| rustix::fs::chmod(directory.path(), Mode::from_raw_mode(mode)).unwrap();
+    permit(0o1777);
+    // Live, with a lock file that the other user may not even open.
+    let claim = take(&path).unwrap();
+    as_another_user(|| {
+        let error = take(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+        assert!(error.message().contains(&format!("process {} already listens", std::process::id())), "{error}");
+    });
+    drop(claim);
+
+    leave_behind(&path);
+    let before = identity(&path);
+    as_another_user(|| {
+        let error = take(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PathOccupied, "{error}");
+        assert!(error.message().contains("a file of user 0 stands"), "{error}");
+    });
+    std::fs::remove_file(lock_of(&path)).unwrap();
+    as_another_user(|| {
+        let error = take(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PathOccupied, "{error}");
+        assert!(error.message().contains("a socket of user 0 stands"), "{error}");
+    });
+    assert_eq!(identity(&path), before);
+    std::fs::remove_file(&path).unwrap();
+
+    permit(0o755);
+    as_another_user(|| {
+        let error = take(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(error.message().contains("choose a directory that this user may write to"), "{error}");
+    });
 }
