@@ -124,7 +124,7 @@ impl Outbox {
 }
 
 /// Sends until all is gone, or until the socket has taken nothing for `patience`: returns the rest.
-fn send_all(socket: &Socket, mut head: &[u8], mut body: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
+fn send_all<'a>(socket: &Socket, mut head: &'a [u8], mut body: &'a [u8], patience: Duration) -> io::Result<Vec<u8>> {
     while !(head.is_empty() && body.is_empty()) {
         match socket.send(head, body) {
             Ok(sent) => {

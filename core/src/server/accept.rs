@@ -115,7 +115,7 @@ impl Drop for OpenConnection {
 async fn greet(seat: OpenConnection, socket: Socket) {
     let listening = Arc::clone(seat.listening());
     let peer = socket.peer();
-    if !peer.allowed(&listening.peers, listening.is_tcp()) {
+    if !peer.allowed(&listening.peers) {
         return count(&listening.tally.refused);
     }
     let Ok(fd) = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE) else { return };

@@ -42,7 +42,7 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
     let handler = Arc::clone(handler);
     session.hot.store(true, Ordering::SeqCst);
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        serve(&session, &mut reader, &handler)
+        serve(&session, &mut reader, &*handler)
     } else {
         Done::Hand
     };
