@@ -100,8 +100,7 @@ impl Workers {
                 continue;
             }
             state.idle += 1;
-            let (woken, timeout) =
-                self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
             if timeout.timed_out() && state.jobs.is_empty() {
@@ -159,8 +158,7 @@ mod tests {
             let done = done.clone();
             workers.submit(Box::new(move || done.send(job).unwrap()));
         }
-        let mut seen: Vec<i32> =
-            (0..1000).map(|_| results.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+        let mut seen: Vec<i32> = (0..1000).map(|_| results.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..1000));
         assert!(lock(&workers.state).threads <= 3);
