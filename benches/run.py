@@ -47,7 +47,7 @@ def measure(program, what, wait, cpus, seconds, warmup):
 
 
 def figure(what, result):
-    """The number the table shows, and whether more of it is better."""
+    """The number the table shows, in the unit of the table's title."""
     if what == "roundtrip":
         return result["p50_us"]
     if what == "bulk":

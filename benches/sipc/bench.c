@@ -220,9 +220,9 @@ static uint64_t send_oneway(sipc_client *client, struct stage *stage, uint64_t f
     if (status != SIPC_OK)
         die_of("flush", status, error);
     /* The rate is the handler's: the last message counts when it has been handled. Whoever comes second, this store or
-     * the handler's count, sees the other, so the byte is never missed; the handler may have written one all the same. */
+     * the handler's count, sees the other, so the byte is never missed; one that nobody had to wait for is read the next time, hence the loop. */
     atomic_store(&stage->arrivals->awaited, before + count);
-    if (atomic_load(&stage->arrivals->count) < before + count)
+    while (atomic_load(&stage->arrivals->count) < before + count)
         read_byte(stage->arrived[0]);
     return count;
 }
@@ -236,25 +236,28 @@ static uint64_t drive(sipc_client *client, struct stage *stage, const struct pla
     return ask_one_by_one(client, for_ns, most, run, plan_is(plan, "bulk") ? BULK_BYTES : SMALL_BYTES);
 }
 
-static void remove_folder(const char *path) {
-    DIR *folder = opendir(path);
+static char scratch[] = "/tmp/simple-ipc-bench-XXXXXX";
+
+/* Runs when the client's process ends, however a run went. The server's process does not come here: it is registered
+ * after the fork. */
+static void remove_scratch(void) {
+    DIR *folder = opendir(scratch);
     if (!folder)
         return;
     for (struct dirent *entry; (entry = readdir(folder));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(folder), entry->d_name, 0);
     closedir(folder);
-    rmdir(path);
+    rmdir(scratch);
 }
 
 int main(int argc, char **argv) {
     static const char *const waits[] = {"library", NULL};
     struct plan plan = plan_from_arguments(argc, argv, waits);
 
-    char folder[] = "/tmp/simple-ipc-bench-XXXXXX";
-    if (!mkdtemp(folder))
+    if (!mkdtemp(scratch))
         die("make a scratch folder");
-    setenv("SIMPLE_IPC_DIR", folder, 1);
+    setenv("SIMPLE_IPC_DIR", scratch, 1);
 
     struct stage stage;
     if (pipe(stage.ready) != 0 || pipe(stage.leave) != 0 || pipe(stage.arrived) != 0)
@@ -269,6 +272,7 @@ int main(int argc, char **argv) {
         die("start the server's process");
     if (server == 0)
         serve(&stage, &plan);
+    atexit(remove_scratch);
     close(stage.ready[1]);
     close(stage.leave[0]);
     pin_to(plan.client_cpu);
@@ -302,6 +306,5 @@ int main(int argc, char **argv) {
         fprintf(stderr, "bench: the server ended with status %d\n", status);
         failed = 1;
     }
-    remove_folder(folder);
     return failed;
 }
