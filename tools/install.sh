@@ -32,8 +32,9 @@ done
 version=$("$root/tools/version.sh")
 abi=$("$root/tools/version.sh" abi)
 url=$(sed -n 's/^repository = "\(.*\)"/\1/p' "$root/Cargo.toml")
-# What the archive needs from the system on Linux; `rustc --print native-static-libs` says the same.
-native_libs='-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
+# What the archive needs from the system on Linux, as `rustc --print native-static-libs` says, without -lgcc_s: every
+# compiler driver adds its unwinder itself, and names the right one under -static, where there is no libgcc_s.
+native_libs='-lutil -lrt -lpthread -lm -ldl -lc'
 # The installed library tells its own word size: the fifth byte of an ELF file is 1 for 32 bits and 2 for 64.
 pointer_size=$(($(od -An -t u1 -j 4 -N 1 "$release/libsimpleipc.so") * 4))
 
