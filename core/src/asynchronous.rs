@@ -15,7 +15,7 @@ use crate::channel::{Address, Channel};
 use crate::client::connect::{Connected, connect_async};
 use crate::client::multiplexed::Multiplexed;
 use crate::client::post::{self, TRIES};
-use crate::client::{Attempt, Failed, check_size, deadline, deno};
+use crate::client::{Failed, check_size, deadline, deno};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::lock::lock;
 use crate::message::Message;
@@ -191,16 +191,8 @@ impl Client {
 
     async fn raw_request(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
         self.check_open(message)?;
-        let until = deadline(timeout);
-        self.with_session(
-            async |session: Multiplexed| session.request(message, until).await,
-            async |socket| {
-                let exchange = deno::Exchange::new(socket, Mode::Request, self.options.max_message);
-                let reply = exchange.run_async(message.clone(), until).await?;
-                Ok(reply.unwrap_or_else(Message::null))
-            },
-        )
-        .await
+        let reply = self.call(Call::Request(message), deadline(timeout)).await?;
+        Ok(reply.unwrap_or_else(Message::null))
     }
 
     /// Sends a message that nobody answers; waits only while too much waits to be sent. Those that
@@ -212,15 +204,7 @@ impl Client {
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
         self.check_open(message)?;
-        let until = deadline(self.options.timeout);
-        self.with_session(
-            async |session: Multiplexed| session.cast(message, until).await,
-            async |socket| {
-                let exchange = deno::Exchange::new(socket, Mode::Broadcast, self.options.max_message);
-                exchange.run_async(message.clone(), until).await.map(drop)
-            },
-        )
-        .await
+        self.call(Call::Cast(message), deadline(self.options.timeout)).await.map(drop)
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
@@ -245,12 +229,7 @@ impl Client {
             return Err(crate::client::no_ping());
         }
         let began = Instant::now();
-        let until = deadline(self.options.timeout);
-        self.with_session(
-            async |session: Multiplexed| session.ping(until).await,
-            async |_| Err(crate::client::no_ping()),
-        )
-        .await?;
+        self.call(Call::Ping, deadline(self.options.timeout)).await?;
         Ok(began.elapsed())
     }
 
@@ -284,18 +263,26 @@ impl Client {
     }
 
     /// One call on the session, or on a new one where the old one did not take it.
-    async fn with_session<T>(
-        &self,
-        on_session: impl AsyncFn(Multiplexed) -> Attempt<T>,
-        on_deno: impl AsyncFnOnce(crate::transport::socket::Socket) -> Result<T>,
-    ) -> Result<T> {
+    async fn call(&self, call: Call<'_>, until: Option<Instant>) -> Result<Option<Message>> {
         let mut not_taken = None;
         for _ in 0..TRIES {
-            let session = match self.session().await? {
-                Ok(session) => session,
-                Err(socket) => return on_deno(socket).await,
+            let done = match self.session().await? {
+                Ok(session) => match call {
+                    Call::Request(message) => session.request(message, until).await.map(Some),
+                    Call::Cast(message) => session.cast(message, until).await.map(|()| None),
+                    Call::Ping => session.ping(until).await.map(|()| None),
+                },
+                Err(socket) => {
+                    let (message, mode) = match call {
+                        Call::Request(message) => (message, Mode::Request),
+                        Call::Cast(message) => (message, Mode::Broadcast),
+                        Call::Ping => return Err(crate::client::no_ping()),
+                    };
+                    let exchange = deno::Exchange::new(socket, mode, self.options.max_message);
+                    return exchange.run_async(message.clone(), until).await;
+                }
             };
-            match on_session(session).await {
+            match done {
                 Err(Failed::NotTaken(error)) => not_taken = Some(error),
                 done => return done.map_err(Error::from),
             }
@@ -334,6 +321,14 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("channel", &self.channel).finish_non_exhaustive()
     }
+}
+
+/// What a client does on its session.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Request(&'a Message),
+    Cast(&'a Message),
+    Ping,
 }
 
 fn no_runtime() -> Error {
@@ -501,4 +496,29 @@ pub async fn post_ip_broadcast(port: u16, data: impl Serialize) -> Result<()> {
 pub async fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options) -> Result<()> {
     let message = Message::json(&data)?;
     post_broadcast(&Channel::ip(port)?, &message, options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names every future of the public calls; it is never run.
+    #[test]
+    fn every_future_may_move_between_threads() {
+        fn assert_send<T: Send>(_: T) {}
+        let _never_called = |client: &Client, channel: &Channel, options: &Options, message: &Message| {
+            assert_send(post_request(channel, message, options));
+            assert_send(post_broadcast(channel, message, options));
+            assert_send(post_uds_request::<String>("x", "y"));
+            assert_send(post_ip_broadcast(1, "y"));
+            assert_send(listen_uds_request("x", async |_: String| Ok("y")));
+            assert_send(Client::connect(channel, options));
+            assert_send(client.request::<String>("x"));
+            assert_send(client.request_message(message, None));
+            assert_send(client.broadcast("x"));
+            assert_send(client.flush());
+            assert_send(client.ping());
+            assert_send(client.close());
+        };
+    }
 }

@@ -130,7 +130,7 @@ mod tests {
         let workers = Workers::new(2);
         let (release, blocked) = mpsc::channel::<()>();
         let (done, result) = mpsc::channel();
-        workers.submit(Box::new(move || drop(blocked.recv())));
+        workers.submit(Box::new(move || assert!(blocked.recv().is_err())));
         workers.submit(Box::new(move || done.send(1).unwrap()));
         assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
         drop(release);
@@ -141,7 +141,7 @@ mod tests {
         let workers = Workers::new(2);
         let (release, blocked) = mpsc::channel::<()>();
         let seat = workers.reserve().unwrap();
-        workers.dedicate(seat, Box::new(move || drop(blocked.recv())));
+        workers.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
         assert!(workers.reserve().is_none());
         let (done, result) = mpsc::channel();
         workers.submit(Box::new(move || done.send(1).unwrap()));
