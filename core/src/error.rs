@@ -184,6 +184,11 @@ impl Error {
         made
     }
 
+    /// The listener was used after it was closed.
+    pub(crate) fn closed_listener() -> Error {
+        Error::new(ErrorKind::Closed, "the listener is closed; listen again for a new one")
+    }
+
     /// Says that the message may have reached the handler before this error.
     #[must_use]
     pub fn after_sending(mut self) -> Error {

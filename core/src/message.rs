@@ -75,6 +75,20 @@ impl Message {
         Message { kind, data }
     }
 
+    /// Makes this the message that has arrived, in the memory that it has.
+    pub(crate) fn refill(&mut self, kind: MessageKind, data: &[u8]) {
+        self.kind = kind;
+        self.data.clear();
+        self.data.extend_from_slice(data);
+    }
+
+    /// Gives back memory beyond `kept` bytes.
+    pub(crate) fn shrink(&mut self, kept: usize) {
+        if self.data.capacity() > kept {
+            self.data = Vec::new();
+        }
+    }
+
     /// Which kind of body this is.
     pub fn kind(&self) -> MessageKind {
         self.kind
@@ -127,7 +141,7 @@ impl Message {
 }
 
 /// Whether this is exactly one JSON text in UTF-8. Lone surrogates in escapes are JSON.
-fn check_json(data: &[u8]) -> std::result::Result<(), String> {
+pub(crate) fn check_json(data: &[u8]) -> std::result::Result<(), String> {
     let text = std::str::from_utf8(data).map_err(|error| error.to_string())?;
     serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -7,7 +7,15 @@
 //! - every descriptor is closed in a forked child ([`fork`]) and never touched again there;
 //! - nothing is removed from the file system that this process did not put there.
 
+mod bind;
+pub(crate) mod claim;
+pub(crate) mod discover;
 pub(crate) mod fork;
+pub(crate) mod lock;
 pub(crate) mod peer;
+mod place;
 pub(crate) mod socket;
+mod unix_table;
 pub(crate) mod wait;
+#[cfg(test)]
+mod watchdog;

@@ -1,0 +1,148 @@
+//! What one side of a session has to send, from any number of threads.
+//!
+//! Whoever has something sends it in its own thread. While a thread is sending, others only append;
+//! the sender takes what has gathered and sends it with one call, until nothing is left. What the
+//! socket does not take waits here for the session's driver, which sends it when there is room.
+
+use std::io;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use crate::lock::lock;
+use crate::transport::socket::{Socket, interrupted, would_block};
+
+/// What became of bytes handed to an [`Outbox`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Sent {
+    /// They are with the kernel, or with a thread that is sending right now.
+    Gone,
+    /// They wait; the driver has to be told.
+    Waiting,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// A thread is in the middle of a send.
+    sending: bool,
+    /// The peer is gone.
+    broken: Option<io::ErrorKind>,
+}
+
+impl Outbox {
+    /// Sends `head` and `body`, after everything that was sent before. Where the socket takes no
+    /// more, waits up to `patience` for it each time, then leaves the rest to the driver.
+    pub(crate) fn send(&self, socket: &Socket, head: &[u8], body: &[u8], patience: Duration) -> io::Result<Sent> {
+        {
+            let mut state = self.usable()?;
+            if state.sending || !state.waiting.is_empty() {
+                state.waiting.extend_from_slice(head);
+                state.waiting.extend_from_slice(body);
+                return Ok(if state.sending { Sent::Gone } else { Sent::Waiting });
+            }
+            state.sending = true;
+        }
+        let result = send_all(socket, head, body, patience);
+        self.after_send(socket, result, patience)
+    }
+
+    /// Adds bytes without sending; the driver has to be told.
+    pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let mut state = self.usable()?;
+        state.waiting.extend_from_slice(head);
+        state.waiting.extend_from_slice(body);
+        Ok(())
+    }
+
+    /// Sends what waits: the driver's call.
+    pub(crate) fn flush(&self, socket: &Socket, patience: Duration) -> io::Result<Sent> {
+        {
+            let mut state = self.usable()?;
+            if state.sending || state.waiting.is_empty() {
+                return Ok(Sent::Gone);
+            }
+            state.sending = true;
+        }
+        self.after_send(socket, Ok(Vec::new()), patience)
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.0).waiting.len()
+    }
+
+    /// Ends a send: with what others added meanwhile, or with what the socket did not take.
+    fn after_send(&self, socket: &Socket, mut result: io::Result<Vec<u8>>, patience: Duration) -> io::Result<Sent> {
+        loop {
+            let mut batch = {
+                let mut state = lock(&self.0);
+                match result {
+                    Ok(mut rest) if !rest.is_empty() => {
+                        rest.append(&mut state.waiting);
+                        state.waiting = rest;
+                        state.sending = false;
+                        return Ok(Sent::Waiting);
+                    }
+                    Ok(_) if state.waiting.is_empty() => {
+                        state.sending = false;
+                        return Ok(Sent::Gone);
+                    }
+                    Ok(spare) => std::mem::replace(&mut state.waiting, spare),
+                    Err(error) => {
+                        state.sending = false;
+                        state.broken = Some(error.kind());
+                        state.waiting = Vec::new();
+                        return Err(error);
+                    }
+                }
+            };
+            result = send_all(socket, &batch, &[], patience).map(|rest| {
+                if rest.is_empty() && batch.capacity() <= 256 << 10 {
+                    // Its memory serves the next batch.
+                    batch.clear();
+                    batch
+                } else {
+                    rest
+                }
+            });
+        }
+    }
+
+    fn usable(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
+        let state = lock(&self.0);
+        match state.broken {
+            Some(kind) => Err(kind.into()),
+            None => Ok(state),
+        }
+    }
+}
+
+/// Sends until all is gone, or until the socket has taken nothing for `patience`: returns the rest.
+fn send_all<'a>(socket: &Socket, mut head: &'a [u8], mut body: &'a [u8], patience: Duration) -> io::Result<Vec<u8>> {
+    while !(head.is_empty() && body.is_empty()) {
+        match socket.send(head, body) {
+            Ok(sent) => {
+                let of_head = sent.min(head.len());
+                head = &head[of_head..];
+                body = &body[sent - of_head..];
+                if head.is_empty() {
+                    (head, body) = (body, &[]);
+                }
+            }
+            Err(error) if interrupted(&error) => {}
+            Err(error) if would_block(&error) => {
+                if patience.is_zero() || !socket.wait_for(PollFlags::OUT, Some(patience))? {
+                    return Ok([head, body].concat());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,183 @@
+//! Taking connections in: who may, how many, and which dialect each speaks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::SocketFlags;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::counters::count;
+use super::exchange::{Connection, receive};
+use super::listening::Listening;
+use super::native::Session;
+use super::{Mode, cold, deno, text};
+use crate::protocol::dialect::Dialect;
+use crate::protocol::frame::{FrameReader, Sender};
+use crate::protocol::hello::{HELLO_LEN, Hello, Role};
+use crate::transport::fork::ForkFd;
+use crate::transport::socket::{Socket, interrupted, would_block};
+
+/// How long a connection may take to send its first byte, and then its hello.
+const GREETING: Duration = Duration::from_secs(10);
+/// How long accepting pauses when the process is out of descriptors or memory.
+const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
+/// How often a listener at its limit looks for a session that has gone quiet.
+const CROWDED: Duration = Duration::from_millis(50);
+
+/// Accepts until the listener stops.
+pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
+    let Ok(mut fd) = AsyncFd::with_interest(socket, Interest::READABLE) else {
+        return listening.note_all_accepted();
+    };
+    let mut check = interval(listening.check_interval());
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    check.tick().await;
+    while !listening.is_closing() {
+        tokio::select! {
+            biased;
+            () = listening.accepting().notified() => {}
+            _ = check.tick() => {
+                // Where it cannot be put back now, the next look tries again.
+                if let Ok(true) = listening.heal()
+                    && let Ok(socket) = listening.listening_socket()
+                    && let Ok(anew) = AsyncFd::with_interest(socket, Interest::READABLE)
+                {
+                    fd = anew;
+                }
+            }
+            guard = fd.readable() => {
+                let Ok(mut guard) = guard else { break };
+                if !listening.has_seat() {
+                    if !someone_waits(fd.get_ref()) {
+                        guard.clear_ready();
+                        continue;
+                    }
+                    listening.retire_quietest();
+                    let _looked_again_either_way = timeout(CROWDED, listening.accepting().notified()).await;
+                    continue;
+                }
+                match accept(&listening, fd.get_ref()) {
+                    Ok(()) => {}
+                    Err(error) if would_block(&error) => guard.clear_ready(),
+                    Err(error) if interrupted(&error) || error.raw_os_error() == Some(libc::ECONNABORTED) => {}
+                    Err(_) => sleep(OUT_OF_RESOURCES).await,
+                }
+            }
+        }
+    }
+    // Whoever connected before the channel's files went has been promised a listener.
+    while listening.has_seat() && accept(&listening, fd.get_ref()).is_ok() {}
+    drop(fd);
+    listening.note_all_accepted();
+}
+
+fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {
+    let fd = rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let socket = Socket::adopt(fd, listening.is_tcp())?;
+    listening.connection_opened();
+    let seat = OpenConnection(Some(Arc::clone(listening)));
+    listening.runtime.spawn(greet(seat, socket));
+    Ok(())
+}
+
+fn someone_waits(socket: &ForkFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// A connection that counts as open until this is dropped or given to a session.
+struct OpenConnection(Option<Arc<Listening>>);
+
+impl OpenConnection {
+    fn listening(&self) -> &Arc<Listening> {
+        self.0.as_ref().expect("given away only at the end")
+    }
+
+    /// From here on the session says when the connection has ended.
+    fn give_to_session(mut self) -> Arc<Listening> {
+        self.0.take().expect("given away only once")
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        if let Some(listening) = self.0.take() {
+            listening.connection_ended();
+        }
+    }
+}
+
+/// Serves one connection, whatever it turns out to be.
+async fn greet(seat: OpenConnection, socket: Socket) {
+    let listening = Arc::clone(seat.listening());
+    let peer = socket.peer();
+    if !peer.allowed(&listening.peers) {
+        return count(&listening.tally.refused);
+    }
+    let Ok(fd) = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE) else { return };
+    let mut first = Vec::with_capacity(4096);
+    let received = tokio::select! {
+        received = timeout(GREETING, receive(&fd, &mut first)) => received,
+        () = listening.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
+    };
+    if !matches!(received, Ok(Ok(1..))) {
+        return count(&listening.tally.incomplete);
+    }
+    match Dialect::of(first[0], listening.plain_text) {
+        Some(Dialect::Native) => native(seat, fd, first).await,
+        Some(dialect) => {
+            let Some(connection) = Connection::new(fd, peer) else { return };
+            match dialect {
+                Dialect::Deno => deno::serve(&listening, connection, first).await,
+                _ => text::serve(&listening, connection, &first).await,
+            }
+        }
+        None => count(&listening.tally.malformed),
+    }
+}
+
+/// What a client sent before the listener stopped is still taken.
+fn take_what_is_there(fd: &AsyncFd<Socket>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    fd.get_ref().recv_spare(buffer, crate::transport::socket::Wait::No)
+}
+
+async fn native(seat: OpenConnection, fd: AsyncFd<Socket>, mut first: Vec<u8>) {
+    let listening = Arc::clone(seat.listening());
+    let whole = timeout(GREETING, async {
+        while first.len() < HELLO_LEN {
+            if receive(&fd, &mut first).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok::<(), io::Error>(())
+    });
+    if !matches!(whole.await, Ok(Ok(()))) {
+        return count(&listening.tally.incomplete);
+    }
+    let (hello, rest) = first.split_first_chunk::<HELLO_LEN>().expect("just received");
+    let theirs = Hello::decode_from_client(hello);
+    let role = match listening.mode {
+        Mode::Request => Role::RequestListener,
+        Mode::Broadcast => Role::BroadcastListener,
+    };
+    let ours = Hello::new(role, listening.max_message);
+    let peer = fd.get_ref().peer();
+    let exclusive = theirs.as_ref().is_ok_and(|hello| hello.role == Role::Exclusive);
+    let peer_max = theirs.as_ref().map_or(usize::MAX, |hello| hello.max_message as usize);
+    let key = listening.next_key();
+    let session = Arc::new(Session::new(fd.into_inner(), seat.give_to_session(), key, peer, exclusive, peer_max));
+    listening.add(&session);
+    session.greet(&ours);
+    match theirs {
+        Ok(_) => {
+            let mut reader = FrameReader::new(Sender::Client, listening.max_message);
+            reader.feed(rest);
+            cold::drive(session, reader).await;
+        }
+        Err(violation) => cold::dismiss(session, violation).await,
+    }
+}

@@ -1,0 +1,269 @@
+//! A session that the runtime drives: quiet, multiplexed, or waiting for something slow.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+
+use super::Mode;
+use super::counters::count;
+use super::handler::{Handler, call_async, call_blocking};
+use super::hot;
+use super::native::{Cast, Session, Task};
+use super::responder::Responder;
+use super::workers::Seat;
+use crate::message::Message;
+use crate::outbox::Sent;
+use crate::protocol::Violation;
+use crate::protocol::frame::{FrameReader, Slot};
+use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+
+/// How long a peer that broke the protocol may take to read that it did.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How much more of what it sends is thrown away meanwhile.
+const FAREWELL_BYTES: usize = 64 << 20;
+
+/// What the frames that are here lead to.
+enum Next {
+    /// Wait for more.
+    Receive,
+    /// Wait until less is in flight.
+    Stall,
+    /// Go on with a thread of its own.
+    GoHot(Seat),
+    Violated(Violation),
+}
+
+/// Drives a session until it ends or gets a thread of its own.
+pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
+    session.note_activity();
+    let mut next = process(&session, &mut reader, false);
+    if let Next::GoHot(seat) = next {
+        // Before the runtime is asked to watch the socket: the usual way of a first message.
+        return go_hot(session, reader, seat);
+    }
+    let Ok(fd) = AsyncFd::with_interest(Arc::clone(&session), Interest::READABLE | Interest::WRITABLE) else {
+        session.lose();
+        session.listening.remove(&session);
+        return;
+    };
+    let (mut ended, mut said_goaway) = (false, false);
+    loop {
+        let stalled = match next {
+            Next::GoHot(seat) => {
+                drop(fd);
+                return go_hot(session, reader, seat);
+            }
+            Next::Violated(violation) => {
+                drop(fd);
+                return dismiss(session, violation).await;
+            }
+            Next::Receive => false,
+            Next::Stall => true,
+        };
+        // A client that no longer reads may still have sent something: that is taken to its end.
+        let sent = session.outbox.flush(&session.socket, Duration::ZERO).unwrap_or(Sent::Gone);
+        if ended && session.is_quiet() {
+            if said_goaway {
+                let _gone_already = session.socket.shutdown_send();
+                break;
+            }
+            said_goaway = true;
+            session.say_goaway();
+            next = Next::Receive;
+            continue;
+        }
+        reader.rest();
+        tokio::select! {
+            () = session.driver.notified() => {}
+            guard = fd.writable(), if sent == Sent::Waiting => {
+                let Ok(mut guard) = guard else { break };
+                if let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, Duration::ZERO) {
+                    guard.clear_ready();
+                }
+            }
+            received = receive(&fd, &session.socket, &mut reader), if !ended && !stalled => match received {
+                Ok(0) if session.retiring.load(Ordering::SeqCst) => ended = true,
+                Ok(0) | Err(_) => break,
+                Ok(_) => session.note_activity(),
+            },
+        }
+        next = process(&session, &mut reader, ended);
+    }
+    session.lose();
+    session.listening.remove(&session);
+}
+
+/// Receives once something is there. Cancelling it loses nothing.
+async fn receive(fd: &AsyncFd<Arc<Session>>, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
+    loop {
+        let mut guard = fd.readable().await?;
+        let received = match reader.slot() {
+            Slot::Buffer(slot) => match socket.recv(slot, Wait::No) {
+                Ok(count) => {
+                    reader.filled(count);
+                    Ok(count)
+                }
+                Err(error) => Err(error),
+            },
+            Slot::Body(body) => socket.recv_spare(body, Wait::No),
+        };
+        match received {
+            Err(error) if would_block(&error) => guard.clear_ready(),
+            Err(error) if interrupted(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Takes the frames that are here to where they are handled.
+fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Next {
+    let dedicated = session.exclusive && !ended && matches!(session.listening.handler, Handler::Blocking(_));
+    loop {
+        if !session.has_room() {
+            return Next::Stall;
+        }
+        if dedicated && !reader.is_empty() && !session.in_flight() && session.outbox.waiting() == 0 {
+            // Its client waits for exactly this: no other thread could be quicker than its own.
+            if let Some(seat) = session.listening.workers.reserve() {
+                return Next::GoHot(seat);
+            }
+        }
+        let (header, body) = match reader.next() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Next::Receive,
+            Err(violation) => return Next::Violated(violation),
+        };
+        let task = match session.admit(&header, body.as_slice()) {
+            Ok(task) => task,
+            Err(violation) => return Next::Violated(violation),
+        };
+        match task {
+            Task::Request { id, timeout_ms, kind } => {
+                let message = Message::from_parts(kind, body.into_vec());
+                let responder = Responder::to_session(Arc::clone(session), id, timeout_ms, Mode::Request);
+                hand_over_request(session, message, responder);
+            }
+            Task::Broadcast { ack, kind } => {
+                let message = Message::from_parts(kind, body.into_vec());
+                hand_over_cast(session, Cast::Message { message, ack });
+            }
+            Task::Ack(id) => hand_over_cast(session, Cast::Ack(id)),
+            Task::Nothing => {}
+        }
+    }
+}
+
+/// Gives the session a thread of its own.
+fn go_hot(session: Arc<Session>, reader: FrameReader, seat: Seat) {
+    let listening = Arc::clone(&session.listening);
+    listening.workers.dedicate(seat, Box::new(move || hot::drive(session, reader)));
+}
+
+fn hand_over_request(session: &Arc<Session>, message: Message, responder: Responder) {
+    let listening = Arc::clone(&session.listening);
+    listening.count_message();
+    let session = Arc::clone(session);
+    let bytes = if session.exclusive { 0 } else { message.len() };
+    match &listening.handler {
+        Handler::Blocking(handler) => {
+            let handler = Arc::clone(handler);
+            listening.workers.submit(Box::new(move || {
+                call_blocking(&*handler, &message, responder);
+                session.release_bytes(bytes);
+            }));
+        }
+        Handler::Async(handler) => {
+            let handler = Arc::clone(handler);
+            listening.runtime.spawn(async move {
+                call_async(&*handler, message, responder).await;
+                session.release_bytes(bytes);
+            });
+        }
+    }
+}
+
+/// Queues what is handed over in order, and sees to it that somebody hands it over.
+fn hand_over_cast(session: &Arc<Session>, cast: Cast) {
+    if !session.queue_cast(cast) {
+        return;
+    }
+    let session = Arc::clone(session);
+    let listening = Arc::clone(&session.listening);
+    match &listening.handler {
+        Handler::Blocking(handler) => {
+            let handler = Arc::clone(handler);
+            listening.workers.submit(Box::new(move || {
+                while let Some(cast) = session.next_cast() {
+                    if let Some((message, responder)) = begin_cast(&session, cast) {
+                        call_blocking(&*handler, &message, responder);
+                        end_cast(&session, message.len());
+                    }
+                }
+            }));
+        }
+        Handler::Async(handler) => {
+            let handler = Arc::clone(handler);
+            listening.runtime.spawn(async move {
+                while let Some(cast) = session.next_cast() {
+                    if let Some((message, responder)) = begin_cast(&session, cast) {
+                        let bytes = message.len();
+                        call_async(&*handler, message, responder).await;
+                        end_cast(&session, bytes);
+                    }
+                }
+            });
+        }
+    }
+}
+
+fn begin_cast(session: &Arc<Session>, cast: Cast) -> Option<(Message, Responder)> {
+    match cast {
+        Cast::Ack(id) => {
+            session.ack(id, Duration::ZERO);
+            None
+        }
+        Cast::Message { message, ack } => {
+            session.begin_ack(ack);
+            session.listening.count_message();
+            Some((message, Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast)))
+        }
+    }
+}
+
+fn end_cast(session: &Session, bytes: usize) {
+    session.end_ack(Duration::ZERO);
+    session.release_bytes(bytes);
+    session.listening.end();
+}
+
+/// Ends a session whose client broke the protocol: tells it so, and gives it a moment to read that
+/// before the connection goes.
+pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
+    count(&session.listening.tally.malformed);
+    session.transmit_error(0, violation.kind(), &violation.to_string(), Duration::ZERO);
+    let _gone_already = session.socket.shutdown_send();
+    if let Ok(fd) = AsyncFd::with_interest(Arc::clone(&session), Interest::READABLE) {
+        let mut scrap = vec![0; 16 << 10];
+        let mut left = FAREWELL_BYTES;
+        let _slow_peers_are_not_waited_for = timeout(FAREWELL, async {
+            while let Ok(mut guard) = fd.readable().await {
+                match session.socket.recv(&mut scrap, Wait::No) {
+                    Ok(0) => break,
+                    Ok(count) if count < left => left -= count,
+                    Ok(_) => break,
+                    Err(error) if would_block(&error) => guard.clear_ready(),
+                    Err(error) if interrupted(&error) => {}
+                    Err(_) => break,
+                }
+            }
+        })
+        .await;
+    }
+    session.lose();
+    session.listening.remove(&session);
+}

@@ -1,0 +1,55 @@
+//! What a listener has seen, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Totals of a listener since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Messages handed to the handler.
+    pub messages: u64,
+    /// Messages whose handler failed: it said so, panicked, or ended without an answer.
+    pub failed: u64,
+    /// Connections closed because what they sent follows no dialect, or broke its rules.
+    pub malformed: u64,
+    /// Connections refused because of who was at the other end.
+    pub refused: u64,
+    /// Connections that ended, or went stale, before a whole message or a hello had come.
+    pub incomplete: u64,
+}
+
+/// The counters while they count.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) connections: AtomicU64,
+    pub(crate) open: AtomicU64,
+    pub(crate) messages: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) malformed: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) incomplete: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn read(&self) -> Counters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            connections: read(&self.connections),
+            open: read(&self.open),
+            messages: read(&self.messages),
+            failed: read(&self.failed),
+            malformed: read(&self.malformed),
+            refused: read(&self.refused),
+            incomplete: read(&self.incomplete),
+        }
+    }
+}
+
+/// Adds one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

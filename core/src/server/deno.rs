@@ -1,0 +1,51 @@
+//! The Deno wire at a listener: one message, one answer, each to the end of the stream.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::Mode;
+use super::counters::count;
+use super::exchange::{Connection, STALL};
+use super::listening::Listening;
+use crate::message::Message;
+use crate::protocol::deno;
+
+pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, mut stream: Vec<u8>) {
+    match receive_all(listening, &connection, &mut stream).await {
+        Ok(true) => {}
+        Ok(false) => return count(&listening.tally.malformed),
+        Err(_) => return count(&listening.tally.incomplete),
+    }
+    let Ok(message) = deno::decode(stream, None) else { return count(&listening.tally.malformed) };
+    let answer = connection.exchange(listening, message).await;
+    // A failure cannot be told on this wire: the connection closes without a byte.
+    let (Some(Ok(reply)), Mode::Request) = (answer, listening.mode) else { return };
+    if send_reply(&connection, &reply).await.is_ok() {
+        let _gone_already = connection.socket().shutdown_send();
+    }
+}
+
+/// Receives up to the sender's half-close. `false` if it is more than the listener takes.
+async fn receive_all(listening: &Listening, connection: &Connection, stream: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        if stream.len() > listening.max_message + 1 {
+            return Ok(false);
+        }
+        let received = tokio::select! {
+            received = timeout(STALL, connection.receive(stream)) => received,
+            () = listening.until_closed() => return Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        match received {
+            Ok(Ok(0)) => return Ok(true),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+async fn send_reply(connection: &Connection, reply: &Message) -> io::Result<()> {
+    connection.send(&[deno::flag(reply.kind())], reply.data()).await
+}

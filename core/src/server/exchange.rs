@@ -1,0 +1,187 @@
+//! One message on a connection of a dialect without sessions: in, to the handler, and back.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::Mode;
+use super::handler::{Handler, call_async, call_blocking};
+use super::listening::{ACK_AFTER, Listening};
+use super::responder::{Answer, Responder};
+use crate::message::Message;
+use crate::transport::peer::Peer;
+use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+
+/// How long a peer may be slow to send more of a message, or to take more of its answer.
+pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// A connection of such a dialect.
+pub(super) struct Connection {
+    pub(super) fd: AsyncFd<Arc<Caller>>,
+}
+
+/// A connection as its responder sees it.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) socket: Socket,
+    pub(super) peer: Peer,
+    pub(super) gone: AtomicBool,
+    pub(super) went: Notify,
+}
+
+impl AsRawFd for Caller {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl Connection {
+    /// `None` if the runtime cannot watch the socket.
+    pub(super) fn new(fd: AsyncFd<Socket>, peer: Peer) -> Option<Connection> {
+        let caller = Caller { socket: fd.into_inner(), peer, gone: AtomicBool::new(false), went: Notify::new() };
+        AsyncFd::new(Arc::new(caller)).ok().map(|fd| Connection { fd })
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.fd.get_ref().socket
+    }
+
+    /// Receives more of a message; 0 at its end. Cancelling it loses nothing.
+    pub(super) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        receive(&self.fd, buffer).await
+    }
+
+    /// Takes a message to the handler. For a request, the answer: `None` if the caller has gone.
+    /// For a broadcast `None`, when the handler has returned or has run for a while.
+    pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
+        listening.begin();
+        listening.count_message();
+        let (answered, answer) = oneshot::channel();
+        let (finished, finish) = oneshot::channel();
+        let answered = (listening.mode == Mode::Request).then_some(answered);
+        let responder = Responder::to_caller(Arc::clone(self.fd.get_ref()), answered, listening.mode);
+        // Counted as in flight until the handler has returned, or a request is answered.
+        let in_flight = InFlight(Arc::clone(listening));
+        match &listening.handler {
+            Handler::Blocking(handler) => {
+                let handler = Arc::clone(handler);
+                listening.workers.submit(Box::new(move || {
+                    call_blocking(&*handler, &message, responder);
+                    let _nobody_waits_any_more = finished.send(in_flight);
+                }));
+            }
+            Handler::Async(handler) => {
+                let handler = Arc::clone(handler);
+                listening.runtime.spawn(async move {
+                    call_async(&*handler, message, responder).await;
+                    let _nobody_waits_any_more = finished.send(in_flight);
+                });
+            }
+        }
+        match listening.mode {
+            Mode::Request => tokio::select! {
+                answer = answer => answer.ok(),
+                () = self.hang_up() => None,
+            },
+            Mode::Broadcast => {
+                let _long_enough_either_way = timeout(ACK_AFTER, finish).await;
+                None
+            }
+        }
+    }
+
+    /// Completes when the peer has gone altogether.
+    async fn hang_up(&self) {
+        while let Ok(mut guard) = self.fd.writable().await {
+            if self.socket().hung_up() {
+                break;
+            }
+            guard.clear_ready();
+        }
+        let caller = self.fd.get_ref();
+        caller.gone.store(true, Ordering::Relaxed);
+        caller.went.notify_waiters();
+    }
+
+    /// Sends all of it, unless the peer has gone or takes nothing for too long.
+    pub(super) async fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
+        while !(head.is_empty() && body.is_empty()) {
+            match self.socket().send(head, body) {
+                Ok(sent) => {
+                    let of_head = sent.min(head.len());
+                    head = &head[of_head..];
+                    body = &body[sent - of_head..];
+                    if head.is_empty() {
+                        (head, body) = (body, &[]);
+                    }
+                }
+                Err(error) if would_block(&error) => self.writable().await?,
+                Err(error) if interrupted(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        // Readiness noted before the send that would have blocked is out of date.
+        let wait = async {
+            self.fd.writable().await?.clear_ready();
+            self.fd.writable().await.map(|_| ())
+        };
+        timeout(STALL, wait).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// A message that was taken and is not yet done with.
+struct InFlight(Arc<Listening>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Receives into the spare room of `buffer`, which it makes if there is none. 0 is the end.
+pub(super) async fn receive<T: AsRawFd + AsSocket>(fd: &AsyncFd<T>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve(4096.max(buffer.len()));
+        }
+        match fd.get_ref().as_socket().recv_spare(buffer, Wait::No) {
+            Err(error) if would_block(&error) => {
+                let mut guard = fd.readable().await?;
+                // Only what was true before the receive is out of date; look once more first.
+                match fd.get_ref().as_socket().recv_spare(buffer, Wait::No) {
+                    Err(error) if would_block(&error) => guard.clear_ready(),
+                    done => return done,
+                }
+            }
+            Err(error) if interrupted(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+/// What holds a socket.
+pub(super) trait AsSocket {
+    fn as_socket(&self) -> &Socket;
+}
+
+impl AsSocket for Socket {
+    fn as_socket(&self) -> &Socket {
+        self
+    }
+}
+
+impl AsSocket for Arc<Caller> {
+    fn as_socket(&self) -> &Socket {
+        &self.socket
+    }
+}

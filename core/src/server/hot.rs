@@ -1,0 +1,145 @@
+//! A busy exclusive session, driven by a thread of its own: receive, handler, send, with no
+//! hand-over to another thread in between.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::handler::{BlockingHandler, Handler, call_blocking};
+use super::native::{Session, Task};
+use super::responder::Responder;
+use super::{Mode, PATIENCE, cold};
+use crate::message::{Message, MessageKind};
+use crate::outbox::Sent;
+use crate::protocol::frame::{Body, FrameReader, Slot};
+use crate::protocol::Violation;
+use crate::transport::fork;
+use crate::transport::socket::{interrupted, would_block};
+use crate::transport::wait::Waiter;
+
+/// A session on which nothing has come for this long goes back to the runtime.
+const QUIET: Duration = Duration::from_secs(1);
+/// A message's memory is kept for the next one up to this many bytes.
+const KEPT: usize = 64 << 10;
+
+/// Why a thread is done with a session.
+enum Done {
+    /// The runtime takes over: it is quiet, waits for a late answer or a slow peer, or is to end.
+    Hand,
+    /// The peer broke the protocol.
+    Violated(Violation),
+    /// The peer has gone.
+    Ended,
+    /// This is a forked child: nothing here is its own.
+    Forked,
+}
+
+/// Drives a session until it goes quiet or ends.
+pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
+    let Handler::Blocking(handler) = &session.listening.handler else {
+        unreachable!("an asynchronous handler runs on its runtime")
+    };
+    let handler = Arc::clone(handler);
+    session.hot.store(true, Ordering::SeqCst);
+    let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
+        serve(&session, &mut reader, &*handler)
+    } else {
+        Done::Hand
+    };
+    session.hot.store(false, Ordering::SeqCst);
+    match done {
+        Done::Hand => {
+            let runtime = session.listening.runtime.clone();
+            runtime.spawn(cold::drive(session, reader));
+        }
+        Done::Violated(violation) => {
+            let runtime = session.listening.runtime.clone();
+            runtime.spawn(cold::dismiss(session, violation));
+        }
+        Done::Ended => {
+            session.lose();
+            session.listening.remove(&session);
+        }
+        Done::Forked => std::mem::forget((session, reader, handler)),
+    }
+}
+
+fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
+    let born = fork::generation();
+    let mut waiter = Waiter::new(session.listening.spin);
+    let mut message = Message::null();
+    loop {
+        loop {
+            let (header, body) = match reader.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(violation) => return Done::Violated(violation),
+            };
+            let task = match session.admit(&header, body.as_slice()) {
+                Ok(task) => task,
+                Err(violation) => return Done::Violated(violation),
+            };
+            match task {
+                Task::Request { id, timeout_ms, kind } => {
+                    take(&mut message, kind, body);
+                    session.listening.count_message();
+                    let responder = Responder::to_session(Arc::clone(session), id, timeout_ms, Mode::Request);
+                    call_blocking(handler, &message, responder);
+                    if born != fork::generation() {
+                        return Done::Forked;
+                    }
+                    if session.in_flight() {
+                        // The answer comes later, from elsewhere: meanwhile the runtime listens.
+                        return Done::Hand;
+                    }
+                }
+                Task::Broadcast { ack, kind } => {
+                    take(&mut message, kind, body);
+                    session.begin_ack(ack);
+                    session.listening.count_message();
+                    let responder = Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast);
+                    call_blocking(handler, &message, responder);
+                    if born != fork::generation() {
+                        return Done::Forked;
+                    }
+                    session.end_ack(PATIENCE);
+                    session.listening.end();
+                }
+                Task::Ack(id) => session.ack(id, PATIENCE),
+                Task::Nothing => {}
+            }
+        }
+        message.shrink(KEPT);
+        // A client that no longer reads may still have sent something: that is taken to its end.
+        if session.outbox.waiting() > 0
+            && let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, QUIET)
+        {
+            return Done::Hand;
+        }
+        let received = waiter.receive(|wait| match reader.slot() {
+            Slot::Buffer(slot) => {
+                let count = session.socket.recv(slot, wait)?;
+                reader.filled(count);
+                Ok(count)
+            }
+            Slot::Body(body) => session.socket.recv_spare(body, wait),
+        });
+        match received {
+            Ok(0) if session.retiring.load(Ordering::SeqCst) => return Done::Hand,
+            Ok(0) => return Done::Ended,
+            Ok(_) => {}
+            Err(error) if interrupted(&error) => {}
+            // Nothing for a while; an unfinished body goes on under the runtime's eyes.
+            Err(error) if would_block(&error) => return Done::Hand,
+            Err(_) => return Done::Ended,
+        }
+    }
+}
+
+/// Makes `message` the one that has arrived: small ones in the memory that is there already.
+fn take(message: &mut Message, kind: MessageKind, body: Body<'_>) {
+    match body {
+        Body::Buffered(bytes) => message.refill(kind, bytes),
+        Body::Owned(bytes) => *message = Message::from_parts(kind, bytes),
+    }
+}

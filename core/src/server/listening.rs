@@ -1,0 +1,389 @@
+//! One listener: its claim on the channel, its limits, its sessions, and how it ends.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::counters::{Tally, count};
+use super::handler::Handler;
+use super::native::Session;
+use super::workers::Workers;
+use super::{Counters, Mode, accept};
+use crate::channel::{Address, Channel};
+use crate::error::Result;
+use crate::lock::lock;
+use crate::options::{Options, Peers};
+use crate::transport::claim::Claim;
+use crate::transport::fork;
+
+/// A broadcast is acknowledged when its handler has run for this long, if it has not returned.
+pub(super) const ACK_AFTER: Duration = Duration::from_millis(50);
+/// How often running handlers are looked at for that.
+const ACK_CHECK: Duration = Duration::from_millis(25);
+
+/// What all connections of one listener share.
+pub(crate) struct Listening {
+    pub(super) mode: Mode,
+    pub(super) handler: Handler,
+    /// The handler takes raw bodies and counts on JSON being JSON.
+    pub(super) check_json: bool,
+    pub(super) runtime: Handle,
+    pub(super) workers: Arc<Workers>,
+    pub(super) tally: Tally,
+    pub(super) max_message: usize,
+    pub(super) plain_text: bool,
+    pub(super) peers: Peers,
+    pub(super) spin: Duration,
+    max_connections: usize,
+    grace: Duration,
+    check_interval: Duration,
+    channel: Channel,
+    address: Address,
+    claim: Mutex<Option<Claim>>,
+    born: u32,
+    started: Instant,
+    closing: AtomicBool,
+    /// Wakes the accepting task: closing, or a connection has ended.
+    accepting: Notify,
+    /// The accepting task has taken in what was waiting and has ended.
+    accepted_all: AtomicBool,
+    sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    next_key: AtomicU64,
+    open: AtomicUsize,
+    /// Messages that were taken and are not yet answered.
+    active: AtomicUsize,
+    /// Something that a closing listener waits for has ended.
+    progress: Notify,
+    watching_acks: AtomicBool,
+    ack_watch: Notify,
+    stopping: Notify,
+    closed: Notify,
+    is_closed: AtomicBool,
+}
+
+impl Listening {
+    /// Claims the channel and starts to accept on `runtime`.
+    pub(crate) fn start(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: Handler,
+        check_json: bool,
+        runtime: Handle,
+    ) -> Result<Arc<Listening>> {
+        options.check()?;
+        let address = options.address(channel)?;
+        let label = channel.to_string();
+        let claim = Claim::take(&address, &label, options.socket_mode, mode == Mode::Request)?;
+        let address = claim.address().clone();
+        let channel = match (&address, channel.port()) {
+            (Address::Tcp { port, .. }, Some(0)) => Channel::ip(*port)?,
+            _ => channel.clone(),
+        };
+        let plain_text = options.plain_text.unwrap_or(matches!(address, Address::Unix(_)));
+        let listening = Arc::new(Listening {
+            mode,
+            handler,
+            check_json,
+            runtime,
+            workers: Workers::new(options.threads),
+            tally: Tally::default(),
+            max_message: options.max_message,
+            plain_text,
+            peers: options.peers.clone(),
+            spin: options.spin,
+            max_connections: options.max_connections,
+            grace: options.grace,
+            check_interval: options.check_interval,
+            channel,
+            address,
+            claim: Mutex::new(Some(claim)),
+            born: fork::generation(),
+            started: Instant::now(),
+            closing: AtomicBool::new(false),
+            accepting: Notify::new(),
+            accepted_all: AtomicBool::new(false),
+            sessions: Mutex::default(),
+            next_key: AtomicU64::new(1),
+            open: AtomicUsize::new(0),
+            active: AtomicUsize::new(0),
+            progress: Notify::new(),
+            watching_acks: AtomicBool::new(false),
+            ack_watch: Notify::new(),
+            stopping: Notify::new(),
+            closed: Notify::new(),
+            is_closed: AtomicBool::new(false),
+        });
+        let socket = listening.listening_socket()?;
+        listening.runtime.spawn(accept::run(Arc::clone(&listening), socket));
+        if mode == Mode::Broadcast {
+            listening.runtime.spawn(watch_acks(Arc::downgrade(&listening)));
+        }
+        Ok(listening)
+    }
+
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.tally.read()
+    }
+
+    /// The generation (see [`fork`]) that the listener was opened in.
+    pub(crate) fn born(&self) -> u32 {
+        self.born
+    }
+
+    /// A descriptor of the listening socket for the accepting task: the claim may close or replace
+    /// its own at any time.
+    pub(super) fn listening_socket(&self) -> Result<fork::ForkFd> {
+        let claim = lock(&self.claim);
+        let claim = claim.as_ref().ok_or_else(crate::error::Error::closed_listener)?;
+        claim
+            .duplicate_socket()
+            .map(fork::ForkFd::new)
+            .map_err(|error| crate::error::Error::from_os("cannot share the listening socket", error))
+    }
+
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self.address, Address::Tcp { .. })
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn accepting(&self) -> &Notify {
+        &self.accepting
+    }
+
+    pub(super) fn check_interval(&self) -> Duration {
+        self.check_interval
+    }
+
+    /// Milliseconds since the listener started.
+    pub(super) fn now_ms(&self) -> u32 {
+        self.started.elapsed().as_millis() as u32
+    }
+
+    pub(super) fn count_message(&self) {
+        count(&self.tally.messages);
+    }
+
+    /// Looks whether socket and lock file still stand. `true` if the socket was made anew.
+    pub(super) fn heal(&self) -> Result<bool> {
+        match lock(&self.claim).as_mut() {
+            Some(claim) => claim.heal().map(|healed| healed.socket_replaced),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes a message in; [`end`](Listening::end) follows exactly once.
+    pub(super) fn begin(&self) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        if self.active.fetch_sub(1, Ordering::Relaxed) == 1 && self.is_closing() {
+            self.progress.notify_waiters();
+        }
+    }
+
+    /// Whether one more connection may be open.
+    pub(super) fn has_seat(&self) -> bool {
+        self.open.load(Ordering::Relaxed) < self.max_connections
+    }
+
+    pub(super) fn connection_opened(&self) {
+        count(&self.tally.connections);
+        count(&self.tally.open);
+        self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn connection_ended(&self) {
+        self.tally.open.fetch_sub(1, Ordering::Relaxed);
+        let before = self.open.fetch_sub(1, Ordering::SeqCst);
+        if before == self.max_connections {
+            self.accepting.notify_one();
+        }
+        if self.is_closing() {
+            self.progress.notify_waiters();
+        }
+    }
+
+    /// Lets go of the native session that has been quiet longest. Whether there was one.
+    pub(super) fn retire_quietest(&self) -> bool {
+        let quietest = {
+            let sessions = lock(&self.sessions);
+            sessions
+                .values()
+                .filter(|session| !session.retiring.load(Ordering::Relaxed) && session.is_quiet())
+                .max_by_key(|session| self.now_ms().wrapping_sub(session.active_at()))
+                .cloned()
+        };
+        match quietest {
+            Some(session) => {
+                session.retire();
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn next_key(&self) -> u64 {
+        self.next_key.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, session: &Arc<Session>) {
+        lock(&self.sessions).insert(session.key(), Arc::clone(session));
+        if self.is_closing() {
+            session.retire();
+        }
+    }
+
+    pub(super) fn remove(&self, session: &Session) {
+        if lock(&self.sessions).remove(&session.key()).is_some() {
+            self.connection_ended();
+        }
+    }
+
+    /// A broadcast is being handled whose acknowledgement may become due.
+    pub(super) fn watch_acks(&self) {
+        if !self.watching_acks.load(Ordering::Relaxed) && !self.watching_acks.swap(true, Ordering::SeqCst) {
+            self.ack_watch.notify_one();
+        }
+    }
+
+    /// Sends the acknowledgements that are due; whether more may become so.
+    fn send_overdue_acks(&self) -> bool {
+        let sessions: Vec<Arc<Session>> = lock(&self.sessions).values().cloned().collect();
+        let now = self.now_ms();
+        // Every session is looked at, whatever the first one says.
+        sessions.iter().fold(false, |more, session| session.send_overdue_ack(now, ACK_AFTER.as_millis() as u32) | more)
+    }
+
+    /// Stops taking connections and removes the channel's files. Returns at once.
+    pub(crate) fn stop(&self) {
+        if self.closing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.accepting.notify_one();
+        self.stopping.notify_waiters();
+        let claim = lock(&self.claim).take();
+        drop(claim);
+    }
+
+    /// Stops, answers what has arrived within the grace period, then lets every session go.
+    pub(crate) async fn close(self: &Arc<Listening>) {
+        self.stop();
+        let listening = Arc::clone(self);
+        // In a task of its own: closing goes on if the caller does not wait for its end.
+        let _ended_with_the_runtime = self.runtime.spawn(async move { listening.wind_up().await }).await;
+    }
+
+    /// Stops, and winds up in the background.
+    pub(crate) fn close_in_background(self: &Arc<Listening>) {
+        self.stop();
+        let listening = Arc::clone(self);
+        self.runtime.spawn(async move { listening.wind_up().await });
+    }
+
+    async fn wind_up(&self) {
+        if self.is_closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let orderly = async {
+            until(&self.progress, || self.accepted_all.load(Ordering::SeqCst)).await;
+            for session in self.all_sessions() {
+                session.retire();
+            }
+            let all_done = || self.open.load(Ordering::SeqCst) == 0 && self.active.load(Ordering::SeqCst) == 0;
+            until(&self.progress, all_done).await;
+        };
+        let _what_is_left_is_cut_off = timeout(self.grace, orderly).await;
+        for session in self.all_sessions() {
+            session.socket.shutdown();
+        }
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.closed.notify_waiters();
+    }
+
+    fn all_sessions(&self) -> Vec<Arc<Session>> {
+        lock(&self.sessions).values().cloned().collect()
+    }
+
+    pub(super) fn note_all_accepted(&self) {
+        self.accepted_all.store(true, Ordering::SeqCst);
+        self.progress.notify_waiters();
+    }
+
+    /// Completes when the listener takes nothing new.
+    pub(super) async fn until_stopping(&self) {
+        until(&self.stopping, || self.is_closing()).await;
+    }
+
+    /// Completes when the listener has wound up: connections that still linger end then.
+    pub(super) async fn until_closed(&self) {
+        until(&self.closed, || self.is_closed.load(Ordering::SeqCst)).await;
+    }
+}
+
+/// Waits until `done`, which is asked again at each notification.
+async fn until(changed: &Notify, done: impl Fn() -> bool) {
+    loop {
+        let next = changed.notified();
+        tokio::pin!(next);
+        next.as_mut().enable();
+        if done() {
+            return;
+        }
+        next.await;
+    }
+}
+
+/// Sends acknowledgements of broadcasts whose handlers take long. Sleeps while there are none.
+async fn watch_acks(listening: std::sync::Weak<Listening>) {
+    loop {
+        let Some(strong) = listening.upgrade() else { return };
+        if strong.is_closed.load(Ordering::SeqCst) {
+            return;
+        }
+        tokio::select! {
+            () = strong.ack_watch.notified() => {}
+            () = strong.until_closed() => return,
+        }
+        drop(strong);
+        let mut quiet = 0;
+        while quiet < 2 {
+            sleep(ACK_CHECK).await;
+            let Some(strong) = listening.upgrade() else { return };
+            if strong.send_overdue_acks() {
+                quiet = 0;
+            } else {
+                quiet += 1;
+                if quiet == 2 {
+                    strong.watching_acks.store(false, Ordering::SeqCst);
+                    // One that came while the last look was taken would not have called again.
+                    if strong.send_overdue_acks() {
+                        strong.watching_acks.store(true, Ordering::SeqCst);
+                        quiet = 0;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The right, and the duty, to answer one message exactly once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Mode;
+use super::exchange::Caller;
+use super::native::Session;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::transport::peer::Peer;
+
+/// Answers one message: at once or later, from any thread, exactly once.
+///
+/// A responder that is dropped unanswered tells the caller that the handler failed. For a broadcast
+/// there is nobody to answer, and answering does nothing.
+#[derive(Debug)]
+pub struct Responder {
+    to: Option<To>,
+    deadline: Option<Instant>,
+    mode: Mode,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+enum To {
+    Session { session: Arc<Session>, id: u32 },
+    Caller { caller: Arc<Caller>, answer: Option<oneshot::Sender<Answer>> },
+}
+
+/// A reply, or the text of a failure.
+pub(crate) type Answer = std::result::Result<Message, String>;
+
+impl Responder {
+    pub(super) fn to_session(session: Arc<Session>, id: u32, timeout_ms: u32, mode: Mode) -> Responder {
+        let deadline = (timeout_ms != 0).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()));
+        Responder { to: Some(To::Session { session, id }), deadline, mode }
+    }
+
+    pub(super) fn to_caller(
+        caller: Arc<Caller>,
+        answer: Option<oneshot::Sender<Answer>>,
+        mode: Mode,
+    ) -> Responder {
+        Responder { to: Some(To::Caller { caller, answer }), deadline: None, mode }
+    }
+
+    /// Sends the reply. For a broadcast it does nothing.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`] where the caller takes no message of that size (it is told
+    /// so), with [`ErrorKind::Cancelled`] where the caller no longer wants the answer, and with
+    /// [`ErrorKind::ConnectionLost`] where it has gone.
+    pub fn respond(self, reply: &Message) -> Result<()> {
+        self.respond_within(reply, super::PATIENCE)
+    }
+
+    /// Tells the caller that the handler failed, and why.
+    pub fn fail(mut self, text: &str) -> Result<()> {
+        self.answer_failure(text, super::PATIENCE)
+    }
+
+    /// Who sent the message.
+    pub fn peer(&self) -> Peer {
+        match self.to() {
+            To::Session { session, .. } => session.peer(),
+            To::Caller { caller, .. } => caller.peer,
+        }
+    }
+
+    /// Whether the message is a request or a broadcast.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether the caller has cancelled the request or has gone: nobody waits for the answer.
+    pub fn is_cancelled(&self) -> bool {
+        match self.to() {
+            To::Session { session, id } => session.is_cancelled(*id, self.mode),
+            To::Caller { caller, .. } => {
+                caller.gone.load(Ordering::Relaxed) || (self.mode == Mode::Request && caller.socket.hung_up())
+            }
+        }
+    }
+
+    /// Completes when nobody waits for the answer any more. Cancelling it changes nothing.
+    pub async fn cancelled(&self) {
+        let went = match self.to() {
+            To::Session { session, .. } => session.cancellations(),
+            To::Caller { caller, .. } => &caller.went,
+        };
+        loop {
+            let changed = went.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_cancelled() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// How much longer the caller waits, if it said so. Zero when its time is over.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// As [`respond`](Responder::respond), from a thread that must not wait for a slow peer.
+    pub(crate) fn respond_within(mut self, reply: &Message, patience: Duration) -> Result<()> {
+        match self.to.take() {
+            Some(To::Session { session, id }) if self.mode == Mode::Request => session.respond(id, reply, patience),
+            Some(To::Caller { caller, answer: Some(answer) }) => {
+                if caller.gone.load(Ordering::Relaxed) || answer.send(Ok(reply.clone())).is_err() {
+                    return Err(gone());
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn fail_within(mut self, text: &str, patience: Duration) -> Result<()> {
+        self.answer_failure(text, patience)
+    }
+
+    fn answer_failure(&mut self, text: &str, patience: Duration) -> Result<()> {
+        match self.to.take() {
+            Some(To::Session { session, id }) => {
+                session.count_failure();
+                match self.mode {
+                    Mode::Request => session.fail(id, ErrorKind::HandlerFailed, text, patience),
+                    Mode::Broadcast => Ok(()),
+                }
+            }
+            Some(To::Caller { answer: Some(answer), .. }) => {
+                answer.send(Err(text.to_owned())).map_err(|_| gone())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn to(&self) -> &To {
+        self.to.as_ref().expect("answering takes the responder")
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if self.to.is_none() {
+            return;
+        }
+        let panicking = std::thread::panicking();
+        if self.mode == Mode::Broadcast && !panicking {
+            return;
+        }
+        let text = if panicking { "the handler panicked" } else { "the handler ended without an answer" };
+        let _nobody_is_left_to_tell = self.answer_failure(text, Duration::ZERO);
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
+}

@@ -1,0 +1,80 @@
+//! Plain text at a listener: messages one after another on one connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::counters::count;
+use super::exchange::Connection;
+use super::listening::Listening;
+use crate::message::Message;
+use crate::protocol::text::{Line, TextReader, encode_reply};
+
+/// A sender that is quiet for this long has ended its message.
+const QUIET: Duration = Duration::from_millis(50);
+
+pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, first: &[u8]) {
+    let mut reader = TextReader::new(listening.max_message);
+    reader.feed(first);
+    let mut stopping = false;
+    let mut buffer = Vec::with_capacity(4096);
+    loop {
+        match reader.next_line() {
+            Ok(Some(line)) => {
+                if !answer(listening, &connection, line).await {
+                    return;
+                }
+                continue;
+            }
+            Ok(None) => {}
+            Err(_) => return count(&listening.tally.malformed),
+        }
+        buffer.clear();
+        tokio::select! {
+            received = connection.receive(&mut buffer) => match received {
+                Ok(0) if stopping => return,
+                Ok(0) => return finish(listening, &connection, &mut reader).await,
+                Ok(_) => reader.feed(&buffer),
+                Err(_) => return,
+            },
+            () = sleep(QUIET), if reader.can_end() => {
+                if !finish_message(listening, &connection, &mut reader).await {
+                    return;
+                }
+            }
+            () = listening.until_stopping(), if !stopping => {
+                // What has arrived is still taken: then the stream ends.
+                stopping = true;
+                let _gone_already = connection.socket().shutdown_recv();
+            }
+        }
+    }
+}
+
+/// Handles what stands at the end of the stream.
+async fn finish(listening: &Arc<Listening>, connection: &Connection, reader: &mut TextReader) {
+    if finish_message(listening, connection, reader).await {
+        let _gone_already = connection.socket().shutdown_send();
+    }
+}
+
+/// Handles what no newline has ended. Whether the connection goes on.
+async fn finish_message(listening: &Arc<Listening>, connection: &Connection, reader: &mut TextReader) -> bool {
+    match reader.take_rest() {
+        Ok(Some(line)) => answer(listening, connection, line).await,
+        Ok(None) => true,
+        Err(_) => {
+            count(&listening.tally.malformed);
+            false
+        }
+    }
+}
+
+/// Handles one message. A handler that fails answers nothing, and the connection goes on.
+async fn answer(listening: &Arc<Listening>, connection: &Connection, line: Line) -> bool {
+    match connection.exchange(listening, Message::text(&line.text)).await {
+        Some(Ok(reply)) => connection.send(&encode_reply(&reply, line.newline), &[]).await.is_ok(),
+        _ => true,
+    }
+}

@@ -1,0 +1,291 @@
+//! The right to listen at an address: the lock file and the listening socket, taken, kept and given
+//! back together. Nothing that belongs to others is ever removed.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix};
+
+use super::lock::{LockFile, cannot_listen, occupied, os_error};
+use super::place::{Identity, Place};
+use super::{bind, unix_table};
+use crate::channel::{Address, MAX_PATH_LEN};
+use crate::error::{Error, ErrorKind, Result};
+
+const BACKLOG: i32 = 1024;
+/// How often something may appear at the path between our looking and our binding.
+const ATTEMPTS: usize = 16;
+
+/// A channel that this process listens on. Dropping it gives the channel back.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    // Dropped in this order: whoever gets the lock next must find the address free.
+    socket: OwnedFd,
+    lock: LockFile,
+    address: Address,
+    label: String,
+    mode: u32,
+    request_mode: bool,
+    /// The socket's file; a port has none.
+    file: Option<SocketFile>,
+}
+
+/// What [`Claim::heal`] put back. What it replaced is still open, so that the caller can accept
+/// the connections that wait in the old socket and forget both descriptors before they close.
+#[derive(Debug, Default)]
+pub(crate) struct Healed {
+    pub(crate) socket_replaced: bool,
+    pub(crate) lock_replaced: bool,
+    pub(crate) previous_socket: Option<OwnedFd>,
+    pub(crate) previous_lock: Option<LockFile>,
+}
+
+impl Claim {
+    /// Takes the lock and the address and listens. `label` is the channel as its user knows it,
+    /// `mode` the permission bits of the socket, `request_mode` whether requests are served.
+    pub(crate) fn take(address: &Address, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
+        match address {
+            Address::Unix(path) => Claim::take_unix(path, label, mode, request_mode),
+            Address::Tcp { port, directory } => Claim::take_tcp(*port, directory, label, mode, request_mode),
+        }
+    }
+
+    fn take_unix(path: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
+        let file = SocketFile::new(path, label)?;
+        let address = Address::Unix(file.bound_as.clone());
+        let lock = LockFile::acquire(&address, label, mode, request_mode)?;
+        for _ in 0..ATTEMPTS {
+            let path = &file.path;
+            if let Some(place) = Place::at(path).map_err(|e| os_error(label, "examining", path, e))? {
+                clear(path, &place, label)?;
+            }
+            if let Some((socket, identity)) = file.make(label, mode)? {
+                let file = Some(SocketFile { identity, ..file });
+                return Ok(Claim { socket, lock, address, label: label.to_owned(), mode, request_mode, file });
+            }
+        }
+        let why = format!("another program keeps making {}; end it or choose another channel", path.display());
+        Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)))
+    }
+
+    fn take_tcp(port: u16, directory: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
+        let directory = std::path::absolute(directory)
+            .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let mut picked = None;
+            if port == 0 {
+                picked = Some(bind::tcp(0).map_err(|errno| tcp_error(label, 0, errno))?);
+            }
+            let actual = picked.as_ref().map_or(port, |(_, picked)| *picked);
+            let address = Address::Tcp { port: actual, directory: directory.clone() };
+            let listening = LockFile::acquire(&address, label, mode, request_mode).and_then(|lock| {
+                let failed = |errno| tcp_error(label, actual, errno);
+                let socket = match picked {
+                    Some((socket, _)) => socket,
+                    None => bind::tcp(actual).map_err(failed)?.0,
+                };
+                // Two programs can bind one port; only one of them can listen.
+                rustix::net::listen(&socket, BACKLOG).map_err(failed)?;
+                Ok((socket, lock))
+            });
+            match listening {
+                Ok((socket, lock)) => {
+                    let label = label.to_owned();
+                    return Ok(Claim { socket, lock, address, label, mode, request_mode, file: None });
+                }
+                // A free port whose lock somebody holds, or that somebody else took: try another.
+                Err(error) if port == 0 && error.kind() == ErrorKind::InUse => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        let none = || Error::new(ErrorKind::InUse, cannot_listen(label, "no free port was found"));
+        Err(last.unwrap_or_else(none))
+    }
+
+    /// The listening socket, non-blocking.
+    pub(crate) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// The address, with an absolute path where that fits and with the actual port.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The descriptors that a forked child must close: those of the lock and of the socket.
+    /// They are others after [`Claim::heal`] has replaced something.
+    pub(crate) fn fds(&self) -> [RawFd; 2] {
+        [self.lock.as_fd().as_raw_fd(), self.socket.as_raw_fd()]
+    }
+
+    /// Looks whether lock file and socket still stand, and puts back what was removed.
+    ///
+    /// An error means that nothing was changed; whatever is wrong besides what was put back comes up
+    /// the next time. What stands where ours should, and is not ours, is left alone.
+    pub(crate) fn heal(&mut self) -> Result<Healed> {
+        let mut healed = Healed::default();
+        if !self.lock.stands().map_err(|errno| self.heal_error("its lock file", errno))? {
+            let lock = LockFile::acquire(&self.address, &self.label, self.mode, self.request_mode)?;
+            healed.previous_lock = Some(std::mem::replace(&mut self.lock, lock));
+            healed.lock_replaced = true;
+        }
+        match self.heal_socket() {
+            Ok(None) => {}
+            Ok(Some(previous)) => {
+                healed.previous_socket = Some(previous);
+                healed.socket_replaced = true;
+            }
+            Err(_) if healed.lock_replaced => {}
+            Err(error) => return Err(error),
+        }
+        Ok(healed)
+    }
+
+    /// A new socket where the old one's file is gone; returns the old one.
+    fn heal_socket(&mut self) -> Result<Option<OwnedFd>> {
+        let Some(file) = &mut self.file else { return Ok(None) };
+        match Place::at(&file.path) {
+            Ok(Some(place)) if place.identity == file.identity => return Ok(None),
+            Ok(Some(place)) => return Err(occupied(&self.label, &file.path, &place)),
+            Ok(None) => {}
+            Err(errno) => return Err(os_error(&self.label, "examining", &file.path, errno)),
+        }
+        if std::path::absolute(&file.bound_as).ok().as_deref() != Some(&file.path) {
+            let why = format!("{} is gone, and the working directory is another one now", file.path.display());
+            return Err(Error::new(ErrorKind::PathTooLong, cannot_listen(&self.label, why)));
+        }
+        match file.make(&self.label, self.mode)? {
+            Some((socket, identity)) => {
+                file.identity = identity;
+                Ok(Some(std::mem::replace(&mut self.socket, socket)))
+            }
+            None => {
+                let why = format!("another program has just made {}", file.path.display());
+                Err(Error::new(ErrorKind::PathOccupied, cannot_listen(&self.label, why)))
+            }
+        }
+    }
+
+    fn heal_error(&self, what: &str, errno: Errno) -> Error {
+        Error::from_os(cannot_listen(&self.label, format!("{what} cannot be examined")), errno.into())
+    }
+
+    /// Gives the channel back: the socket's file, if it is still ours, then the socket, then the lock
+    /// file, if it is still ours, then the lock.
+    pub(crate) fn release(self) {}
+
+    /// Forgets the claim without touching a file or closing a descriptor: a forked child's way,
+    /// whose parent goes on listening.
+    pub(crate) fn abandon(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+    }
+}
+
+/// The file of a Unix socket.
+#[derive(Debug)]
+struct SocketFile {
+    /// Absolute, so that a change of the working directory does not matter.
+    path: PathBuf,
+    /// What is given to `bind`: the same, or where that does not fit, the path as it was given.
+    bound_as: PathBuf,
+    identity: Identity,
+}
+
+impl SocketFile {
+    fn new(given: &Path, label: &str) -> Result<SocketFile> {
+        let path = std::path::absolute(given)
+            .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
+        let fits = path.as_os_str().len() <= MAX_PATH_LEN;
+        let bound_as = if fits { path.clone() } else { given.to_owned() };
+        Ok(SocketFile { path, bound_as, identity: Identity { device: 0, inode: 0 } })
+    }
+
+    /// A listening socket at the path; `None` where something stands there already.
+    fn make(&self, label: &str, mode: u32) -> Result<Option<(OwnedFd, Identity)>> {
+        let failed = |errno| os_error(label, "making the socket", &self.path, errno);
+        let socket = match bind::unix(&self.bound_as, mode) {
+            Ok(socket) => socket,
+            Err(Errno::ADDRINUSE) => return Ok(None),
+            Err(errno) => return Err(failed(errno)),
+        };
+        let place = Place::at(&self.path).map_err(failed)?;
+        let Some(place) = place.filter(|place| place.kind == FileType::Socket && place.is_ours()) else {
+            let why = format!("another program has replaced {}", self.path.display());
+            return Err(Error::new(ErrorKind::PathOccupied, cannot_listen(label, why)));
+        };
+        if let Err(errno) = rustix::net::listen(&socket, BACKLOG) {
+            let _ = rustix::fs::unlink(&self.path);
+            return Err(failed(errno));
+        }
+        Ok(Some((socket, place.identity)))
+    }
+
+    fn remove(&self) {
+        // The inode of a bound socket is not used again while the socket is open.
+        if matches!(Place::at(&self.path), Ok(Some(place)) if place.identity == self.identity) {
+            let _ = rustix::fs::unlink(&self.path);
+        }
+    }
+}
+
+/// Removes a socket that a dead listener of this user left behind; refuses anything else.
+fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
+    if place.kind != FileType::Socket || !place.is_ours() {
+        return Err(occupied(label, path, place));
+    }
+    // Nothing is removed on the table's word alone: it may have missed a socket, or be that of
+    // another network namespace.
+    let taken = unix_table::is_taken(path) == Some(true)
+        || answers(path).map_err(|errno| os_error(label, "connecting to", path, errno))?;
+    if taken {
+        let why = "a program without a lock file, such as the Deno original, already listens there; end it first";
+        return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));
+    }
+    let failed = |errno| os_error(label, "removing the stale socket", path, errno);
+    // It may have gone, or given way to a new one, while we asked.
+    match Place::at(path).map_err(failed)? {
+        Some(now) if now.identity == place.identity => match rustix::fs::unlink(path) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Whether somebody takes connections at the path: asked with one, where nothing else can tell.
+fn answers(path: &Path) -> Result<bool, Errno> {
+    let socket = bind::stream_socket(AddressFamily::UNIX)?;
+    match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) => Ok(true),
+        // Its queue is full; it takes datagrams or packets.
+        Err(Errno::WOULDBLOCK | Errno::INPROGRESS | Errno::INTR | Errno::PROTOTYPE) => Ok(true),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn tcp_error(label: &str, port: u16, errno: Errno) -> Error {
+    let why = match errno {
+        Errno::ADDRINUSE => {
+            let why = format!("port {port} is in use by another program; end it or choose another port");
+            return Error::new(ErrorKind::InUse, cannot_listen(label, why)).with_source(errno);
+        }
+        Errno::ACCESS | Errno::PERM => format!("port {port} needs privileges; choose one from 1024 up"),
+        _ => format!("port {port} of 127.0.0.1 cannot be bound"),
+    };
+    Error::from_os(cannot_listen(label, why), errno.into())
+}
+
+#[cfg(test)]
+mod tests;

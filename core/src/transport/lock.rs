@@ -1,0 +1,382 @@
+//! The lock file: one live listener per channel, and the mark by which others find it.
+//!
+//! A listener holds an exclusive `flock` on it for as long as it lives. A client asks with a shared
+//! one that it lets go of at once, so an exclusive lock can fail without there being a listener;
+//! `/proc/locks` tells the two apart.
+
+use std::fmt::Display;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::place::{Identity, Place};
+use crate::channel::Address;
+use crate::error::{Error, ErrorKind, Result};
+
+/// More than any lock file of ours has; what is beyond is not read.
+const MAX_CONTENT: usize = 4096;
+/// How long a lock that only clients hold (for a moment each) is tried again.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long where the system does not tell who holds it, but the process named in the file lives.
+const SHORT_PATIENCE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// The content of a lock file: one line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LockInfo {
+    pub(crate) pid: i32,
+    pub(crate) version: String,
+    /// The name, `:port`, or the full path.
+    pub(crate) channel: String,
+    /// `request` or `broadcast`.
+    pub(crate) mode: String,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) started: u64,
+}
+
+/// What a client learns from the lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// A listener of this library lives; what it says about itself, if that can be read.
+    Held(Option<LockInfo>),
+    /// There is a file, and nobody holds it, or it cannot be asked.
+    Free,
+    /// There is no file.
+    Missing,
+}
+
+/// Asks whether a listener of this library lives at the address, without waiting for anything.
+pub(crate) fn probe(address: &Address) -> Probe {
+    match open_to_ask(&address.lock_path()) {
+        Ok(Some(file)) if is_held(&file) => Probe::Held(read_content(&file)),
+        Ok(_) => Probe::Free,
+        Err(Errno::NOENT | Errno::NOTDIR) => Probe::Missing,
+        Err(_) => Probe::Free,
+    }
+}
+
+/// The live listener whose lock file this is. A file that does not read like one of ours is not even
+/// locked for a moment: it may be another program's lock.
+pub(crate) fn read_live(path: &Path) -> Option<LockInfo> {
+    let file = open_to_ask(path).ok().flatten()?;
+    read_content(&file)?;
+    if is_held(&file) { read_content(&file) } else { None }
+}
+
+/// An exclusive lock on a channel's lock file. Dropping it removes the file, if it is still the one
+/// that was locked, and lets go.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    file: OwnedFd,
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl LockFile {
+    /// Takes the lock of `address` and writes into it who listens: `label` is the channel as its
+    /// user knows it, `mode` the permission bits of the socket.
+    pub(crate) fn acquire(address: &Address, label: &str, mode: u32, request_mode: bool) -> Result<LockFile> {
+        // The working directory may be another one when the file is looked at again.
+        let path = std::path::absolute(address.lock_path())
+            .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
+        let mode = file_mode(mode);
+        let started = Instant::now();
+        loop {
+            let Some(file) = open_or_create(&path, label, mode)? else { continue };
+            let failed = |errno| os_error(label, "examining the lock file", &path, errno);
+            let place = Place::of(&file).map_err(failed)?;
+            check_place(&place, &path, label)?;
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK) => {
+                    // A lock on a file that has been removed says nothing about the channel.
+                    if Place::at(&path).map_err(failed)?.is_some_and(|now| now.identity == place.identity) {
+                        refuse_or_wait(&file, place.identity, label, started.elapsed())?;
+                    }
+                    continue;
+                }
+                Err(errno) => return Err(os_error(label, "locking", &path, errno)),
+            }
+            // A listener that closes removes its lock file: it may have done so before we had the lock.
+            if Place::at(&path).map_err(failed)?.is_none_or(|now| now.identity != place.identity) {
+                continue;
+            }
+            let lock = LockFile { file, path, identity: place.identity };
+            lock.write(address, label, mode, request_mode)
+                .map_err(|errno| os_error(label, "writing", &lock.path, errno))?;
+            return Ok(lock);
+        }
+    }
+
+    /// Whether the path still leads to the locked file.
+    pub(crate) fn stands(&self) -> Result<bool, Errno> {
+        Ok(Place::at(&self.path)?.is_some_and(|now| now.identity == self.identity))
+    }
+
+    /// Removes the lock file, if it is still ours, and lets go of the lock.
+    #[cfg(test)]
+    pub(crate) fn release(self) {}
+
+    fn write(&self, address: &Address, label: &str, mode: Mode, request_mode: bool) -> Result<(), Errno> {
+        let place = Place::of(&self.file)?;
+        // A file that was left behind may have another mode, and a new one is narrowed by the umask.
+        if place.is_ours() && place.mode != mode.as_raw_mode() {
+            rustix::fs::fchmod(&self.file, mode)?;
+        }
+        let line = LockInfo {
+            pid: rustix::process::getpid().as_raw_pid(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            channel: match address {
+                Address::Tcp { port, .. } => format!(":{port}"),
+                Address::Unix(path) if label.contains('/') => path.display().to_string(),
+                Address::Unix(_) => label.to_owned(),
+            },
+            mode: if request_mode { "request" } else { "broadcast" }.to_owned(),
+            started: milliseconds_since_epoch(),
+        };
+        let mut line = serde_json::to_vec(&line).map_err(|_| Errno::INVAL)?;
+        line.push(b'\n');
+        rustix::fs::ftruncate(&self.file, 0)?;
+        let mut written = 0;
+        while written < line.len() {
+            match rustix::io::pwrite(&self.file, &line[written..], written as u64) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(n) => written += n,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for LockFile {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // The file goes while it is still locked: whoever opened it before finds it gone, not free.
+        if self.stands() == Ok(true) {
+            let _ = rustix::fs::unlink(&self.path);
+        }
+    }
+}
+
+/// One line: what was attempted, and what stood in the way.
+pub(super) fn cannot_listen(label: &str, why: impl Display) -> String {
+    format!("cannot listen on channel \"{label}\": {why}")
+}
+
+/// The error for something that is not ours at the path.
+pub(super) fn occupied(label: &str, path: &Path, place: &Place) -> Error {
+    let why = format!("{place} stands at {}; remove it or choose another channel or directory", path.display());
+    Error::new(ErrorKind::PathOccupied, cannot_listen(label, why))
+}
+
+/// The error for a failed system call on `path`, with advice where there is some.
+pub(super) fn os_error(label: &str, doing: &str, path: &Path, errno: Errno) -> Error {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let why = match errno {
+        Errno::NOENT => {
+            let why = format!("directory {} does not exist; create it or choose another", directory.display());
+            return Error::new(ErrorKind::NoDirectory, cannot_listen(label, why)).with_source(errno);
+        }
+        Errno::NOTDIR => {
+            let why = format!("{} is not a directory; choose another", directory.display());
+            return Error::new(ErrorKind::NoDirectory, cannot_listen(label, why)).with_source(errno);
+        }
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            format!("{doing} {} failed; choose a directory that this user may write to", path.display())
+        }
+        _ => format!("{doing} {} failed", path.display()),
+    };
+    Error::from_os(cannot_listen(label, why), errno.into())
+}
+
+/// The mode that lets those ask who may use the socket: reading is enough.
+fn file_mode(socket_mode: u32) -> Mode {
+    let group = if socket_mode & 0o070 != 0 { Mode::RGRP } else { Mode::empty() };
+    let other = if socket_mode & 0o007 != 0 { Mode::ROTH } else { Mode::empty() };
+    Mode::RUSR | Mode::WUSR | group | other
+}
+
+/// Nothing here waits (a FIFO), follows a link, or makes a terminal ours.
+fn open_flags() -> OFlags {
+    OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
+}
+
+/// Opens the lock file, or makes it; `None`: it came or went between the two, try again.
+fn open_or_create(path: &Path, label: &str, mode: Mode) -> Result<Option<OwnedFd>> {
+    // Without O_CREAT first: with it, the kernel may refuse files of others in sticky directories.
+    let failed = match rustix::fs::open(path, open_flags() | OFlags::RDWR, Mode::empty()) {
+        Ok(file) => return Ok(Some(file)),
+        Err(Errno::NOENT) => {
+            let flags = open_flags() | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+            return match rustix::fs::open(path, flags, mode) {
+                Ok(file) => Ok(Some(file)),
+                Err(Errno::EXIST) => Ok(None),
+                Err(errno) => Err(os_error(label, "creating", path, errno)),
+            };
+        }
+        Err(Errno::INTR) => return Ok(None),
+        Err(errno) => errno,
+    };
+    match Place::at(path) {
+        Ok(None) => Ok(None),
+        Ok(Some(place)) => {
+            // Another user's listener that we may not even ask is a listener all the same.
+            if let Some(Holders { writer: Some(pid), .. }) = holders(place.identity) {
+                return Err(in_use(label, known(pid)));
+            }
+            check_place(&place, path, label)?;
+            if place.is_ours() {
+                Err(os_error(label, "opening", path, failed))
+            } else {
+                Err(occupied(label, path, &place))
+            }
+        }
+        Err(errno) => Err(os_error(label, "examining the lock file", path, errno)),
+    }
+}
+
+/// Refuses what is no lock file of ours. A second hard link could make somebody else's file of it.
+fn check_place(place: &Place, path: &Path, label: &str) -> Result<()> {
+    let trusted = place.is_ours() || place.owner == 0;
+    if place.kind == FileType::RegularFile && trusted && place.links <= 1 {
+        return Ok(());
+    }
+    Err(occupied(label, path, place))
+}
+
+/// Fails where a listener holds the lock; pauses where it may be only clients asking.
+fn refuse_or_wait(file: &OwnedFd, identity: Identity, label: &str, waited: Duration) -> Result<()> {
+    let named = || read_content(file).map(|info| info.pid).filter(|&pid| is_alive(pid));
+    judge(holders(identity), named, label, waited)?;
+    std::thread::sleep(PAUSE);
+    Ok(())
+}
+
+/// Whether a lock that could not be had for so long is worth another try. `named` is the living
+/// process that the file's content names.
+fn judge(holders: Option<Holders>, named: impl Fn() -> Option<i32>, label: &str, waited: Duration) -> Result<()> {
+    match holders {
+        Some(Holders { writer: Some(pid), .. }) => Err(in_use(label, known(pid).or_else(named))),
+        Some(Holders { reader: Some(pid), .. }) if waited >= PATIENCE => {
+            let why = format!("process {pid} keeps its lock file locked; end that process or try again");
+            Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)))
+        }
+        // Not in the table: missed, let go of just now, or held in another pid namespace, or on a file
+        // system whose `stat` shows another device.
+        Some(_) if waited >= PATIENCE => Err(in_use(label, named())),
+        None if waited >= PATIENCE || (waited >= SHORT_PATIENCE && named().is_some()) => Err(in_use(label, named())),
+        _ => Ok(()),
+    }
+}
+
+fn in_use(label: &str, pid: Option<i32>) -> Error {
+    let why = match pid {
+        Some(pid) => format!("process {pid} already listens there"),
+        None => "another process already listens there".to_owned(),
+    };
+    Error::new(ErrorKind::InUse, cannot_listen(label, why))
+}
+
+fn known(pid: i32) -> Option<i32> {
+    (pid > 0).then_some(pid)
+}
+
+/// Who holds a lock on a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Holders {
+    writer: Option<i32>,
+    reader: Option<i32>,
+}
+
+/// Who holds `flock` locks on the file, as far as this process can see; `None`: it cannot.
+///
+/// The kernel gives the table out a page at a time and goes on by line number, so a line can be
+/// missed where locks are let go of meanwhile: that nobody is in it is not certain.
+fn holders(identity: Identity) -> Option<Holders> {
+    // Room from the start, or the standard library begins with a read of a few bytes.
+    let mut table = Vec::with_capacity(32 << 10);
+    std::fs::File::open("/proc/locks").and_then(|mut file| file.read_to_end(&mut table)).ok()?;
+    Some(find_holders(&String::from_utf8_lossy(&table), identity))
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:10010717 0 EOF`: the device in hexadecimal, the inode in
+/// decimal. Who only waits for a lock has `->` before the type.
+fn find_holders(table: &str, identity: Identity) -> Holders {
+    let (major, minor) = (rustix::fs::major(identity.device), rustix::fs::minor(identity.device));
+    let mut holders = Holders::default();
+    for line in table.lines() {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        if fields.next() != Some("FLOCK") {
+            continue;
+        }
+        let access = fields.nth(1);
+        let pid = fields.next().and_then(|pid| pid.parse::<i32>().ok());
+        let mut file = fields.next().unwrap_or("").split(':');
+        let mut device = || file.next().and_then(|part| u32::from_str_radix(part, 16).ok());
+        let same = device() == Some(major)
+            && device() == Some(minor)
+            && file.next().and_then(|inode| inode.parse::<u64>().ok()) == Some(identity.inode);
+        match (same, access) {
+            (true, Some("WRITE")) => holders.writer = pid,
+            (true, Some("READ")) => holders.reader = pid,
+            _ => {}
+        }
+    }
+    holders
+}
+
+/// Opens a lock file to read and ask; `None` where it is no regular file.
+fn open_to_ask(path: &Path) -> Result<Option<OwnedFd>, Errno> {
+    let file = rustix::fs::open(path, open_flags() | OFlags::RDONLY, Mode::empty())?;
+    Ok((Place::of(&file)?.kind == FileType::RegularFile).then_some(file))
+}
+
+/// Whether a listener holds it. Closing the descriptor lets go of the question.
+fn is_held(file: &OwnedFd) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+}
+
+fn read_content(file: &OwnedFd) -> Option<LockInfo> {
+    let mut content = [0; MAX_CONTENT];
+    let mut len = 0;
+    while len < MAX_CONTENT {
+        match rustix::io::pread(file, &mut content[len..], len as u64) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    let line = content[..len].split(|&byte| byte == b'\n').next()?;
+    serde_json::from_slice(line).ok()
+}
+
+fn is_alive(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid).filter(|_| pid > 0) else { return false };
+    // Not being permitted to signal it means that it is there.
+    !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
+}
+
+fn milliseconds_since_epoch() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

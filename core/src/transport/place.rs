@@ -1,0 +1,102 @@
+//! What stands at a path: looked at without following a link, opening it or changing it.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+
+/// Which file it is, whatever it is called. As long as a descriptor of it (or a socket bound to it)
+/// is open, no other file gets the same identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) identity: Identity,
+    pub(crate) kind: FileType,
+    pub(crate) owner: u32,
+    pub(crate) links: u64,
+    /// The permission bits.
+    pub(crate) mode: u32,
+}
+
+impl Place {
+    /// What stands at `path`; `None` where nothing does.
+    pub(crate) fn at(path: &Path) -> Result<Option<Place>, Errno> {
+        match rustix::fs::lstat(path) {
+            Ok(stat) => Ok(Some(Place::from_stat(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The file behind a descriptor.
+    pub(crate) fn of(fd: impl AsFd) -> Result<Place, Errno> {
+        rustix::fs::fstat(fd).map(|stat| Place::from_stat(&stat))
+    }
+
+    fn from_stat(stat: &Stat) -> Place {
+        Place {
+            identity: Identity { device: stat.st_dev, inode: stat.st_ino },
+            kind: FileType::from_raw_mode(stat.st_mode),
+            owner: stat.st_uid,
+            links: stat.st_nlink,
+            mode: stat.st_mode & 0o7777,
+        }
+    }
+
+    /// Whether it belongs to the user that this process acts as.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner == rustix::process::geteuid().as_raw()
+    }
+}
+
+/// Names it as an error does: `a directory`, `a socket of user 1000`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FileType::RegularFile => "a file",
+            FileType::Directory => "a directory",
+            FileType::Symlink => "a symbolic link",
+            FileType::Fifo => "a FIFO",
+            FileType::Socket => "a socket",
+            FileType::CharacterDevice | FileType::BlockDevice => "a device",
+            FileType::Unknown => "something unknown",
+        })?;
+        if self.kind == FileType::RegularFile && self.links > 1 {
+            f.write_str(" with several hard links")?;
+        }
+        if !self.is_ours() {
+            write!(f, " of user {}", self.owner)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_named_for_what_it_is_and_a_link_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        let link = directory.path().join("link");
+        assert!(Place::at(&file).unwrap().is_none());
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let at = |path| Place::at(path).unwrap().unwrap();
+        assert_eq!(at(directory.path()).to_string(), "a directory");
+        assert_eq!(at(&link).to_string(), "a symbolic link");
+        assert_eq!(at(&file).to_string(), "a file");
+        assert_eq!(at(&file).identity, Place::of(std::fs::File::open(&link).unwrap()).unwrap().identity);
+        std::fs::hard_link(&file, directory.path().join("second")).unwrap();
+        assert_eq!(at(&file).to_string(), "a file with several hard links");
+    }
+}
