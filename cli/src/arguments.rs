@@ -10,6 +10,10 @@ use simple_ipc::{Options, PathStyle, Wire};
 
 use crate::report::exit_status_text;
 
+const LISTEN_USAGE: &str = "\
+simple-ipc listen [OPTIONS] <CHANNEL> (--echo | --reply <JSON> | --exec <COMMAND>...)
+       simple-ipc listen [OPTIONS] <CHANNEL> --broadcast [--exec <COMMAND>...]";
+
 const LISTEN_EXAMPLES: &str = "\
 Examples:
   simple-ipc listen example_channel --reply response-bar
@@ -46,6 +50,7 @@ pub(crate) struct Arguments {
 
 /// Where the sockets are and how they are called.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Place {
     /// The directory of the sockets, instead of $SIMPLE_IPC_DIR or /tmp
     #[arg(long, global = true, value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
@@ -74,7 +79,7 @@ pub(crate) enum Verb {
     /// Each message is printed on standard output as one line of JSON. Ctrl-C and SIGTERM close the
     /// listener in order: messages that were taken are answered first, for up to five seconds. A
     /// second Ctrl-C ends it at once.
-    #[command(after_long_help = LISTEN_EXAMPLES)]
+    #[command(after_long_help = LISTEN_EXAMPLES, override_usage = LISTEN_USAGE)]
     Listen(Listen),
     /// Send one message to a channel and print the reply
     ///
@@ -117,7 +122,7 @@ pub(crate) struct Listen {
     /// standard error. It is terminated when the caller has gone or its time is over. With
     /// --broadcast its output is not used.
     #[arg(long, value_name = "COMMAND", group = "answer", num_args = 1.., allow_hyphen_values = true,
-          value_hint = clap::ValueHint::CommandWithArguments)]
+          value_hint = clap::ValueHint::CommandName)]
     pub(crate) exec: Option<Vec<OsString>>,
 
     /// Listen for broadcasts, which get no reply

@@ -24,8 +24,8 @@ pub(crate) fn run(place: &Place, ls: &Ls) -> Result<ExitCode> {
 struct Record<'a> {
     channel: &'a str,
     address: &'a str,
-    mode: String,
-    pid: i64,
+    mode: &'a str,
+    pid: i32,
     since: String,
     version: &'a str,
 }
@@ -35,8 +35,8 @@ fn lines(channels: &[ChannelInfo]) -> String {
         let record = Record {
             channel: &info.channel,
             address: &info.address,
-            mode: info.mode.to_string(),
-            pid: info.pid.into(),
+            mode: &info.mode,
+            pid: info.pid,
             since: since(info.started_ms),
             version: &info.version,
         };
@@ -47,7 +47,7 @@ fn lines(channels: &[ChannelInfo]) -> String {
 
 fn table(channels: &[ChannelInfo]) -> String {
     let row = |info: &ChannelInfo| {
-        let cells = [&info.channel, &info.address, &info.mode.to_string(), &info.pid.to_string(), &since(info.started_ms)];
+        let cells = [&info.channel, &info.address, &info.mode, &info.pid.to_string(), &since(info.started_ms)];
         cells.map(|cell| one_line(cell))
     };
     let rows: Vec<[String; 5]> = channels.iter().map(row).collect();

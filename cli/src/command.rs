@@ -42,7 +42,9 @@ impl Commands {
     pub(crate) fn run(&self, channel: &str, message: &Message, responder: &Responder) -> Result<Message, String> {
         let mut process = self.start(channel, message, responder)?;
         let broadcast = responder.mode() == Mode::Broadcast;
-        let wanted = || !responder.is_cancelled() && responder.time_left() != Some(Duration::ZERO);
+        // Nobody waits for a broadcast, and it is to be handled all the same.
+        let waits = || !responder.is_cancelled() && responder.time_left() != Some(Duration::ZERO);
+        let wanted = || broadcast || waits();
         let limit = if broadcast { None } else { Some(DEFAULT_MAX_MESSAGE) };
         let (status, output, errors) = match process.exchange(message.data(), limit, wanted) {
             Ok(Outcome::Ended { status, output, errors }) => (status, output, errors),
@@ -284,8 +286,7 @@ fn reply(request: MessageKind, output: Vec<u8>, name: &str) -> Result<Message, S
     if request == MessageKind::Bytes {
         return Ok(Message::bytes(output));
     }
-    let text =
-        String::from_utf8(output).map_err(|_| format!("{name} printed neither JSON nor text in UTF-8"))?;
+    let text = String::from_utf8(output).map_err(|_| format!("{name} printed neither JSON nor text in UTF-8"))?;
     let (message, is_json) = json::message_from_text(&text);
     if is_json { Ok(message) } else { Ok(Message::text(text.strip_suffix('\n').unwrap_or(&text))) }
 }

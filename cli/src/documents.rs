@@ -18,8 +18,7 @@ use crate::report::EXIT_STATUS;
 const EXAMPLES: &str = "Examples:\n";
 
 pub(crate) fn run(directory: &Path) -> Result<ExitCode> {
-    let failed =
-        |error: io::Error| Error::from_os(format_args!("cannot write to {}", directory.display()), error);
+    let failed = |error: io::Error| Error::from_os(format_args!("cannot write to {}", directory.display()), error);
     pages(directory).map_err(failed)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Arguments::command(), "simple-ipc", directory).map_err(failed)?;
@@ -40,11 +39,11 @@ fn pages(directory: &Path) -> io::Result<()> {
 
 fn page(directory: &Path, command: &Command, top: bool) -> io::Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
-    let man = Man::new(command.clone().name(&name));
+    let man = Man::new(command.clone()).source(concat!("simple-ipc ", env!("CARGO_PKG_VERSION"))).manual("Simple IPC");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    synopsis(&mut text, command)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if top {
@@ -58,6 +57,12 @@ fn page(directory: &Path, command: &Command, top: bool) -> io::Result<()> {
     }
     see_also(&mut text, top)?;
     fs::write(directory.join(format!("{name}.1")), text)
+}
+
+/// The usage lines of `--help`, which show the values of options as well.
+fn synopsis(text: &mut Vec<u8>, command: &Command) -> io::Result<()> {
+    let usage = command.clone().render_usage().to_string();
+    literal(text, "SYNOPSIS", usage.trim_start_matches("Usage:"))
 }
 
 fn exit_status(text: &mut Vec<u8>) -> io::Result<()> {
@@ -90,7 +95,7 @@ fn see_also(text: &mut Vec<u8>, top: bool) -> io::Result<()> {
 /// Lines as they stand, in a section of their own.
 fn literal(text: &mut Vec<u8>, heading: &str, lines: &str) -> io::Result<()> {
     writeln!(text, ".SH {heading}\n.nf")?;
-    for line in lines.lines() {
+    for line in lines.trim().lines() {
         writeln!(text, "{}", escaped(line.trim_start()))?;
     }
     writeln!(text, ".fi")

@@ -72,12 +72,7 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
     };
     let name = desk.channel.get_or_init(|| listener.channel().to_string());
     if !listen.quiet {
-        say(&format!(
-            "listening on {} ({}), pid {}",
-            one_line(name),
-            one_line(listener.address()),
-            std::process::id()
-        ));
+        say(&format!("listening on {} ({}), pid {}", one_line(name), one_line(listener.address()), std::process::id()));
     }
 
     let end = ended.recv().expect("the desk holds a sender until it ends");
@@ -115,9 +110,11 @@ fn answer(listen: &Listen, reporter: Reporter) -> Answer {
     } else if listen.broadcast {
         Answer::Nothing
     } else {
-        let complaint = "a listener for requests needs one of --echo, --reply <JSON>, --exec <COMMAND>...; \
-                         use --broadcast to listen for broadcasts";
-        Arguments::command().error(clap::error::ErrorKind::MissingRequiredArgument, complaint).exit()
+        let complaint = "a listener for requests needs --echo, --reply or --exec; for broadcasts use --broadcast";
+        let mut command = Arguments::command();
+        command.build();
+        let listen = command.find_subcommand_mut("listen").expect("this verb is defined");
+        listen.error(clap::error::ErrorKind::MissingRequiredArgument, complaint).exit()
     }
 }
 
@@ -192,7 +189,7 @@ struct Record<'a> {
 #[derive(Serialize)]
 struct PeerRecord {
     uid: Option<u32>,
-    pid: Option<u32>,
+    pid: Option<i32>,
 }
 
 fn record(channel: &str, message: &Message, peer: Peer) -> String {

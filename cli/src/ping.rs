@@ -212,9 +212,6 @@ mod tests {
         let tally = Tally { sent: 2, times: Vec::new() };
         let text = tally.summary("x", Duration::ZERO, false);
         assert_eq!(text, "\n--- x ping statistics ---\n2 sent, 0 received, 100% loss, time 0 ms\n");
-        assert_eq!(
-            tally.summary("x", Duration::ZERO, true),
-            "{\"sent\":2,\"received\":0,\"loss_percent\":100.0}\n"
-        );
+        assert_eq!(tally.summary("x", Duration::ZERO, true), "{\"sent\":2,\"received\":0,\"loss_percent\":100.0}\n");
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
 pub(crate) fn reachable_channel(attempt: &str, text: &str) -> Result<Channel> {
     let channel: Channel = text.parse()?;
     if channel.port() == Some(0) {
-        let message = format!("cannot {attempt} port 0: it is for listening only; use the port that the listener prints");
+        let message =
+            format!("cannot {attempt} port 0: it is for listening only; use the port that the listener prints");
         return Err(Error::new(ErrorKind::InvalidPort, message));
     }
     Ok(channel)

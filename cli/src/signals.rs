@@ -10,10 +10,7 @@ use simple_ipc::{Error, Result};
 
 /// Calls `first` at the first signal that asks for an end; at the second calls `second` and dies
 /// of the signal.
-pub(crate) fn watch(
-    first: impl FnOnce() + Send + 'static,
-    second: impl FnOnce() + Send + 'static,
-) -> Result<()> {
+pub(crate) fn watch(first: impl FnOnce() + Send + 'static, second: impl FnOnce() + Send + 'static) -> Result<()> {
     let mut watched = vec![SIGINT, SIGTERM];
     // nohup has it ignored, and that is to stay so.
     if !is_ignored(SIGHUP) {
