@@ -7,23 +7,39 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
+use clap_complete::{Generator, Shell};
 use clap_mangen::Man;
 use simple_ipc::{Error, Result};
 
 use crate::arguments::Arguments;
 use crate::report::EXIT_STATUS;
 
+const PROGRAM: &str = "simple-ipc";
+
 /// The heading under which the examples stand in a verb's `--help`.
 const EXAMPLES: &str = "Examples:\n";
 
 pub(crate) fn run(directory: &Path) -> Result<ExitCode> {
-    let failed = |error: io::Error| Error::from_os(format_args!("cannot write to {}", directory.display()), error);
-    pages(directory).map_err(failed)?;
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut Arguments::command(), "simple-ipc", directory).map_err(failed)?;
-    }
+    let written = pages(directory).and_then(|()| completions(directory));
+    written.map_err(|error| Error::from_os(format_args!("cannot write to {}", directory.display()), error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn completions(directory: &Path) -> io::Result<()> {
+    let command = Arguments::command();
+    // What --help hides is not offered either.
+    let shown = Command::new(PROGRAM)
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(command.get_arguments().cloned())
+        .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned());
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut shown.clone(), PROGRAM, &mut text);
+        // The generator writes a dash in the program's name in two ways, and its labels never match.
+        let text = String::from_utf8_lossy(&text).replace("simple__subcmd__ipc", "simple__ipc");
+        fs::write(directory.join(shell.file_name(PROGRAM)), text)?;
+    }
+    Ok(())
 }
 
 /// `simple-ipc.1` and one page for each verb that is not hidden.

@@ -1,6 +1,6 @@
 //! Help texts, man pages and completions.
 
-use crate::scratch::Scratch;
+use crate::scratch::{Running, Scratch};
 
 /// The help texts as they were last looked at. After a change that is meant:
 /// `simple-ipc post --help > cli/tests/command_line/help/post.txt`, and so on.
@@ -57,12 +57,36 @@ fn man_pages_and_completions_are_generated() {
         }
     }
     for (completion, mark) in [
-        ("simple-ipc.bash", "complete -F _simple-ipc"),
+        ("simple-ipc.bash", "complete -F _simple__ipc "),
         ("_simple-ipc", "#compdef simple-ipc"),
-        ("simple-ipc.fish", "complete -c simple-ipc"),
+        ("simple-ipc.fish", "complete -c simple-ipc "),
     ] {
         let text = read(completion);
-        assert!(text.contains(mark) && text.contains("--path-style") | text.contains("path-style"), "{completion}");
+        assert!(text.contains(mark) && text.contains("path-style") && !text.contains("generate"), "{completion}");
+    }
+}
+
+#[test]
+fn bash_completes_verbs_options_and_values() {
+    let scratch = Scratch::new();
+    scratch.run(["generate", "."]).printed("");
+    for (words, expected) in [
+        ("simple-ipc p", "post ping"),
+        ("simple-ipc post --t", "--timeout"),
+        ("simple-ipc listen x --e", "--echo --exec"),
+        ("simple-ipc post x --wire n", "native"),
+        ("simple-ipc ls --path-style v0.0.1", "v0.0.1 v0.0.14"),
+    ] {
+        let script = format!(
+            "source ./simple-ipc.bash
+             COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+             $(complete -p simple-ipc | sed 's/.*-F \\([^ ]*\\).*/\\1/') simple-ipc \
+                 \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"
+             echo \"${{COMPREPLY[*]}}\""
+        );
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", &script]).current_dir(scratch.path());
+        Running::start(bash, b"").outcome().printed(&format!("{expected}\n"));
     }
 }
 
