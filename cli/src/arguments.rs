@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Place {
     /// The directory of the sockets, instead of $SIMPLE_IPC_DIR or /tmp
-    #[arg(long, global = true, value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, global = true, overrides_with = "dir", value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
 
     /// How the socket of a named channel is called, to talk with older Simple IPC programs
@@ -219,13 +219,17 @@ pub(crate) struct Generate {
 pub(crate) struct TimeLimit(pub(crate) Option<Duration>);
 
 impl FromStr for TimeLimit {
-    type Err = humantime::DurationError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<TimeLimit, Self::Err> {
+    fn from_str(text: &str) -> Result<TimeLimit, String> {
         if text == "none" {
             return Ok(TimeLimit(None));
         }
-        humantime::parse_duration(text).map(|duration| TimeLimit(Some(duration)))
+        match humantime::parse_duration(text) {
+            Ok(Duration::ZERO) => Err("no answer comes in no time; none is for no limit".to_owned()),
+            Ok(limit) => Ok(TimeLimit(Some(limit))),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -308,7 +312,7 @@ mod tests {
         assert_eq!(limit("200ms"), Ok(Some(Duration::from_millis(200))));
         assert_eq!(limit("1m"), Ok(Some(Duration::from_secs(60))));
         assert_eq!(limit("none"), Ok(None));
-        for bad in ["", "5", "-5s", "soon"] {
+        for bad in ["", "5", "-5s", "0s", "soon"] {
             assert!(limit(bad).is_err(), "{bad}");
         }
     }

@@ -53,7 +53,7 @@ pub(crate) fn string_note(what: &str, text: &str) -> String {
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
-    format!("note: {what} is not JSON and is sent as the string \"{}\"", one_line(&shown))
+    format!("{what} is not JSON and is sent as the string \"{}\"", one_line(&shown))
 }
 
 /// A message with the base64 of its bytes, as `--json` and a line of bytes show it.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_shown_in_part() {
-        assert_eq!(string_note("DATA", "a\nb"), "note: DATA is not JSON and is sent as the string \"a\\nb\"");
+        assert_eq!(string_note("DATA", "a\nb"), "DATA is not JSON and is sent as the string \"a\\nb\"");
         assert!(string_note("DATA", &"x".repeat(41)).ends_with("x…\""));
     }
 

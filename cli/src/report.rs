@@ -87,7 +87,9 @@ impl Reporter {
         let line = if self.json {
             to_json(&ErrorLine { error: error.into() })
         } else {
-            format!("simple-ipc: {}", one_line(error.message()))
+            // The text is the handler's own and need not say that it is.
+            let whose = if error.kind() == ErrorKind::HandlerFailed { "the handler failed: " } else { "" };
+            format!("simple-ipc: {whose}{}", one_line(error.message()))
         };
         say(&line);
         ExitCode::from(exit_status(error.kind()))

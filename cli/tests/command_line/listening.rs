@@ -28,7 +28,7 @@ fn a_reply_that_is_not_json_is_a_string_and_a_note_says_so() {
     let mut command = scratch.command(["listen", "x", "--reply", "response-bar"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let note = "simple-ipc: note: --reply is not JSON and is sent as the string \"response-bar\"";
+    let note = "simple-ipc: --reply is not JSON and is sent as the string \"response-bar\"";
     assert_eq!(lines.next().unwrap().unwrap(), note);
     assert!(lines.next().unwrap().unwrap().starts_with("listening on x "));
     scratch.run(["post", "x"]).printed("\"response-bar\"\n");

@@ -17,11 +17,11 @@ fn text_that_is_not_json_is_sent_as_a_string_and_a_note_says_so() {
     let _listening = scratch.listen(["x", "--echo"]);
     let outcome = scratch.run(["post", "x", "request foo"]);
     assert_eq!((outcome.status, outcome.text()), (0, "\"request foo\"\n"));
-    let note = "simple-ipc: note: DATA is not JSON and is sent as the string \"request foo\"\n";
+    let note = "simple-ipc: DATA is not JSON and is sent as the string \"request foo\"\n";
     assert_eq!(outcome.stderr, note);
     let outcome = scratch.run_with(["post", "x", "-", "--json"], b"two\nlines\n");
     assert_eq!((outcome.status, outcome.text()), (0, "{\"kind\":\"json\",\"body\":\"two\\nlines\"}\n"));
-    let note = "{\"note\":\"note: standard input is not JSON and is sent as the string \\\"two\\\\nlines\\\"\"}\n";
+    let note = "{\"note\":\"standard input is not JSON and is sent as the string \\\"two\\\\nlines\\\"\"}\n";
     assert_eq!(outcome.stderr, note);
 }
 
