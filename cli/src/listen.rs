@@ -147,15 +147,17 @@ impl Desk {
             Answer::Exec(commands) => commands.run(channel, message, &responder),
             Answer::Nothing => Ok(Message::null()),
         };
-        let told = match answer {
-            Ok(reply) => responder.respond(&reply),
+        match answer {
+            Ok(reply) => {
+                if let Err(error) = responder.respond(&reply) {
+                    self.reporter.note(&format!("cannot answer a message on {channel}: {}", error.message()));
+                }
+            }
             Err(text) => {
                 self.reporter.note(&format!("cannot answer a message on {channel}: {text}"));
-                responder.fail(&text)
+                // That nobody is left to be told makes it no worse.
+                let _ = responder.fail(&text);
             }
-        };
-        if let Err(error) = told {
-            self.reporter.note(error.message());
         }
         if self.once {
             self.end(End::Wanted);

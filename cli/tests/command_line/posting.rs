@@ -77,7 +77,7 @@ fn without_a_limit_a_post_waits_as_long_as_it_takes() {
 fn a_large_body_goes_both_ways() {
     let scratch = Scratch::new();
     let _listening = scratch.listen(["x", "--echo", "--json"]);
-    let body: Vec<u8> = (0..5 << 20).map(|index: u32| (index * 31 >> 3) as u8).collect();
+    let body: Vec<u8> = (0..5 << 20).map(|index: u32| ((index * 31) >> 3) as u8).collect();
     let outcome = scratch.run_with(["post", "x", "-", "--bytes"], &body);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     assert!(outcome.stdout == body);
