@@ -82,6 +82,10 @@ impl<'de> Visitor<'de> for MessageVisitor {
         f.write_str("a message body")
     }
 
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Message, E> {
+        self.visit_string(text.to_owned())
+    }
+
     /// From [`Whole`]: JSON text.
     fn visit_string<E: de::Error>(self, text: String) -> std::result::Result<Message, E> {
         Ok(Message { kind: MessageKind::Json, data: text.into_bytes() })

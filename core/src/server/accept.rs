@@ -7,7 +7,6 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketFlags;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::counters::count;
@@ -19,7 +18,8 @@ use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::fork::ForkFd;
-use crate::transport::socket::{Socket, interrupted, would_block};
+use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::watch::{WatchedSocket, watch};
 
 /// How long a connection may take to send its first byte, and then its hello.
 const GREETING: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ const CROWDED: Duration = Duration::from_millis(50);
 
 /// Accepts until the listener stops.
 pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
-    let Ok(mut fd) = AsyncFd::with_interest(socket, Interest::READABLE) else {
+    let Ok(mut fd) = watch(socket, Interest::READABLE) else {
         return listening.note_all_accepted();
     };
     let mut check = interval(listening.check_interval());
@@ -44,8 +44,10 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
                 // Where it cannot be put back now, the next look tries again.
                 if let Ok(true) = listening.heal()
                     && let Ok(socket) = listening.listening_socket()
-                    && let Ok(anew) = AsyncFd::with_interest(socket, Interest::READABLE)
+                    && let Ok(anew) = watch(socket, Interest::READABLE)
                 {
+                    // Whoever waits in the old one is still served.
+                    while listening.has_seat() && accept(&listening, fd.get_ref()).is_ok() {}
                     fd = anew;
                 }
             }
@@ -118,7 +120,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     if !peer.allowed(&listening.peers) {
         return count(&listening.tally.refused);
     }
-    let Ok(fd) = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE) else { return };
+    let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
     let mut first = Vec::with_capacity(4096);
     let received = tokio::select! {
         received = timeout(GREETING, receive(&fd, &mut first)) => received,
@@ -130,7 +132,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     match Dialect::of(first[0], listening.plain_text) {
         Some(Dialect::Native) => native(seat, fd, first).await,
         Some(dialect) => {
-            let Some(connection) = Connection::new(fd, peer) else { return };
+            let connection = Connection::new(fd, peer);
             match dialect {
                 Dialect::Deno => deno::serve(&listening, connection, first).await,
                 _ => text::serve(&listening, connection, &first).await,
@@ -141,11 +143,11 @@ async fn greet(seat: OpenConnection, socket: Socket) {
 }
 
 /// What a client sent before the listener stopped is still taken.
-fn take_what_is_there(fd: &AsyncFd<Socket>, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    fd.get_ref().recv_spare(buffer, crate::transport::socket::Wait::No)
+fn take_what_is_there(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    fd.get_ref().recv_spare(buffer, Wait::No)
 }
 
-async fn native(seat: OpenConnection, fd: AsyncFd<Socket>, mut first: Vec<u8>) {
+async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
     let listening = Arc::clone(seat.listening());
     let whole = timeout(GREETING, async {
         while first.len() < HELLO_LEN {

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use super::Mode;
@@ -21,6 +20,7 @@ use crate::outbox::Sent;
 use crate::protocol::Violation;
 use crate::protocol::frame::{FrameReader, Slot};
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::watch::{WatchedSocket, watch};
 
 /// How long a peer that broke the protocol may take to read that it did.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
         // Before the runtime is asked to watch the socket: the usual way of a first message.
         return go_hot(session, reader, seat);
     }
-    let Ok(fd) = AsyncFd::with_interest(Arc::clone(&session), Interest::READABLE | Interest::WRITABLE) else {
+    let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) else {
         session.lose();
         session.listening.remove(&session);
         return;
@@ -99,7 +99,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
 }
 
 /// Receives once something is there. Cancelling it loses nothing.
-async fn receive(fd: &AsyncFd<Arc<Session>>, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
+async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
         let received = match reader.slot() {
@@ -247,7 +247,7 @@ pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
     count(&session.listening.tally.malformed);
     session.transmit_error(0, violation.kind(), &violation.to_string(), Duration::ZERO);
     let _gone_already = session.socket.shutdown_send();
-    if let Ok(fd) = AsyncFd::with_interest(Arc::clone(&session), Interest::READABLE) {
+    if let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE) {
         let mut scrap = vec![0; 16 << 10];
         let mut left = FAREWELL_BYTES;
         let _slow_peers_are_not_waited_for = timeout(FAREWELL, async {

@@ -1,12 +1,10 @@
 //! One message on a connection of a dialect without sessions: in, to the handler, and back.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
@@ -17,39 +15,35 @@ use super::responder::{Answer, Responder};
 use crate::message::Message;
 use crate::transport::peer::Peer;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::watch::WatchedSocket;
 
 /// How long a peer may be slow to send more of a message, or to take more of its answer.
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// A connection of such a dialect.
 pub(super) struct Connection {
-    pub(super) fd: AsyncFd<Arc<Caller>>,
+    fd: WatchedSocket,
+    caller: Arc<Caller>,
 }
 
 /// A connection as its responder sees it.
 #[derive(Debug)]
 pub(super) struct Caller {
-    pub(super) socket: Socket,
+    pub(super) socket: Arc<Socket>,
     pub(super) peer: Peer,
     pub(super) gone: AtomicBool,
     pub(super) went: Notify,
 }
 
-impl AsRawFd for Caller {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
 impl Connection {
-    /// `None` if the runtime cannot watch the socket.
-    pub(super) fn new(fd: AsyncFd<Socket>, peer: Peer) -> Option<Connection> {
-        let caller = Caller { socket: fd.into_inner(), peer, gone: AtomicBool::new(false), went: Notify::new() };
-        AsyncFd::new(Arc::new(caller)).ok().map(|fd| Connection { fd })
+    pub(super) fn new(fd: WatchedSocket, peer: Peer) -> Connection {
+        let socket = Arc::clone(fd.get_ref());
+        let caller = Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new() };
+        Connection { fd, caller: Arc::new(caller) }
     }
 
     pub(super) fn socket(&self) -> &Socket {
-        &self.fd.get_ref().socket
+        self.fd.get_ref()
     }
 
     /// Receives more of a message; 0 at its end. Cancelling it loses nothing.
@@ -65,7 +59,7 @@ impl Connection {
         let (answered, answer) = oneshot::channel();
         let (finished, finish) = oneshot::channel();
         let answered = (listening.mode == Mode::Request).then_some(answered);
-        let responder = Responder::to_caller(Arc::clone(self.fd.get_ref()), answered, listening.mode);
+        let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
         // Counted as in flight until the handler has returned, or a request is answered.
         let in_flight = InFlight(Arc::clone(listening));
         match &listening.handler {
@@ -104,9 +98,8 @@ impl Connection {
             }
             guard.clear_ready();
         }
-        let caller = self.fd.get_ref();
-        caller.gone.store(true, Ordering::Relaxed);
-        caller.went.notify_waiters();
+        self.caller.gone.store(true, Ordering::Relaxed);
+        self.caller.went.notify_waiters();
     }
 
     /// Sends all of it, unless the peer has gone or takes nothing for too long.
@@ -149,16 +142,16 @@ impl Drop for InFlight {
 }
 
 /// Receives into the spare room of `buffer`, which it makes if there is none. 0 is the end.
-pub(super) async fn receive<T: AsRawFd + AsSocket>(fd: &AsyncFd<T>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+pub(super) async fn receive(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         if buffer.len() == buffer.capacity() {
             buffer.reserve(4096.max(buffer.len()));
         }
-        match fd.get_ref().as_socket().recv_spare(buffer, Wait::No) {
+        match fd.get_ref().recv_spare(buffer, Wait::No) {
             Err(error) if would_block(&error) => {
                 let mut guard = fd.readable().await?;
                 // Only what was true before the receive is out of date; look once more first.
-                match fd.get_ref().as_socket().recv_spare(buffer, Wait::No) {
+                match fd.get_ref().recv_spare(buffer, Wait::No) {
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     done => return done,
                 }
@@ -166,22 +159,5 @@ pub(super) async fn receive<T: AsRawFd + AsSocket>(fd: &AsyncFd<T>, buffer: &mut
             Err(error) if interrupted(&error) => {}
             done => return done,
         }
-    }
-}
-
-/// What holds a socket.
-pub(super) trait AsSocket {
-    fn as_socket(&self) -> &Socket;
-}
-
-impl AsSocket for Socket {
-    fn as_socket(&self) -> &Socket {
-        self
-    }
-}
-
-impl AsSocket for Arc<Caller> {
-    fn as_socket(&self) -> &Socket {
-        &self.socket
     }
 }

@@ -1,6 +1,7 @@
 //! One listener: its claim on the channel, its limits, its sessions, and how it ends.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -135,6 +136,14 @@ impl Listening {
         &self.address
     }
 
+    /// The socket's path, unless it is a port.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.address {
+            Address::Unix(path) => Some(path),
+            Address::Tcp { .. } => None,
+        }
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }
@@ -155,7 +164,6 @@ impl Listening {
         let claim = claim.as_ref().ok_or_else(crate::error::Error::closed_listener)?;
         claim
             .duplicate_socket()
-            .map(fork::ForkFd::new)
             .map_err(|error| crate::error::Error::from_os("cannot share the listening socket", error))
     }
 
@@ -295,6 +303,19 @@ impl Listening {
         let _ended_with_the_runtime = self.runtime.spawn(async move { listening.wind_up().await }).await;
     }
 
+    /// As [`close`](Listening::close), from a thread that may block.
+    pub(crate) fn close_and_wait(self: &Arc<Listening>) {
+        self.stop();
+        let listening = Arc::clone(self);
+        let (ended, end) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move {
+            listening.wind_up().await;
+            let _the_caller_has_left = ended.send(());
+        });
+        // The sender goes, too, if the runtime does.
+        let _closed_or_nobody_to_close = end.recv();
+    }
+
     /// Stops, and winds up in the background.
     pub(crate) fn close_in_background(self: &Arc<Listening>) {
         self.stop();
@@ -385,5 +406,11 @@ async fn watch_acks(listening: std::sync::Weak<Listening>) {
                 }
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Listening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listening").field("address", &self.address).field("mode", &self.mode).finish_non_exhaustive()
     }
 }

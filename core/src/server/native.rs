@@ -6,16 +6,15 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::Mode;
 use super::counters::count;
 use super::listening::Listening;
-use super::Mode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::{Message, MessageKind};
@@ -33,7 +32,7 @@ const MOST_IN_FLIGHT: usize = 1024;
 const MOST_WAITING: usize = 4 << 20;
 
 pub(crate) struct Session {
-    pub(super) socket: Socket,
+    pub(super) socket: Arc<Socket>,
     pub(super) listening: Arc<Listening>,
     pub(super) exclusive: bool,
     pub(super) outbox: Outbox,
@@ -78,7 +77,10 @@ struct Calls {
 
 /// What is handed over in the order sent.
 pub(super) enum Cast {
-    Message { message: Message, ack: Option<u32> },
+    Message {
+        message: Message,
+        ack: Option<u32>,
+    },
     /// The client asks to be told when all before this is handed over.
     Ack(u32),
 }
@@ -93,7 +95,7 @@ pub(super) enum Task {
 
 impl Session {
     pub(super) fn new(
-        socket: Socket,
+        socket: Arc<Socket>,
         listening: Arc<Listening>,
         key: u64,
         peer: Peer,
@@ -192,7 +194,12 @@ impl Session {
             Kind::Cancel => {
                 if self.finish(header.id) {
                     self.cancellations.notify_waiters();
-                    self.transmit_error(header.id, ErrorKind::Cancelled, "the caller cancelled the request", Duration::ZERO);
+                    self.transmit_error(
+                        header.id,
+                        ErrorKind::Cancelled,
+                        "the caller cancelled the request",
+                        Duration::ZERO,
+                    );
                 }
                 Ok(Task::Nothing)
             }
@@ -230,7 +237,11 @@ impl Session {
     pub(super) fn respond(&self, id: u32, reply: &Message, patience: Duration) -> Result<()> {
         self.still_wanted(id)?;
         if reply.len() > self.peer_max {
-            let text = format!("the reply of {} bytes is larger than the {} that the caller takes", reply.len(), self.peer_max);
+            let text = format!(
+                "the reply of {} bytes is larger than the {} that the caller takes",
+                reply.len(),
+                self.peer_max
+            );
             self.transmit_error(id, ErrorKind::TooLarge, &text, patience);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
@@ -288,11 +299,7 @@ impl Session {
 
     /// Whether a request still waits for its answer.
     pub(super) fn in_flight(&self) -> bool {
-        if self.exclusive {
-            self.current.load(Ordering::Relaxed) != 0
-        } else {
-            !lock(&self.calls).in_flight.is_empty()
-        }
+        if self.exclusive { self.current.load(Ordering::Relaxed) != 0 } else { !lock(&self.calls).in_flight.is_empty() }
     }
 
     /// Whether nothing is in flight, queued or unsent.
@@ -479,12 +486,6 @@ impl Session {
         self.retiring.store(true, Ordering::SeqCst);
         let _gone_already = self.socket.shutdown_recv();
         self.driver.notify_one();
-    }
-}
-
-impl AsRawFd for Session {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
     }
 }
 

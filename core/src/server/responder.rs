@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Mode;
 use super::exchange::Caller;
 use super::native::Session;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::message::Message;
 use crate::transport::peer::Peer;
 
@@ -40,11 +41,7 @@ impl Responder {
         Responder { to: Some(To::Session { session, id }), deadline, mode }
     }
 
-    pub(super) fn to_caller(
-        caller: Arc<Caller>,
-        answer: Option<oneshot::Sender<Answer>>,
-        mode: Mode,
-    ) -> Responder {
+    pub(super) fn to_caller(caller: Arc<Caller>, answer: Option<oneshot::Sender<Answer>>, mode: Mode) -> Responder {
         Responder { to: Some(To::Caller { caller, answer }), deadline: None, mode }
     }
 
@@ -59,7 +56,7 @@ impl Responder {
 
     /// Tells the caller that the handler failed, and why.
     pub fn fail(mut self, text: &str) -> Result<()> {
-        self.answer_failure(text, super::PATIENCE)
+        self.answer_failure(ErrorKind::HandlerFailed, text, super::PATIENCE)
     }
 
     /// Who sent the message.
@@ -107,8 +104,26 @@ impl Responder {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// As [`respond`](Responder::respond), from a thread that must not wait for a slow peer.
-    pub(crate) fn respond_within(mut self, reply: &Message, patience: Duration) -> Result<()> {
+    /// Answers with what a typed handler returned.
+    pub(crate) fn finish<A: Serialize>(mut self, result: HandlerResult<A>) -> Result<()> {
+        // A runtime's thread must not wait for a slow peer; nor does the driver take long to.
+        let patience = if tokio::runtime::Handle::try_current().is_ok() { Duration::ZERO } else { super::PATIENCE };
+        match result {
+            Ok(_) if self.mode == Mode::Broadcast => self.respond_within(&Message::null(), patience),
+            Ok(reply) => match Message::json(&reply) {
+                Ok(reply) => self.respond_within(&reply, patience),
+                Err(error) => self.answer_failure(ErrorKind::HandlerFailed, error.message(), patience),
+            },
+            Err(error) => self.answer_failure(ErrorKind::HandlerFailed, &error.to_string(), patience),
+        }
+    }
+
+    /// Tells the caller that its message did not get to the handler.
+    pub(crate) fn reject(mut self, error: &Error) -> Result<()> {
+        self.answer_failure(error.kind(), error.message(), Duration::ZERO)
+    }
+
+    fn respond_within(mut self, reply: &Message, patience: Duration) -> Result<()> {
         match self.to.take() {
             Some(To::Session { session, id }) if self.mode == Mode::Request => session.respond(id, reply, patience),
             Some(To::Caller { caller, answer: Some(answer) }) => {
@@ -121,22 +136,16 @@ impl Responder {
         }
     }
 
-    pub(crate) fn fail_within(mut self, text: &str, patience: Duration) -> Result<()> {
-        self.answer_failure(text, patience)
-    }
-
-    fn answer_failure(&mut self, text: &str, patience: Duration) -> Result<()> {
+    fn answer_failure(&mut self, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
         match self.to.take() {
             Some(To::Session { session, id }) => {
                 session.count_failure();
                 match self.mode {
-                    Mode::Request => session.fail(id, ErrorKind::HandlerFailed, text, patience),
+                    Mode::Request => session.fail(id, kind, text, patience),
                     Mode::Broadcast => Ok(()),
                 }
             }
-            Some(To::Caller { answer: Some(answer), .. }) => {
-                answer.send(Err(text.to_owned())).map_err(|_| gone())
-            }
+            Some(To::Caller { answer: Some(answer), .. }) => answer.send(Err(text.to_owned())).map_err(|_| gone()),
             _ => Ok(()),
         }
     }
@@ -156,7 +165,7 @@ impl Drop for Responder {
             return;
         }
         let text = if panicking { "the handler panicked" } else { "the handler ended without an answer" };
-        let _nobody_is_left_to_tell = self.answer_failure(text, Duration::ZERO);
+        let _nobody_is_left_to_tell = self.answer_failure(ErrorKind::HandlerFailed, text, Duration::ZERO);
     }
 }
 

@@ -100,8 +100,7 @@ impl Workers {
                 continue;
             }
             state.idle += 1;
-            let (woken, timeout) =
-                self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
             if timeout.timed_out() && state.jobs.is_empty() {
@@ -131,7 +130,7 @@ mod tests {
         let workers = Workers::new(2);
         let (release, blocked) = mpsc::channel::<()>();
         let (done, result) = mpsc::channel();
-        workers.submit(Box::new(move || drop(blocked.recv())));
+        workers.submit(Box::new(move || assert!(blocked.recv().is_err())));
         workers.submit(Box::new(move || done.send(1).unwrap()));
         assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
         drop(release);
@@ -142,7 +141,7 @@ mod tests {
         let workers = Workers::new(2);
         let (release, blocked) = mpsc::channel::<()>();
         let seat = workers.reserve().unwrap();
-        workers.dedicate(seat, Box::new(move || drop(blocked.recv())));
+        workers.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
         assert!(workers.reserve().is_none());
         let (done, result) = mpsc::channel();
         workers.submit(Box::new(move || done.send(1).unwrap()));
@@ -159,8 +158,7 @@ mod tests {
             let done = done.clone();
             workers.submit(Box::new(move || done.send(job).unwrap()));
         }
-        let mut seen: Vec<i32> =
-            (0..1000).map(|_| results.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+        let mut seen: Vec<i32> = (0..1000).map(|_| results.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..1000));
         assert!(lock(&workers.state).threads <= 3);

@@ -1,13 +1,14 @@
 //! The right to listen at an address: the lock file and the listening socket, taken, kept and given
 //! back together. Nothing that belongs to others is ever removed.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
+use super::fork::{self, ForkFd};
 use super::lock::{LockFile, cannot_listen, occupied, os_error};
 use super::place::{Identity, Place};
 use super::{bind, unix_table};
@@ -18,11 +19,12 @@ const BACKLOG: i32 = 1024;
 /// How often something may appear at the path between our looking and our binding.
 const ATTEMPTS: usize = 16;
 
-/// A channel that this process listens on. Dropping it gives the channel back.
+/// A channel that this process listens on. Dropping it gives the channel back: the socket's file, if
+/// it is still ours, then the socket, then the lock file, if it is still ours, then the lock.
 #[derive(Debug)]
 pub(crate) struct Claim {
     // Dropped in this order: whoever gets the lock next must find the address free.
-    socket: OwnedFd,
+    socket: ForkFd,
     lock: LockFile,
     address: Address,
     label: String,
@@ -32,14 +34,11 @@ pub(crate) struct Claim {
     file: Option<SocketFile>,
 }
 
-/// What [`Claim::heal`] put back. What it replaced is still open, so that the caller can accept
-/// the connections that wait in the old socket and forget both descriptors before they close.
-#[derive(Debug, Default)]
+/// What [`Claim::heal`] put back.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Healed {
     pub(crate) socket_replaced: bool,
     pub(crate) lock_replaced: bool,
-    pub(crate) previous_socket: Option<OwnedFd>,
-    pub(crate) previous_lock: Option<LockFile>,
 }
 
 impl Claim {
@@ -94,6 +93,7 @@ impl Claim {
             match listening {
                 Ok((socket, lock)) => {
                     let label = label.to_owned();
+                    let socket = ForkFd::new(socket);
                     return Ok(Claim { socket, lock, address, label, mode, request_mode, file: None });
                 }
                 // A free port whose lock somebody holds, or that somebody else took: try another.
@@ -105,20 +105,15 @@ impl Claim {
         Err(last.unwrap_or_else(none))
     }
 
-    /// The listening socket, non-blocking.
-    pub(crate) fn socket(&self) -> &OwnedFd {
-        &self.socket
+    /// The listening socket, non-blocking, by a descriptor of the caller's own: the claim may be given
+    /// back or healed while the caller still accepts.
+    pub(crate) fn duplicate_socket(&self) -> std::io::Result<ForkFd> {
+        Ok(ForkFd::new(self.socket.as_fd().try_clone_to_owned()?))
     }
 
     /// The address, with an absolute path where that fits and with the actual port.
     pub(crate) fn address(&self) -> &Address {
         &self.address
-    }
-
-    /// The descriptors that a forked child must close: those of the lock and of the socket.
-    /// They are others after [`Claim::heal`] has replaced something.
-    pub(crate) fn fds(&self) -> [RawFd; 2] {
-        [self.lock.as_fd().as_raw_fd(), self.socket.as_raw_fd()]
     }
 
     /// Looks whether lock file and socket still stand, and puts back what was removed.
@@ -129,26 +124,22 @@ impl Claim {
         let mut healed = Healed::default();
         if !self.lock.stands().map_err(|errno| self.heal_error("its lock file", errno))? {
             let lock = LockFile::acquire(&self.address, &self.label, self.mode, self.request_mode)?;
-            healed.previous_lock = Some(std::mem::replace(&mut self.lock, lock));
+            self.lock = lock;
             healed.lock_replaced = true;
         }
         match self.heal_socket() {
-            Ok(None) => {}
-            Ok(Some(previous)) => {
-                healed.previous_socket = Some(previous);
-                healed.socket_replaced = true;
-            }
+            Ok(replaced) => healed.socket_replaced = replaced,
             Err(_) if healed.lock_replaced => {}
             Err(error) => return Err(error),
         }
         Ok(healed)
     }
 
-    /// A new socket where the old one's file is gone; returns the old one.
-    fn heal_socket(&mut self) -> Result<Option<OwnedFd>> {
-        let Some(file) = &mut self.file else { return Ok(None) };
+    /// A new socket where the old one's file is gone.
+    fn heal_socket(&mut self) -> Result<bool> {
+        let Some(file) = &mut self.file else { return Ok(false) };
         match Place::at(&file.path) {
-            Ok(Some(place)) if place.identity == file.identity => return Ok(None),
+            Ok(Some(place)) if place.identity == file.identity => return Ok(false),
             Ok(Some(place)) => return Err(occupied(&self.label, &file.path, &place)),
             Ok(None) => {}
             Err(errno) => return Err(os_error(&self.label, "examining", &file.path, errno)),
@@ -160,7 +151,8 @@ impl Claim {
         match file.make(&self.label, self.mode)? {
             Some((socket, identity)) => {
                 file.identity = identity;
-                Ok(Some(std::mem::replace(&mut self.socket, socket)))
+                self.socket = socket;
+                Ok(true)
             }
             None => {
                 let why = format!("another program has just made {}", file.path.display());
@@ -172,21 +164,14 @@ impl Claim {
     fn heal_error(&self, what: &str, errno: Errno) -> Error {
         Error::from_os(cannot_listen(&self.label, format!("{what} cannot be examined")), errno.into())
     }
-
-    /// Gives the channel back: the socket's file, if it is still ours, then the socket, then the lock
-    /// file, if it is still ours, then the lock.
-    pub(crate) fn release(self) {}
-
-    /// Forgets the claim without touching a file or closing a descriptor: a forked child's way,
-    /// whose parent goes on listening.
-    pub(crate) fn abandon(self) {
-        std::mem::forget(self);
-    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
+        // A forked child leaves its parent's files alone.
+        if let Some(file) = &self.file
+            && self.socket.born() == fork::generation()
+        {
             file.remove();
         }
     }
@@ -212,7 +197,7 @@ impl SocketFile {
     }
 
     /// A listening socket at the path; `None` where something stands there already.
-    fn make(&self, label: &str, mode: u32) -> Result<Option<(OwnedFd, Identity)>> {
+    fn make(&self, label: &str, mode: u32) -> Result<Option<(ForkFd, Identity)>> {
         let failed = |errno| os_error(label, "making the socket", &self.path, errno);
         let socket = match bind::unix(&self.bound_as, mode) {
             Ok(socket) => socket,
@@ -228,7 +213,7 @@ impl SocketFile {
             let _ = rustix::fs::unlink(&self.path);
             return Err(failed(errno));
         }
-        Ok(Some((socket, place.identity)))
+        Ok(Some((ForkFd::new(socket), place.identity)))
     }
 
     fn remove(&self) {

@@ -106,8 +106,8 @@ mod tests {
         assert_eq!(found[1].version, env!("CARGO_PKG_VERSION"));
         assert!(found[1].started_ms > 1_700_000_000_000);
 
-        unix.release();
-        tcp.release();
+        drop(unix);
+        drop(tcp);
         assert_eq!(discover(Some(directory.path())).unwrap(), []);
     }
 

@@ -14,6 +14,7 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::fork::{self, ForkFd};
 use super::place::{Identity, Place};
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
@@ -72,7 +73,7 @@ pub(crate) fn read_live(path: &Path) -> Option<LockInfo> {
 /// that was locked, and lets go.
 #[derive(Debug)]
 pub(crate) struct LockFile {
-    file: OwnedFd,
+    file: ForkFd,
     path: PathBuf,
     identity: Identity,
 }
@@ -107,7 +108,7 @@ impl LockFile {
             if Place::at(&path).map_err(failed)?.is_none_or(|now| now.identity != place.identity) {
                 continue;
             }
-            let lock = LockFile { file, path, identity: place.identity };
+            let lock = LockFile { file: ForkFd::new(file), path, identity: place.identity };
             lock.write(address, label, mode, request_mode)
                 .map_err(|errno| os_error(label, "writing", &lock.path, errno))?;
             return Ok(lock);
@@ -118,10 +119,6 @@ impl LockFile {
     pub(crate) fn stands(&self) -> Result<bool, Errno> {
         Ok(Place::at(&self.path)?.is_some_and(|now| now.identity == self.identity))
     }
-
-    /// Removes the lock file, if it is still ours, and lets go of the lock.
-    #[cfg(test)]
-    pub(crate) fn release(self) {}
 
     fn write(&self, address: &Address, label: &str, mode: Mode, request_mode: bool) -> Result<(), Errno> {
         let place = Place::of(&self.file)?;
@@ -165,7 +162,8 @@ impl AsFd for LockFile {
 impl Drop for LockFile {
     fn drop(&mut self) {
         // The file goes while it is still locked: whoever opened it before finds it gone, not free.
-        if self.stands() == Ok(true) {
+        // A forked child has let go of it without touching it.
+        if self.file.born() == fork::generation() && self.stands() == Ok(true) {
             let _ = rustix::fs::unlink(&self.path);
         }
     }
@@ -352,11 +350,11 @@ fn is_held(file: &OwnedFd) -> bool {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
 }
 
-fn read_content(file: &OwnedFd) -> Option<LockInfo> {
+fn read_content(file: impl AsFd) -> Option<LockInfo> {
     let mut content = [0; MAX_CONTENT];
     let mut len = 0;
     while len < MAX_CONTENT {
-        match rustix::io::pread(file, &mut content[len..], len as u64) {
+        match rustix::io::pread(&file, &mut content[len..], len as u64) {
             Ok(0) => break,
             Ok(n) => len += n,
             Err(Errno::INTR) => {}
@@ -364,7 +362,9 @@ fn read_content(file: &OwnedFd) -> Option<LockInfo> {
         }
     }
     let line = content[..len].split(|&byte| byte == b'\n').next()?;
-    serde_json::from_slice(line).ok()
+    let info: LockInfo = serde_json::from_slice(line).ok()?;
+    // A process id below 1 means something else to the calls that take one.
+    (info.pid > 0 && matches!(&*info.mode, "request" | "broadcast")).then_some(info)
 }
 
 fn is_alive(pid: i32) -> bool {

@@ -15,7 +15,8 @@ pub(crate) mod lock;
 pub(crate) mod peer;
 mod place;
 pub(crate) mod socket;
-mod unix_table;
+pub(crate) mod unix_table;
 pub(crate) mod wait;
+pub(crate) mod watch;
 #[cfg(test)]
 mod watchdog;

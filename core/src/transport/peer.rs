@@ -54,7 +54,12 @@ impl Peer {
 
     /// The peer of a connected TCP socket of this machine, by the socket's two addresses.
     pub(crate) fn of_tcp(local: SocketAddrV4, remote: SocketAddrV4) -> Peer {
-        Peer { uid: owner_of_tcp(remote, local), gid: None, pid: None, may_be_unknown: true }
+        Peer { uid: owner_of_tcp(remote, local), ..Peer::unknown_on_tcp() }
+    }
+
+    /// A TCP peer of whom nothing is known.
+    pub(crate) fn unknown_on_tcp() -> Peer {
+        Peer { uid: None, gid: None, pid: None, may_be_unknown: true }
     }
 
     /// Whether the peer may be talked to. Root always may. A user that the system cannot tell may on

@@ -37,16 +37,6 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects, waiting at most `timeout` while the listener's queue is full. The socket is in
-    /// blocking mode.
-    pub(crate) fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Socket> {
-        let socket = Socket::open(address, SocketFlags::CLOEXEC)?;
-        // The send timeout bounds connect(2) too; sends themselves never block.
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, timeout.map(at_least_a_microsecond))?;
-        socket.connect_now(address)?;
-        Ok(socket)
-    }
-
     /// Connects without waiting: 'would block' when the listener's queue is full. The socket is in
     /// non-blocking mode. A TCP connect to the loopback address completes or fails at once.
     pub(crate) fn try_connect(address: &Address) -> io::Result<Socket> {
@@ -103,15 +93,12 @@ impl Socket {
             return Peer::of_unix(self.as_fd());
         }
         let local = rustix::net::getsockname(self).ok().and_then(|address| SocketAddrV4::try_from(address).ok());
-        let remote = rustix::net::getpeername(self).ok().flatten().and_then(|address| SocketAddrV4::try_from(address).ok());
+        let remote =
+            rustix::net::getpeername(self).ok().flatten().and_then(|address| SocketAddrV4::try_from(address).ok());
         match (local, remote) {
             (Some(local), Some(remote)) => Peer::of_tcp(local, remote),
-            _ => Peer::default(),
+            _ => Peer::unknown_on_tcp(),
         }
-    }
-
-    pub(crate) fn is_tcp(&self) -> bool {
-        self.tcp
     }
 
     /// Receives into `buffer`. 0 is the end of the stream.

@@ -9,6 +9,7 @@
 //! threads poll at once than it has cores to spare.
 
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,7 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// A strategy that polls for at most `longest`; zero never polls.
     pub(crate) fn new(longest: Duration) -> Waiter {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let seats = if longest.is_zero() { 0 } else { cores / 2 };
+        let seats = if longest.is_zero() { 0 } else { online_cpus() / 2 };
         Waiter { longest, seats, pause: 0, next_pause: 1 }
     }
 
@@ -75,6 +75,14 @@ impl Waiter {
         drop(_seat);
         recv(Wait::Yes)
     }
+}
+
+/// The machine's CPUs that are switched on. Not those that this process may run on: two processes
+/// that are bound to one CPU each, and not the same, had better poll.
+fn online_cpus() -> usize {
+    static CPUS: OnceLock<usize> = OnceLock::new();
+    // SAFETY: it reads a number and takes no pointer.
+    *CPUS.get_or_init(|| usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1))
 }
 
 /// The right to poll, given back when dropped.

@@ -36,7 +36,7 @@ fn leave_behind(path: &Path) {
 /// Whether connections to the path end up at this claim's socket.
 fn is_reached(claim: &Claim, path: &Path) -> bool {
     let client = UnixStream::connect(path);
-    let accepted = rustix::net::accept(claim.socket());
+    let accepted = rustix::net::accept(&claim.socket);
     client.is_ok() && accepted.is_ok()
 }
 
@@ -46,12 +46,11 @@ fn a_claim_listens_and_a_second_one_is_refused_while_it_lives() {
     let claim = take(&path).unwrap();
     assert!(is_reached(&claim, &path));
     assert_eq!(claim.address(), &Address::Unix(path.clone()));
-    assert_eq!(claim.fds()[1], claim.socket().as_raw_fd());
     let error = take(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InUse);
     assert!(error.message().contains(&format!("process {} already listens", std::process::id())), "{error}");
     assert!(is_reached(&claim, &path));
-    claim.release();
+    drop(claim);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "something was left behind");
     take(&path).unwrap();
 }
@@ -60,8 +59,8 @@ fn a_claim_listens_and_a_second_one_is_refused_while_it_lives() {
 fn the_socket_does_not_block_and_is_closed_by_exec() {
     let (_directory, path) = scratch();
     let claim = take(&path).unwrap();
-    assert_eq!(rustix::net::accept(claim.socket()).unwrap_err(), Errno::WOULDBLOCK);
-    for fd in [claim.socket().as_fd(), claim.lock.as_fd()] {
+    assert_eq!(rustix::net::accept(&claim.socket).unwrap_err(), Errno::WOULDBLOCK);
+    for fd in [claim.socket.as_fd(), claim.lock.as_fd()] {
         assert!(rustix::io::fcntl_getfd(fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
     }
 }
@@ -156,10 +155,10 @@ fn the_socket_file_has_the_mode_asked_for() {
 fn heal_changes_nothing_while_all_is_well() {
     let (_directory, path) = scratch();
     let mut claim = take(&path).unwrap();
-    let fds = claim.fds();
+    let (before, lock_before) = (identity(&path), identity(&lock_of(&path)));
     let healed = claim.heal().unwrap();
     assert!(!healed.socket_replaced && !healed.lock_replaced);
-    assert_eq!(claim.fds(), fds);
+    assert_eq!((identity(&path), identity(&lock_of(&path))), (before, lock_before));
 }
 
 #[test]
@@ -167,17 +166,17 @@ fn heal_puts_back_a_socket_that_was_removed() {
     let (_directory, path) = scratch();
     let mut claim = Claim::take(&Address::Unix(path.clone()), "build", 0o666, true).unwrap();
     let waiting = UnixStream::connect(&path).unwrap();
+    let before = claim.duplicate_socket().unwrap();
     std::fs::remove_file(&path).unwrap();
     let healed = claim.heal().unwrap();
     assert!(healed.socket_replaced && !healed.lock_replaced);
     assert!(is_reached(&claim, &path));
     assert_eq!(Place::at(&path).unwrap().unwrap().mode, 0o666);
     // Who had connected before is still to be had.
-    let accepted = rustix::net::accept(healed.previous_socket.as_ref().unwrap()).unwrap();
+    let accepted = rustix::net::accept(&before).unwrap();
     drop(accepted);
     assert_eq!((&waiting).read(&mut [0]).unwrap(), 0);
-    drop(healed);
-    claim.release();
+    drop(claim);
     assert!(identity(&path).is_none());
 }
 
@@ -188,10 +187,9 @@ fn heal_puts_back_a_lock_file_that_was_removed() {
     std::fs::remove_file(lock_of(&path)).unwrap();
     let healed = claim.heal().unwrap();
     assert!(healed.lock_replaced && !healed.socket_replaced);
-    drop(healed);
     assert!(matches!(lock::probe(claim.address()), Probe::Held(Some(_))));
     assert_eq!(take(&path).unwrap_err().kind(), ErrorKind::InUse);
-    claim.release();
+    drop(claim);
     assert!(identity(&lock_of(&path)).is_none());
 }
 
@@ -225,7 +223,7 @@ fn heal_leaves_alone_what_others_put_in_place_of_ours() {
     std::fs::remove_file(lock_of(&path)).unwrap();
     assert!(claim.heal().unwrap().lock_replaced);
     assert_eq!(claim.heal().unwrap_err().kind(), ErrorKind::PathOccupied);
-    claim.release();
+    drop(claim);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
 
@@ -238,22 +236,9 @@ fn a_claim_that_lost_its_channel_to_another_leaves_it_to_the_other() {
     // The kernel's table still has the first one's socket, so the path must be free for a second.
     let second = take(&path).unwrap();
     assert_eq!(first.heal().unwrap_err().kind(), ErrorKind::InUse);
-    first.release();
+    drop(first);
     assert!(is_reached(&second, &path));
     assert!(matches!(lock::probe(second.address()), Probe::Held(Some(_))));
-}
-
-#[test]
-fn an_abandoned_claim_leaves_files_and_descriptors() {
-    let (_directory, path) = scratch();
-    let claim = take(&path).unwrap();
-    let fds = claim.fds();
-    claim.abandon();
-    assert!(identity(&path).is_some() && identity(&lock_of(&path)).is_some());
-    for fd in fds {
-        assert!(Path::new(&format!("/proc/self/fd/{fd}")).exists());
-    }
-    assert_eq!(take(&path).unwrap_err().kind(), ErrorKind::InUse);
 }
 
 #[test]
@@ -279,7 +264,7 @@ fn a_relative_path_is_the_same_channel_after_the_working_directory_changed() {
             std::fs::remove_file(&path).unwrap();
             assert!(claim.heal().unwrap().socket_replaced);
             assert!(is_reached(&claim, &path));
-            claim.release();
+            drop(claim);
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         });
         thread.join().unwrap();
@@ -298,7 +283,7 @@ fn a_port_is_claimed_and_refused_to_a_second_until_it_is_released() {
     assert_eq!(error.kind(), ErrorKind::InUse);
     assert!(error.message().contains(&format!("process {} already listens", std::process::id())), "{error}");
     assert_ne!(Claim::take(&address(0), ":0", 0o600, true).unwrap().address(), claim.address());
-    claim.release();
+    drop(claim);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

@@ -29,7 +29,7 @@ fn a_held_lock_refuses_a_second_holder_and_names_the_first() {
     assert_eq!(error.kind(), ErrorKind::InUse);
     let expected = format!("cannot listen on channel \"build\": process {} already listens there", own_pid());
     assert_eq!(error.message(), expected);
-    first.release();
+    drop(first);
     take(&address).unwrap();
 }
 
@@ -83,7 +83,7 @@ fn a_lock_file_that_a_dead_listener_left_is_taken_over_with_its_mode_put_right()
     let place = Place::at(&lock.path).unwrap().unwrap();
     assert_eq!(place.mode, 0o640);
     assert_eq!(read_content(&lock.file).unwrap().mode, "broadcast");
-    lock.release();
+    drop(lock);
     assert!(Place::at(&address.lock_path()).unwrap().is_none());
 }
 
@@ -155,9 +155,9 @@ fn release_removes_the_lock_file_only_while_it_is_ours() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(lock.stands(), Ok(false));
     let second = take(&address).unwrap();
-    lock.release();
+    drop(lock);
     assert_eq!(second.stands(), Ok(true));
-    second.release();
+    drop(second);
     assert!(Place::at(&path).unwrap().is_none());
 }
 
@@ -168,7 +168,7 @@ fn clients_that_ask_never_make_a_lone_listener_fail() {
     std::thread::scope(|scope| {
         let taking = scope.spawn(|| {
             for _ in 0..300 {
-                take(&address).unwrap().release();
+                drop(take(&address).unwrap());
                 // A file that stays, as a crash leaves it, is asked about more often.
                 std::fs::write(address.lock_path(), "").unwrap();
                 take(&address).unwrap();

@@ -1,0 +1,66 @@
+# Verbs for people and for continuous integration. `make help` lists them.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+CC ?= cc
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# Where the tree's own tests, demo and benchmarks find the library as a user would: installed.
+STAGE := $(TARGET)/stage
+
+export CARGO CC PREFIX DESTDIR
+export RELEASE_DIR := $(TARGET)/release
+
+.PHONY: help setup build stage test lint fmt header bench demo install clean
+.DEFAULT_GOAL := help
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
+	@echo "  make bench QUICK=1                        two short rounds instead of five"
+	@echo "  make test ONLY='rust c'                   some of: rust doc conformance c"
+
+setup: ## bring what this machine lacks, or name the command that does
+	@tools/setup.sh
+
+build: ## the library and the command, release profile
+	@tools/setup.sh build
+	$(CARGO) build --release --locked --workspace
+
+stage: build ## install into the build folder, for tests, demo and benchmarks
+	@env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR PREFIX=$(STAGE) DESTDIR= tools/install.sh
+
+test: ## every test; the last line is `N passed, N failed`
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@tests/run.py $(ONLY)
+
+lint: ## every check that runs no test; changes nothing
+	@tools/setup.sh lint
+	@tools/lint.sh
+
+fmt: ## format the Rust sources
+	$(CARGO) fmt --all
+
+header: ## write include/simple_ipc.h from the library's sources
+	$(CARGO) run --quiet --locked -p simple-ipc-ffi --example header
+
+bench: ## the library beside bare system calls, in the same rounds
+	@tools/setup.sh bench
+	@$(MAKE) --no-print-directory stage
+	@benches/build.sh $(STAGE) $(TARGET)/benches
+	@benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick)
+
+demo: ## processes in several languages talk on one channel
+	@tools/setup.sh demo
+	@$(MAKE) --no-print-directory stage
+	@env STAGE=$(STAGE) tests/demo/run.sh
+
+# `sudo make install` often has no cargo on its PATH; what `make build` left behind is installed then.
+install: $(if $(shell command -v $(CARGO) 2>/dev/null),build) ## put library, header, command and package files under PREFIX
+	@tools/install.sh
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+	rm -rf $(STAGE) $(TARGET)/benches

@@ -1,0 +1,310 @@
+/* The bare program's four exchanges, written against the library as its users would write them: a listener with a plain
+ * handler in one process, a blocking client in the other (callbacks for what keeps 64 requests in flight). */
+#define _GNU_SOURCE
+#include "measure.h"
+
+#include <simple_ipc.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char CHANNEL[] = "bench";
+
+/* What the two processes share besides the channel: pipes to say 'ready' and 'leave', and the count of one-way messages
+ * that have reached the handler. */
+struct stage {
+    int ready[2];
+    int leave[2];
+    int arrived[2];
+    struct arrivals {
+        _Atomic uint64_t count;
+        _Atomic uint64_t awaited; /* the handler that makes count reach it writes a byte to `arrived` */
+    } *arrivals;
+};
+
+static _Noreturn void die_of(const char *attempted, sipc_status status, sipc_error *error) {
+    const char *reason = error ? sipc_error_message(error) : "no reason given";
+    fprintf(stderr, "bench: cannot %s: %s (status %d)\n", attempted, reason, (int)status);
+    exit(1);
+}
+
+static void write_byte(int pipe) {
+    if (write(pipe, "", 1) != 1)
+        die("write to a pipe");
+}
+
+/* True for a byte, false for end of file. */
+static bool read_byte(int pipe) {
+    char byte;
+    ssize_t got;
+    do
+        got = read(pipe, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        die("read from a pipe");
+    return got == 1;
+}
+
+/* The server's side. */
+
+static void on_small(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    (void)user_data;
+    sipc_respond(responder, sipc_bytes(sipc_message_data(message), sipc_message_len(message)), NULL);
+}
+
+static void on_bulk(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    static const char ack[ACK_BYTES];
+    (void)message, (void)user_data;
+    sipc_respond(responder, sipc_bytes(ack, sizeof ack), NULL);
+}
+
+static void on_oneway(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    struct stage *stage = user_data;
+    (void)message, (void)responder;
+    if (atomic_fetch_add(&stage->arrivals->count, 1) + 1 == atomic_load(&stage->arrivals->awaited))
+        write_byte(stage->arrived[1]);
+}
+
+static _Noreturn void serve(struct stage *stage, const struct plan *plan) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(stage->leave[1]);
+    pin_to(plan->server_cpu); /* before the library starts threads, which inherit it */
+    start_watchdog(plan);
+
+    sipc_listener *listener = NULL;
+    sipc_error *error = NULL;
+    sipc_status status;
+    if (plan_is(plan, "oneway"))
+        status = sipc_listen_uds_broadcast(CHANNEL, on_oneway, stage, NULL, NULL, &listener, &error);
+    else
+        status = sipc_listen_uds_request(CHANNEL, plan_is(plan, "bulk") ? on_bulk : on_small, stage, NULL, NULL,
+                                         &listener, &error);
+    if (status != SIPC_OK)
+        die_of("listen", status, error);
+    write_byte(stage->ready[1]);
+    read_byte(stage->leave[0]);
+    status = sipc_listener_close(listener, &error);
+    if (status != SIPC_OK)
+        die_of("close the listener", status, error);
+    sipc_listener_free(listener);
+    exit(0);
+}
+
+/* The client's side. Each exchange goes on for so long and so many, and tells how many messages there were. */
+
+static uint64_t ask_one_by_one(sipc_client *client, uint64_t for_ns, uint64_t most, struct run *run,
+                               size_t request_bytes) {
+    char *request = calloc(1, request_bytes);
+    if (!request)
+        die("allocate a request");
+    uint64_t count = 0, before = now_ns(), stop = before + for_ns;
+    while (before < stop && count < most) {
+        sipc_message *reply = NULL;
+        sipc_error *error = NULL;
+        sipc_status status = sipc_client_request(client, sipc_bytes(request, request_bytes), NULL, &reply, &error);
+        if (status != SIPC_OK)
+            die_of("request", status, error);
+        sipc_message_free(reply);
+        uint64_t after = now_ns();
+        if (run)
+            run_sample(run, after - before);
+        before = after;
+        count++;
+    }
+    free(request);
+    return count;
+}
+
+/* 64 requests in flight: each reply's callback sends the next. The lock is there because callbacks may run on several
+ * threads; it is free of contention when the library uses one. */
+struct pipeline {
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    sipc_client *client;
+    struct run *run;
+    uint64_t stop_ns;
+    uint64_t most;
+    uint64_t sent;
+    uint64_t done;
+    struct slot {
+        struct pipeline *pipeline;
+        uint64_t sent_ns;
+    } slots[IN_FLIGHT];
+};
+
+static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data);
+
+static void ask(struct slot *slot) {
+    static const char request[SMALL_BYTES];
+    sipc_error *error = NULL;
+    sipc_status status = sipc_client_request_async(slot->pipeline->client, sipc_bytes(request, sizeof request), NULL,
+                                                   on_reply, slot, NULL, NULL, &error);
+    if (status != SIPC_OK)
+        die_of("start a request", status, error);
+}
+
+static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    struct slot *slot = user_data;
+    struct pipeline *pipeline = slot->pipeline;
+    if (status != SIPC_OK)
+        die_of("request", status, error);
+    sipc_message_free(reply);
+
+    uint64_t now = now_ns();
+    pthread_mutex_lock(&pipeline->lock);
+    if (pipeline->run)
+        run_sample(pipeline->run, now - slot->sent_ns);
+    pipeline->done++;
+    bool another = now < pipeline->stop_ns && pipeline->sent < pipeline->most;
+    if (another) {
+        pipeline->sent++;
+        slot->sent_ns = now;
+    } else if (pipeline->done == pipeline->sent) {
+        pthread_cond_signal(&pipeline->finished);
+    }
+    pthread_mutex_unlock(&pipeline->lock);
+    if (another)
+        ask(slot);
+}
+
+static uint64_t ask_pipelined(sipc_client *client, uint64_t for_ns, uint64_t most, struct run *run) {
+    static struct pipeline pipeline;
+    uint64_t now = now_ns();
+    uint64_t first = most < IN_FLIGHT ? most : IN_FLIGHT;
+    pipeline = (struct pipeline){
+        .client = client,
+        .run = run,
+        .stop_ns = now + for_ns,
+        .most = most,
+        .sent = first,
+    };
+    pthread_mutex_init(&pipeline.lock, NULL);
+    pthread_cond_init(&pipeline.finished, NULL);
+    for (uint64_t i = 0; i < first; i++) {
+        pipeline.slots[i] = (struct slot){.pipeline = &pipeline, .sent_ns = now_ns()};
+        ask(&pipeline.slots[i]);
+    }
+    pthread_mutex_lock(&pipeline.lock);
+    while (pipeline.done < pipeline.sent)
+        pthread_cond_wait(&pipeline.finished, &pipeline.lock);
+    uint64_t done = pipeline.done;
+    pthread_mutex_unlock(&pipeline.lock);
+    pthread_cond_destroy(&pipeline.finished);
+    pthread_mutex_destroy(&pipeline.lock);
+    return done;
+}
+
+static uint64_t send_oneway(sipc_client *client, struct stage *stage, uint64_t for_ns, uint64_t most) {
+    enum { CLOCK_EVERY = 64 };
+    char message[SMALL_BYTES] = {0};
+    sipc_error *error = NULL;
+    sipc_status status;
+    uint64_t before = atomic_load(&stage->arrivals->count), count = 0, stop = now_ns() + for_ns;
+    do {
+        status = sipc_client_broadcast(client, sipc_bytes(message, sizeof message), &error);
+        if (status != SIPC_OK)
+            die_of("broadcast", status, error);
+        count++;
+    } while (count < most && (count % CLOCK_EVERY != 0 || now_ns() < stop));
+    status = sipc_client_flush(client, &error);
+    if (status != SIPC_OK)
+        die_of("flush", status, error);
+    /* The rate is the handler's: the last message counts when it has been handled. Whoever comes second, this store or
+     * the handler's count, sees the other, so the byte is never missed; one that nobody had to wait for is read the next time, hence the loop. */
+    atomic_store(&stage->arrivals->awaited, before + count);
+    while (atomic_load(&stage->arrivals->count) < before + count)
+        read_byte(stage->arrived[0]);
+    return count;
+}
+
+static uint64_t drive(sipc_client *client, struct stage *stage, const struct plan *plan, uint64_t for_ns, uint64_t most,
+                      struct run *run) {
+    if (plan_is(plan, "pipeline"))
+        return ask_pipelined(client, for_ns, most, run);
+    if (plan_is(plan, "oneway"))
+        return send_oneway(client, stage, for_ns, most);
+    return ask_one_by_one(client, for_ns, most, run, plan_is(plan, "bulk") ? BULK_BYTES : SMALL_BYTES);
+}
+
+static char scratch[] = "/tmp/simple-ipc-bench-XXXXXX";
+
+/* Runs when the client's process ends, however a run went. The server's process does not come here: it is registered
+ * after the fork. */
+static void remove_scratch(void) {
+    DIR *folder = opendir(scratch);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+    rmdir(scratch);
+}
+
+int main(int argc, char **argv) {
+    static const char *const waits[] = {"library", NULL};
+    struct plan plan = plan_from_arguments(argc, argv, waits);
+
+    if (!mkdtemp(scratch))
+        die("make a scratch folder");
+    setenv("SIMPLE_IPC_DIR", scratch, 1);
+
+    struct stage stage;
+    if (pipe(stage.ready) != 0 || pipe(stage.leave) != 0 || pipe(stage.arrived) != 0)
+        die("make pipes");
+    stage.arrivals =
+        mmap(NULL, sizeof *stage.arrivals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (stage.arrivals == MAP_FAILED)
+        die("share memory with the server");
+
+    pid_t server = fork();
+    if (server < 0)
+        die("start the server's process");
+    if (server == 0)
+        serve(&stage, &plan);
+    atexit(remove_scratch);
+    close(stage.ready[1]);
+    close(stage.leave[0]);
+    pin_to(plan.client_cpu);
+    start_watchdog(&plan);
+
+    int failed = 1;
+    if (read_byte(stage.ready[0])) {
+        sipc_client *client = NULL;
+        sipc_error *error = NULL;
+        sipc_status status = sipc_client_connect_uds(CHANNEL, NULL, &client, &error);
+        if (status != SIPC_OK)
+            die_of("connect", status, error);
+
+        drive(client, &stage, &plan, plan.warmup_ns, UINT64_MAX, NULL);
+        struct run run;
+        run_begin(&run, &plan, server, !plan_is(&plan, "oneway"));
+        run.count = drive(client, &stage, &plan, plan.measure_ns, plan.max_count, &run);
+        run_end(&run);
+        run_print(&run);
+
+        status = sipc_client_close(client, &error);
+        if (status != SIPC_OK)
+            die_of("close the client", status, error);
+        sipc_client_free(client);
+        failed = 0;
+    }
+
+    close(stage.leave[1]);
+    int status = 0;
+    if (waitpid(server, &status, 0) < 0 || status != 0) {
+        fprintf(stderr, "bench: the server ended with status %d\n", status);
+        failed = 1;
+    }
+    return failed;
+}

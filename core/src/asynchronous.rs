@@ -1,0 +1,524 @@
+//! The calls for tasks on a tokio runtime: the crate's root.
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+
+use crate::channel::{Address, Channel};
+use crate::client::connect::{Connected, connect_async};
+use crate::client::multiplexed::Multiplexed;
+use crate::client::post::{self, TRIES};
+use crate::client::{Failed, check_size, deadline, deno};
+use crate::error::{Error, ErrorKind, HandlerResult, Result};
+use crate::lock::lock;
+use crate::message::Message;
+use crate::options::{Options, Wire};
+use crate::server::handler::Handler;
+use crate::server::listening::Listening;
+use crate::server::{Counters, Mode, Responder};
+use crate::transport::fork;
+use crate::transport::lock::{Probe, probe};
+
+/// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at
+/// once; [`close`](Listener::close) waits for the handlers that are running.
+#[derive(Debug)]
+pub struct Listener {
+    listening: ManuallyDrop<Arc<Listening>>,
+    address: String,
+}
+
+impl Listener {
+    /// Listens with a handler of raw messages. JSON bodies that it gets are JSON.
+    ///
+    /// The handler's futures run on the runtime, any number at once, and must not block; each answers
+    /// at once or later through its [`Responder`].
+    pub async fn serve<F, Fut>(channel: &Channel, mode: Mode, options: &Options, handler: F) -> Result<Listener>
+    where
+        F: Fn(Message, Responder) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Listener::start(channel, mode, options, true, move |message, responder| Box::pin(handler(message, responder)))
+    }
+
+    fn start(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        check_json: bool,
+        handler: impl Fn(Message, Responder) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static,
+    ) -> Result<Listener> {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let handler = Handler::Async(Arc::new(handler));
+        let listening = Listening::start(channel, mode, options, handler, check_json, runtime)?;
+        let address = listening.address().to_string();
+        Ok(Listener { listening: ManuallyDrop::new(listening), address })
+    }
+
+    fn typed<Q, A, F, Fut>(channel: &Channel, mode: Mode, options: &Options, handler: F) -> Result<Listener>
+    where
+        Q: DeserializeOwned + Send,
+        A: Serialize,
+        F: Fn(Q) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+    {
+        Listener::start(channel, mode, options, false, move |message, responder| match message.decode() {
+            Ok(data) => {
+                let handled = handler(data);
+                Box::pin(async move {
+                    let _nobody_is_left_to_tell = responder.finish(handled.await);
+                })
+            }
+            Err(error) => {
+                let _nobody_is_left_to_tell = responder.reject(&error);
+                Box::pin(std::future::ready(()))
+            }
+        })
+    }
+
+    /// The channel; for port 0 with the port that the system picked.
+    pub fn channel(&self) -> &Channel {
+        self.listening.channel()
+    }
+
+    /// The socket's path, or `127.0.0.1:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The socket's path, unless it is a TCP channel.
+    pub fn path(&self) -> Option<&Path> {
+        self.listening.path()
+    }
+
+    /// The port, if it is a TCP channel.
+    pub fn port(&self) -> Option<u16> {
+        self.listening.channel().port()
+    }
+
+    /// Whether it answers.
+    pub fn mode(&self) -> Mode {
+        self.listening.mode()
+    }
+
+    /// What it has seen so far.
+    pub fn counters(&self) -> Counters {
+        self.listening.counters()
+    }
+
+    /// Stops taking messages, waits until those that it has are answered (at most the grace period),
+    /// and returns. Later calls do nothing. If the future is dropped, closing goes on.
+    pub async fn close(&self) -> Result<()> {
+        fork::check(self.listening.born(), "listener")?;
+        self.listening.close().await;
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.listening.born() != fork::generation() {
+            return; // Everything in it belongs to the parent.
+        }
+        self.listening.close_in_background();
+        // SAFETY: it is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.listening) };
+    }
+}
+
+/// A channel kept open: one session for any number of tasks. A session that breaks is replaced by the
+/// next call.
+pub struct Client {
+    channel: Channel,
+    address: Address,
+    options: Options,
+    session: std::sync::Mutex<Option<Multiplexed>>,
+    closed: AtomicBool,
+    born: u32,
+}
+
+impl Client {
+    /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
+    pub async fn connect(channel: &Channel, options: &Options) -> Result<Client> {
+        options.check()?;
+        Handle::try_current().map_err(|_| no_runtime())?;
+        let client = Client {
+            channel: channel.clone(),
+            address: post::address(channel, options)?,
+            options: options.clone(),
+            session: std::sync::Mutex::new(None),
+            closed: AtomicBool::new(false),
+            born: fork::generation(),
+        };
+        client.meet().await?;
+        Ok(client)
+    }
+
+    /// Makes sure that somebody listens: see the blocking client.
+    async fn meet(&self) -> Result<()> {
+        use crate::client::connect::{LONGEST_PAUSE, Presence, presence};
+        let began = Instant::now();
+        loop {
+            match presence(&self.channel, &self.address, &self.options) {
+                Ok(Presence::Native) => return self.session().await.map(drop),
+                Ok(Presence::Other) => return Ok(()),
+                Err(error) if began.elapsed() >= self.options.wait => return Err(error),
+                Err(_) => tokio::time::sleep(LONGEST_PAUSE).await,
+            }
+        }
+    }
+
+    /// Sends a request and waits for its answer, within the options' timeout. Dropping the future
+    /// cancels the request: its handler is told.
+    pub async fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
+        let message = Message::json(&data)?;
+        self.raw_request(&message, self.options.timeout).await?.decode().map_err(Error::after_sending)
+    }
+
+    /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
+    /// JSON answer has been checked to be JSON. Dropping the future cancels the request.
+    pub async fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
+        let reply = self.raw_request(message, timeout).await?;
+        reply.check().map_err(Error::after_sending)?;
+        Ok(reply)
+    }
+
+    async fn raw_request(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
+        self.check_open(message)?;
+        let reply = self.call(Call::Request(message), deadline(timeout)).await?;
+        Ok(reply.unwrap_or_else(Message::null))
+    }
+
+    /// Sends a message that nobody answers; waits only while too much waits to be sent. Those that
+    /// follow each other closely are sent together; [`flush`](Client::flush) makes sure of all.
+    pub async fn broadcast(&self, data: impl Serialize) -> Result<()> {
+        self.broadcast_message(&Message::json(&data)?).await
+    }
+
+    /// As [`broadcast`](Client::broadcast), with a raw message.
+    pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
+        self.check_open(message)?;
+        self.call(Call::Cast(message), deadline(self.options.timeout)).await.map(drop)
+    }
+
+    /// Waits until every broadcast before it has been handed to the listener's handler.
+    pub async fn flush(&self) -> Result<()> {
+        self.check_open(&Message::null())?;
+        self.flush_session().await
+    }
+
+    async fn flush_session(&self) -> Result<()> {
+        let session = lock(&self.session).clone();
+        match session {
+            Some(session) => session.flush(deadline(self.options.timeout)).await.map_err(Error::from),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the listener whether it is there, and says how long the answer took.
+    pub async fn ping(&self) -> Result<Duration> {
+        self.check_open(&Message::null())?;
+        let native = || matches!(probe(&self.address), Probe::Held(_));
+        if self.options.wire == Wire::Deno || (self.options.wire == Wire::Auto && !native()) {
+            return Err(crate::client::no_ping());
+        }
+        let began = Instant::now();
+        self.call(Call::Ping, deadline(self.options.timeout)).await?;
+        Ok(began.elapsed())
+    }
+
+    /// Flushes, and closes. Later calls of `close` do nothing; other calls fail.
+    pub async fn close(&self) -> Result<()> {
+        fork::check(self.born, "client")?;
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let flushed = self.flush_session().await;
+        lock(&self.session).take();
+        flushed
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// How long a request may take unless told otherwise; `None` is without limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.options.timeout
+    }
+
+    fn check_open(&self, message: &Message) -> Result<()> {
+        fork::check(self.born, "client")?;
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(crate::client::closed());
+        }
+        check_size(message, &self.options)
+    }
+
+    /// One call on the session, or on a new one where the old one did not take it.
+    async fn call(&self, call: Call<'_>, until: Option<Instant>) -> Result<Option<Message>> {
+        let mut not_taken = None;
+        for _ in 0..TRIES {
+            let done = match self.session().await? {
+                Ok(session) => match call {
+                    Call::Request(message) => session.request(message, until).await.map(Some),
+                    Call::Cast(message) => session.cast(message, until).await.map(|()| None),
+                    Call::Ping => session.ping(until).await.map(|()| None),
+                },
+                Err(socket) => {
+                    let (message, mode) = match call {
+                        Call::Request(message) => (message, Mode::Request),
+                        Call::Cast(message) => (message, Mode::Broadcast),
+                        Call::Ping => return Err(crate::client::no_ping()),
+                    };
+                    let exchange = deno::Exchange::new(socket, mode, self.options.max_message);
+                    return exchange.run_async(message.clone(), until).await;
+                }
+            };
+            match done {
+                Err(Failed::NotTaken(error)) => not_taken = Some(error),
+                done => return done.map_err(Error::from),
+            }
+        }
+        Err(not_taken.expect("every try that did not return left its error"))
+    }
+
+    /// The session, or a connection to a listener that has none.
+    async fn session(&self) -> Result<std::result::Result<Multiplexed, crate::transport::socket::Socket>> {
+        let current = lock(&self.session).clone();
+        if let Some(session) = current {
+            // What became of earlier one-way messages is said before anything else is sent.
+            session.take_cast_error().map_err(Error::from)?;
+            if session.is_usable() {
+                return Ok(Ok(session));
+            }
+        }
+        let until = deadline(self.options.timeout.map(|timeout| timeout + self.options.wait));
+        match connect_async(&self.channel, &self.address, &self.options, until).await? {
+            Connected::Native(socket) => {
+                let mut current = lock(&self.session);
+                // Another task may have been quicker; order wants one session.
+                if let Some(session) = current.as_ref().filter(|session| session.is_usable()) {
+                    return Ok(Ok(session.clone()));
+                }
+                let session = Multiplexed::start(socket, self.options.max_message)?;
+                *current = Some(session.clone());
+                Ok(Ok(session))
+            }
+            Connected::Deno(socket) => Ok(Err(socket)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
+/// What a client does on its session.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Request(&'a Message),
+    Cast(&'a Message),
+    Ping,
+}
+
+fn no_runtime() -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "this call needs a tokio runtime; call it inside one, or use simple_ipc::blocking",
+    )
+}
+
+/// Posts a raw request to any channel. A JSON answer has been checked to be JSON. Dropping the future
+/// cancels the request.
+pub async fn post_request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+    let reply = request(channel, message, options).await?;
+    reply.check().map_err(Error::after_sending)?;
+    Ok(reply)
+}
+
+/// Posts a raw broadcast to any channel; returns when the handler has it.
+pub async fn post_broadcast(channel: &Channel, message: &Message, options: &Options) -> Result<()> {
+    Handle::try_current().map_err(|_| no_runtime())?;
+    post::post_async(channel, Mode::Broadcast, message, options).await.map(drop)
+}
+
+async fn request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+    Handle::try_current().map_err(|_| no_runtime())?;
+    let reply = post::post_async(channel, Mode::Request, message, options).await?;
+    Ok(reply.expect("a request has a reply"))
+}
+
+/// Answers requests on a Unix-socket channel.
+///
+/// The handler's futures run on the runtime, any number at once, and must not block.
+pub async fn listen_uds_request<Q, A, F, Fut>(channel: &str, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    listen_uds_request_with(channel, &Options::default(), handler).await
+}
+
+/// As [`listen_uds_request`], with options.
+pub async fn listen_uds_request_with<Q, A, F, Fut>(channel: &str, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    Listener::typed(&Channel::uds(channel)?, Mode::Request, options, handler)
+}
+
+/// Takes broadcasts on a Unix-socket channel.
+///
+/// The broadcasts of one client come one after another, those of different clients at once.
+pub async fn listen_uds_broadcast<Q, F, Fut>(channel: &str, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    listen_uds_broadcast_with(channel, &Options::default(), handler).await
+}
+
+/// As [`listen_uds_broadcast`], with options.
+pub async fn listen_uds_broadcast_with<Q, F, Fut>(channel: &str, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    Listener::typed(&Channel::uds(channel)?, Mode::Broadcast, options, handler)
+}
+
+/// Answers requests on a port of 127.0.0.1; 0 lets the system pick one.
+pub async fn listen_ip_request<Q, A, F, Fut>(port: u16, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    listen_ip_request_with(port, &Options::default(), handler).await
+}
+
+/// As [`listen_ip_request`], with options.
+pub async fn listen_ip_request_with<Q, A, F, Fut>(port: u16, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    Listener::typed(&Channel::ip(port)?, Mode::Request, options, handler)
+}
+
+/// Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one.
+pub async fn listen_ip_broadcast<Q, F, Fut>(port: u16, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    listen_ip_broadcast_with(port, &Options::default(), handler).await
+}
+
+/// As [`listen_ip_broadcast`], with options.
+pub async fn listen_ip_broadcast_with<Q, F, Fut>(port: u16, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    Listener::typed(&Channel::ip(port)?, Mode::Broadcast, options, handler)
+}
+
+/// Posts a request to a Unix-socket channel and waits for its answer. Dropping the future cancels it.
+pub async fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize) -> Result<A> {
+    post_uds_request_with(channel, data, &Options::default()).await
+}
+
+/// As [`post_uds_request`], with options.
+pub async fn post_uds_request_with<A: DeserializeOwned>(
+    channel: &str,
+    data: impl Serialize,
+    options: &Options,
+) -> Result<A> {
+    let message = Message::json(&data)?;
+    request(&Channel::uds(channel)?, &message, options).await?.decode().map_err(Error::after_sending)
+}
+
+/// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
+pub async fn post_uds_broadcast(channel: &str, data: impl Serialize) -> Result<()> {
+    post_uds_broadcast_with(channel, data, &Options::default()).await
+}
+
+/// As [`post_uds_broadcast`], with options.
+pub async fn post_uds_broadcast_with(channel: &str, data: impl Serialize, options: &Options) -> Result<()> {
+    let message = Message::json(&data)?;
+    post_broadcast(&Channel::uds(channel)?, &message, options).await
+}
+
+/// Posts a request to a port of 127.0.0.1 and waits for its answer. Dropping the future cancels it.
+pub async fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> Result<A> {
+    post_ip_request_with(port, data, &Options::default()).await
+}
+
+/// As [`post_ip_request`], with options.
+pub async fn post_ip_request_with<A: DeserializeOwned>(
+    port: u16,
+    data: impl Serialize,
+    options: &Options,
+) -> Result<A> {
+    let message = Message::json(&data)?;
+    request(&Channel::ip(port)?, &message, options).await?.decode().map_err(Error::after_sending)
+}
+
+/// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.
+pub async fn post_ip_broadcast(port: u16, data: impl Serialize) -> Result<()> {
+    post_ip_broadcast_with(port, data, &Options::default()).await
+}
+
+/// As [`post_ip_broadcast`], with options.
+pub async fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options) -> Result<()> {
+    let message = Message::json(&data)?;
+    post_broadcast(&Channel::ip(port)?, &message, options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names every future of the public calls; it is never run.
+    #[test]
+    fn every_future_may_move_between_threads() {
+        fn assert_send<T: Send>(_: T) {}
+        let _never_called = |client: &Client, channel: &Channel, options: &Options, message: &Message| {
+            assert_send(post_request(channel, message, options));
+            assert_send(post_broadcast(channel, message, options));
+            assert_send(post_uds_request::<String>("x", "y"));
+            assert_send(post_ip_broadcast(1, "y"));
+            assert_send(listen_uds_request("x", async |_: String| Ok("y")));
+            assert_send(Client::connect(channel, options));
+            assert_send(client.request::<String>("x"));
+            assert_send(client.request_message(message, None));
+            assert_send(client.broadcast("x"));
+            assert_send(client.flush());
+            assert_send(client.ping());
+            assert_send(client.close());
+        };
+    }
+}

@@ -1,0 +1,365 @@
+//! The same calls for threads that may block: no runtime is needed, none is started to post.
+//!
+//! ```
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let options = simple_ipc::Options::new().directory(directory.path());
+//! # use simple_ipc::blocking::{listen_uds_request_with, post_uds_request_with};
+//! let listener = listen_uds_request_with("example_channel", &options, |data: String| {
+//!     println!("{data}"); // request-foo
+//!     Ok("response-bar")
+//! })?;
+//! let reply: String = post_uds_request_with("example_channel", "request-foo", &options)?;
+//! assert_eq!(reply, "response-bar");
+//! listener.close()?;
+//! # Ok::<(), simple_ipc::Error>(())
+//! ```
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::background;
+use crate::channel::Channel;
+use crate::client::kept::Kept;
+use crate::client::post;
+use crate::error::{HandlerResult, Result};
+use crate::message::Message;
+use crate::options::Options;
+use crate::server::handler::Handler;
+use crate::server::listening::Listening;
+use crate::server::{Counters, Mode, Responder};
+use crate::transport::fork;
+
+/// A listener on a channel. Dropping it stops it at once; [`close`](Listener::close) waits for the
+/// handlers that are running.
+#[derive(Debug)]
+pub struct Listener {
+    listening: ManuallyDrop<Arc<Listening>>,
+    address: String,
+}
+
+impl Listener {
+    /// Listens with a handler of raw messages. JSON bodies that it gets are JSON.
+    ///
+    /// The handler runs on threads of the library, any number of times at once; it may block, and
+    /// answer at once or later through its [`Responder`].
+    pub fn serve(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<Listener> {
+        Listener::start(channel, mode, options, handler, true)
+    }
+
+    fn start(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+        check_json: bool,
+    ) -> Result<Listener> {
+        let handler = Handler::Blocking(Arc::new(handler));
+        let listening = Listening::start(channel, mode, options, handler, check_json, background::listeners()?)?;
+        let address = listening.address().to_string();
+        Ok(Listener { listening: ManuallyDrop::new(listening), address })
+    }
+
+    fn request<Q, A>(
+        channel: &Channel,
+        options: &Options,
+        handler: impl Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
+    ) -> Result<Listener>
+    where
+        Q: DeserializeOwned,
+        A: Serialize,
+    {
+        let typed = move |message: &Message, responder: Responder| {
+            let _nobody_is_left_to_tell = match message.decode() {
+                Ok(request) => responder.finish(handler(request)),
+                Err(error) => responder.reject(&error),
+            };
+        };
+        Listener::start(channel, Mode::Request, options, typed, false)
+    }
+
+    fn broadcast<Q>(
+        channel: &Channel,
+        options: &Options,
+        handler: impl Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
+    ) -> Result<Listener>
+    where
+        Q: DeserializeOwned,
+    {
+        let typed = move |message: &Message, responder: Responder| {
+            let _nobody_is_told = match message.decode() {
+                Ok(data) => responder.finish(handler(data)),
+                Err(error) => responder.reject(&error),
+            };
+        };
+        Listener::start(channel, Mode::Broadcast, options, typed, false)
+    }
+
+    /// The channel; for port 0 with the port that the system picked.
+    pub fn channel(&self) -> &Channel {
+        self.listening.channel()
+    }
+
+    /// The socket's path, or `127.0.0.1:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The socket's path, unless it is a TCP channel.
+    pub fn path(&self) -> Option<&Path> {
+        self.listening.path()
+    }
+
+    /// The port, if it is a TCP channel.
+    pub fn port(&self) -> Option<u16> {
+        self.listening.channel().port()
+    }
+
+    /// Whether it answers.
+    pub fn mode(&self) -> Mode {
+        self.listening.mode()
+    }
+
+    /// What it has seen so far.
+    pub fn counters(&self) -> Counters {
+        self.listening.counters()
+    }
+
+    /// Stops taking messages, waits until those that it has are answered (at most the grace period),
+    /// and returns. Later calls do nothing. From within its own handler it does not wait for that
+    /// handler longer than the grace period either.
+    pub fn close(&self) -> Result<()> {
+        fork::check(self.listening.born(), "listener")?;
+        self.listening.close_and_wait();
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.listening.born() != fork::generation() {
+            return; // Everything in it belongs to the parent.
+        }
+        self.listening.close_in_background();
+        // SAFETY: it is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.listening) };
+    }
+}
+
+/// A channel kept open, for any number of threads at once.
+///
+/// Each request in flight has a session of its own. One-way messages share one and keep their order.
+/// A session that breaks is replaced by the next call.
+pub struct Client(Kept);
+
+impl Client {
+    /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
+    pub fn connect(channel: &Channel, options: &Options) -> Result<Client> {
+        Kept::open(channel, options).map(Client)
+    }
+
+    /// Sends a request and waits for its answer, within the options' timeout.
+    pub fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
+        self.0.request(&Message::json(&data)?, self.0.timeout())?.decode()
+    }
+
+    /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
+    /// JSON answer has been checked to be JSON.
+    pub fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
+        let reply = self.0.request(message, timeout)?;
+        reply.check().map_err(crate::Error::after_sending)?;
+        Ok(reply)
+    }
+
+    /// Sends a message that nobody answers, without waiting for its arrival. Those that follow each
+    /// other closely are sent together; [`flush`](Client::flush) makes sure of all of them.
+    pub fn broadcast(&self, data: impl Serialize) -> Result<()> {
+        self.0.cast(&Message::json(&data)?)
+    }
+
+    /// As [`broadcast`](Client::broadcast), with a raw message.
+    pub fn broadcast_message(&self, message: &Message) -> Result<()> {
+        self.0.cast(message)
+    }
+
+    /// Waits until every broadcast before it has been handed to the listener's handler.
+    pub fn flush(&self) -> Result<()> {
+        self.0.flush()
+    }
+
+    /// Asks the listener whether it is there, and says how long the answer took.
+    pub fn ping(&self) -> Result<Duration> {
+        self.0.ping()
+    }
+
+    /// Flushes, and closes. Later calls of `close` do nothing; other calls fail.
+    pub fn close(&self) -> Result<()> {
+        self.0.close()
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &Channel {
+        self.0.channel()
+    }
+
+    /// How long a request may take unless told otherwise; `None` is without limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.timeout()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("channel", self.0.channel()).finish_non_exhaustive()
+    }
+}
+
+/// Posts a raw request to any channel. A JSON answer has been checked to be JSON.
+pub fn post_request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+    let reply = request(channel, message, options)?;
+    reply.check().map_err(crate::Error::after_sending)?;
+    Ok(reply)
+}
+
+/// Posts a raw broadcast to any channel; returns when the handler has it.
+pub fn post_broadcast(channel: &Channel, message: &Message, options: &Options) -> Result<()> {
+    post::post(channel, Mode::Broadcast, message, options).map(drop)
+}
+
+fn request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+    post::post(channel, Mode::Request, message, options).map(|reply| reply.expect("a request has a reply"))
+}
+
+/// Answers requests on a Unix-socket channel.
+///
+/// The handler runs on threads of the library, any number of times at once, and may block.
+pub fn listen_uds_request<Q, A, F>(channel: &str, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
+{
+    listen_uds_request_with(channel, &Options::default(), handler)
+}
+
+/// As [`listen_uds_request`], with options.
+pub fn listen_uds_request_with<Q, A, F>(channel: &str, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
+{
+    Listener::request(&Channel::uds(channel)?, options, handler)
+}
+
+/// Takes broadcasts on a Unix-socket channel.
+///
+/// The broadcasts of one client come one after another, those of different clients at once.
+pub fn listen_uds_broadcast<Q, F>(channel: &str, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
+{
+    listen_uds_broadcast_with(channel, &Options::default(), handler)
+}
+
+/// As [`listen_uds_broadcast`], with options.
+pub fn listen_uds_broadcast_with<Q, F>(channel: &str, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
+{
+    Listener::broadcast(&Channel::uds(channel)?, options, handler)
+}
+
+/// Answers requests on a port of 127.0.0.1; 0 lets the system pick one.
+pub fn listen_ip_request<Q, A, F>(port: u16, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
+{
+    listen_ip_request_with(port, &Options::default(), handler)
+}
+
+/// As [`listen_ip_request`], with options.
+pub fn listen_ip_request_with<Q, A, F>(port: u16, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
+{
+    Listener::request(&Channel::ip(port)?, options, handler)
+}
+
+/// Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one.
+pub fn listen_ip_broadcast<Q, F>(port: u16, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
+{
+    listen_ip_broadcast_with(port, &Options::default(), handler)
+}
+
+/// As [`listen_ip_broadcast`], with options.
+pub fn listen_ip_broadcast_with<Q, F>(port: u16, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned,
+    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
+{
+    Listener::broadcast(&Channel::ip(port)?, options, handler)
+}
+
+/// Posts a request to a Unix-socket channel and waits for its answer.
+pub fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize) -> Result<A> {
+    post_uds_request_with(channel, data, &Options::default())
+}
+
+/// As [`post_uds_request`], with options.
+pub fn post_uds_request_with<A: DeserializeOwned>(channel: &str, data: impl Serialize, options: &Options) -> Result<A> {
+    decode(request(&Channel::uds(channel)?, &Message::json(&data)?, options)?)
+}
+
+/// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
+pub fn post_uds_broadcast(channel: &str, data: impl Serialize) -> Result<()> {
+    post_uds_broadcast_with(channel, data, &Options::default())
+}
+
+/// As [`post_uds_broadcast`], with options.
+pub fn post_uds_broadcast_with(channel: &str, data: impl Serialize, options: &Options) -> Result<()> {
+    post_broadcast(&Channel::uds(channel)?, &Message::json(&data)?, options)
+}
+
+/// Posts a request to a port of 127.0.0.1 and waits for its answer.
+pub fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> Result<A> {
+    post_ip_request_with(port, data, &Options::default())
+}
+
+/// As [`post_ip_request`], with options.
+pub fn post_ip_request_with<A: DeserializeOwned>(port: u16, data: impl Serialize, options: &Options) -> Result<A> {
+    decode(request(&Channel::ip(port)?, &Message::json(&data)?, options)?)
+}
+
+/// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.
+pub fn post_ip_broadcast(port: u16, data: impl Serialize) -> Result<()> {
+    post_ip_broadcast_with(port, data, &Options::default())
+}
+
+/// As [`post_ip_broadcast`], with options.
+pub fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options) -> Result<()> {
+    post_broadcast(&Channel::ip(port)?, &Message::json(&data)?, options)
+}
+
+/// The handler has answered: what the caller makes of it does not undo that.
+fn decode<A: DeserializeOwned>(reply: Message) -> Result<A> {
+    reply.decode().map_err(crate::Error::after_sending)
+}

@@ -1,0 +1,209 @@
+//! Reaching a listener: who may it be, which dialect does it speak, and how long to wait for it.
+
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::time::{Duration, Instant};
+
+use crate::channel::{Address, Channel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::{Options, Wire};
+use crate::transport::lock::{Probe, probe};
+use crate::transport::socket::Socket;
+use crate::transport::unix_table;
+
+/// How long a channel whose lock is held, but whose socket does not answer yet, is tried again: its
+/// listener is between taking the lock and listening.
+const STARTING: Duration = Duration::from_millis(100);
+/// The pauses between tries: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// A connection that was made, and how to speak on it.
+#[derive(Debug)]
+pub(crate) enum Connected {
+    Native(Socket),
+    Deno(Socket),
+}
+
+/// What the next step of connecting is.
+pub(crate) enum Step {
+    Done(Connected),
+    /// Try again after this while.
+    Pause(Duration),
+}
+
+/// The tries of one connect. Blocking and asynchronous callers differ only in how they pause.
+pub(crate) struct Connecting<'a> {
+    channel: &'a Channel,
+    address: &'a Address,
+    options: &'a Options,
+    began: Instant,
+    deadline: Option<Instant>,
+    pause: Duration,
+}
+
+impl<'a> Connecting<'a> {
+    pub(crate) fn new(
+        channel: &'a Channel,
+        address: &'a Address,
+        options: &'a Options,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Connecting { channel, address, options, began: Instant::now(), deadline, pause: FIRST_PAUSE }
+    }
+
+    /// Tries once, without waiting.
+    pub(crate) fn step(&mut self) -> Result<Step> {
+        match Socket::try_connect(self.address) {
+            Ok(socket) => self.greet(socket).map(Step::Done),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOENT | libc::ECONNREFUSED | libc::ENOTDIR) => self.nobody_listens(),
+                // The listener is there, and its queue of connections is full.
+                Some(libc::EAGAIN) => match self.deadline {
+                    Some(deadline) if Instant::now() >= deadline => Err(Error::new(
+                        ErrorKind::TimedOut,
+                        format!("channel \"{}\" took no connection in time: its listener is too busy", self.channel),
+                    )),
+                    _ => Ok(Step::Pause(self.next_pause())),
+                },
+                Some(libc::EINTR) => Ok(Step::Pause(Duration::ZERO)),
+                _ => Err(self.failed(error)),
+            },
+        }
+    }
+
+    fn nobody_listens(&mut self) -> Result<Step> {
+        let waited = self.began.elapsed();
+        let starting = waited < STARTING && matches!(probe(self.address), Probe::Held(_));
+        if !starting && waited >= self.options.wait {
+            return Err(not_listening(self.channel, self.address));
+        }
+        Ok(Step::Pause(self.next_pause()))
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        let kind = match error.raw_os_error() {
+            Some(libc::EPROTOTYPE | libc::ENOTSOCK | libc::EISDIR) => Some(ErrorKind::PathOccupied),
+            _ => None,
+        };
+        let attempted = format!("cannot connect to channel \"{}\" ({})", self.channel, self.address);
+        match kind {
+            Some(kind) => {
+                Error::new(kind, format!("{attempted}: what stands there is no stream socket")).with_source(error)
+            }
+            None => Error::from_os(attempted, error),
+        }
+    }
+
+    /// Looks at who listens, and at how it is to be spoken to.
+    fn greet(&self, socket: Socket) -> Result<Connected> {
+        let peer = socket.peer();
+        if !peer.allowed(&self.options.peers) {
+            let who = peer.uid().map_or("an unknown user".to_owned(), |uid| format!("user {uid}"));
+            return Err(Error::new(
+                ErrorKind::PeerNotAllowed,
+                format!(
+                    "the listener on channel \"{}\" belongs to {who}, who is not trusted; allow that user or choose another channel",
+                    self.channel
+                ),
+            ));
+        }
+        let native = match self.options.wire {
+            Wire::Native => true,
+            Wire::Deno => false,
+            Wire::Auto => matches!(probe(self.address), Probe::Held(_)),
+        };
+        Ok(if native { Connected::Native(socket) } else { Connected::Deno(socket) })
+    }
+}
+
+/// Who is at a channel, as far as can be told without connecting.
+pub(crate) enum Presence {
+    /// A listener that is to be spoken to natively.
+    Native,
+    /// Somebody else, or it cannot be told.
+    Other,
+}
+
+/// Looks who is at a channel. A listener of the Deno original is not connected to before there is a
+/// message for it: its process would end if nothing came.
+pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) -> Result<Presence> {
+    let native = match options.wire {
+        Wire::Native => true,
+        Wire::Deno => false,
+        Wire::Auto => matches!(probe(address), Probe::Held(_)),
+    };
+    match address {
+        _ if native => Ok(Presence::Native),
+        Address::Unix(path) if !path.exists() || unix_table::is_taken(path) == Some(false) => {
+            Err(not_listening(channel, address))
+        }
+        _ => Ok(Presence::Other),
+    }
+}
+
+/// Why nobody answers: no listener, or something that cannot be one.
+pub(super) fn not_listening(channel: &Channel, address: &Address) -> Error {
+    if let Address::Unix(path) = address {
+        if let Ok(found) = std::fs::symlink_metadata(path)
+            && !found.file_type().is_socket()
+        {
+            let text = format!(
+                "cannot post to channel \"{channel}\": what stands at {address} is not a socket; remove it or choose another channel"
+            );
+            return Error::new(ErrorKind::PathOccupied, text);
+        }
+        if let Some(directory) = path.parent()
+            && !directory.as_os_str().is_empty()
+            && !directory.is_dir()
+        {
+            let text = format!(
+                "cannot post to channel \"{channel}\": directory {} does not exist; create it or choose another",
+                directory.display()
+            );
+            return Error::new(ErrorKind::NoDirectory, text);
+        }
+    }
+    Error::new(
+        ErrorKind::NotListening,
+        format!("nobody listens on channel \"{channel}\" ({address}); start its listener, or let the call wait for it"),
+    )
+}
+
+/// Connects, pausing in the calling thread.
+pub(crate) fn connect(
+    channel: &Channel,
+    address: &Address,
+    options: &Options,
+    deadline: Option<Instant>,
+) -> Result<Connected> {
+    let mut connecting = Connecting::new(channel, address, options, deadline);
+    loop {
+        match connecting.step()? {
+            Step::Done(connected) => return Ok(connected),
+            Step::Pause(pause) => std::thread::sleep(pause),
+        }
+    }
+}
+
+/// Connects, pausing on the runtime. Cancelling it leaves nothing behind.
+pub(crate) async fn connect_async(
+    channel: &Channel,
+    address: &Address,
+    options: &Options,
+    deadline: Option<Instant>,
+) -> Result<Connected> {
+    let mut connecting = Connecting::new(channel, address, options, deadline);
+    loop {
+        match connecting.step()? {
+            Step::Done(connected) => return Ok(connected),
+            Step::Pause(pause) => tokio::time::sleep(pause).await,
+        }
+    }
+}

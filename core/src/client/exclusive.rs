@@ -1,0 +1,436 @@
+//! A native session with one message in flight: the calling thread sends, waits and receives.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use super::{Attempt, Failed, lost, reply_error, timed_out};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
+use crate::protocol::hello::{HELLO_LEN, Hello, Role};
+use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::wait::Waiter;
+
+/// Bodies up to this size go into one buffer with their header.
+const ONE_BUFFER: usize = 16 << 10;
+/// A larger body than this is not sent before the listener has said what it takes.
+const ASK_FIRST: usize = 64 << 10;
+/// How many bytes of one-way messages gather before they are sent.
+const GATHER: usize = 64 << 10;
+
+/// A session that its owner uses from one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Exclusive {
+    socket: Socket,
+    reader: FrameReader,
+    waiter: Waiter,
+    /// Bytes to send: the hello before the first message, one-way messages that gather.
+    out: Vec<u8>,
+    /// The listener's hello, once it has come.
+    hello: Option<Hello>,
+    hello_bytes: Vec<u8>,
+    last_id: u32,
+    max_message: usize,
+    /// The receive timeout that the socket has.
+    recv_timeout: Option<Duration>,
+    /// The listener takes nothing more; the last id that it took.
+    goaway: Option<u32>,
+    /// The first error about a one-way message that was not acknowledged.
+    cast_error: Option<Error>,
+    broken: bool,
+}
+
+impl Exclusive {
+    pub(crate) fn new(socket: Socket, max_message: usize, spin: Duration) -> Result<Exclusive> {
+        socket.set_blocking(true).map_err(|error| Error::from_os("cannot set up the connection", error))?;
+        Ok(Exclusive {
+            socket,
+            reader: FrameReader::new(Sender::Listener, max_message),
+            waiter: Waiter::new(spin),
+            out: Hello::new(Role::Exclusive, max_message).encode().to_vec(),
+            hello: None,
+            hello_bytes: Vec::new(),
+            last_id: 0,
+            max_message,
+            recv_timeout: None,
+            goaway: None,
+            cast_error: None,
+            broken: false,
+        })
+    }
+
+    /// Whether the session can take another message: nothing has come that says otherwise. One
+    /// system call.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        loop {
+            match self.receive(Wait::No) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) if would_block(&error) => return self.is_open(),
+                Err(error) if interrupted(&error) => {}
+                Err(_) => return false,
+            }
+            if !matches!(self.next_frame(), Ok(None)) {
+                return false;
+            }
+        }
+    }
+
+    /// Whether the session was left in order, so that another message may follow.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.broken && self.goaway.is_none()
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) fn request(&mut self, message: &Message, deadline: Option<Instant>) -> Attempt<Message> {
+        let id = self.next_id();
+        let timeout_ms = deadline.map_or(0, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            u32::try_from(left).unwrap_or(u32::MAX).max(1)
+        });
+        let header = Header { timeout_ms, ..Header::of(Kind::Request, id, message) };
+        self.send(&header, message.data(), deadline)?;
+        match self.wait_for(id, deadline) {
+            Ok(Reply::Message(message)) => Ok(message),
+            Ok(Reply::Done) => Err(self.give_up(unexpected().after_sending()).into()),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Sends a broadcast and waits until the handler has it.
+    pub(crate) fn broadcast(&mut self, message: &Message, deadline: Option<Instant>) -> Attempt<()> {
+        let id = self.next_id();
+        let mut header = Header::of(Kind::Broadcast, id, message);
+        header.flags |= ACK_WANTED;
+        self.send(&header, message.data(), deadline)?;
+        self.wait_for(id, deadline).map(|_| ())
+    }
+
+    /// Queues a broadcast without waiting for anything but room. Gathered ones are sent when the
+    /// buffer is full, by [`flush`](Exclusive::flush), or by [`send_gathered`](Exclusive::send_gathered).
+    pub(crate) fn cast(&mut self, message: &Message, deadline: Option<Instant>) -> Attempt<()> {
+        if let Some(error) = self.cast_error.take() {
+            return Err(error.into());
+        }
+        let header = Header::of(Kind::Broadcast, 0, message);
+        if message.len() > ONE_BUFFER {
+            return self.send(&header, message.data(), deadline);
+        }
+        self.out.extend_from_slice(&header.encode());
+        self.out.extend_from_slice(message.data());
+        if self.out.len() >= GATHER { self.send_gathered(deadline) } else { Ok(()) }
+    }
+
+    /// Sends what has gathered.
+    pub(crate) fn send_gathered(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+        let out = std::mem::take(&mut self.out);
+        let sent = self.send_bytes(&out, &[], deadline);
+        self.out = out;
+        self.out.clear();
+        sent
+    }
+
+    /// Sends of what has gathered as much as goes without waiting. Whether all is gone, or lost.
+    pub(crate) fn try_send_gathered(&mut self) -> bool {
+        match self.socket.send(&self.out, &[]) {
+            Ok(sent) => {
+                self.out.drain(..sent);
+                self.out.is_empty()
+            }
+            Err(error) => !(would_block(&error) || interrupted(&error)),
+        }
+    }
+
+    /// Waits until everything sent before has been handed to the handler.
+    pub(crate) fn flush(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+        let id = self.next_id();
+        self.send(&Header::bare(Kind::Ack, id), &[], deadline)?;
+        self.wait_for(id, deadline)?;
+        match self.cast_error.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks whether the listener is there.
+    pub(crate) fn ping(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+        let id = self.next_id();
+        self.send(&Header::bare(Kind::Ping, id), &[], deadline)?;
+        self.wait_for(id, deadline).map(|_| ())
+    }
+
+    fn next_id(&mut self) -> u32 {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        self.last_id
+    }
+
+    /// Sends one frame, and before it whatever has gathered.
+    fn send(&mut self, header: &Header, body: &[u8], deadline: Option<Instant>) -> Attempt<()> {
+        if body.len() > ASK_FIRST {
+            self.learn_limit(deadline)?;
+            let max = self.hello.map_or(self.max_message, |hello| hello.max_message as usize);
+            if body.len() > max {
+                return Err(super::too_large(body.len(), max).into());
+            }
+        }
+        self.out.extend_from_slice(&header.encode());
+        let out = std::mem::take(&mut self.out);
+        let mut out = out;
+        let sent = if body.len() <= ONE_BUFFER {
+            out.extend_from_slice(body);
+            self.send_bytes(&out, &[], deadline)
+        } else {
+            self.send_bytes(&out, body, deadline)
+        };
+        out.clear();
+        self.out = out;
+        sent
+    }
+
+    /// Waits for the listener's hello, which says how large a message may be.
+    fn learn_limit(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+        if self.hello.is_some() {
+            return Ok(());
+        }
+        self.send_gathered(deadline)?;
+        while self.hello.is_none() {
+            self.receive_more(deadline, false)?;
+            if let Err(violation) = self.next_frame() {
+                return Err(self.give_up(violation.into()).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn send_bytes<'a>(&mut self, mut head: &'a [u8], mut body: &'a [u8], deadline: Option<Instant>) -> Attempt<()> {
+        let whole = head.len() + body.len();
+        while !(head.is_empty() && body.is_empty()) {
+            match self.socket.send(head, body) {
+                Ok(sent) => {
+                    let of_head = sent.min(head.len());
+                    head = &head[of_head..];
+                    body = &body[sent - of_head..];
+                    if head.is_empty() {
+                        (head, body) = (body, &[]);
+                    }
+                }
+                Err(error) if interrupted(&error) => {}
+                Err(error) if would_block(&error) => self.wait_for_room(deadline)?,
+                Err(error) => return Err(self.send_failed(error, head.len() + body.len() < whole)),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            // Half a message may be on its way: nothing can follow it.
+            return Err(self.give_up(timed_out()).into());
+        }
+        let waited = self.socket.wait_for(PollFlags::OUT | PollFlags::IN, left);
+        match waited {
+            Ok(_) => {}
+            Err(error) => return Err(self.give_up(Error::from_os("cannot wait for the connection", error)).into()),
+        }
+        // What the listener says meanwhile (an error, a goaway) must not fill its side.
+        if let Err(error) = self.receive(Wait::No)
+            && !would_block(&error)
+            && !interrupted(&error)
+        {
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// The listener has closed its end. Why, it may have said before; and what it has not received
+    /// whole, it has not handled.
+    fn send_failed(&mut self, error: io::Error, partly: bool) -> Failed {
+        self.broken = true;
+        while matches!(self.receive(Wait::No), Ok(1..)) {}
+        while let Ok(Some(frame)) = self.next_frame() {
+            if let Frame::Error { id: 0, error } = frame {
+                return error.into();
+            }
+        }
+        let error = lost(error);
+        // Nothing of it has left: another session may take it.
+        if partly { error.into() } else { Failed::NotTaken(error) }
+    }
+
+    /// Receives until the answer to `id` is there.
+    fn wait_for(&mut self, id: u32, deadline: Option<Instant>) -> Attempt<Reply> {
+        loop {
+            loop {
+                let frame = match self.next_frame() {
+                    Ok(Some(frame)) => frame,
+                    Ok(None) => break,
+                    Err(violation) => return Err(self.give_up(Error::from(violation).after_sending()).into()),
+                };
+                match frame {
+                    Frame::Response { id: of, message } if of == id => return Ok(Reply::Message(message)),
+                    Frame::Done { id: of } if of == id => return Ok(Reply::Done),
+                    Frame::Error { id: of, error } if of == id => return Err(error.into()),
+                    Frame::Error { id: 0, error } => {
+                        return Err(self.give_up(error).into());
+                    }
+                    Frame::Goaway { last } => {
+                        if (id.wrapping_sub(last) as i32) > 0 {
+                            self.broken = true;
+                            return Err(Failed::NotTaken(Error::new(
+                                ErrorKind::Closing,
+                                "the listener is closing and did not take the message",
+                            )));
+                        }
+                    }
+                    Frame::Error { .. } | Frame::Response { .. } | Frame::Done { .. } | Frame::Other => {}
+                }
+            }
+            self.receive_more(deadline, true)?;
+        }
+    }
+
+    fn receive_more(&mut self, deadline: Option<Instant>, sent: bool) -> Attempt<()> {
+        if let Err(error) = self.set_deadline(deadline) {
+            return Err(self.give_up(error).into());
+        }
+        let Exclusive { waiter, reader, socket, hello, hello_bytes, .. } = self;
+        let received = waiter.receive(|wait| receive(socket, reader, hello.is_some(), hello_bytes, wait));
+        match received {
+            Ok(1..) => Ok(()),
+            Ok(0) => Err(self.ended(sent, None)),
+            Err(error) if interrupted(&error) => Ok(()),
+            Err(error) if would_block(&error) => {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let error = timed_out();
+                    return Err(self.give_up(if sent { error.after_sending() } else { error }).into());
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.ended(sent, Some(error))),
+        }
+    }
+
+    /// The listener has gone. If it has not even said hello, it has not handled anything: its hello
+    /// goes out before it looks at a message.
+    fn ended(&mut self, sent: bool, error: Option<io::Error>) -> Failed {
+        self.broken = true;
+        let error = lost(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+        if sent && self.hello.is_none() {
+            Failed::NotTaken(error)
+        } else if sent {
+            error.after_sending().into()
+        } else {
+            error.into()
+        }
+    }
+
+    fn give_up(&mut self, error: Error) -> Error {
+        self.broken = true;
+        error
+    }
+
+    /// Sets the socket's receive timeout where it is not near enough to what is left.
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let near = match (self.recv_timeout, left) {
+            (None, None) => true,
+            // Too long by a little: the call takes that much longer. Too short: it comes again.
+            (Some(set), Some(left)) => set.abs_diff(left) <= (left / 64).max(Duration::from_millis(1)),
+            _ => false,
+        };
+        if !near {
+            self.socket
+                .set_recv_timeout(left)
+                .map_err(|error| Error::from_os("cannot set a timeout on the connection", error))?;
+            self.recv_timeout = left;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, wait: Wait) -> io::Result<usize> {
+        receive(&self.socket, &mut self.reader, self.hello.is_some(), &mut self.hello_bytes, wait)
+    }
+
+    /// The next frame of those that are here; takes the hello out of the way first.
+    fn next_frame(&mut self) -> std::result::Result<Option<Frame>, crate::protocol::Violation> {
+        if self.hello.is_none() {
+            let Some((bytes, rest)) = self.hello_bytes.split_first_chunk::<HELLO_LEN>() else { return Ok(None) };
+            self.hello = Some(Hello::decode_from_listener(bytes)?);
+            self.reader.feed(rest);
+            self.hello_bytes = Vec::new();
+        }
+        let Some((header, body)) = self.reader.next()? else { return Ok(None) };
+        Ok(Some(match header.kind {
+            Kind::Response => {
+                Frame::Response { id: header.id, message: Message::from_parts(header.message_kind(), body.into_vec()) }
+            }
+            Kind::Error => {
+                let error = reply_error(body.as_slice());
+                if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
+                    // It is about a one-way message that was not acknowledged, not about the session.
+                    self.cast_error.get_or_insert(error);
+                    Frame::Other
+                } else {
+                    Frame::Error { id: header.id, error }
+                }
+            }
+            Kind::Ack | Kind::Pong => Frame::Done { id: header.id },
+            Kind::Goaway => {
+                self.goaway = Some(header.id);
+                Frame::Goaway { last: header.id }
+            }
+            Kind::Ping => {
+                let pong = Header::bare(Kind::Pong, header.id).encode();
+                let _it_asks_again_if_it_must = self.socket.send(&pong, &[]);
+                Frame::Other
+            }
+            Kind::Request | Kind::Broadcast | Kind::Cancel => unreachable!("not a listener's frames"),
+        }))
+    }
+}
+
+/// A frame as a client sees it.
+enum Frame {
+    Response { id: u32, message: Message },
+    Done { id: u32 },
+    Error { id: u32, error: Error },
+    Goaway { last: u32 },
+    Other,
+}
+
+enum Reply {
+    Message(Message),
+    Done,
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Protocol, "the listener acknowledged a request instead of answering it")
+}
+
+/// Receives into the reader, or into `hello_bytes` while the hello is not complete.
+fn receive(
+    socket: &Socket,
+    reader: &mut FrameReader,
+    greeted: bool,
+    hello_bytes: &mut Vec<u8>,
+    wait: Wait,
+) -> io::Result<usize> {
+    if !greeted {
+        hello_bytes.reserve(4 * (HELLO_LEN + HEADER_LEN));
+        return socket.recv_spare(hello_bytes, wait);
+    }
+    match reader.slot() {
+        Slot::Buffer(slot) => {
+            let count = socket.recv(slot, wait)?;
+            reader.filled(count);
+            Ok(count)
+        }
+        Slot::Body(body) => socket.recv_spare(body, wait),
+    }
+}

@@ -1,0 +1,119 @@
+//! Clients: reaching a listener, and waiting for its answer.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `connect` | finding the listener and its dialect |
+//! | `exclusive` | a native session used by one thread at a time: blocking callers |
+//! | `multiplexed` | a native session shared by tasks: asynchronous callers |
+//! | `deno` | one message on the Deno wire, either way of waiting |
+//! | `pool` | sessions kept open between one-shot posts |
+//! | `post` | the one-shot posts |
+//! | `kept` | the blocking client that keeps a channel open |
+
+pub(crate) mod connect;
+pub(crate) mod deno;
+pub(crate) mod exclusive;
+pub(crate) mod kept;
+pub(crate) mod multiplexed;
+mod pool;
+pub(crate) mod post;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::options::Options;
+
+/// How a try to have a message handled failed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// For good.
+    Error(Error),
+    /// The listener certainly did not take the message: another connection may try.
+    NotTaken(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        Failed::Error(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Error {
+        match failed {
+            Failed::Error(error) | Failed::NotTaken(error) => error,
+        }
+    }
+}
+
+/// The result of one try.
+pub(crate) type Attempt<T> = std::result::Result<T, Failed>;
+
+/// When a call that is made now is to end.
+pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    // A timeout too long for the clock is none.
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+/// Refuses a body that is larger than the options allow, before anything is sent.
+pub(crate) fn check_size(message: &Message, options: &Options) -> Result<()> {
+    if message.len() > options.max_message { Err(too_large(message.len(), options.max_message)) } else { Ok(()) }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client is closed; connect again for a new one")
+}
+
+pub(crate) fn no_ping() -> Error {
+    Error::new(
+        ErrorKind::UnsupportedVersion,
+        "the listener speaks the Deno wire only, which has no ping; post a message instead",
+    )
+}
+
+fn too_large(len: usize, max: usize) -> Error {
+    Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "the message of {len} bytes is larger than the {max} allowed; raise the limit on both sides or send less"
+        ),
+    )
+}
+
+fn timed_out() -> Error {
+    Error::new(ErrorKind::TimedOut, "no answer came within the timeout; allow more time or look after the listener")
+}
+
+fn lost(error: io::Error) -> Error {
+    let text = match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            "the listener closed the connection before it answered".to_owned()
+        }
+        _ => format!("the connection to the listener broke: {error}"),
+    };
+    Error::new(ErrorKind::ConnectionLost, text).with_source(error)
+}
+
+/// The error that a listener's error frame speaks of.
+fn reply_error(body: &[u8]) -> Error {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        code: String,
+        message: String,
+    }
+    match serde_json::from_slice::<Body>(body) {
+        Ok(body) => {
+            let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
+            let error = Error::new(kind, body.message);
+            match kind {
+                ErrorKind::HandlerFailed | ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
+                // The handler has run, and its answer does not fit; or it is not known to us.
+                ErrorKind::Protocol | ErrorKind::TooLarge => error.after_sending(),
+                _ => error,
+            }
+        }
+        Err(_) => Error::new(ErrorKind::Protocol, "the listener sent an error that cannot be read").after_sending(),
+    }
+}

@@ -1,0 +1,57 @@
+//! Native sessions of this process that wait for the next one-shot post.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::exclusive::Exclusive;
+use crate::channel::Address;
+use crate::lock::lock;
+use crate::options::{Options, Peers};
+use crate::transport::fork::ForkLocal;
+
+/// The most sessions with one listener that wait at a time; more are closed after use.
+const MOST_IDLE: usize = 16;
+
+static POOL: ForkLocal<Pool> = ForkLocal::new();
+
+#[derive(Default)]
+struct Pool(Mutex<HashMap<Key, Vec<Exclusive>>>);
+
+/// What two posts must agree in to use the same session.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    address: Address,
+    peers: Peers,
+    max_message: usize,
+    spin: Duration,
+}
+
+impl Key {
+    pub(super) fn new(address: Address, options: &Options) -> Key {
+        Key { address, peers: options.peers.clone(), max_message: options.max_message, spin: options.spin }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+/// A session that is still good, if one waits. The one used last comes first.
+pub(super) fn take(key: &Key) -> Option<Exclusive> {
+    loop {
+        let mut session = lock(&POOL.get().0).get_mut(key)?.pop()?;
+        if session.is_usable() {
+            return Some(session);
+        }
+    }
+}
+
+/// Keeps a session for the next post.
+pub(super) fn put(key: Key, session: Exclusive) {
+    let mut pool = lock(&POOL.get().0);
+    let waiting = pool.entry(key).or_default();
+    if waiting.len() < MOST_IDLE {
+        waiting.push(session);
+    }
+}

@@ -1,0 +1,116 @@
+//! One-shot posts: on a pooled session where the listener speaks native, on the Deno wire elsewhere.
+
+use std::time::Instant;
+
+use super::connect::{Connected, connect, connect_async};
+use super::exclusive::Exclusive;
+use super::multiplexed::shared;
+use super::pool::{self, Key};
+use super::{Attempt, Failed, check_size, deadline, deno};
+use crate::channel::{Address, Channel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::options::{Options, Wire};
+use crate::server::Mode;
+
+/// How often a message that was not taken is tried on a new connection: a listener may be closing
+/// while its successor starts.
+pub(crate) const TRIES: usize = 3;
+
+/// Posts, waiting in the calling thread. `None` for a broadcast.
+pub(crate) fn post(channel: &Channel, mode: Mode, message: &Message, options: &Options) -> Result<Option<Message>> {
+    let address = check(channel, message, options)?;
+    let key = Key::new(address, options);
+    let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
+    let mut not_taken = None;
+    if options.wire != Wire::Deno {
+        while let Some(session) = pool::take(&key) {
+            match on_session(session, &key, mode, message, deadline(options.timeout)) {
+                Err(Failed::NotTaken(error)) => not_taken = Some(error),
+                done => return done.map_err(Error::from),
+            }
+        }
+    }
+    for _ in 0..TRIES {
+        match connect(channel, key.address(), options, connecting)? {
+            Connected::Deno(socket) => {
+                let exchange = deno::Exchange::new(socket, mode, options.max_message);
+                return exchange.run(message, deadline(options.timeout), options.spin);
+            }
+            Connected::Native(socket) => {
+                let session = Exclusive::new(socket, options.max_message, options.spin)?;
+                match on_session(session, &key, mode, message, deadline(options.timeout)) {
+                    Err(Failed::NotTaken(error)) => not_taken = Some(error),
+                    done => return done.map_err(Error::from),
+                }
+            }
+        }
+    }
+    Err(not_taken.expect("every try that did not return left its error"))
+}
+
+fn on_session(
+    mut session: Exclusive,
+    key: &Key,
+    mode: Mode,
+    message: &Message,
+    deadline: Option<Instant>,
+) -> Attempt<Option<Message>> {
+    let done = match mode {
+        Mode::Request => session.request(message, deadline).map(Some),
+        Mode::Broadcast => session.broadcast(message, deadline).map(|()| None),
+    };
+    if session.is_open() {
+        pool::put(key.clone(), session);
+    }
+    done
+}
+
+/// Posts, waiting on the runtime. Dropping the future cancels a request.
+pub(crate) async fn post_async(
+    channel: &Channel,
+    mode: Mode,
+    message: &Message,
+    options: &Options,
+) -> Result<Option<Message>> {
+    let address = check(channel, message, options)?;
+    let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
+    let mut not_taken = None;
+    for _ in 0..TRIES {
+        let session = match shared(&address, options) {
+            Some(session) => session,
+            None => match connect_async(channel, &address, options, connecting).await? {
+                Connected::Native(socket) => super::multiplexed::share(socket, &address, options)?,
+                Connected::Deno(socket) => {
+                    let exchange = deno::Exchange::new(socket, mode, options.max_message);
+                    return exchange.run_async(message.clone(), deadline(options.timeout)).await;
+                }
+            },
+        };
+        let deadline = deadline(options.timeout);
+        let done = match mode {
+            Mode::Request => session.request(message, deadline).await.map(Some),
+            Mode::Broadcast => session.broadcast(message, deadline).await.map(|()| None),
+        };
+        match done {
+            Err(Failed::NotTaken(error)) => not_taken = Some(error),
+            done => return done.map_err(Error::from),
+        }
+    }
+    Err(not_taken.expect("every try that did not return left its error"))
+}
+
+/// What can be wrong before anything is sent.
+fn check(channel: &Channel, message: &Message, options: &Options) -> Result<Address> {
+    options.check()?;
+    check_size(message, options)?;
+    address(channel, options)
+}
+
+/// The address to connect to.
+pub(crate) fn address(channel: &Channel, options: &Options) -> Result<Address> {
+    if channel.port() == Some(0) {
+        return Err(Error::new(ErrorKind::InvalidPort, "port 0 is good for listening only; post to 1 to 65535"));
+    }
+    options.address(channel)
+}

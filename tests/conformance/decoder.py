@@ -1,0 +1,431 @@
+"""The channel protocol a second time, in standard-library Python, to hold the vectors and the library against.
+
+Written from docs/protocol.md and nothing else. Each reader takes pieces of a stream and gathers `events`; the
+first thing that breaks the protocol becomes its `violation`, and what follows is ignored. Frames of a client are
+followed as a session with all its rules; frames of a listener one by one.
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+
+NATIVE_FIRST_BYTE = 0xF5
+MAGIC = b"\xf5SIP"
+VERSION = 1
+HELLO = struct.Struct("<4sBBHII")
+HEADER = struct.Struct("<IBBHII")
+
+ROLES = {1: "exclusive", 2: "multiplexed", 0x11: "request", 0x12: "broadcast"}
+ROLE_NUMBERS = {name: number for number, name in ROLES.items()}
+CLIENT_ROLES = ("exclusive", "multiplexed")
+
+BYTES = 0x01
+ACK_WANTED = 0x02
+
+DEFAULT_MAX_MESSAGE = 64 << 20
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """What a frame of one kind may hold."""
+
+    number: int
+    senders: tuple
+    flags: int = 0
+    body: bool = False
+    needs_id: bool = False
+    timeout: bool = False
+
+
+RULES = {
+    "request": FrameRule(1, ("client",), flags=BYTES, body=True, needs_id=True, timeout=True),
+    "response": FrameRule(2, ("listener",), flags=BYTES, body=True, needs_id=True),
+    "error": FrameRule(3, ("listener",), body=True),
+    "broadcast": FrameRule(4, ("client",), flags=BYTES | ACK_WANTED, body=True),
+    "ack": FrameRule(5, ("client", "listener"), needs_id=True),
+    "cancel": FrameRule(6, ("client",), needs_id=True),
+    "ping": FrameRule(7, ("client", "listener")),
+    "pong": FrameRule(8, ("client", "listener")),
+    "goaway": FrameRule(9, ("listener",)),
+}
+KINDS = {rule.number: name for name, rule in RULES.items()}
+
+
+class Violation(Exception):
+    """What a peer sent breaks the protocol. `code` is the stable error name."""
+
+    def __init__(self, code, message, at_end=False):
+        super().__init__(message)
+        self.code = code
+        #: Only the end of the stream showed it: what is there is the beginning of something.
+        self.at_end = at_end
+
+
+def dialect_of(first, text_allowed):
+    """'native', 'deno', 'text', or None for a connection that is closed without an answer."""
+    if first == NATIVE_FIRST_BYTE:
+        return "native"
+    if first in (0x00, 0x01):
+        return "deno"
+    if text_allowed and (0x02 <= first <= 0x7F or 0xC2 <= first <= 0xF4):
+        return "text"
+    return None
+
+
+# Bodies
+
+
+def _no_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+def is_json(body):
+    """Whether these bytes are exactly one JSON text in UTF-8."""
+    try:
+        # Numbers are left as text: their size is no business of the wire.
+        json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_int=str, parse_float=str)
+    except ValueError:
+        return False
+    return True
+
+
+# Native sessions: the hello
+
+
+@dataclass(frozen=True)
+class Hello:
+    role: str
+    features: int
+    max_message: int
+
+    def encode(self):
+        return HELLO.pack(MAGIC, VERSION, ROLE_NUMBERS[self.role], 0, self.features, self.max_message)
+
+
+def decode_hello(data, sender):
+    """The hello that these 16 bytes are, sent by a 'client' or a 'listener'."""
+    magic, version, role_number, reserved, features, max_message = HELLO.unpack(data)
+    if magic != MAGIC:
+        raise Violation("protocol", "a session does not begin with the magic bytes")
+    # Before anything else: another version may have another layout.
+    if version != VERSION:
+        raise Violation("unsupported_version", f"version {version} is not known, only {VERSION}")
+    role = ROLES.get(role_number)
+    if role is None or (role in CLIENT_ROLES) != (sender == "client"):
+        raise Violation("protocol", f"role {role_number} is not one of a {sender}")
+    if reserved != 0:
+        raise Violation("protocol", "the reserved field of a hello is not zero")
+    if max_message == 0:
+        raise Violation("protocol", "the largest message in a hello is zero")
+    return Hello(role, features, max_message)
+
+
+# Native sessions: frames
+
+
+@dataclass(frozen=True)
+class Frame:
+    kind: str
+    id: int = 0
+    flags: int = 0
+    timeout_ms: int = 0
+    body: bytes = b""
+
+    def encode(self):
+        number = RULES[self.kind].number
+        return HEADER.pack(len(self.body), number, self.flags, 0, self.id, self.timeout_ms) + self.body
+
+
+def decode_header(data, sender, max_message):
+    """The frame, still without its body, and the length of that body."""
+    length, number, flags, reserved, id, timeout_ms = HEADER.unpack(data)
+    kind = KINDS.get(number)
+    if kind is None:
+        raise Violation("protocol", f"frame kind {number} is unknown")
+    rule = RULES[kind]
+    if sender not in rule.senders:
+        raise Violation("protocol", f"a {sender} does not send {kind} frames")
+    if flags & ~rule.flags:
+        raise Violation("protocol", f"flags {flags:#04x} are not allowed on {kind}")
+    if reserved != 0:
+        raise Violation("protocol", "the reserved field of a frame is not zero")
+    if length and not rule.body:
+        raise Violation("protocol", f"{kind} has no body")
+    if timeout_ms and not rule.timeout:
+        raise Violation("protocol", f"{kind} has no timeout")
+    if id == 0 and (rule.needs_id or flags & ACK_WANTED):
+        raise Violation("protocol", f"{kind} needs an id other than 0")
+    if length > max_message:
+        raise Violation("too_large", f"a body of {length} bytes is over the limit of {max_message}")
+    return Frame(kind, id, flags, timeout_ms), length
+
+
+def decode_error_body(body):
+    """The stable error name and the text in the body of an error frame."""
+    if is_json(body):
+        value = json.loads(body)
+        if isinstance(value, dict) and isinstance(value.get("code"), str) and isinstance(value.get("message"), str):
+            return value["code"], value["message"]
+    raise Violation("protocol", "the body of an error frame is not {code, message}")
+
+
+class StreamReader:
+    """What the readers have in common: pieces come in, events are gathered up to the first violation."""
+
+    def __init__(self):
+        self.events = []
+        self.violation = None
+        self._pending = bytearray()
+
+    def feed(self, data):
+        """Takes the next bytes of the stream."""
+        self._pending += data
+        self._guard(self._read)
+
+    def eof(self):
+        """The sender has ended the stream."""
+        self._guard(self._end)
+
+    def _guard(self, step):
+        if self.violation is None:
+            try:
+                step()
+            except Violation as violation:
+                self.violation = violation
+
+    def _take(self, count):
+        taken = bytes(self._pending[:count])
+        del self._pending[:count]
+        return taken
+
+    def _end(self):
+        if self._pending:
+            raise Violation("protocol", "the stream ended in the middle of something", at_end=True)
+
+
+class FrameReader(StreamReader):
+    """Splits a stream that begins after the hello into frames; the events are `Frame`s."""
+
+    def __init__(self, sender, max_message=DEFAULT_MAX_MESSAGE):
+        super().__init__()
+        self._sender = sender
+        self._max_message = max_message
+
+    def _read(self):
+        while len(self._pending) >= HEADER.size:
+            frame, length = decode_header(self._pending[: HEADER.size], self._sender, self._max_message)
+            if len(self._pending) < HEADER.size + length:
+                return
+            self._take(HEADER.size)
+            self._frame(Frame(frame.kind, frame.id, frame.flags, frame.timeout_ms, self._take(length)))
+
+    def _frame(self, frame):
+        self.events.append(frame)
+
+
+class ClientSession(FrameReader):
+    """What a listener makes of all that a client sends on one session, hello first; events are dictionaries.
+
+    `mode` is the listener's own, 'request' or 'broadcast'. `answered` says that the one frame that ends a request
+    has been written; until then the request is in flight.
+    """
+
+    def __init__(self, mode, max_message=DEFAULT_MAX_MESSAGE, check_json=False):
+        super().__init__("client", max_message)
+        self._mode = mode
+        self._check_json = check_json
+        self._role = None
+        self._in_flight = set()
+
+    def answered(self, id):
+        self._in_flight.remove(id)
+
+    def _read(self):
+        if self._role is None:
+            if len(self._pending) < HELLO.size:
+                return
+            hello = decode_hello(self._take(HELLO.size), "client")
+            self._role = hello.role
+            self._event("hello", role=hello.role, features=hello.features, max_message=hello.max_message)
+        super()._read()
+
+    def _event(self, name, **fields):
+        self.events.append({"event": name, **fields})
+
+    def _frame(self, frame):
+        if frame.kind in ("request", "broadcast"):
+            self._message(frame)
+        elif frame.kind == "cancel":
+            self._event("cancel", id=frame.id, in_flight=frame.id in self._in_flight)
+        else:
+            self._event(frame.kind, id=frame.id)
+
+    def _message(self, frame):
+        is_bytes = bool(frame.flags & BYTES)
+        if frame.kind == "request":
+            if frame.id in self._in_flight:
+                raise Violation("protocol", f"request id {frame.id} is in flight already")
+            if self._role == "exclusive" and self._in_flight:
+                raise Violation("protocol", "a second request on an exclusive session")
+        if frame.kind != self._mode:
+            self._event("refused", id=frame.id, error="wrong_mode")
+        elif self._check_json and not is_bytes and not is_json(frame.body):
+            self._event("refused", id=frame.id, error="invalid_body")
+        elif frame.kind == "request":
+            self._in_flight.add(frame.id)
+            self._event(
+                "request", id=frame.id, bytes=is_bytes, timeout_ms=frame.timeout_ms, body_hex=frame.body.hex()
+            )
+        else:
+            ack_wanted = bool(frame.flags & ACK_WANTED)
+            self._event("broadcast", id=frame.id, bytes=is_bytes, ack_wanted=ack_wanted, body_hex=frame.body.hex())
+
+
+def encode_session(events):
+    """The stream of a client that these events tell of. What was refused does not tell its body."""
+    stream = b""
+    for event in events:
+        if event["event"] == "hello":
+            stream += Hello(event["role"], event["features"], event["max_message"]).encode()
+            continue
+        flags = (BYTES if event.get("bytes") else 0) | (ACK_WANTED if event.get("ack_wanted") else 0)
+        body = bytes.fromhex(event.get("body_hex", ""))
+        stream += Frame(event["event"], event["id"], flags, event.get("timeout_ms", 0), body).encode()
+    return stream
+
+
+# The Deno wire
+
+
+class DenoReader(StreamReader):
+    """One message of the Deno wire, a 'request' (or broadcast) at a listener or a 'reply' at a client.
+
+    The one event is `(kind, body)`, at the end of the stream.
+    """
+
+    def __init__(self, direction, max_message=DEFAULT_MAX_MESSAGE):
+        super().__init__()
+        self._direction = direction
+        self._max_message = max_message
+
+    def _read(self):
+        if len(self._pending) > 1 + self._max_message:
+            raise Violation("too_large", f"a body is over the limit of {self._max_message} bytes")
+
+    def _end(self):
+        if not self._pending:
+            code = "no_reply" if self._direction == "reply" else "empty"
+            raise Violation(code, "the stream ended without a byte", at_end=True)
+        flag, body = self._pending[0], bytes(self._pending[1:])
+        if self._direction == "request" and flag not in (0, 1):
+            raise Violation("protocol", f"{flag:#04x} does not begin a message of the Deno wire")
+        if flag & BYTES:
+            self.events.append(("bytes", body))
+            return
+        text = body.decode("utf-8", "replace").removeprefix("\ufeff")
+        body = text.encode()
+        if not body and self._direction == "reply":
+            body = b"null"
+        if not is_json(body):
+            raise Violation("invalid_body", "the body is not JSON", at_end=True)
+        self.events.append(("json", body))
+
+
+def encode_deno(kind, body):
+    return bytes([BYTES if kind == "bytes" else 0]) + body
+
+
+# Plain text
+
+
+class TextReader(StreamReader):
+    """The messages of a plain-text connection; the events are `(text, ended_by)`.
+
+    The clock is the caller's: `quiet` says that 50 ms have gone by without a byte.
+    """
+
+    def __init__(self, max_message=DEFAULT_MAX_MESSAGE):
+        super().__init__()
+        self._max_message = max_message
+
+    def quiet(self):
+        self._guard(self._quiet)
+
+    def _quiet(self):
+        if self._pending and not self._ends_inside_a_character():
+            self._message(self._take(len(self._pending)), "quiet")
+
+    def _read(self):
+        while (at := self._pending.find(b"\n")) >= 0:
+            line = self._take(at + 1)[:-1]
+            self._message(line.removesuffix(b"\r"), "newline")
+        # One byte more may be the carriage return of the line's end.
+        if len(self._pending) > self._max_message + 1:
+            self._message(bytes(self._pending), None)
+
+    def _end(self):
+        if self._pending:
+            self._message(self._take(len(self._pending)), "end")
+
+    def _message(self, data, ended_by):
+        if len(data) > self._max_message:
+            raise Violation("too_large", f"a text is over the limit of {self._max_message} bytes")
+        try:
+            self.events.append((data.decode("utf-8"), ended_by))
+        except UnicodeDecodeError as error:
+            raise Violation("protocol", "the text is not UTF-8") from error
+
+    def _ends_inside_a_character(self):
+        try:
+            self._pending.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return error.reason == "unexpected end of data"
+        return False
+
+
+def encode_text_reply(kind, body, newline):
+    """What goes back for a reply of this kind to a message that ended with a newline or without one."""
+    data = body
+    if kind == "json":
+        value = json.loads(body)
+        if isinstance(value, str):
+            try:
+                data = value.encode()
+            except UnicodeEncodeError:
+                pass  # Half of a surrogate pair has no UTF-8: it goes as the JSON text that it came as.
+    return data + (b"\n" if newline else b"")
+
+
+# The lock file
+
+
+LOCK_FIELDS = ("pid", "version", "channel", "mode", "started")
+
+
+def decode_lock(data):
+    """What a lock file says about its listener."""
+    if not is_json(data):
+        raise Violation("invalid_body", "a lock file is not JSON")
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise Violation("invalid_body", "a lock file is not a JSON object")
+
+    def is_number(field, least):
+        number = value.get(field)
+        return isinstance(number, int) and not isinstance(number, bool) and number >= least
+
+    for field, good in (
+        ("pid", is_number("pid", 1)),
+        ("version", isinstance(value.get("version"), str)),
+        ("channel", isinstance(value.get("channel"), str)),
+        ("mode", value.get("mode") in ("request", "broadcast")),
+        ("started", is_number("started", 0)),
+    ):
+        if not good:
+            raise Violation("invalid_body", f"a lock file has no good {field}")
+    return {field: value[field] for field in LOCK_FIELDS}
+
+
+def encode_lock(lock):
+    ordered = {field: lock[field] for field in LOCK_FIELDS}
+    return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Runs every test runner of the project in order and closes with one line: `N passed, N failed`.
+
+The runners' own output stays visible, under a heading each. A runner counts as failed, too, when it ends with an error
+without naming a failed test, and when it ran nothing at all: a suite that silently finds no tests is no suite.
+
+    tests/run.py                 all runners
+    tests/run.py rust c          only those named
+"""
+
+import argparse
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A watchdog for a hung runner, far beyond what any runner takes. Slow is not failed.
+HANG_SECONDS = 3600
+
+
+@dataclasses.dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+
+
+def count_nextest(output):
+    """`Summary [ 1.2s] 12 tests run: 10 passed (1 slow), 1 failed, 1 timed out, 3 skipped`"""
+    counts = Counts()
+    for line in re.findall(r"^\s*Summary \[.*\] +(.*)$", output, re.MULTILINE):
+        for number, what in re.findall(r"(\d+) (passed|failed|timed out|exec failed)", line):
+            if what == "passed":
+                counts.passed += int(number)
+            else:
+                counts.failed += int(number)
+    return counts
+
+
+def count_cargo_test(output):
+    """`test result: ok. 3 passed; 0 failed; …`, once a test program."""
+    counts = Counts()
+    for passed, failed in re.findall(r"^test result: .*?(\d+) passed; (\d+) failed;", output, re.MULTILINE):
+        counts.passed += int(passed)
+        counts.failed += int(failed)
+    return counts
+
+
+def count_unittest(output):
+    """`Ran 12 tests in 0.1s`, then `OK (skipped=1)` or `FAILED (failures=1, errors=2, …)`."""
+    counts = Counts()
+    for ran, verdict in re.findall(r"^Ran (\d+) tests? in .*\n\s*((?:OK|FAILED|NO TESTS RAN).*)$", output, re.MULTILINE):
+        numbers = {name: int(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", verdict.replace(", ", ","))}
+        failed = sum(numbers.get(name, 0) for name in ("failures", "errors", "unexpected successes"))
+        counts.failed += failed
+        # An error outside a test, in a module's set-up for one, is not among those that ran.
+        counts.passed += max(0, int(ran) - failed - numbers.get("skipped", 0))
+    return counts
+
+
+def count_summary_line(output):
+    """The last `N passed, N failed` that a runner of our own printed."""
+    lines = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    return Counts(int(lines[-1][0]), int(lines[-1][1])) if lines else Counts()
+
+
+@dataclasses.dataclass
+class Runner:
+    name: str
+    title: str
+    command: list
+    count: object
+
+
+def runners():
+    cargo = os.environ.get("CARGO", "cargo")
+    nextest = subprocess.run([cargo, "nextest", "--version"], capture_output=True, cwd=ROOT).returncode == 0
+    if nextest:
+        yield Runner("rust", "Rust tests", [cargo, "nextest", "run", "--workspace", "--no-fail-fast"], count_nextest)
+    else:
+        tests = [cargo, "test", "--workspace", "--all-targets", "--no-fail-fast"]
+        yield Runner("rust", "Rust tests (cargo-nextest is not installed)", tests, count_cargo_test)
+    yield Runner("doc", "examples in the Rust documentation", [cargo, "test", "--workspace", "--doc"], count_cargo_test)
+    conformance = [sys.executable, "-m", "unittest", "discover", "-s", "tests/conformance", "-t", "."]
+    yield Runner("conformance", "conformance tests in Python", conformance, count_unittest)
+    yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
+
+
+def stop(process, fired):
+    fired.set()
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def run(runner):
+    """Runs one runner, showing its output as it comes; returns its counts and, if it went wrong, in what way."""
+    print(f"\n== {runner.title}: {' '.join(runner.command)}", flush=True)
+    try:
+        # A group of its own, so that the watchdog ends what the runner started as well.
+        process = subprocess.Popen(
+            runner.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Counts(0, 1), f"cannot be started: {error}"
+
+    fired = threading.Event()
+    watchdog = threading.Timer(HANG_SECONDS, stop, (process, fired))
+    watchdog.start()
+    chunks = []
+    try:
+        while chunk := process.stdout.read1(65536):
+            chunks.append(chunk)
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+        status = process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        watchdog.cancel()
+
+    # Colour codes would stand between the words that are looked for.
+    output = re.sub(r"\x1b\[[0-9;]*m", "", b"".join(chunks).decode(errors="replace"))
+    counts = runner.count(output)
+    if fired.is_set():
+        counts.failed += 1
+        return counts, f"was ended after {HANG_SECONDS} s"
+    if status != 0 and counts.failed == 0:
+        counts.failed = 1
+        return counts, f"ended with status {status} and named no failed test"
+    if counts.passed + counts.failed == 0:
+        counts.failed = 1
+        return counts, "ran no tests"
+    return counts, None
+
+
+def main():
+    known = list(runners())
+    parser = argparse.ArgumentParser(description="Run the project's tests and add up their counts.")
+    parser.add_argument("names", nargs="*", metavar="RUNNER", help=f"of: {', '.join(r.name for r in known)}; default all")
+    names = parser.parse_args().names
+    for name in names:
+        if name not in [runner.name for runner in known]:
+            parser.error(f"no runner is called {name!r}")
+
+    results = [(runner, *run(runner)) for runner in known if not names or runner.name in names]
+
+    print("\n== summary", flush=True)
+    width = max(len(runner.name) for runner, _, _ in results)
+    for runner, counts, wrong in results:
+        note = f"   ({wrong})" if wrong else ""
+        print(f"{runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed{note}")
+    passed = sum(counts.passed for _, counts, _ in results)
+    failed = sum(counts.failed for _, counts, _ in results)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Every check that reads the sources without running them. Changes no file; goes through all checks before it fails.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+failures=0
+check() { # title, command…
+    title=$1
+    shift
+    printf '== %s\n' "$title"
+    "$@" || {
+        printf 'lint: failed: %s\n' "$title" >&2
+        failures=$((failures + 1))
+    }
+}
+
+tracked() { git ls-files --cached --others --exclude-standard -- "$@"; }
+
+python_compiles() {
+    # Byte code goes to the build folder, never beside the sources.
+    tracked '*.py' | PYTHONPYCACHEPREFIX=${CARGO_TARGET_DIR:-target}/pycache xargs -r python3 -m compileall -q
+}
+
+shell_is_clean() {
+    scripts=$(tracked '*.sh' .ci/run)
+    # shellcheck disable=SC2086 # one word a script; none has a space in its name
+    for script in $scripts; do
+        sh_or_bash=$(sed -n '1s/.*[/ ]\([a-z]*sh\).*/\1/p' "$script")
+        "$sh_or_bash" -n "$script" || return 1
+    done
+    if command -v shellcheck >/dev/null 2>&1; then
+        # shellcheck disable=SC2086
+        shellcheck $scripts
+    else
+        echo "lint: shellcheck is absent: scripts were only parsed; make setup brings it" >&2
+    fi
+}
+
+c_is_clean() {
+    # Benchmarks are compiled by people with other compilers than ours.
+    tracked 'benches/bare/*.c' 'benches/measure/*.c' |
+        xargs -r "${CC:-cc}" -std=gnu11 -Wall -Wextra -Werror -pedantic -fsyntax-only -Ibenches/measure
+}
+
+versions_agree() {
+    version=$(tools/version.sh) || return 1
+    newest=$(sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)
+    if [ "$newest" != "$version" ]; then
+        echo "CHANGELOG.md begins with version $newest, Cargo.toml has $version: write the missing section" >&2
+        return 1
+    fi
+    # Crates of the workspace that name each other by version.
+    sed -n '/^\[workspace.dependencies\]/,/^\[/p' Cargo.toml | grep 'path = ' | while read -r line; do
+        case $line in
+            *"version = \"$version\""*) ;;
+            *)
+                echo "Cargo.toml has version $version, but: $line" >&2
+                exit 1
+                ;;
+        esac
+    done
+}
+
+lock_is_current() { cargo metadata --locked --format-version 1 >/dev/null; }
+
+cargo=${CARGO:-cargo}
+check "formatting" "$cargo" fmt --all --check
+check "Cargo.lock is current" lock_is_current
+check "clippy" "$cargo" clippy --workspace --all-targets --quiet -- -D warnings
+check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --no-deps --quiet
+check "Python compiles" python_compiles
+check "shell scripts" shell_is_clean
+check "C without warnings" c_is_clean
+check "versions agree" versions_agree
+
+if [ "$failures" -gt 0 ]; then
+    echo "lint: $failures checks failed" >&2
+    exit 1
+fi
+echo "lint: all checks passed"
