@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Mode;
 use super::counters::count;
@@ -26,6 +26,13 @@ use crate::transport::watch::{WatchedSocket, watch};
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How much more of what it sends is thrown away meanwhile.
 const FAREWELL_BYTES: usize = 64 << 20;
+
+/// When requests of one session are looked after that a thread has not come round to, at first and at
+/// the latest.
+const LOOK_AFTER: Duration = Duration::from_millis(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(64);
+/// A handler that takes longer than this has its answer sent at once.
+const SLOW_HANDLER: Duration = Duration::from_micros(20);
 
 /// What the frames that are here lead to.
 enum Next {
@@ -52,6 +59,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
         return;
     };
     let (mut ended, mut said_goaway) = (false, false);
+    let mut patience = LOOK_AFTER;
     loop {
         let stalled = match next {
             Next::GoHot(seat) => {
@@ -79,6 +87,11 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
         }
         reader.rest();
         tokio::select! {
+            () = sleep(patience), if session.is_running() => {
+                // A handler takes its time: others need not wait for it, nor answers that are ready.
+                run_requests(&session, true);
+                patience = (patience * 2).min(LOOK_AGAIN);
+            }
             () = session.driver.notified() => {}
             guard = fd.writable(), if sent == Sent::Waiting => {
                 let Ok(mut guard) = guard else { break };
@@ -89,7 +102,10 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
             received = receive(&fd, &session.socket, &mut reader), if !ended && !stalled => match received {
                 Ok(0) if session.retiring.load(Ordering::SeqCst) => ended = true,
                 Ok(0) | Err(_) => break,
-                Ok(_) => session.note_activity(),
+                Ok(_) => {
+                    session.note_activity();
+                    patience = LOOK_AFTER;
+                }
             },
         }
         next = process(&session, &mut reader, ended);
@@ -125,6 +141,7 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Nex
     let dedicated = session.exclusive && !ended && matches!(session.listening.handler, Handler::Blocking(_));
     loop {
         if !session.has_room() {
+            run_requests(session, false);
             return Next::Stall;
         }
         if dedicated && !reader.is_empty() && !session.in_flight() && session.outbox.waiting() == 0 {
@@ -135,7 +152,10 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Nex
         }
         let (header, body) = match reader.next() {
             Ok(Some(frame)) => frame,
-            Ok(None) => return Next::Receive,
+            Ok(None) => {
+                run_requests(session, false);
+                return Next::Receive;
+            }
             Err(violation) => return Next::Violated(violation),
         };
         let task = match session.admit(&header, body.as_slice()) {
@@ -170,12 +190,10 @@ fn hand_over_request(session: &Arc<Session>, message: Message, responder: Respon
     let session = Arc::clone(session);
     let bytes = if session.exclusive { 0 } else { message.len() };
     match &listening.handler {
+        Handler::Blocking(_) if !session.exclusive => session.queue_request(message, responder),
         Handler::Blocking(handler) => {
             let handler = Arc::clone(handler);
-            listening.workers.submit(Box::new(move || {
-                call_blocking(&*handler, &message, responder);
-                session.release_bytes(bytes);
-            }));
+            listening.workers.submit(Box::new(move || call_blocking(&*handler, &message, responder)));
         }
         Handler::Async(handler) => {
             let handler = Arc::clone(handler);
@@ -184,6 +202,30 @@ fn hand_over_request(session: &Arc<Session>, message: Message, responder: Respon
                 session.release_bytes(bytes);
             });
         }
+    }
+}
+
+/// Sees to it that threads take the requests that wait to the handler: one, which is enough while
+/// handlers are quick, and more where they are `stuck`.
+fn run_requests(session: &Arc<Session>, stuck: bool) {
+    for _ in 0..session.want_runners(stuck) {
+        let Handler::Blocking(handler) = &session.listening.handler else { return };
+        let (session, handler) = (Arc::clone(session), Arc::clone(handler));
+        Arc::clone(&session.listening.workers).submit(Box::new(move || {
+            let mut began = Instant::now();
+            let mut done = 0;
+            while let Some((message, responder)) = session.next_request(done) {
+                call_blocking(&*handler, &message, responder);
+                done = message.len();
+                let now = Instant::now();
+                if now - began > SLOW_HANDLER {
+                    // Answers do not wait for a handler that is not quick.
+                    session.send_gathered();
+                }
+                began = now;
+            }
+            session.send_gathered();
+        }));
     }
 }
 

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::Mode;
 use super::counters::count;
 use super::listening::Listening;
+use super::responder::Responder;
+use super::{Mode, PATIENCE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::{Message, MessageKind};
@@ -67,6 +68,10 @@ pub(crate) struct Session {
 struct Calls {
     /// Requests in flight on a multiplexed session.
     in_flight: HashSet<u32>,
+    /// Those of them that no thread has begun with yet.
+    requests: VecDeque<(Message, Responder)>,
+    /// Threads that take `requests` to the handler, one after another.
+    runners: usize,
     /// Broadcasts that wait for the one before them, and questions for an acknowledgement.
     casts: VecDeque<Cast>,
     /// Somebody is taking `casts` to the handler.
@@ -247,11 +252,14 @@ impl Session {
         }
         let header = Header::of(Kind::Response, id, reply);
         if self.others_in_flight() {
-            // The driver sends what gathers with one call.
+            // It goes out with the answers that are about to follow.
             if self.outbox.append(&header.encode(), reply.data()).is_err() {
                 return Err(self.lost());
             }
-            self.driver.notify_one();
+            // A runner sends what has gathered after it has counted itself out.
+            if lock(&self.calls).runners == 0 {
+                self.driver.notify_one();
+            }
             return Ok(());
         }
         if self.transmit(&header, reply.data(), patience) { Ok(()) } else { Err(self.lost()) }
@@ -307,6 +315,7 @@ impl Session {
         let calls = lock(&self.calls);
         self.current.load(Ordering::Relaxed) == 0
             && calls.in_flight.is_empty()
+            && calls.requests.is_empty()
             && calls.casts.is_empty()
             && !calls.casting
             && self.outbox.waiting() == 0
@@ -362,6 +371,55 @@ impl Session {
             self.driver.notify_one();
         } else if self.retiring.load(Ordering::Relaxed) {
             self.driver.notify_one();
+        }
+    }
+
+    /// Queues a request for the threads that run handlers.
+    pub(super) fn queue_request(&self, message: Message, responder: Responder) {
+        lock(&self.calls).requests.push_back((message, responder));
+    }
+
+    /// Whether one more thread is wanted for the requests that wait: the first, or as many again as
+    /// there are where these are `stuck`. The caller sends it.
+    pub(super) fn want_runners(&self, stuck: bool) -> usize {
+        let mut calls = lock(&self.calls);
+        let wanted = match calls.runners {
+            _ if calls.requests.is_empty() => 0,
+            0 => 1,
+            runners if stuck => runners.min(calls.requests.len()),
+            _ => 0,
+        };
+        calls.runners += wanted;
+        wanted
+    }
+
+    /// Whether threads are busy with requests: the driver then looks after them now and then.
+    pub(super) fn is_running(&self) -> bool {
+        lock(&self.calls).runners > 0
+    }
+
+    /// The next request for a thread that is done with one of `done` bytes. `None` ends its turn:
+    /// it then sends what has gathered.
+    pub(super) fn next_request(&self, done: usize) -> Option<(Message, Responder)> {
+        let mut calls = lock(&self.calls);
+        calls.bytes -= done;
+        let next = calls.requests.pop_front();
+        if next.is_none() {
+            calls.runners -= 1;
+        }
+        drop(calls);
+        if done > 0 || next.is_none() {
+            self.unstall();
+        }
+        next
+    }
+
+    /// Sends what has gathered.
+    pub(super) fn send_gathered(&self) {
+        match self.outbox.flush(&self.socket, PATIENCE) {
+            Ok(Sent::Gone) => {}
+            Ok(Sent::Waiting) => self.driver.notify_one(),
+            Err(_) => self.lose(),
         }
     }
 
