@@ -1,0 +1,328 @@
+//! The command line: verbs, options, and the texts that `--help` and the man pages are made of.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use simple_ipc::{Options, PathStyle, Wire};
+
+use crate::report::exit_status_text;
+
+const LISTEN_USAGE: &str = "\
+simple-ipc listen [OPTIONS] <CHANNEL> (--echo | --reply <JSON> | --exec <COMMAND>...)
+       simple-ipc listen [OPTIONS] <CHANNEL> --broadcast [--exec <COMMAND>...]";
+
+const LISTEN_EXAMPLES: &str = "\
+Examples:
+  simple-ipc listen example_channel --reply response-bar
+  simple-ipc listen :49152 --echo --json
+  simple-ipc listen builds --broadcast
+  simple-ipc listen sums --exec jq add";
+
+const POST_EXAMPLES: &str = "\
+Examples:
+  simple-ipc post example_channel '\"request-foo\"'
+  simple-ipc post sums '[1, 2, 3]' --timeout 2s
+  simple-ipc post images - --bytes < in.png > out.png
+  simple-ipc post builds '{\"ok\":true}' --broadcast --wait 10s";
+
+const PING_EXAMPLES: &str = "\
+Exit status is 1 when no reply came back.
+
+Examples:
+  simple-ipc ping example_channel --count 5";
+
+/// Processes on one machine talk by naming a channel
+///
+/// A channel has one listener and any number of posters. A request gets a reply, a broadcast gets
+/// none. Messages are JSON values or bytes.
+#[derive(Debug, Parser)]
+#[command(name = "simple-ipc", bin_name = "simple-ipc", version, after_long_help = exit_status_text(),
+          subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Where the sockets are and how they are called.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Place {
+    /// The directory of the sockets, instead of $SIMPLE_IPC_DIR or /tmp
+    #[arg(long, global = true, overrides_with = "dir", value_name = "DIRECTORY", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// How the socket of a named channel is called, to talk with older Simple IPC programs
+    #[arg(long, global = true, value_name = "STYLE", value_enum, default_value_t = Style::V0_0_1)]
+    pub(crate) path_style: Style,
+}
+
+impl Place {
+    /// The options that every call starts from.
+    pub(crate) fn options(&self) -> Options {
+        let options = Options::new().path_style(self.path_style.into());
+        match &self.dir {
+            Some(dir) => options.directory(dir),
+            None => options,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Listen on a channel and answer what arrives
+    ///
+    /// Each message is printed on standard output as one line of JSON. Ctrl-C and SIGTERM close the
+    /// listener in order: messages that were taken are answered first, for up to five seconds. A
+    /// second Ctrl-C ends it at once.
+    #[command(after_long_help = LISTEN_EXAMPLES, override_usage = LISTEN_USAGE)]
+    Listen(Listen),
+    /// Send one message to a channel and print the reply
+    ///
+    /// A JSON reply is printed as one line of JSON. A bytes reply is written as it is.
+    #[command(after_long_help = POST_EXAMPLES)]
+    Post(Post),
+    /// List the channels that somebody listens on
+    Ls(Ls),
+    /// Measure round-trip times to a channel's listener
+    ///
+    /// Works with listeners of this library; the handler is not called.
+    #[command(after_long_help = PING_EXAMPLES)]
+    Ping(Ping),
+    /// Write the man pages and the shell completions into a directory
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    /// A name, a port such as :49152 (:0 picks a free one), or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+
+    /// Answer each request with its own body
+    #[arg(long, group = "answer")]
+    pub(crate) echo: bool,
+
+    /// Answer each request with this JSON; text that is not JSON is a string
+    #[arg(long, value_name = "JSON", group = "answer", allow_hyphen_values = true)]
+    pub(crate) reply: Option<String>,
+
+    /// Run this command for each message; it comes last, everything after it is the command's
+    ///
+    /// The command is run directly, without a shell. It gets the body on its standard input (JSON
+    /// text, or the bytes) and SIMPLE_IPC_CHANNEL, SIMPLE_IPC_KIND (json or bytes),
+    /// SIMPLE_IPC_PEER_UID and SIMPLE_IPC_PEER_PID in its environment. Its standard output is the
+    /// reply: JSON if it is JSON, otherwise a string without its last newline; bytes if the request
+    /// was bytes. An exit status other than 0 is an error for the caller, with the last line of its
+    /// standard error. It is terminated when the caller has gone or its time is over. With
+    /// --broadcast its output is not used.
+    #[arg(long, value_name = "COMMAND", group = "answer", num_args = 1.., allow_hyphen_values = true,
+          value_hint = clap::ValueHint::CommandName)]
+    pub(crate) exec: Option<Vec<OsString>>,
+
+    /// Listen for broadcasts, which get no reply
+    #[arg(long, conflicts_with_all = ["echo", "reply"])]
+    pub(crate) broadcast: bool,
+
+    /// Print each message as an object with channel, kind, body (or bytes in base64) and peer
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// End after the first message has been answered
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Print neither the messages nor the line that says that the listener is ready
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Post {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+
+    /// The message: JSON, or text that is sent as a string; - reads standard input; none is null
+    #[arg(value_name = "DATA", allow_negative_numbers = true)]
+    pub(crate) data: Option<OsString>,
+
+    /// Send DATA as bytes, as it is
+    #[arg(long, requires = "data")]
+    pub(crate) bytes: bool,
+
+    /// Send a broadcast: done when the listener has it, no reply
+    #[arg(long)]
+    pub(crate) broadcast: bool,
+
+    /// How long to wait for the reply: 5s, 200ms, 1m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) timeout: TimeLimit,
+
+    /// How long to wait for a listener to appear; without it a missing one is an error at once
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Option<Duration>,
+
+    /// Which dialect to speak: auto is native where the listener knows it, else deno
+    #[arg(long, value_name = "WIRE", value_enum, default_value_t = Dialect::Auto)]
+    pub(crate) wire: Dialect,
+
+    /// Print the reply as an object with kind and body (or bytes in base64), and errors as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    /// Print one JSON object per channel
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ping {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+
+    /// End after so many; without it Ctrl-C ends it
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// How long to wait from one to the next
+    #[arg(long, short, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(crate) interval: Duration,
+
+    /// How long to wait for each reply: 5s, 200ms, 1m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Print one JSON object per reply and one at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Generate {
+    /// The directory, which must exist
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) directory: PathBuf,
+}
+
+/// A duration, or none for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeLimit(pub(crate) Option<Duration>);
+
+impl FromStr for TimeLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TimeLimit, String> {
+        if text == "none" {
+            return Ok(TimeLimit(None));
+        }
+        match humantime::parse_duration(text) {
+            Ok(Duration::ZERO) => Err("no answer comes in no time; none is for no limit".to_owned()),
+            Ok(limit) => Ok(TimeLimit(Some(limit))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl TimeLimit {
+    pub(crate) fn apply(self, options: Options) -> Options {
+        match self.0 {
+            Some(limit) => options.timeout(limit),
+            None => options.no_timeout(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Dialect {
+    Auto,
+    Native,
+    Deno,
+}
+
+impl From<Dialect> for Wire {
+    fn from(dialect: Dialect) -> Wire {
+        match dialect {
+            Dialect::Auto => Wire::Auto,
+            Dialect::Native => Wire::Native,
+            Dialect::Deno => Wire::Deno,
+        }
+    }
+}
+
+/// The versions of the original that changed the file name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Style {
+    /// .deno.NAME.socket: this library, and the original's v0.0.1 and v0.0.2
+    #[value(name = "v0.0.1")]
+    V0_0_1,
+    /// .NAME.socket: the original's v0.0.3 and v0.0.4
+    #[value(name = "v0.0.3")]
+    V0_0_3,
+    /// .NAME.sock: the original's v0.0.5 to v0.0.13
+    #[value(name = "v0.0.5")]
+    V0_0_5,
+    /// NAME.sock: the original's v0.0.14
+    #[value(name = "v0.0.14")]
+    V0_0_14,
+}
+
+impl From<Style> for PathStyle {
+    fn from(style: Style) -> PathStyle {
+        match style {
+            Style::V0_0_1 => PathStyle::V0_0_1,
+            Style::V0_0_3 => PathStyle::V0_0_3,
+            Style::V0_0_5 => PathStyle::V0_0_5,
+            Style::V0_0_14 => PathStyle::V0_0_14,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_exec_belongs_to_the_command() {
+        let line = ["simple-ipc", "listen", "x", "--once", "--exec", "cmd", "-v", "--json", "--", "a b", "--dir", "d"];
+        let arguments = Arguments::try_parse_from(line).unwrap();
+        let Verb::Listen(listen) = arguments.verb else { panic!("not listen") };
+        assert!(listen.once && !listen.json);
+        assert_eq!(listen.exec.unwrap(), ["cmd", "-v", "--json", "--", "a b", "--dir", "d"]);
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let limit = |text: &str| text.parse::<TimeLimit>().map(|limit| limit.0);
+        assert_eq!(limit("5s"), Ok(Some(Duration::from_secs(5))));
+        assert_eq!(limit("200ms"), Ok(Some(Duration::from_millis(200))));
+        assert_eq!(limit("1m"), Ok(Some(Duration::from_secs(60))));
+        assert_eq!(limit("none"), Ok(None));
+        for bad in ["", "5", "-5s", "0s", "soon"] {
+            assert!(limit(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_negative_number_and_a_lone_dash_are_data() {
+        for data in ["-5", "-1.5e3", "-"] {
+            let arguments = Arguments::try_parse_from(["simple-ipc", "post", "x", data]).unwrap();
+            let Verb::Post(post) = arguments.verb else { panic!("not post") };
+            assert_eq!(post.data.unwrap(), data);
+        }
+    }
+}

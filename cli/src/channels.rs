@@ -1,0 +1,99 @@
+//! `simple-ipc ls`: the channels that somebody listens on.
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use simple_ipc::{ChannelInfo, Result};
+
+use crate::arguments::{Ls, Place};
+use crate::output;
+use crate::report::{one_line, to_json};
+
+const HEADINGS: [&str; 5] = ["CHANNEL", "ADDRESS", "MODE", "PID", "SINCE"];
+
+pub(crate) fn run(place: &Place, ls: &Ls) -> Result<ExitCode> {
+    let channels = simple_ipc::channels(place.dir.as_deref())?;
+    let text = if ls.json { lines(&channels) } else { table(&channels) };
+    output::write(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A live channel as `--json` shows it.
+#[derive(Serialize)]
+struct Record<'a> {
+    channel: &'a str,
+    address: &'a str,
+    mode: &'a str,
+    pid: i32,
+    since: String,
+    version: &'a str,
+}
+
+fn lines(channels: &[ChannelInfo]) -> String {
+    let line = |info: &ChannelInfo| {
+        let record = Record {
+            channel: &info.channel,
+            address: &info.address,
+            mode: &info.mode,
+            pid: info.pid,
+            since: since(info.started_ms),
+            version: &info.version,
+        };
+        to_json(&record) + "\n"
+    };
+    channels.iter().map(line).collect()
+}
+
+fn table(channels: &[ChannelInfo]) -> String {
+    let row = |info: &ChannelInfo| {
+        let cells = [&info.channel, &info.address, &info.mode, &info.pid.to_string(), &since(info.started_ms)];
+        cells.map(|cell| one_line(cell))
+    };
+    let rows: Vec<[String; 5]> = channels.iter().map(row).collect();
+    aligned(HEADINGS.map(str::to_owned), &rows)
+}
+
+/// Columns as wide as their widest cell, two spaces apart.
+fn aligned(headings: [String; 5], rows: &[[String; 5]]) -> String {
+    let all = || std::iter::once(&headings).chain(rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut table = String::new();
+    for row in all() {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        table.push_str(cells.join("  ").trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+/// Milliseconds since the Unix epoch as RFC 3339 in UTC; `-` for a time that no calendar has.
+fn since(started_ms: u64) -> String {
+    // The end of the year 9999, where RFC 3339 ends.
+    const LAST: u64 = 253_402_300_799_999;
+    if started_ms > LAST {
+        return "-".to_owned();
+    }
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(started_ms);
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        assert_eq!(since(1_763_829_000_123), "2025-11-22T16:30:00.123Z");
+        assert_eq!(since(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
+        assert_eq!(since(u64::MAX), "-");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let cells = |cells: [&str; 5]| cells.map(str::to_owned);
+        let table = aligned(cells(["A", "B", "C", "D", "E"]), &[cells(["a", "bbb", "", "é", "e"])]);
+        assert_eq!(table, "A  B    C  D  E\na  bbb     é  e\n");
+    }
+}

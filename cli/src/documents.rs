@@ -1,0 +1,134 @@
+//! `simple-ipc generate`: the man pages and the shell completions, from the same definitions that
+//! the command line is read with.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Command, CommandFactory};
+use clap_complete::{Generator, Shell};
+use clap_mangen::Man;
+use simple_ipc::{Error, Result};
+
+use crate::arguments::Arguments;
+use crate::report::EXIT_STATUS;
+
+const PROGRAM: &str = "simple-ipc";
+
+/// The heading under which the examples stand in a verb's `--help`.
+const EXAMPLES: &str = "Examples:\n";
+
+pub(crate) fn run(directory: &Path) -> Result<ExitCode> {
+    let written = pages(directory).and_then(|()| completions(directory));
+    written.map_err(|error| Error::from_os(format_args!("cannot write to {}", directory.display()), error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn completions(directory: &Path) -> io::Result<()> {
+    let command = Arguments::command();
+    // What --help hides is not offered either.
+    let shown = Command::new(PROGRAM)
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(command.get_arguments().cloned())
+        .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned());
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut shown.clone(), PROGRAM, &mut text);
+        // The generator writes a dash in the program's name in two ways, and its labels never match.
+        let text = String::from_utf8_lossy(&text).replace("simple__subcmd__ipc", "simple__ipc");
+        fs::write(directory.join(shell.file_name(PROGRAM)), text)?;
+    }
+    Ok(())
+}
+
+/// `simple-ipc.1` and one page for each verb that is not hidden.
+fn pages(directory: &Path) -> io::Result<()> {
+    let mut command = Arguments::command().disable_help_subcommand(true);
+    command.build();
+    page(directory, &command, true)?;
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        page(directory, verb, false)?;
+    }
+    Ok(())
+}
+
+fn page(directory: &Path, command: &Command, top: bool) -> io::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let man = Man::new(command.clone()).source(concat!("simple-ipc ", env!("CARGO_PKG_VERSION"))).manual("Simple IPC");
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    synopsis(&mut text, command)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if top {
+        man.render_subcommands_section(&mut text)?;
+    }
+    exit_status(&mut text)?;
+    environment(&mut text)?;
+    let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    if let Some((_, examples)) = help.split_once(EXAMPLES) {
+        literal(&mut text, "EXAMPLES", examples)?;
+    }
+    see_also(&mut text, top)?;
+    fs::write(directory.join(format!("{name}.1")), text)
+}
+
+/// The usage lines of `--help`, which show the values of options as well.
+fn synopsis(text: &mut Vec<u8>, command: &Command) -> io::Result<()> {
+    let usage = command.clone().render_usage().to_string();
+    literal(text, "SYNOPSIS", usage.trim_start_matches("Usage:"))
+}
+
+fn exit_status(text: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(text, ".SH \"EXIT STATUS\"")?;
+    for (status, meaning) in EXIT_STATUS {
+        writeln!(text, ".TP\n\\fB{status}\\fR\n{}", escaped(meaning))?;
+    }
+    Ok(())
+}
+
+fn environment(text: &mut Vec<u8>) -> io::Result<()> {
+    let meaning = "The directory of the sockets where --dir is not given. Without both it is /tmp.";
+    writeln!(text, ".SH ENVIRONMENT\n.TP\n\\fB{}\\fR\n{}", simple_ipc::DIRECTORY_VARIABLE, escaped(meaning))
+}
+
+fn see_also(text: &mut Vec<u8>, top: bool) -> io::Result<()> {
+    writeln!(text, ".SH \"SEE ALSO\"")?;
+    if top {
+        let pages: Vec<String> = Arguments::command()
+            .get_subcommands()
+            .filter(|verb| !verb.is_hide_set())
+            .map(|verb| format!("\\fBsimple\\-ipc\\-{}\\fR(1)", verb.get_name()))
+            .collect();
+        writeln!(text, "{}", pages.join(", "))
+    } else {
+        writeln!(text, "\\fBsimple\\-ipc\\fR(1)")
+    }
+}
+
+/// Lines as they stand, in a section of their own.
+fn literal(text: &mut Vec<u8>, heading: &str, lines: &str) -> io::Result<()> {
+    writeln!(text, ".SH {heading}\n.nf")?;
+    for line in lines.trim().lines() {
+        writeln!(text, "{}", escaped(line.trim_start()))?;
+    }
+    writeln!(text, ".fi")
+}
+
+/// Text as roff takes it for itself: no line starts a request, a dash stays a dash to be copied.
+fn escaped(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    if escaped.starts_with('.') { format!("\\&{escaped}") } else { escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_a_roff_request() {
+        assert_eq!(escaped(".TH a\\b-c 'd'"), "\\&.TH a\\eb\\-c \\(aqd\\(aq");
+    }
+}

@@ -1,0 +1,142 @@
+//! JSON text in and out: read leniently from the user, printed as one line, numbers and escapes
+//! exactly as they came.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use simple_ipc::{Message, MessageKind};
+
+use crate::report::{one_line, to_json};
+
+/// JSON text without the white space between its tokens, so that it is one line.
+///
+/// Nothing else is touched: a number keeps its digits and a string its escapes. A string cannot
+/// hold a raw line break, so what is valid JSON ends up on one line.
+pub(crate) fn compact(json: &str) -> String {
+    let mut line = Vec::with_capacity(json.len());
+    let mut in_string = false;
+    let mut escaped = false;
+    for &byte in json.as_bytes() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            continue;
+        } else {
+            in_string = byte == b'"';
+        }
+        line.push(byte);
+    }
+    String::from_utf8(line).expect("only whole ASCII characters were left out")
+}
+
+/// A body of the JSON kind as one line.
+fn compact_body(message: &Message) -> String {
+    compact(&String::from_utf8_lossy(message.data()))
+}
+
+/// What the user wrote as a message: JSON where it is JSON, else a string; and whether it was JSON.
+pub(crate) fn message_from_text(text: &str) -> (Message, bool) {
+    // Checked as it is written: without its white space `1 2` would be the number 12.
+    let message = Message::json_text(text).and_then(|_| Message::json_text(compact(text)));
+    match message {
+        Ok(message) => (message, true),
+        Err(_) => (Message::text(text), false),
+    }
+}
+
+/// The remark that text which is not JSON goes as a string.
+pub(crate) fn string_note(what: &str, text: &str) -> String {
+    const SHOWN: usize = 40;
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    format!("{what} is not JSON and is sent as the string \"{}\"", one_line(&shown))
+}
+
+/// A message with the base64 of its bytes, as `--json` and a line of bytes show it.
+#[derive(Serialize)]
+pub(crate) struct Body {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
+}
+
+#[derive(Serialize)]
+struct BareBytes {
+    bytes: String,
+}
+
+/// The name of a kind of body, in JSON and in a command's environment.
+pub(crate) fn kind_name(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Json => "json",
+        MessageKind::Bytes => "bytes",
+    }
+}
+
+/// The record of a message's body.
+pub(crate) fn body(message: &Message) -> Body {
+    let kind = kind_name(message.kind());
+    match message.kind() {
+        MessageKind::Json => {
+            let json = RawValue::from_string(compact_body(message)).expect("a body is checked before it gets here");
+            Body { kind, body: Some(json), bytes: None }
+        }
+        MessageKind::Bytes => Body { kind, body: None, bytes: Some(STANDARD.encode(message.data())) },
+    }
+}
+
+/// A message's body as one line of JSON: the JSON itself, or an object with the bytes in base64.
+pub(crate) fn line(message: &Message) -> String {
+    match message.kind() {
+        MessageKind::Json => compact_body(message),
+        MessageKind::Bytes => to_json(&BareBytes { bytes: STANDARD.encode(message.data()) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_becomes_one_line_and_keeps_its_numbers_and_strings() {
+        for (text, expected) in [
+            ("null", "null"),
+            (" { \"a b\" :\t[ 1.50 ,\r\n 12345678901234567890123 ] } ", "{\"a b\":[1.50,12345678901234567890123]}"),
+            (r#"[ "\" \\" , "\\\" x" ]"#, r#"["\" \\","\\\" x"]"#),
+            (r#"{ "z": 1, "a": 2, "a": -0.0e+10 }"#, r#"{"z":1,"a":2,"a":-0.0e+10}"#),
+            ("\"é \u{2028}\"", "\"é \u{2028}\""),
+            (r#" "\ud800 " "#, r#""\ud800 ""#),
+        ] {
+            assert_eq!(compact(text), expected);
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_json_is_a_string() {
+        assert_eq!(message_from_text("[1, 2]").0.data(), b"[1,2]");
+        for text in ["response-bar", "", "{", "a b", "1 2"] {
+            let (message, json) = message_from_text(text);
+            assert!(!json);
+            assert_eq!(message.as_text().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_shown_in_part() {
+        assert_eq!(string_note("DATA", "a\nb"), "DATA is not JSON and is sent as the string \"a\\nb\"");
+        assert!(string_note("DATA", &"x".repeat(41)).ends_with("x…\""));
+    }
+
+    #[test]
+    fn bytes_are_shown_in_base64() {
+        assert_eq!(line(&Message::bytes([0, 255])), r#"{"bytes":"AP8="}"#);
+        assert_eq!(to_json(&body(&Message::bytes([0, 255]))), r#"{"kind":"bytes","bytes":"AP8="}"#);
+        assert_eq!(to_json(&body(&Message::null())), r#"{"kind":"json","body":null}"#);
+    }
+}

@@ -1,0 +1,213 @@
+//! `simple-ipc listen`: a listener for as long as somebody wants it.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use clap::CommandFactory;
+use rustix::event::{PollFd, PollFlags, poll};
+use serde::Serialize;
+use simple_ipc::blocking::Listener;
+use simple_ipc::{Channel, Error, Message, Mode, Peer, Responder, Result};
+
+use crate::arguments::{Arguments, Listen, Place};
+use crate::command::Commands;
+use crate::json;
+use crate::output::{self, Reader};
+use crate::report::{Reporter, one_line, say, to_json};
+use crate::signals;
+
+/// What ends a listener.
+enum End {
+    /// A signal, a reader of standard output that has left, or the one message of `--once`.
+    Wanted,
+    Failed(Error),
+}
+
+pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
+    let channel: Channel = listen.channel.parse()?;
+    let reporter = Reporter::new(listen.json);
+    let answer = answer(&listen, reporter);
+    let mode = if listen.broadcast { Mode::Broadcast } else { Mode::Request };
+    let (ends, ended) = mpsc::channel();
+
+    // Before the listener is there, so that no signal can leave its files behind.
+    let commands = match &answer {
+        Answer::Exec(commands) => Some(Arc::clone(commands)),
+        _ => None,
+    };
+    let on_second = {
+        let commands = commands.clone();
+        move || {
+            if let Some(commands) = commands {
+                commands.terminate();
+            }
+        }
+    };
+    let on_first = {
+        let ends = ends.clone();
+        move || drop(ends.send(End::Wanted))
+    };
+    signals::watch(on_first, on_second)?;
+    if !listen.quiet {
+        watch_output(ends.clone())?;
+    }
+
+    let desk = Arc::new(Desk {
+        channel: OnceLock::new(),
+        answer,
+        reporter,
+        json: listen.json,
+        quiet: listen.quiet,
+        once: listen.once,
+        taken: AtomicBool::new(false),
+        ends,
+    });
+    let listener = {
+        let desk = Arc::clone(&desk);
+        Listener::serve(&channel, mode, &place.options(), move |message, responder| desk.take(message, responder))?
+    };
+    let name = desk.channel.get_or_init(|| listener.channel().to_string());
+    if !listen.quiet {
+        say(&format!("listening on {} ({}), pid {}", one_line(name), one_line(listener.address()), std::process::id()));
+    }
+
+    let end = ended.recv().expect("the desk holds a sender until it ends");
+    let closed = listener.close();
+    // What the grace period did not suffice for has nobody to answer to any more.
+    if let Some(commands) = commands {
+        commands.terminate();
+    }
+    match end {
+        End::Wanted => closed.map(|()| ExitCode::SUCCESS),
+        End::Failed(error) => Err(error),
+    }
+}
+
+/// How messages are answered.
+enum Answer {
+    Echo,
+    Reply(Message),
+    Exec(Arc<Commands>),
+    /// A broadcast listener needs no answer.
+    Nothing,
+}
+
+fn answer(listen: &Listen, reporter: Reporter) -> Answer {
+    if listen.echo {
+        Answer::Echo
+    } else if let Some(text) = &listen.reply {
+        let (message, is_json) = json::message_from_text(text);
+        if !is_json {
+            reporter.note(&json::string_note("--reply", text));
+        }
+        Answer::Reply(message)
+    } else if let Some(line) = &listen.exec {
+        Answer::Exec(Arc::new(Commands::new(line.clone())))
+    } else if listen.broadcast {
+        Answer::Nothing
+    } else {
+        let complaint = "a listener for requests needs --echo, --reply or --exec; for broadcasts use --broadcast";
+        let mut command = Arguments::command();
+        command.build();
+        let listen = command.find_subcommand_mut("listen").expect("this verb is defined");
+        listen.error(clap::error::ErrorKind::MissingRequiredArgument, complaint).exit()
+    }
+}
+
+/// Where every message passes: shown, answered, counted.
+struct Desk {
+    /// Known when the listener is there: the system may pick the port.
+    channel: OnceLock<String>,
+    answer: Answer,
+    reporter: Reporter,
+    json: bool,
+    quiet: bool,
+    once: bool,
+    taken: AtomicBool,
+    ends: Sender<End>,
+}
+
+impl Desk {
+    fn take(&self, message: &Message, responder: Responder) {
+        if self.once && self.taken.swap(true, Ordering::SeqCst) {
+            let _ = responder.fail("this listener takes one message only and has had it");
+            return;
+        }
+        let channel = self.channel.wait();
+        if !self.quiet {
+            self.show(channel, message, responder.peer());
+        }
+        let answer = match &self.answer {
+            Answer::Echo => Ok(message.clone()),
+            Answer::Reply(reply) => Ok(reply.clone()),
+            Answer::Exec(commands) => commands.run(channel, message, &responder),
+            Answer::Nothing => Ok(Message::null()),
+        };
+        match answer {
+            Ok(reply) => {
+                if let Err(error) = responder.respond(&reply) {
+                    self.reporter.note(&format!("cannot answer a message on {channel}: {}", error.message()));
+                }
+            }
+            Err(text) => {
+                self.reporter.note(&format!("cannot answer a message on {channel}: {text}"));
+                // That nobody is left to be told makes it no worse.
+                let _ = responder.fail(&text);
+            }
+        }
+        if self.once {
+            self.end(End::Wanted);
+        }
+    }
+
+    fn show(&self, channel: &str, message: &Message, peer: Peer) {
+        let line = if self.json { record(channel, message, peer) } else { json::line(message) };
+        match output::line(line) {
+            Ok(Reader::There) => {}
+            Ok(Reader::Gone) => self.end(End::Wanted),
+            Err(error) => self.end(End::Failed(error)),
+        }
+    }
+
+    /// Nobody receives it once the listener is closing, and then nobody needs it.
+    fn end(&self, end: End) {
+        let _ = self.ends.send(end);
+    }
+}
+
+/// A message as `--json` shows it.
+#[derive(Serialize)]
+struct Record<'a> {
+    channel: &'a str,
+    #[serde(flatten)]
+    body: json::Body,
+    peer: PeerRecord,
+}
+
+#[derive(Serialize)]
+struct PeerRecord {
+    uid: Option<u32>,
+    pid: Option<i32>,
+}
+
+fn record(channel: &str, message: &Message, peer: Peer) -> String {
+    let peer = PeerRecord { uid: peer.uid(), pid: peer.pid() };
+    to_json(&Record { channel, body: json::body(message), peer })
+}
+
+/// Ends the listener when the reader of standard output goes away, not only at the next message.
+fn watch_output(ends: Sender<End>) -> Result<()> {
+    let work = move || {
+        let stdout = io::stdout();
+        // Nothing is asked for: poll tells of a closed reader all the same, and of nothing else.
+        let mut descriptors = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut descriptors, None) == Err(rustix::io::Errno::INTR) {}
+        let _ = ends.send(End::Wanted);
+    };
+    let spawned = thread::Builder::new().name("output".to_owned()).spawn(work);
+    spawned.map(drop).map_err(|error| Error::from_os("cannot watch standard output", error))
+}

@@ -1,0 +1,45 @@
+//! The `simple-ipc` command: listen, post, list and ping channels from a shell.
+
+mod arguments;
+mod channels;
+mod command;
+mod documents;
+mod json;
+mod listen;
+mod output;
+mod ping;
+mod post;
+mod report;
+mod signals;
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Verb};
+use crate::report::{Reporter, UNEXPECTED_STATUS};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too, on standard output and with status 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNEXPECTED_STATUS));
+        }
+    };
+    // The panic's own message is on standard error by then.
+    catch_unwind(|| run(arguments)).unwrap_or(ExitCode::from(UNEXPECTED_STATUS))
+}
+
+fn run(Arguments { place, verb }: Arguments) -> ExitCode {
+    let (reporter, result) = match verb {
+        Verb::Listen(listen) => (Reporter::new(listen.json), listen::run(&place, listen)),
+        Verb::Post(post) => (Reporter::new(post.json), post::run(&place, post)),
+        Verb::Ls(ls) => (Reporter::new(ls.json), channels::run(&place, &ls)),
+        Verb::Ping(ping) => (Reporter::new(ping.json), ping::run(&place, ping)),
+        Verb::Generate(generate) => (Reporter::new(false), documents::run(&generate.directory)),
+    };
+    result.unwrap_or_else(|error| reporter.error(&error))
+}

@@ -1,0 +1,150 @@
+//! What is said on standard error, and the exit status that goes with it.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use simple_ipc::{Error, ErrorKind};
+
+/// Every exit status and what it means: the one source for `--help`, the man page and the program.
+pub(crate) const EXIT_STATUS: [(u8, &str); 7] = [
+    (0, "all went well; for listen also: ended by Ctrl-C or SIGTERM"),
+    (1, "unexpected; for ping also: no reply came back"),
+    (2, "the command line, a channel's name, a port or a body makes no sense"),
+    (3, "the channel: nobody listens, already in use, no permission"),
+    (4, "the peer or the message: timed out, connection lost, handler failed, too large"),
+    (5, "the wire: what arrived does not follow the protocol"),
+    (6, "this machine: the operating system reported an error, or something ran out"),
+];
+
+/// No reply came back: the status that ping(8) ends with.
+pub(crate) const NO_REPLY_STATUS: u8 = 1;
+
+/// Something that no error kind stands for.
+pub(crate) const UNEXPECTED_STATUS: u8 = 1;
+
+/// The table of exit statuses as `--help` shows it.
+pub(crate) fn exit_status_text() -> String {
+    let lines: Vec<String> = EXIT_STATUS.iter().map(|(status, meaning)| format!("  {status}  {meaning}")).collect();
+    format!("Exit status:\n{}", lines.join("\n"))
+}
+
+/// The exit status of an error of this kind: by its group.
+pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
+    match kind.code() / 100 {
+        1 => 2,
+        2 => 3,
+        3 => 4,
+        4 => 5,
+        5 => 6,
+        _ => UNEXPECTED_STATUS,
+    }
+}
+
+/// How a run speaks on standard error: lines for people, or JSON objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reporter {
+    json: bool,
+}
+
+/// An error as `--json` shows it.
+#[derive(Serialize)]
+pub(crate) struct ErrorRecord<'a> {
+    code: i32,
+    kind: &'a str,
+    message: &'a str,
+    may_have_been_handled: bool,
+}
+
+impl<'a> From<&'a Error> for ErrorRecord<'a> {
+    fn from(error: &'a Error) -> ErrorRecord<'a> {
+        ErrorRecord {
+            code: error.kind().code(),
+            kind: error.kind().name(),
+            message: error.message(),
+            may_have_been_handled: error.may_have_been_handled(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    error: ErrorRecord<'a>,
+}
+
+#[derive(Serialize)]
+struct NoteLine<'a> {
+    note: &'a str,
+}
+
+impl Reporter {
+    pub(crate) fn new(json: bool) -> Reporter {
+        Reporter { json }
+    }
+
+    /// Says why the command ends, and gives the exit status for it.
+    pub(crate) fn error(self, error: &Error) -> ExitCode {
+        let line = if self.json {
+            to_json(&ErrorLine { error: error.into() })
+        } else {
+            // The text is the handler's own and need not say that it is.
+            let whose = if error.kind() == ErrorKind::HandlerFailed { "the handler failed: " } else { "" };
+            format!("simple-ipc: {whose}{}", one_line(error.message()))
+        };
+        say(&line);
+        ExitCode::from(exit_status(error.kind()))
+    }
+
+    /// Says something worth knowing that ends nothing.
+    pub(crate) fn note(self, text: &str) {
+        if self.json {
+            say(&to_json(&NoteLine { note: text }));
+        } else {
+            say(&format!("simple-ipc: {}", one_line(text)));
+        }
+    }
+}
+
+/// One line on standard error. That nobody can read it is no reason to end.
+pub(crate) fn say(line: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// One line of JSON for a record of this program's own, which always has one.
+pub(crate) fn to_json(record: &impl Serialize) -> String {
+    serde_json::to_string(record).expect("a record of plain fields always becomes JSON")
+}
+
+/// Text from elsewhere as one line that cannot move the cursor: control characters are escaped.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_kind_has_the_status_of_its_group() {
+        for &kind in ErrorKind::ALL {
+            let status = exit_status(kind);
+            assert!((2..=6).contains(&status), "{kind}");
+            assert!(EXIT_STATUS.iter().any(|(listed, _)| *listed == status));
+        }
+        assert_eq!(exit_status(ErrorKind::NotListening), 3);
+        assert_eq!(exit_status(ErrorKind::TimedOut), 4);
+    }
+
+    #[test]
+    fn text_from_elsewhere_stays_on_one_line() {
+        assert_eq!(one_line("a\nb\u{1b}[31mé"), "a\\nb\\u{1b}[31mé");
+    }
+}

@@ -1,0 +1,62 @@
+//! `ls`: the channels that somebody listens on.
+
+use crate::scratch::Scratch;
+
+#[test]
+fn without_a_channel_the_list_is_empty() {
+    let scratch = Scratch::new();
+    scratch.run(["ls"]).printed("CHANNEL  ADDRESS  MODE  PID  SINCE\n");
+    scratch.run(["ls", "--json"]).printed("");
+}
+
+#[test]
+fn each_live_channel_is_listed_with_who_listens() {
+    let scratch = Scratch::new();
+    let requests = scratch.listen(["a_request", "--echo"]);
+    let broadcasts = scratch.listen(["b_broadcast", "--broadcast"]);
+    let port = scratch.listen([":0", "--echo"]);
+    let outcome = scratch.run(["ls"]);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+    let rows: Vec<Vec<&str>> = outcome.text().lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["CHANNEL", "ADDRESS", "MODE", "PID", "SINCE"]);
+    let row = |channel: &str| rows.iter().find(|row| row[0] == channel).unwrap()[1..4].to_vec();
+    let address = |name: &str| scratch.socket(name).to_str().unwrap().to_owned();
+    assert_eq!(row("a_request"), [&address("a_request"), "request", &requests.pid().to_string()]);
+    assert_eq!(row("b_broadcast"), [&address("b_broadcast"), "broadcast", &broadcasts.pid().to_string()]);
+    let channel = format!(":{}", port.port());
+    assert_eq!(row(&channel), [&format!("127.0.0.1{channel}"), "request", &port.pid().to_string()]);
+    assert_eq!(rows.len(), 4);
+
+    requests.close();
+    let outcome = scratch.run(["ls"]);
+    assert!(!outcome.text().contains("a_request") && outcome.text().contains("b_broadcast"));
+}
+
+#[test]
+fn with_json_each_channel_is_an_object() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    let outcome = scratch.run(["ls", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(outcome.text()).unwrap();
+    assert_eq!(value["channel"], "x");
+    assert_eq!(value["address"], scratch.socket("x").to_str().unwrap());
+    assert_eq!(value["mode"], "request");
+    assert_eq!(value["pid"], listening.pid().as_raw_nonzero().get());
+    assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+    let since = value["since"].as_str().unwrap();
+    let since = humantime::parse_rfc3339(since).unwrap();
+    assert!(since <= std::time::SystemTime::now());
+    assert_eq!(outcome.text().lines().count(), 1);
+}
+
+#[test]
+fn a_listener_that_was_killed_is_not_listed() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    listening.signal(rustix::process::Signal::KILL);
+    listening.end();
+    scratch.run(["ls", "--json"]).printed("");
+    // And its channel can be taken over.
+    let _listening = scratch.listen(["x", "--echo"]);
+    scratch.run(["post", "x", "1"]).printed("1\n");
+}
