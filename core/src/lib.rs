@@ -1,4 +1,53 @@
 //! Processes on one machine talk by naming a channel.
+//!
+//! One side listens, the other posts. A name is a Unix-domain socket (`/tmp/.deno.{name}.socket`), a port
+//! is TCP on 127.0.0.1. A request gets an answer, a broadcast gets none. Bodies are whatever serde turns
+//! into JSON, or bytes ([`Message`]).
+//!
+//! The functions here are for tasks on a tokio runtime; [`blocking`] has the same for threads.
+//!
+//! ```
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let options = simple_ipc::Options::new().directory(directory.path());
+//! # use simple_ipc::{listen_uds_request_with, post_uds_request_with};
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let listener = listen_uds_request_with("example_channel", &options, async |data: String| {
+//!     println!("{data}"); // request-foo
+//!     Ok("response-bar")
+//! })
+//! .await?;
+//! let reply: String = post_uds_request_with("example_channel", "request-foo", &options).await?;
+//! assert_eq!(reply, "response-bar");
+//! listener.close().await?;
+//! # Ok::<(), simple_ipc::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! | | requests | broadcasts |
+//! |---|---|---|
+//! | listen on a name | [`listen_uds_request`] | [`listen_uds_broadcast`] |
+//! | listen on a port | [`listen_ip_request`] | [`listen_ip_broadcast`] |
+//! | post to a name | [`post_uds_request`] | [`post_uds_broadcast`] |
+//! | post to a port | [`post_ip_request`] | [`post_ip_broadcast`] |
+//!
+//! Each has a twin that takes [`Options`] (`…_with`). [`Client`] keeps a channel open, for streams of
+//! messages; [`Listener::serve`] gives a handler the raw [`Message`] and a [`Responder`], with which it can
+//! answer later, see who asks, and hear that nobody waits any more.
+//!
+//! Posts need no set-up: sessions with listeners of this library are kept in a pool of the process, and a
+//! listener of the Deno original is spoken to on its own wire. What is promised about order, delivery,
+//! limits, crashes and `fork` stands in `docs/guarantees.md`; the wire in `docs/protocol.md`.
+//!
+//! # Errors
+//!
+//! Every call that can fail returns an [`Error`]: its [`kind`](Error::kind) is for programs, its text for
+//! people, and [`may_have_been_handled`](Error::may_have_been_handled) tells whether to send again is safe.
+//!
+//! # Threads
+//!
+//! A blocking post waits in the calling thread and starts no other. A blocking listener runs its handlers
+//! on threads of its own, at most [`DEFAULT_THREADS`], beside one background thread for all listeners of the
+//! process. Asynchronous calls run on the caller's runtime.
 
 mod asynchronous;
 pub mod background;

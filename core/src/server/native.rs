@@ -367,9 +367,8 @@ impl Session {
     }
 
     fn unstall(&self) {
-        if self.stalled.load(Ordering::SeqCst) && self.stalled.swap(false, Ordering::SeqCst) {
-            self.driver.notify_one();
-        } else if self.retiring.load(Ordering::Relaxed) {
+        let stalled = self.stalled.load(Ordering::SeqCst) && self.stalled.swap(false, Ordering::SeqCst);
+        if stalled || self.retiring.load(Ordering::Relaxed) {
             self.driver.notify_one();
         }
     }

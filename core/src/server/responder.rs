@@ -51,12 +51,12 @@ impl Responder {
     /// so), with [`ErrorKind::Cancelled`] where the caller no longer wants the answer, and with
     /// [`ErrorKind::ConnectionLost`] where it has gone.
     pub fn respond(self, reply: &Message) -> Result<()> {
-        self.respond_within(reply, super::PATIENCE)
+        self.respond_within(reply, patience())
     }
 
     /// Tells the caller that the handler failed, and why.
     pub fn fail(mut self, text: &str) -> Result<()> {
-        self.answer_failure(ErrorKind::HandlerFailed, text, super::PATIENCE)
+        self.answer_failure(ErrorKind::HandlerFailed, text, patience())
     }
 
     /// Who sent the message.
@@ -106,8 +106,7 @@ impl Responder {
 
     /// Answers with what a typed handler returned.
     pub(crate) fn finish<A: Serialize>(mut self, result: HandlerResult<A>) -> Result<()> {
-        // A runtime's thread must not wait for a slow peer; nor does the driver take long to.
-        let patience = if tokio::runtime::Handle::try_current().is_ok() { Duration::ZERO } else { super::PATIENCE };
+        let patience = patience();
         match result {
             Ok(_) if self.mode == Mode::Broadcast => self.respond_within(&Message::null(), patience),
             Ok(reply) => match Message::json(&reply) {
@@ -167,6 +166,11 @@ impl Drop for Responder {
         let text = if panicking { "the handler panicked" } else { "the handler ended without an answer" };
         let _nobody_is_left_to_tell = self.answer_failure(ErrorKind::HandlerFailed, text, Duration::ZERO);
     }
+}
+
+/// How long the calling thread may wait for a slow peer: not at all where it is a runtime's.
+fn patience() -> Duration {
+    if tokio::runtime::Handle::try_current().is_ok() { Duration::ZERO } else { super::PATIENCE }
 }
 
 fn gone() -> Error {
