@@ -13,6 +13,9 @@ use rustix::event::PollFlags;
 use crate::lock::lock;
 use crate::transport::socket::{Socket, interrupted, would_block};
 
+/// A frame up to this many bytes is sent from one place.
+const SMALL: usize = 512;
+
 /// What became of bytes handed to an [`Outbox`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -48,7 +51,16 @@ impl Outbox {
             }
             state.sending = true;
         }
-        let result = send_all(socket, head, body, patience);
+        let mut small = [0; SMALL];
+        let result = match small.get_mut(..head.len() + body.len()) {
+            // One copy of a few bytes costs less than a send from two places.
+            Some(whole) if !body.is_empty() => {
+                whole[..head.len()].copy_from_slice(head);
+                whole[head.len()..].copy_from_slice(body);
+                send_all(socket, whole, &[], patience)
+            }
+            _ => send_all(socket, head, body, patience),
+        };
         self.after_send(socket, result, patience)
     }
 

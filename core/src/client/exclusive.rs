@@ -296,11 +296,13 @@ impl Exclusive {
     }
 
     fn receive_more(&mut self, deadline: Option<Instant>, sent: bool) -> Attempt<()> {
-        if let Err(error) = self.set_deadline(deadline) {
-            return Err(self.give_up(error).into());
-        }
-        let Exclusive { waiter, reader, socket, hello, hello_bytes, .. } = self;
-        let received = waiter.receive(|wait| receive(socket, reader, hello.is_some(), hello_bytes, wait));
+        let Exclusive { waiter, reader, socket, hello, hello_bytes, recv_timeout, .. } = self;
+        let received = waiter.receive(|wait| {
+            if wait == Wait::Yes {
+                set_deadline(socket, recv_timeout, deadline)?;
+            }
+            receive(socket, reader, hello.is_some(), hello_bytes, wait)
+        });
         match received {
             Ok(1..) => Ok(()),
             Ok(0) => Err(self.ended(sent, None)),
@@ -333,24 +335,6 @@ impl Exclusive {
     fn give_up(&mut self, error: Error) -> Error {
         self.broken = true;
         error
-    }
-
-    /// Sets the socket's receive timeout where it is not near enough to what is left.
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<()> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let near = match (self.recv_timeout, left) {
-            (None, None) => true,
-            // Too long by a little: the call takes that much longer. Too short: it comes again.
-            (Some(set), Some(left)) => set.abs_diff(left) <= (left / 64).max(Duration::from_millis(1)),
-            _ => false,
-        };
-        if !near {
-            self.socket
-                .set_recv_timeout(left)
-                .map_err(|error| Error::from_os("cannot set a timeout on the connection", error))?;
-            self.recv_timeout = left;
-        }
-        Ok(())
     }
 
     fn receive(&mut self, wait: Wait) -> io::Result<usize> {
@@ -411,6 +395,22 @@ enum Reply {
 
 fn unexpected() -> Error {
     Error::new(ErrorKind::Protocol, "the listener acknowledged a request instead of answering it")
+}
+
+/// Sets the socket's receive timeout, which is `set`, where that is not near enough to what is left.
+fn set_deadline(socket: &Socket, set: &mut Option<Duration>, deadline: Option<Instant>) -> io::Result<()> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let near = match (*set, left) {
+        (None, None) => true,
+        // Too long by a little: the call takes that much longer. Too short: it comes again.
+        (Some(set), Some(left)) => set.abs_diff(left) <= (left / 64).max(Duration::from_millis(1)),
+        _ => false,
+    };
+    if !near {
+        socket.set_recv_timeout(left)?;
+        *set = left;
+    }
+    Ok(())
 }
 
 /// Receives into the reader, or into `hello_bytes` while the hello is not complete.
