@@ -1,0 +1,83 @@
+//! What C hands in, checked: strings, numbers, and places to write a result to.
+
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use simple_ipc::{Channel, Error, ErrorKind, Result};
+
+/// The error for an argument that is NULL and must not be.
+pub(crate) fn null(name: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, format!("argument \"{name}\" is NULL"))
+}
+
+/// The bytes of a string, without its terminating zero.
+///
+/// # Safety
+/// `text` is NULL or a string that ends with a zero and stays unchanged during `'a`.
+pub(crate) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a [u8]> {
+    if text.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: not NULL, so a string that ends with a zero.
+    Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// A channel by its name.
+///
+/// # Safety
+/// As for [`string`].
+pub(crate) unsafe fn uds(name: *const c_char) -> Result<Channel> {
+    // SAFETY: by this function's contract.
+    let bytes = unsafe { string(name, "channel") }?;
+    let name = std::str::from_utf8(bytes).map_err(|_| {
+        Error::new(ErrorKind::InvalidName, "a channel name is not UTF-8; it may have A-Z, a-z, 0-9 and _")
+    })?;
+    Channel::uds(name)
+}
+
+/// A channel by its port.
+pub(crate) fn ip(port: u32) -> Result<Channel> {
+    let port = u16::try_from(port)
+        .map_err(|_| Error::new(ErrorKind::InvalidPort, format!("port {port} is outside 1 to 65535")))?;
+    Channel::ip(port)
+}
+
+/// A path, as the bytes that the system takes.
+///
+/// # Safety
+/// As for [`string`].
+pub(crate) unsafe fn path<'a>(text: *const c_char, name: &str) -> Result<&'a Path> {
+    // SAFETY: by this function's contract.
+    unsafe { string(text, name) }.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
+}
+
+/// A length of time that has no 'never'.
+pub(crate) fn milliseconds(value: i64, name: &str) -> Result<Duration> {
+    u64::try_from(value)
+        .map(Duration::from_millis)
+        .map_err(|_| Error::new(ErrorKind::InvalidArgument, format!("argument \"{name}\" is negative: {value} ms")))
+}
+
+/// A length of time where -1 means 'no limit'.
+pub(crate) fn timeout(value: i64) -> Result<Option<Duration>> {
+    if value == crate::options::SIPC_NO_TIMEOUT { Ok(None) } else { milliseconds(value, "timeout_ms").map(Some) }
+}
+
+/// A place for a result.
+pub(crate) struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    /// # Safety
+    /// `place` is NULL or valid for one write for as long as the `Out` lives.
+    pub(crate) unsafe fn new(place: *mut T, name: &str) -> Result<Out<T>> {
+        NonNull::new(place).map(Out).ok_or_else(|| null(name))
+    }
+
+    pub(crate) fn write(self, value: T) {
+        // SAFETY: valid for one write by the contract of `new`; `self` is used up.
+        unsafe { self.0.write(value) };
+    }
+}

@@ -1,0 +1,140 @@
+//! `sipc_body`: what is to be sent, by value.
+
+use std::ffi::{c_char, c_void};
+
+use simple_ipc::{Error, ErrorKind, Message, Result};
+
+use crate::argument;
+
+/// The kind of a body: JSON text.
+pub const SIPC_KIND_JSON: i32 = 1;
+/// The kind of a body: bytes, as they are.
+pub const SIPC_KIND_BYTES: i32 = 2;
+/// The kind of a `sipc_body` only: text, which becomes a JSON string. It arrives as `SIPC_KIND_JSON`.
+pub const SIPC_KIND_TEXT: i32 = 3;
+
+/// What is to be sent. Made by `sipc_json`, `sipc_text` or `sipc_bytes`; it points at the caller's
+/// memory, which is copied or written before the call that takes the body returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sipc_body {
+    /// `SIPC_KIND_JSON`, `SIPC_KIND_BYTES` or `SIPC_KIND_TEXT`.
+    pub kind: i32,
+    /// The text or bytes; not changed.
+    pub data: *const c_void,
+    /// Its length in bytes, without a terminating zero.
+    pub len: usize,
+}
+
+impl sipc_body {
+    /// The message that the body stands for.
+    ///
+    /// # Safety
+    /// `data` is NULL or valid for reading `len` bytes.
+    pub(crate) unsafe fn to_message(self) -> Result<Message> {
+        let data = match (self.data.is_null(), self.kind, self.len) {
+            (true, SIPC_KIND_BYTES, 0) => &[],
+            (true, ..) => return Err(argument::null("body")),
+            // SAFETY: not NULL, so valid for `len` bytes by this function's contract.
+            (false, _, len) => unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), len) },
+        };
+        match self.kind {
+            SIPC_KIND_BYTES => Ok(Message::bytes(data)),
+            SIPC_KIND_JSON => Message::json_text(utf8(data)?),
+            SIPC_KIND_TEXT => Ok(Message::text(utf8(data)?)),
+            other => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("a body has the unknown kind {other}; make it with sipc_json, sipc_text or sipc_bytes"),
+            )),
+        }
+    }
+}
+
+fn utf8(data: &[u8]) -> Result<&str> {
+    std::str::from_utf8(data).map_err(|error| {
+        Error::new(ErrorKind::InvalidJson, format!("the body is not UTF-8: {error}; send other data with sipc_bytes"))
+    })
+}
+
+/// A body that is one JSON text, such as `{"n":1}`. It is checked by the call that takes it.
+///
+/// `text`: NUL-terminated UTF-8; NULL makes that call return `SIPC_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_json(text: *const c_char) -> sipc_body {
+    // SAFETY: as this function's contract.
+    unsafe { terminated(SIPC_KIND_JSON, text) }
+}
+
+/// As `sipc_json`, for a text of `len` bytes that needs no terminating zero.
+///
+/// `text`: NULL makes the call that takes the body return `SIPC_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sipc_json_n(text: *const c_char, len: usize) -> sipc_body {
+    sipc_body { kind: SIPC_KIND_JSON, data: text.cast(), len }
+}
+
+/// A body that is a string: it is quoted as JSON for the wire.
+///
+/// `text`: NUL-terminated UTF-8; NULL makes the call that takes it return `SIPC_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_text(text: *const c_char) -> sipc_body {
+    // SAFETY: as this function's contract.
+    unsafe { terminated(SIPC_KIND_TEXT, text) }
+}
+
+/// As `sipc_text`, for a text of `len` bytes, which may contain zeros.
+///
+/// `text`: NULL makes the call that takes the body return `SIPC_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sipc_text_n(text: *const c_char, len: usize) -> sipc_body {
+    sipc_body { kind: SIPC_KIND_TEXT, data: text.cast(), len }
+}
+
+/// A body that is bytes, as they are.
+///
+/// `data`: may be NULL when `len` is 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sipc_bytes(data: *const c_void, len: usize) -> sipc_body {
+    sipc_body { kind: SIPC_KIND_BYTES, data, len }
+}
+
+/// # Safety
+/// `text` is NULL or ends with a zero.
+unsafe fn terminated(kind: i32, text: *const c_char) -> sipc_body {
+    // SAFETY: by this function's contract.
+    let len = unsafe { argument::string(text, "text") }.map_or(0, <[u8]>::len);
+    sipc_body { kind, data: text.cast(), len }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+
+    fn message(body: sipc_body) -> Result<Message> {
+        // SAFETY: the tests below make bodies of static data.
+        unsafe { body.to_message() }
+    }
+
+    #[test]
+    fn bodies_become_the_messages_they_stand_for() {
+        // SAFETY: static strings.
+        let (json, text) = unsafe { (sipc_json(c"[1]".as_ptr()), sipc_text(c"a\"b".as_ptr())) };
+        assert_eq!(message(json).unwrap(), Message::json_text("[1]").unwrap());
+        assert_eq!(message(text).unwrap(), Message::text("a\"b"));
+        assert_eq!(message(sipc_text_n(b"a\0b".as_ptr().cast(), 3)).unwrap(), Message::text("a\0b"));
+        assert_eq!(message(sipc_bytes(ptr::null(), 0)).unwrap(), Message::bytes([]));
+    }
+
+    #[test]
+    fn bodies_that_are_none_are_refused() {
+        // SAFETY: NULL or a static string.
+        let (null, broken) = unsafe { (sipc_json(ptr::null()), sipc_json(c"{".as_ptr())) };
+        assert_eq!(message(null).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        assert_eq!(message(broken).unwrap_err().kind(), ErrorKind::InvalidJson);
+        assert_eq!(message(sipc_text_n(c"\xff".as_ptr(), 1)).unwrap_err().kind(), ErrorKind::InvalidJson);
+        assert_eq!(message(sipc_bytes(ptr::null(), 1)).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        let zeroed = sipc_body { kind: 0, data: ptr::null(), len: 0 };
+        assert_eq!(message(zeroed).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}

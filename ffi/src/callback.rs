@@ -1,0 +1,71 @@
+//! The functions that a C program hands in to be called back.
+
+use std::ffi::c_void;
+
+use crate::error::sipc_error;
+use crate::message::sipc_message;
+use crate::responder::sipc_responder;
+use crate::status::sipc_status;
+
+/// Called for each message of a listener, on the library's threads: several at once where several
+/// messages arrive at once. It may block; other callers are not delayed by that.
+///
+/// `message`: borrowed for the call; `sipc_message_clone` keeps it.
+/// `responder`: in a request listener owned by the handler, which must use it up, now or later and
+/// on any thread, with `sipc_respond`, `sipc_respond_error` or `sipc_responder_free`. In a broadcast
+/// listener borrowed for the call: it tells who sent, answering it sends nothing, and using it up
+/// does nothing.
+/// `user_data`: what was given beside the handler.
+///
+/// A handler must return: it must neither throw nor jump out.
+pub type sipc_handler =
+    Option<unsafe extern "C" fn(message: *const sipc_message, responder: *mut sipc_responder, user_data: *mut c_void)>;
+
+/// Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library.
+///
+/// `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`.
+/// `reply`: the reply of a request that succeeded, else NULL. The callback owns it.
+/// `error`: NULL on `SIPC_OK`. The callback owns it.
+/// `user_data`: what was given beside the callback.
+///
+/// Callbacks of one process may wait for each other, so a callback should be brief: `sipc_operation_wait`,
+/// `sipc_client_flush` and `sipc_client_close` refuse to wait inside one. It must neither throw nor
+/// jump out.
+pub type sipc_reply_callback = Option<
+    unsafe extern "C" fn(status: sipc_status, reply: *mut sipc_message, error: *mut sipc_error, user_data: *mut c_void),
+>;
+
+/// Releases a `user_data`. May be NULL. Called exactly once, after the last use, on any thread; also
+/// when the call that it was given to fails.
+pub type sipc_drop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// A `user_data` with its `drop`, which runs when this is dropped.
+pub(crate) struct UserData {
+    data: *mut c_void,
+    drop: sipc_drop,
+}
+
+impl UserData {
+    pub(crate) fn new(data: *mut c_void, drop: sipc_drop) -> UserData {
+        UserData { data, drop }
+    }
+
+    pub(crate) fn pointer(&self) -> *mut c_void {
+        self.data
+    }
+}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the C program gave function and data together, and a `UserData` is dropped once.
+            unsafe { drop(self.data) };
+        }
+    }
+}
+
+// SAFETY: the header says that callback and drop run on the library's threads; what lies behind the
+// pointer is touched by the C program alone, which knows that.
+unsafe impl Send for UserData {}
+// SAFETY: as above: handlers run on several threads at once, and the header says so.
+unsafe impl Sync for UserData {}

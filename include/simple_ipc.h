@@ -1,0 +1,1267 @@
+/*
+ * Simple IPC: processes on one machine talk by naming a channel.
+ *
+ *     #include "simple_ipc.h"
+ *     #include <stdio.h>
+ *
+ *     static void on_request(const sipc_message *request, sipc_responder *responder, void *user_data) {
+ *         (void)request, (void)user_data;
+ *         sipc_respond(responder, sipc_text("response-bar"), NULL);
+ *     }
+ *
+ *     int main(void) {
+ *         sipc_listener *listener = NULL;
+ *         sipc_message *reply = NULL;
+ *         sipc_error *error = NULL;
+ *         if (sipc_listen_uds_request("example_channel", on_request, NULL, NULL, NULL, &listener, &error) == SIPC_OK
+ *             && sipc_post_uds_request("example_channel", sipc_text("request-foo"), NULL, &reply, &error) == SIPC_OK)
+ *             printf("%s\n", sipc_message_text(reply));
+ *         if (error)
+ *             fprintf(stderr, "%s\n", sipc_error_message(error));
+ *         sipc_message_free(reply);
+ *         sipc_listener_free(listener);
+ *         int failed = error != NULL;
+ *         sipc_error_free(error);
+ *         return failed;
+ *     }
+ *
+ * Eight calls, `sipc_listen_` and `sipc_post_` by `uds_` and `ip_` by `request` and `broadcast`, are
+ * all that most programs need. A `sipc_client` keeps one channel open and is faster for many messages.
+ *
+ * Ownership. What a function stores through a `T **` belongs to the caller, who frees it with the
+ * `_free` of its noun; every `_free` takes NULL. What is passed in stays the caller's and is copied
+ * where it is needed later; the exceptions are responders, which answering uses up, and `user_data`,
+ * which is released by the `drop` given beside it: exactly once, after the last use, also when the
+ * call itself fails. A `const` pointer that is returned lives as long as the object it was asked of.
+ *
+ * Threads. A `const T *` may be used by any number of threads at once, a `T *` by one at a time.
+ * Handlers, callbacks and drops run on the library's threads; they must return, and neither throw nor
+ * `longjmp` out. After `fork` the child's inherited objects answer `SIPC_FORKED` and can only be freed;
+ * new ones work.
+ *
+ * Errors. A function that can fail returns a `sipc_status`. Its last parameter, `sipc_error **error`,
+ * may be NULL; on failure an owned error is stored there, over whatever was there before, and on
+ * success it is left alone. Results are stored only on success. A NULL where none is allowed is
+ * `SIPC_INVALID_ARGUMENT`. Setters of options return a status and store no error.
+ *
+ * Strings end with a NUL and are UTF-8; paths are whatever bytes the system takes. Strings that are
+ * returned are never to be freed or changed.
+ *
+ * Generated from the library's sources (ffi/src) by `make header`; changes belong there.
+ */
+
+#ifndef SIMPLE_IPC_H
+#define SIMPLE_IPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The version of the library that this header belongs to; `sipc_version` gives the library's.
+ */
+#define SIPC_VERSION "0.1.0"
+
+/**
+ * A category: the call succeeded.
+ */
+#define SIPC_CATEGORY_OK 0
+
+/**
+ * A category: the caller's own mistake.
+ */
+#define SIPC_CATEGORY_CALLER 1
+
+/**
+ * A category: the channel.
+ */
+#define SIPC_CATEGORY_CHANNEL 2
+
+/**
+ * A category: the peer or the message.
+ */
+#define SIPC_CATEGORY_PEER 3
+
+/**
+ * A category: the wire.
+ */
+#define SIPC_CATEGORY_WIRE 4
+
+/**
+ * A category: this machine.
+ */
+#define SIPC_CATEGORY_MACHINE 5
+
+/**
+ * The kind of a body: JSON text.
+ */
+#define SIPC_KIND_JSON 1
+
+/**
+ * The kind of a body: bytes, as they are.
+ */
+#define SIPC_KIND_BYTES 2
+
+/**
+ * The kind of a `sipc_body` only: text, which becomes a JSON string. It arrives as `SIPC_KIND_JSON`.
+ */
+#define SIPC_KIND_TEXT 3
+
+/**
+ * No limit of time, where a call takes milliseconds.
+ */
+#define SIPC_NO_TIMEOUT -1
+
+/**
+ * Native where the listener is this library, else the Deno wire. The default.
+ */
+#define SIPC_WIRE_AUTO 0
+
+/**
+ * Native sessions only.
+ */
+#define SIPC_WIRE_NATIVE 1
+
+/**
+ * The Deno original's wire only: one connection per message.
+ */
+#define SIPC_WIRE_DENO 2
+
+/**
+ * `.deno.{name}.socket`: this library; the Deno original's v0.0.1 and v0.0.2. The default.
+ */
+#define SIPC_PATH_V0_0_1 0
+
+/**
+ * `.{name}.socket`: the original's v0.0.3 and v0.0.4.
+ */
+#define SIPC_PATH_V0_0_3 1
+
+/**
+ * `.{name}.sock`: the original's v0.0.5 to v0.0.13.
+ */
+#define SIPC_PATH_V0_0_5 2
+
+/**
+ * `{name}.sock`: the original's v0.0.14.
+ */
+#define SIPC_PATH_V0_0_14 3
+
+/**
+ * The mode of a listener: requests.
+ */
+#define SIPC_MODE_REQUEST 1
+
+/**
+ * The mode of a listener: broadcasts.
+ */
+#define SIPC_MODE_BROADCAST 2
+
+/**
+ * The number of the binary interface that the header describes; `sipc_abi_version` gives the
+ * library's. It is part of the shared library's name.
+ */
+#define SIPC_ABI_VERSION 0
+
+/**
+ * A list of live channels.
+ */
+typedef struct sipc_channel_list sipc_channel_list;
+
+/**
+ * One channel kept open, for any number of threads at once. Blocking and asynchronous calls may be
+ * mixed; there is no order between those two kinds.
+ */
+typedef struct sipc_client sipc_client;
+
+/**
+ * Why a call failed. Owned by whoever got it; `sipc_error_free` frees it.
+ */
+typedef struct sipc_error sipc_error;
+
+/**
+ * A channel that this process serves. Made by the `sipc_listen_` calls.
+ */
+typedef struct sipc_listener sipc_listener;
+
+/**
+ * A body that arrived: one JSON text, or bytes. Never changes, so any number of threads may read it.
+ */
+typedef struct sipc_message sipc_message;
+
+/**
+ * An asynchronous call under way. Any thread may cancel it and wait for it.
+ */
+typedef struct sipc_operation sipc_operation;
+
+/**
+ * Limits and choices for listening, posting and connecting. What does not concern a call is ignored
+ * by it. Calls copy what they need: options may be changed or freed right after.
+ *
+ * A setter that is given nonsense returns `SIPC_INVALID_ARGUMENT`, and so does every call that is
+ * given such options afterwards, with the text: a program may ignore what setters return.
+ */
+typedef struct sipc_options sipc_options;
+
+/**
+ * Where the answer to one message goes, and who sent it.
+ */
+typedef struct sipc_responder sipc_responder;
+
+/**
+ * What became of a call: `SIPC_OK` or the reason why it failed. `status / 100` is its category.
+ * Numbers are never changed or used again; new ones may be added, so treat an unknown number by
+ * its category.
+ */
+typedef int32_t sipc_status;
+
+/**
+ * What is to be sent. Made by `sipc_json`, `sipc_text` or `sipc_bytes`; it points at the caller's
+ * memory, which is copied or written before the call that takes the body returns.
+ */
+typedef struct {
+    /**
+     * `SIPC_KIND_JSON`, `SIPC_KIND_BYTES` or `SIPC_KIND_TEXT`.
+     */
+    int32_t kind;
+    /**
+     * The text or bytes; not changed.
+     */
+    const void *data;
+    /**
+     * Its length in bytes, without a terminating zero.
+     */
+    size_t len;
+} sipc_body;
+
+/**
+ * Called for each message of a listener, on the library's threads: several at once where several
+ * messages arrive at once. It may block; other callers are not delayed by that.
+ *
+ * `message`: borrowed for the call; `sipc_message_clone` keeps it.
+ * `responder`: in a request listener owned by the handler, which must use it up, now or later and
+ * on any thread, with `sipc_respond`, `sipc_respond_error` or `sipc_responder_free`. In a broadcast
+ * listener borrowed for the call: it tells who sent, answering it sends nothing, and using it up
+ * does nothing.
+ * `user_data`: what was given beside the handler.
+ *
+ * A handler must return: it must neither throw nor jump out.
+ */
+typedef void (*sipc_handler)(const sipc_message *message, sipc_responder *responder, void *user_data);
+
+/**
+ * Releases a `user_data`. May be NULL. Called exactly once, after the last use, on any thread; also
+ * when the call that it was given to fails.
+ */
+typedef void (*sipc_drop)(void *user_data);
+
+/**
+ * What a listener has counted since its start.
+ */
+typedef struct {
+    /**
+     * Set by the caller to `sizeof(sipc_counters)`: a library that counts more writes no further.
+     */
+    size_t size;
+    /**
+     * Connections accepted.
+     */
+    uint64_t connections;
+    /**
+     * Connections open now.
+     */
+    uint64_t open;
+    /**
+     * Messages handed to the handler.
+     */
+    uint64_t messages;
+    /**
+     * Messages whose handler failed.
+     */
+    uint64_t failed;
+    /**
+     * Connections closed because what arrived was no message of any dialect.
+     */
+    uint64_t malformed;
+    /**
+     * Connections refused because of who was at the other end.
+     */
+    uint64_t refused;
+    /**
+     * Connections that ended, or went stale, before a whole message had come.
+     */
+    uint64_t incomplete;
+} sipc_counters;
+
+/**
+ * Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library.
+ *
+ * `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`.
+ * `reply`: the reply of a request that succeeded, else NULL. The callback owns it.
+ * `error`: NULL on `SIPC_OK`. The callback owns it.
+ * `user_data`: what was given beside the callback.
+ *
+ * Callbacks of one process may wait for each other, so a callback should be brief: `sipc_operation_wait`,
+ * `sipc_client_flush` and `sipc_client_close` refuse to wait inside one. It must neither throw nor
+ * jump out.
+ */
+typedef void (*sipc_reply_callback)(sipc_status status,
+                                    sipc_message *reply,
+                                    sipc_error *error,
+                                    void *user_data);
+
+/**
+ * A live channel. Owned by its list; later versions may have more fields at the end.
+ */
+typedef struct {
+    /**
+     * Its name, `:port`, or the path of its socket.
+     */
+    const char *channel;
+    /**
+     * The path of its socket, or `127.0.0.1:port`.
+     */
+    const char *address;
+    /**
+     * `SIPC_MODE_REQUEST` or `SIPC_MODE_BROADCAST`.
+     */
+    int32_t mode;
+    /**
+     * The process that listens.
+     */
+    int64_t pid;
+    /**
+     * Since when it listens, in milliseconds since 1970-01-01 00:00 UTC.
+     */
+    int64_t started_ms;
+    /**
+     * The version of the library that it uses.
+     */
+    const char *version;
+} sipc_channel_info;
+
+/**
+ * The call succeeded.
+ */
+#define SIPC_OK 0
+
+/**
+ * 1xx, the caller's mistake: an argument or option does not make sense; the message says which.
+ */
+#define SIPC_INVALID_ARGUMENT 101
+
+/**
+ * A channel name is not 1 to 85 characters of `A-Z a-z 0-9 _`.
+ */
+#define SIPC_INVALID_NAME 102
+
+/**
+ * A port is outside 1 to 65535 (0 is allowed to listen only).
+ */
+#define SIPC_INVALID_PORT 103
+
+/**
+ * The socket's whole path does not fit a Unix socket address.
+ */
+#define SIPC_PATH_TOO_LONG 104
+
+/**
+ * The body that was given to be sent is not JSON, or not UTF-8.
+ */
+#define SIPC_INVALID_JSON 105
+
+/**
+ * The listener or client was closed before this call.
+ */
+#define SIPC_CLOSED 106
+
+/**
+ * The listener or client was made before a `fork` and is used in the child.
+ */
+#define SIPC_FORKED 107
+
+/**
+ * 2xx, the channel: nobody listens on it.
+ */
+#define SIPC_NOT_LISTENING 201
+
+/**
+ * Another process (or listener) already listens on the channel.
+ */
+#define SIPC_IN_USE 202
+
+/**
+ * The operating system does not permit the access.
+ */
+#define SIPC_PERMISSION_DENIED 203
+
+/**
+ * Something that is not our socket or lock file stands at the path; it was left alone.
+ */
+#define SIPC_PATH_OCCUPIED 204
+
+/**
+ * The directory of the socket does not exist.
+ */
+#define SIPC_NO_DIRECTORY 205
+
+/**
+ * The process at the other end belongs to a user that is not trusted here.
+ */
+#define SIPC_PEER_NOT_ALLOWED 206
+
+/**
+ * A request was sent to a broadcast listener, or a broadcast to a request listener.
+ */
+#define SIPC_WRONG_MODE 207
+
+/**
+ * The listener takes no more connections or messages just now.
+ */
+#define SIPC_TOO_MANY_CONNECTIONS 208
+
+/**
+ * 3xx, the peer or the message: no answer within the timeout; the message may have been handled.
+ */
+#define SIPC_TIMED_OUT 301
+
+/**
+ * The call was cancelled.
+ */
+#define SIPC_CANCELLED 302
+
+/**
+ * The connection broke before the answer came.
+ */
+#define SIPC_CONNECTION_LOST 303
+
+/**
+ * The handler failed; its text is in the message.
+ */
+#define SIPC_HANDLER_FAILED 304
+
+/**
+ * The message is larger than one of the two sides takes.
+ */
+#define SIPC_TOO_LARGE 305
+
+/**
+ * The listener closed the connection without an answer (Deno wire).
+ */
+#define SIPC_NO_REPLY 306
+
+/**
+ * The listener is closing and did not take the message.
+ */
+#define SIPC_CLOSING 307
+
+/**
+ * 4xx, the wire: the peer broke the protocol.
+ */
+#define SIPC_PROTOCOL 401
+
+/**
+ * The peer speaks another version of the protocol.
+ */
+#define SIPC_UNSUPPORTED_VERSION 402
+
+/**
+ * A body that arrived is not JSON where JSON is due.
+ */
+#define SIPC_INVALID_BODY 403
+
+/**
+ * 5xx, this machine: the operating system reported an error that fits no other status.
+ */
+#define SIPC_OS 501
+
+/**
+ * Out of file descriptors, memory, disk or threads.
+ */
+#define SIPC_OUT_OF_RESOURCES 502
+
+/**
+ * A defect of this library; please report it.
+ */
+#define SIPC_INTERNAL 503
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The stable name of a status, such as "not_listening"; "ok" for `SIPC_OK`, "unknown" for a number
+ * that is not a status of this version. Never NULL; static.
+ */
+const char *sipc_status_name(sipc_status status);
+
+/**
+ * The category of a status, `status / 100`: one of the `SIPC_CATEGORY_` constants.
+ */
+int32_t sipc_status_category(sipc_status status);
+
+/**
+ * The error in one line of UTF-8: what was attempted, what stood in the way, what to do.
+ *
+ * `error`: may be NULL, which is "no error". The text lives as long as `error`. Never NULL.
+ */
+const char *sipc_error_message(const sipc_error *error);
+
+/**
+ * The status that the failed call returned.
+ *
+ * `error`: may be NULL, which is `SIPC_OK`.
+ */
+sipc_status sipc_error_status(const sipc_error *error);
+
+/**
+ * The operating system's error number (`errno`) behind the error, or 0 where there is none.
+ *
+ * `error`: may be NULL.
+ */
+int32_t sipc_error_os_code(const sipc_error *error);
+
+/**
+ * Whether the message can have been handled in spite of the error. `false` means that it certainly
+ * was not: sending it again cannot do the work twice.
+ *
+ * `error`: may be NULL, which is `false`.
+ */
+bool sipc_error_may_have_been_handled(const sipc_error *error);
+
+/**
+ * Frees an error.
+ *
+ * `error`: may be NULL; not to be used again.
+ */
+void sipc_error_free(sipc_error *error);
+
+/**
+ * `SIPC_KIND_JSON` or `SIPC_KIND_BYTES`.
+ *
+ * `message`: NULL gives 0.
+ */
+int32_t sipc_message_kind(const sipc_message *message);
+
+/**
+ * The JSON text (UTF-8) or the bytes: `sipc_message_len` of them, without a terminating zero.
+ *
+ * `message`: NULL gives NULL; else the result is not NULL, even if there are no bytes. It lives as
+ * long as `message`.
+ */
+const void *sipc_message_data(const sipc_message *message);
+
+/**
+ * The length of `sipc_message_data` in bytes.
+ *
+ * `message`: NULL gives 0.
+ */
+size_t sipc_message_len(const sipc_message *message);
+
+/**
+ * The text of a JSON string, unquoted: NUL-terminated UTF-8, owned by `message`.
+ *
+ * `message`: NULL gives NULL. NULL also for bytes, for JSON that is no string, and for a string
+ * that has a NUL in it, which `sipc_message_data` shows.
+ */
+const char *sipc_message_text(const sipc_message *message);
+
+/**
+ * The JSON text, as it arrived: NUL-terminated UTF-8, owned by `message`.
+ *
+ * `message`: NULL gives NULL. NULL also for bytes.
+ */
+const char *sipc_message_json(const sipc_message *message);
+
+/**
+ * A copy of a message, owned by the caller; it keeps a message that a handler was lent.
+ *
+ * `message`: NULL gives NULL.
+ */
+sipc_message *sipc_message_clone(const sipc_message *message);
+
+/**
+ * Frees a message that the caller owns: a reply or a clone. Not the one that a handler is lent.
+ *
+ * `message`: may be NULL; not to be used again.
+ */
+void sipc_message_free(sipc_message *message);
+
+/**
+ * A body that is one JSON text, such as `{"n":1}`. It is checked by the call that takes it.
+ *
+ * `text`: NUL-terminated UTF-8; NULL makes that call return `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_body sipc_json(const char *text);
+
+/**
+ * As `sipc_json`, for a text of `len` bytes that needs no terminating zero.
+ *
+ * `text`: NULL makes the call that takes the body return `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_body sipc_json_n(const char *text, size_t len);
+
+/**
+ * A body that is a string: it is quoted as JSON for the wire.
+ *
+ * `text`: NUL-terminated UTF-8; NULL makes the call that takes it return `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_body sipc_text(const char *text);
+
+/**
+ * As `sipc_text`, for a text of `len` bytes, which may contain zeros.
+ *
+ * `text`: NULL makes the call that takes the body return `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_body sipc_text_n(const char *text, size_t len);
+
+/**
+ * A body that is bytes, as they are.
+ *
+ * `data`: may be NULL when `len` is 0.
+ */
+sipc_body sipc_bytes(const void *data, size_t len);
+
+/**
+ * The defaults, which suit most programs. Owned by the caller.
+ */
+sipc_options *sipc_options_new(void);
+
+/**
+ * A copy, owned by the caller.
+ *
+ * `options`: NULL gives the defaults.
+ */
+sipc_options *sipc_options_clone(const sipc_options *options);
+
+/**
+ * Frees options.
+ *
+ * `options`: may be NULL; not to be used again.
+ */
+void sipc_options_free(sipc_options *options);
+
+/**
+ * How long a call may take from being made to its answer: 30000 unless set, `SIPC_NO_TIMEOUT` for
+ * no limit.
+ */
+sipc_status sipc_options_set_timeout_ms(sipc_options *options, int64_t timeout_ms);
+
+/**
+ * Which dialect a client speaks: one of the `SIPC_WIRE_` constants.
+ */
+sipc_status sipc_options_set_wire(sipc_options *options, int32_t wire);
+
+/**
+ * The directory of sockets and lock files, instead of that in the environment variable
+ * `SIMPLE_IPC_DIR` or `/tmp`. Copied.
+ *
+ * `directory`: NULL gives `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_status sipc_options_set_directory(sipc_options *options, const char *directory);
+
+/**
+ * The socket's full path, instead of one made from the directory and the channel's name. Copied.
+ *
+ * `path`: NULL gives `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_status sipc_options_set_path(sipc_options *options, const char *path);
+
+/**
+ * How the socket's file is called: one of the `SIPC_PATH_` constants.
+ */
+sipc_status sipc_options_set_path_style(sipc_options *options, int32_t path_style);
+
+/**
+ * The permission bits of a listener's socket file, 0 to 0777: 0600 unless set. Letting another user
+ * in needs `sipc_options_allow_user` too.
+ */
+sipc_status sipc_options_set_socket_mode(sipc_options *options, uint32_t mode);
+
+/**
+ * The largest body, in bytes, that is sent or taken: 64 MiB unless set, at most 4 GiB - 1.
+ */
+sipc_status sipc_options_set_max_message(sipc_options *options, size_t bytes);
+
+/**
+ * The most connections that a listener holds at once: 1024 unless set.
+ */
+sipc_status sipc_options_set_max_connections(sipc_options *options, size_t connections);
+
+/**
+ * Lets only the user of this process (and root) be at the other end: the default. Takes back what
+ * `sipc_options_allow_user` and `sipc_options_allow_anyone` allowed.
+ */
+sipc_status sipc_options_allow_same_user(sipc_options *options);
+
+/**
+ * Lets this user be at the other end, besides root and those allowed by earlier calls. The user of
+ * this process is no longer allowed by default then; name it too if it is to be.
+ */
+sipc_status sipc_options_allow_user(sipc_options *options, uint32_t uid);
+
+/**
+ * Lets every user of this machine be at the other end.
+ */
+sipc_status sipc_options_allow_anyone(sipc_options *options);
+
+/**
+ * How long a closing listener waits for handlers that are running: 5000 unless set.
+ */
+sipc_status sipc_options_set_grace_ms(sipc_options *options, int64_t grace_ms);
+
+/**
+ * How long a post waits for a listener to appear before it fails with `SIPC_NOT_LISTENING`: 0 unless
+ * set. The timeout starts after it.
+ */
+sipc_status sipc_options_set_wait_ms(sipc_options *options,
+                                     int64_t wait_ms);
+
+/**
+ * Whether a listener takes plain text: yes on Unix sockets and no on TCP unless set.
+ */
+sipc_status sipc_options_set_plain_text(sipc_options *options, bool accept);
+
+/**
+ * The most threads that a listener runs handlers on: 256 unless set. Beyond them messages wait for
+ * a thread.
+ */
+sipc_status sipc_options_set_threads(sipc_options *options, size_t threads);
+
+/**
+ * How long, in microseconds, a thread that owns a session polls for the next message before it
+ * blocks, where polling has lately paid: 100 unless set, 0 for never.
+ */
+sipc_status sipc_options_set_spin_us(sipc_options *options, int64_t spin_us);
+
+/**
+ * How often a listener looks whether its socket and lock file still stand, and puts them back if
+ * something removed them: 30000 unless set.
+ */
+sipc_status sipc_options_set_check_interval_ms(sipc_options *options, int64_t check_interval_ms);
+
+/**
+ * Listens for requests on a named channel.
+ *
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `handler`: called for each request; not NULL.
+ * `user_data`: handed to the handler; may be NULL. `drop`: releases it; may be NULL.
+ * `options`: may be NULL.
+ * `listener`: where the listener is stored, owned by the caller; not NULL.
+ * `error`: may be NULL.
+ *
+ * Handle `SIPC_IN_USE` (the error names the process), `SIPC_INVALID_NAME`, `SIPC_NO_DIRECTORY`,
+ * `SIPC_PATH_TOO_LONG`, `SIPC_PATH_OCCUPIED`, `SIPC_PERMISSION_DENIED`.
+ */
+sipc_status sipc_listen_uds_request(const char *channel,
+                                    sipc_handler handler,
+                                    void *user_data,
+                                    sipc_drop drop,
+                                    const sipc_options *options,
+                                    sipc_listener **listener,
+                                    sipc_error **error);
+
+/**
+ * Listens for broadcasts on a named channel. The parameters and statuses are those of
+ * `sipc_listen_uds_request`; the handler has nothing to answer.
+ */
+sipc_status sipc_listen_uds_broadcast(const char *channel,
+                                      sipc_handler handler,
+                                      void *user_data,
+                                      sipc_drop drop,
+                                      const sipc_options *options,
+                                      sipc_listener **listener,
+                                      sipc_error **error);
+
+/**
+ * Listens for requests on a TCP port of 127.0.0.1.
+ *
+ * `port`: 1 to 65535, or 0 to let the system choose one, which `sipc_listener_port` tells. The other
+ * parameters are those of `sipc_listen_uds_request`.
+ *
+ * Handle `SIPC_IN_USE`, `SIPC_INVALID_PORT`, `SIPC_PERMISSION_DENIED`.
+ */
+sipc_status sipc_listen_ip_request(uint32_t port,
+                                   sipc_handler handler,
+                                   void *user_data,
+                                   sipc_drop drop,
+                                   const sipc_options *options,
+                                   sipc_listener **listener,
+                                   sipc_error **error);
+
+/**
+ * Listens for broadcasts on a TCP port of 127.0.0.1. The parameters and statuses are those of
+ * `sipc_listen_ip_request`; the handler has nothing to answer.
+ */
+sipc_status sipc_listen_ip_broadcast(uint32_t port,
+                                     sipc_handler handler,
+                                     void *user_data,
+                                     sipc_drop drop,
+                                     const sipc_options *options,
+                                     sipc_listener **listener,
+                                     sipc_error **error);
+
+/**
+ * Sends a request to a named channel and waits for the reply.
+ *
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `body`: from `sipc_json`, `sipc_text` or `sipc_bytes`.
+ * `options`: may be NULL.
+ * `reply`: where the reply is stored, owned by the caller; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * Handle `SIPC_NOT_LISTENING`, `SIPC_TIMED_OUT`, `SIPC_HANDLER_FAILED`, `SIPC_CONNECTION_LOST`,
+ * `SIPC_TOO_LARGE`, `SIPC_WRONG_MODE`; `sipc_error_may_have_been_handled` tells whether sending
+ * again is safe.
+ */
+sipc_status sipc_post_uds_request(const char *channel,
+                                  sipc_body body,
+                                  const sipc_options *options,
+                                  sipc_message **reply,
+                                  sipc_error **error);
+
+/**
+ * Sends a broadcast to a named channel. `SIPC_OK` means that a listener has handed it to its
+ * handler (on the Deno wire: that a listener took it).
+ *
+ * The parameters and statuses are those of `sipc_post_uds_request`, without a reply.
+ */
+sipc_status sipc_post_uds_broadcast(const char *channel,
+                                    sipc_body body,
+                                    const sipc_options *options,
+                                    sipc_error **error);
+
+/**
+ * Sends a request to a TCP port of 127.0.0.1 and waits for the reply.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_post_uds_request`.
+ */
+sipc_status sipc_post_ip_request(uint32_t port,
+                                 sipc_body body,
+                                 const sipc_options *options,
+                                 sipc_message **reply,
+                                 sipc_error **error);
+
+/**
+ * Sends a broadcast to a TCP port of 127.0.0.1.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_post_uds_broadcast`.
+ */
+sipc_status sipc_post_ip_broadcast(uint32_t port,
+                                   sipc_body body,
+                                   const sipc_options *options,
+                                   sipc_error **error);
+
+/**
+ * The channel as the command line writes it: its name, `:port`, or its path. Lives as long as
+ * `listener`.
+ *
+ * `listener`: NULL gives NULL.
+ */
+const char *sipc_listener_channel(const sipc_listener *listener);
+
+/**
+ * Where it listens: the socket's path, or `127.0.0.1:port`. Lives as long as `listener`.
+ *
+ * `listener`: NULL gives NULL.
+ */
+const char *sipc_listener_address(const sipc_listener *listener);
+
+/**
+ * The socket's path, or NULL for a TCP listener. Lives as long as `listener`.
+ *
+ * `listener`: NULL gives NULL.
+ */
+const char *sipc_listener_path(const sipc_listener *listener);
+
+/**
+ * The TCP port, also one that the system chose; 0 for a Unix socket.
+ *
+ * `listener`: NULL gives 0.
+ */
+uint32_t sipc_listener_port(const sipc_listener *listener);
+
+/**
+ * What the listener has counted.
+ *
+ * `listener`: not NULL.
+ * `counters`: filled in; not NULL. Its `size` must be set to `sizeof(sipc_counters)` before the call.
+ * `error`: may be NULL.
+ */
+sipc_status sipc_listener_counters(const sipc_listener *listener,
+                                   sipc_counters *counters,
+                                   sipc_error **error);
+
+/**
+ * Stops accepting, answers what it has within the options' grace period, then returns. Closing
+ * again does nothing. The listener stays to be asked and freed.
+ *
+ * `listener`: not NULL. `error`: may be NULL.
+ *
+ * Inside a handler of the listener itself it would wait for that very handler; use
+ * `sipc_listener_free` there. Handle `SIPC_FORKED`.
+ */
+sipc_status sipc_listener_close(const sipc_listener *listener, sipc_error **error);
+
+/**
+ * Frees a listener. If it is not closed, it stops at once: it does not wait for handlers that are
+ * running, and their answers may not get out. Legal inside a handler or callback.
+ *
+ * `listener`: may be NULL; not to be used again.
+ */
+void sipc_listener_free(sipc_listener *listener);
+
+/**
+ * Answers a request.
+ *
+ * `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
+ * `body`: the reply. One that is not JSON gives `SIPC_INVALID_JSON` here and 'handler failed' to
+ * the caller, one over the limit `SIPC_TOO_LARGE`.
+ * `error`: may be NULL.
+ *
+ * `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone; most handlers ignore that.
+ * For a broadcast nothing is sent and `SIPC_OK` returned.
+ */
+sipc_status sipc_respond(sipc_responder *responder, sipc_body body, sipc_error **error);
+
+/**
+ * Answers a request with an error: the caller gets `SIPC_HANDLER_FAILED` with this text.
+ *
+ * `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
+ * `text`: one line of NUL-terminated UTF-8; broken UTF-8 is replaced. NULL gives
+ * `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
+ * `error`: may be NULL.
+ *
+ * `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone.
+ */
+sipc_status sipc_respond_error(sipc_responder *responder, const char *text, sipc_error **error);
+
+/**
+ * Whether the caller no longer waits: it has cancelled, or it is gone.
+ *
+ * `responder`: NULL gives `true`.
+ */
+bool sipc_responder_is_cancelled(const sipc_responder *responder);
+
+/**
+ * How long the caller still waits, in milliseconds; `SIPC_NO_TIMEOUT` if it does not say.
+ *
+ * `responder`: NULL gives 0.
+ */
+int64_t sipc_responder_time_left_ms(const sipc_responder *responder);
+
+/**
+ * The user id of the sender, or -1 where it is not known (TCP).
+ *
+ * `responder`: NULL gives -1.
+ */
+int64_t sipc_responder_peer_uid(const sipc_responder *responder);
+
+/**
+ * The group id of the sender, or -1 where it is not known (TCP).
+ *
+ * `responder`: NULL gives -1.
+ */
+int64_t sipc_responder_peer_gid(const sipc_responder *responder);
+
+/**
+ * The process id of the sender, or -1 where it is not known (TCP). It may have ended meanwhile and
+ * its number may have been given to another process.
+ *
+ * `responder`: NULL gives -1.
+ */
+int64_t sipc_responder_peer_pid(const sipc_responder *responder);
+
+/**
+ * Frees a responder. If it has not been answered, its caller gets `SIPC_HANDLER_FAILED`.
+ *
+ * `responder`: may be NULL; not to be used again.
+ */
+void sipc_responder_free(sipc_responder *responder);
+
+/**
+ * Opens a named channel to send on.
+ *
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `options`: may be NULL.
+ * `client`: where the client is stored, owned by the caller; not NULL.
+ * `error`: may be NULL.
+ *
+ * Handle `SIPC_NOT_LISTENING`, `SIPC_PERMISSION_DENIED`, `SIPC_PEER_NOT_ALLOWED`. A listener of the
+ * Deno original is only looked for; whether it answers shows with the first message.
+ */
+sipc_status sipc_client_connect_uds(const char *channel,
+                                    const sipc_options *options,
+                                    sipc_client **client,
+                                    sipc_error **error);
+
+/**
+ * Opens a TCP port of 127.0.0.1 to send on.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_client_connect_uds`.
+ */
+sipc_status sipc_client_connect_ip(uint32_t port,
+                                   const sipc_options *options,
+                                   sipc_client **client,
+                                   sipc_error **error);
+
+/**
+ * Opens the Unix socket at a path to send on.
+ *
+ * `path`: at most 107 bytes, else `SIPC_PATH_TOO_LONG`; not NULL. The other parameters and statuses
+ * are those of `sipc_client_connect_uds`.
+ */
+sipc_status sipc_client_connect_path(const char *path,
+                                     const sipc_options *options,
+                                     sipc_client **client,
+                                     sipc_error **error);
+
+/**
+ * Sends a request and waits for the reply.
+ *
+ * `client`: not NULL.
+ * `body`: from `sipc_json`, `sipc_text` or `sipc_bytes`.
+ * `options`: their timeout is this call's, the rest does not concern it; NULL for the timeout that
+ * the client was opened with.
+ * `reply`: where the reply is stored, owned by the caller; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * Handle `SIPC_TIMED_OUT`, `SIPC_HANDLER_FAILED`, `SIPC_CONNECTION_LOST`, `SIPC_NOT_LISTENING`,
+ * `SIPC_TOO_LARGE`, `SIPC_CLOSED`, `SIPC_FORKED`; `sipc_error_may_have_been_handled` tells whether
+ * sending again is safe.
+ */
+sipc_status sipc_client_request(const sipc_client *client,
+                                sipc_body body,
+                                const sipc_options *options,
+                                sipc_message **reply,
+                                sipc_error **error);
+
+/**
+ * Sends a broadcast. `SIPC_OK` means that it was sent; `sipc_client_flush` waits until it, and all
+ * before it, have reached the handler.
+ *
+ * `client`: not NULL. `body`: as for `sipc_client_request`. `error`: may be NULL.
+ */
+sipc_status sipc_client_broadcast(const sipc_client *client, sipc_body body, sipc_error **error);
+
+/**
+ * Waits until all broadcasts sent so far have been handed to the listener's handler.
+ *
+ * `client`: not NULL. `error`: may be NULL.
+ *
+ * Handle `SIPC_WRONG_MODE` (a request listener was sent broadcasts), `SIPC_TIMED_OUT`,
+ * `SIPC_CONNECTION_LOST`: then some may not have got there.
+ */
+sipc_status sipc_client_flush(const sipc_client *client, sipc_error **error);
+
+/**
+ * Asks the listener for a sign of life. No handler is involved.
+ *
+ * `client`: not NULL.
+ * `nanoseconds`: where the length of the round trip is stored; may be NULL.
+ * `error`: may be NULL.
+ */
+sipc_status sipc_client_ping(const sipc_client *client, uint64_t *nanoseconds, sipc_error **error);
+
+/**
+ * Sends a request without waiting; the callback gets the reply, or `SIPC_TIMED_OUT` after the
+ * timeout. Any number may be under way at once.
+ *
+ * `client`: not NULL; may be freed before the callback runs.
+ * `body`, `options`: as for `sipc_client_request`. Copied.
+ * `callback`: not NULL. If this call returns another status than `SIPC_OK`, it never runs; else it
+ * runs exactly once, and may do so before this call returns.
+ * `user_data`: handed to the callback; may be NULL. `drop`: releases it; may be NULL.
+ * `operation`: where the operation is stored, owned by the caller; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * This call itself reports the caller's mistakes, `SIPC_CLOSED` and `SIPC_FORKED`; what happens on
+ * the channel goes to the callback.
+ */
+sipc_status sipc_client_request_async(const sipc_client *client,
+                                      sipc_body body,
+                                      const sipc_options *options,
+                                      sipc_reply_callback callback,
+                                      void *user_data,
+                                      sipc_drop drop,
+                                      sipc_operation **operation,
+                                      sipc_error **error);
+
+/**
+ * Sends a broadcast without waiting; the callback gets no reply, and `SIPC_OK` when it was sent.
+ * `sipc_client_flush` waits until it has reached the handler.
+ *
+ * The parameters and statuses are those of `sipc_client_request_async`, without options.
+ */
+sipc_status sipc_client_broadcast_async(const sipc_client *client,
+                                        sipc_body body,
+                                        sipc_reply_callback callback,
+                                        void *user_data,
+                                        sipc_drop drop,
+                                        sipc_operation **operation,
+                                        sipc_error **error);
+
+/**
+ * Waits as `sipc_client_flush` does, then closes the connection. Closing again does nothing; sending
+ * afterwards gives `SIPC_CLOSED`. The client stays to be freed.
+ *
+ * `client`: not NULL. `error`: may be NULL; the client is closed whatever is returned.
+ */
+sipc_status sipc_client_close(const sipc_client *client,
+                              sipc_error **error);
+
+/**
+ * Frees a client without waiting. Operations that are under way go on. Legal inside a callback.
+ *
+ * `client`: may be NULL; not to be used again.
+ */
+void sipc_client_free(sipc_client *client);
+
+/**
+ * Cancels a call: its callback gets `SIPC_CANCELLED`, unless it has ended already or is just ending.
+ * Does not wait. May be called at any time before the operation is freed, any number of times.
+ *
+ * `operation`: may be NULL.
+ */
+void sipc_operation_cancel(const sipc_operation *operation);
+
+/**
+ * Waits until the call's callback has returned and its user data has been dropped.
+ *
+ * `operation`: not NULL.
+ * `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. Afterwards `SIPC_TIMED_OUT` is returned; the
+ * call goes on.
+ * `error`: may be NULL.
+ *
+ * Inside a callback it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+ */
+sipc_status sipc_operation_wait(const sipc_operation *operation,
+                                int64_t timeout_ms,
+                                sipc_error **error);
+
+/**
+ * Frees an operation. Neither cancels it nor waits for it: its callback runs all the same. Legal
+ * inside the callback.
+ *
+ * `operation`: may be NULL; not to be used again.
+ */
+void sipc_operation_free(sipc_operation *operation);
+
+/**
+ * Sends a request to a named channel without waiting; the callback gets the reply.
+ *
+ * `channel`, `body`, `options`: as for `sipc_post_uds_request`. All are copied.
+ * `callback`: not NULL. If this call returns another status than `SIPC_OK`, it never runs; else it
+ * runs exactly once, and may do so before this call returns.
+ * `user_data`: handed to the callback; may be NULL. `drop`: releases it; may be NULL.
+ * `operation`: where the operation is stored, owned by the caller; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * This call itself reports the caller's mistakes; what happens on the channel goes to the callback.
+ */
+sipc_status sipc_post_uds_request_async(const char *channel,
+                                        sipc_body body,
+                                        const sipc_options *options,
+                                        sipc_reply_callback callback,
+                                        void *user_data,
+                                        sipc_drop drop,
+                                        sipc_operation **operation,
+                                        sipc_error **error);
+
+/**
+ * Sends a broadcast to a named channel without waiting; the callback gets no reply, and `SIPC_OK`
+ * when a listener has handed it to its handler.
+ *
+ * The parameters and statuses are those of `sipc_post_uds_request_async`.
+ */
+sipc_status sipc_post_uds_broadcast_async(const char *channel,
+                                          sipc_body body,
+                                          const sipc_options *options,
+                                          sipc_reply_callback callback,
+                                          void *user_data,
+                                          sipc_drop drop,
+                                          sipc_operation **operation,
+                                          sipc_error **error);
+
+/**
+ * Sends a request to a TCP port of 127.0.0.1 without waiting; the callback gets the reply.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_post_uds_request_async`.
+ */
+sipc_status sipc_post_ip_request_async(uint32_t port,
+                                       sipc_body body,
+                                       const sipc_options *options,
+                                       sipc_reply_callback callback,
+                                       void *user_data,
+                                       sipc_drop drop,
+                                       sipc_operation **operation,
+                                       sipc_error **error);
+
+/**
+ * Sends a broadcast to a TCP port of 127.0.0.1 without waiting.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_post_uds_broadcast_async`.
+ */
+sipc_status sipc_post_ip_broadcast_async(uint32_t port,
+                                         sipc_body body,
+                                         const sipc_options *options,
+                                         sipc_reply_callback callback,
+                                         void *user_data,
+                                         sipc_drop drop,
+                                         sipc_operation **operation,
+                                         sipc_error **error);
+
+/**
+ * Finds the live channels.
+ *
+ * `directory`: where to look; NULL for the default (the environment variable `SIMPLE_IPC_DIR`, or
+ * `/tmp`).
+ * `list`: where the list is stored, owned by the caller; not NULL.
+ * `error`: may be NULL.
+ *
+ * Handle `SIPC_NO_DIRECTORY`, `SIPC_PERMISSION_DENIED`.
+ */
+sipc_status sipc_channels(const char *directory, sipc_channel_list **list, sipc_error **error);
+
+/**
+ * How many channels a list has.
+ *
+ * `list`: NULL gives 0.
+ */
+size_t sipc_channel_list_len(const sipc_channel_list *list);
+
+/**
+ * One channel of a list; it lives as long as the list. NULL beyond its end.
+ *
+ * `list`: NULL gives NULL. `index`: from 0.
+ */
+const sipc_channel_info *sipc_channel_list_get(const sipc_channel_list *list, size_t index);
+
+/**
+ * Frees a list.
+ *
+ * `list`: may be NULL; not to be used again.
+ */
+void sipc_channel_list_free(sipc_channel_list *list);
+
+/**
+ * The library's version, such as "0.1.0". Never NULL; static.
+ */
+const char *sipc_version(void);
+
+/**
+ * The library's binary interface. A program that finds another number than its header's
+ * `SIPC_ABI_VERSION` must not call anything else.
+ */
+uint32_t sipc_abi_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SIMPLE_IPC_H */

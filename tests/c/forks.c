@@ -1,0 +1,153 @@
+/* What a forked child inherits is its parent's; what it makes itself works. */
+#include "testing.h"
+
+static void check_child(pid_t child) {
+    CHECK(child > 0);
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void an_inherited_client_says_forked_and_the_parents_goes_on(void) {
+    sipc_listener *listener = listen_echo("parent");
+    sipc_client *client = connect_to("parent");
+    CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
+    pid_t child = fork();
+    if (child == 0) {
+        sipc_error *error = NULL;
+        CHECK_STATUS(SIPC_FORKED, sipc_client_request(client, sipc_text("x"), NULL, NULL, &error));
+        CHECK(!sipc_error_may_have_been_handled(error));
+        check_error(error, SIPC_FORKED, "fork");
+        CHECK_STATUS(SIPC_FORKED, sipc_client_broadcast(client, sipc_text("x"), NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_client_flush(client, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_client_ping(client, NULL, NULL));
+        sipc_client_free(client);
+        _exit(0);
+    }
+    check_child(child);
+    CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
+    sipc_client_free(client);
+    sipc_listener_free(listener);
+}
+
+static void an_inherited_listener_stays_the_parents(void) {
+    sipc_listener *listener = listen_echo("parent");
+    CHECK_OK(sipc_post_uds_request("parent", sipc_text("x"), NULL, NULL, NULL));
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_STATUS(SIPC_FORKED, sipc_listener_close(listener, NULL));
+        sipc_listener_free(listener);
+        /* A post of the child's own reaches the parent's listener. */
+        CHECK_OK(sipc_post_uds_request("parent", sipc_text("from the child"), NULL, NULL, NULL));
+        _exit(0);
+    }
+    check_child(child);
+    struct stat file;
+    CHECK(stat(sipc_listener_path(listener), &file) == 0);
+    CHECK_OK(sipc_post_uds_request("parent", sipc_text("x"), NULL, NULL, NULL));
+    sipc_listener_free(listener);
+}
+
+static void a_child_can_listen_and_call_for_itself(void) {
+    sipc_listener *listener = listen_echo("parent");
+    CHECK_OK(sipc_post_uds_request("parent", sipc_text("x"), NULL, NULL, NULL));
+    pid_t child = fork();
+    if (child == 0) {
+        sipc_listener *own = listen_echo("child");
+        sipc_client *client = connect_to("child");
+        sipc_message *reply = NULL;
+        CHECK_OK(sipc_client_request(client, sipc_text("own"), NULL, &reply, NULL));
+        CHECK_TEXT("own", sipc_message_text(reply));
+        sipc_message_free(reply);
+        sipc_client_free(client);
+        CHECK_OK(sipc_listener_close(own, NULL));
+        sipc_listener_free(own);
+        _exit(0);
+    }
+    check_child(child);
+    sipc_listener_free(listener);
+}
+
+static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    CHECK_OK(status);
+    sipc_message_free(reply);
+    sipc_error_free(error);
+    count_up(user_data);
+}
+
+static void on_held(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    (void)message;
+    count_await(user_data, 1);
+    sipc_respond(responder, sipc_json("null"), NULL);
+}
+
+static void an_inherited_operation_says_forked_and_a_childs_own_completes(void) {
+    struct count gate = COUNT_FROM_ZERO, replies = COUNT_FROM_ZERO;
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("held", on_held, &gate, NULL, NULL, &listener, NULL));
+    sipc_client *client = connect_to("held");
+    sipc_operation *operation = NULL;
+    CHECK_OK(sipc_client_request_async(client, sipc_text("x"), NULL, on_reply, &replies, NULL, &operation, NULL));
+    pid_t child = fork();
+    if (child == 0) {
+        struct count own_replies = COUNT_FROM_ZERO;
+        sipc_error *error = NULL;
+        CHECK_STATUS(SIPC_FORKED, sipc_operation_wait(operation, SIPC_NO_TIMEOUT, &error));
+        check_error(error, SIPC_FORKED, "fork");
+        sipc_operation_cancel(operation);
+        sipc_operation_free(operation);
+        CHECK_STATUS(SIPC_FORKED,
+                     sipc_client_request_async(client, sipc_text("x"), NULL, on_reply, &own_replies, NULL, NULL, NULL));
+        sipc_client_free(client);
+        sipc_listener *own = listen_echo("child");
+        CHECK_OK(sipc_post_uds_request_async("child", sipc_text("x"), NULL, on_reply, &own_replies, NULL, NULL, NULL));
+        count_await(&own_replies, 1);
+        sipc_listener_free(own);
+        _exit(0);
+    }
+    check_child(child);
+    count_up(&gate);
+    CHECK_OK(sipc_operation_wait(operation, SIPC_NO_TIMEOUT, NULL));
+    CHECK(count_now(&replies) == 1);
+    sipc_operation_free(operation);
+    sipc_client_free(client);
+    sipc_listener_free(listener);
+}
+
+static void a_listener_dies_with_its_process_not_with_its_children(void) {
+    int ready[2], leave[2];
+    CHECK(pipe(ready) == 0 && pipe(leave) == 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        /* A process that listens, and then ends while a child of its own goes on. */
+        sipc_listener *listener = listen_echo("mortal");
+        CHECK(listener);
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            char byte;
+            CHECK(close(leave[1]) == 0);
+            CHECK(read(leave[0], &byte, 1) == 0);
+            _exit(0);
+        }
+        CHECK(write(ready[1], "x", 1) == 1);
+        _exit(0);
+    }
+    char byte;
+    CHECK(read(ready[0], &byte, 1) == 1);
+    check_child(parent);
+    sipc_listener *next = listen_echo("mortal");
+    CHECK_OK(sipc_post_uds_request("mortal", sipc_text("x"), NULL, NULL, NULL));
+    sipc_listener_free(next);
+    CHECK(close(leave[1]) == 0);
+}
+
+int main(int argc, char **argv) {
+    static const struct test tests[] = {
+        TEST(an_inherited_client_says_forked_and_the_parents_goes_on),
+        TEST(an_inherited_listener_stays_the_parents),
+        TEST(a_child_can_listen_and_call_for_itself),
+        TEST(an_inherited_operation_says_forked_and_a_childs_own_completes),
+        TEST(a_listener_dies_with_its_process_not_with_its_children),
+    };
+    return RUN_TESTS(tests);
+}
