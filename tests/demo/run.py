@@ -7,6 +7,7 @@ It runs in a folder of its own (SIMPLE_IPC_DIR), so it meets no channel of yours
 installed; `make demo` sees to both.
 """
 
+import json
 import os
 import queue
 import subprocess
@@ -77,7 +78,13 @@ def posts(stage, build, channel, address):
     """Who posts, and how."""
     yield "Rust", "native", lambda: run(build / "examples" / "post", channel, SAID)
     yield "C", "native", lambda: run(stage / "demo" / "poster", channel, SAID)
-    yield "shell", "native", lambda: run(stage / "bin" / "simple-ipc", "post", channel, f'"{SAID}"')
+
+    def shell():
+        # The command prints the answer as JSON.
+        printed, took = run(stage / "bin" / "simple-ipc", "post", channel, f'"{SAID}"')
+        return json.loads(printed), took
+
+    yield "shell", "native", shell
     yield "Deno-wire client", "Deno", lambda: timed(
         lambda: json_text(clients.deno_request(address, f'"{SAID}"'.encode(), "json")))
 
