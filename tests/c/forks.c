@@ -1,6 +1,14 @@
 /* What a forked child inherits is its parent's; what it makes itself works. */
 #include "testing.h"
 
+/* As fork, with a watchdog for the child, which does not inherit its parent's. */
+static pid_t fork_watched(void) {
+    pid_t child = fork();
+    if (child == 0)
+        alarm(WATCHDOG_SECONDS);
+    return child;
+}
+
 static void check_child(pid_t child) {
     CHECK(child > 0);
     int status = 0;
@@ -12,7 +20,7 @@ static void an_inherited_client_says_forked_and_the_parents_goes_on(void) {
     sipc_listener *listener = listen_echo("parent");
     sipc_client *client = connect_to("parent");
     CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
-    pid_t child = fork();
+    pid_t child = fork_watched();
     if (child == 0) {
         sipc_error *error = NULL;
         CHECK_STATUS(SIPC_FORKED, sipc_client_request(client, sipc_text("x"), NULL, NULL, &error));
@@ -33,7 +41,7 @@ static void an_inherited_client_says_forked_and_the_parents_goes_on(void) {
 static void an_inherited_listener_stays_the_parents(void) {
     sipc_listener *listener = listen_echo("parent");
     CHECK_OK(sipc_post_uds_request("parent", sipc_text("x"), NULL, NULL, NULL));
-    pid_t child = fork();
+    pid_t child = fork_watched();
     if (child == 0) {
         CHECK_STATUS(SIPC_FORKED, sipc_listener_close(listener, NULL));
         sipc_listener_free(listener);
@@ -51,7 +59,7 @@ static void an_inherited_listener_stays_the_parents(void) {
 static void a_child_can_listen_and_call_for_itself(void) {
     sipc_listener *listener = listen_echo("parent");
     CHECK_OK(sipc_post_uds_request("parent", sipc_text("x"), NULL, NULL, NULL));
-    pid_t child = fork();
+    pid_t child = fork_watched();
     if (child == 0) {
         sipc_listener *own = listen_echo("child");
         sipc_client *client = connect_to("child");
@@ -88,7 +96,7 @@ static void an_inherited_operation_says_forked_and_a_childs_own_completes(void) 
     sipc_client *client = connect_to("held");
     sipc_operation *operation = NULL;
     CHECK_OK(sipc_client_request_async(client, sipc_text("x"), NULL, on_reply, &replies, NULL, &operation, NULL));
-    pid_t child = fork();
+    pid_t child = fork_watched();
     if (child == 0) {
         struct count own_replies = COUNT_FROM_ZERO;
         sipc_error *error = NULL;
@@ -117,12 +125,12 @@ static void an_inherited_operation_says_forked_and_a_childs_own_completes(void) 
 static void a_listener_dies_with_its_process_not_with_its_children(void) {
     int ready[2], leave[2];
     CHECK(pipe(ready) == 0 && pipe(leave) == 0);
-    pid_t parent = fork();
+    pid_t parent = fork_watched();
     if (parent == 0) {
         /* A process that listens, and then ends while a child of its own goes on. */
         sipc_listener *listener = listen_echo("mortal");
         CHECK(listener);
-        pid_t grandchild = fork();
+        pid_t grandchild = fork_watched();
         if (grandchild == 0) {
             char byte;
             CHECK(close(leave[1]) == 0);

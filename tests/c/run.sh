@@ -232,11 +232,17 @@ test_valgrind() {
 test_asan() {
     flags='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g'
     # shellcheck disable=SC2086 # a list of flags
+    everything=$suites
+    # Its allocator may be locked by another thread while a process forks, and then stays locked in the child.
+    echo "# left out under AddressSanitizer: forks"
+    suites=$(echo "$suites" | sed 's/ *forks//')
+    # shellcheck disable=SC2086
     compile_suites "$scratch/asan" $flags
     # shellcheck disable=SC2086
     check "the faulty program compiles" "$cc" $flags -w "$here/faulty.c" -o "$scratch/asan/faulty"
     check "AddressSanitizer is on" checker_finds "AddressSanitizer: heap-use-after-free" "$scratch/asan/faulty"
     run_suites "under AddressSanitizer" "$scratch/asan"
+    suites=$everything
 }
 
 for part in installed plain valgrind asan; do
