@@ -6,6 +6,7 @@
 #   tests/c/run.sh [--prefix DIR] [installed] [plain] [valgrind] [asan]
 #
 # --prefix uses a tree that is installed already, instead of building and installing one. Without names everything runs.
+# shellcheck disable=SC2317 # the checks are functions that are called by name
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -94,10 +95,10 @@ only_sipc_is_exported() {
 every_function_of_the_header_is_exported() {
     declared=$(sed -n 's/^[a-z].*[ *]\(sipc_[a-z0-9_]*\)(.*/\1/p' "$prefix/include/simple_ipc.h" | grep -v '^sipc_handler\|callback$\|sipc_drop$' | sort)
     exported=$(nm -D --defined-only "$library" | awk '{ print $3 }' | sort)
-    [ -n "$declared" ] && [ "$declared" = "$exported" ] || {
+    if [ -z "$declared" ] || [ "$declared" != "$exported" ]; then
         printf 'declared:\n%s\nexported:\n%s\n' "$declared" "$exported"
         return 1
-    }
+    fi
 }
 the_soname_carries_the_abi_number() { readelf -d "$library" | grep -q "SONAME.*\[libsimpleipc\.so\.$abi\]"; }
 the_code_stays_after_dlclose() { readelf -d "$library" | grep -q 'FLAGS_1.*NODELETE'; }
@@ -109,10 +110,10 @@ says() { # expected line, program
     shift
     said=$(SIMPLE_IPC_DIR=$(mktemp -d "$scratch/channels-XXXXXX") timeout 120 "$@")
     status=$?
-    [ "$status" -eq 0 ] && [ "$said" = "$expected" ] || {
+    if [ "$status" -ne 0 ] || [ "$said" != "$expected" ]; then
         echo "\"$said\" instead of \"$expected\", ended with $status"
         return 1
-    }
+    fi
 }
 builds_and_says() { # expected line, program, compile command…
     expected=$1
@@ -136,7 +137,7 @@ test_installed() {
     warnings='-Wall -Wextra -Werror -pedantic'
     cflags=$(pkg-config --cflags simple_ipc)
     for kind in shared static; do
-        if [ $kind = shared ]; then
+        if [ "$kind" = shared ]; then
             libs=$(pkg-config --libs simple_ipc)
         else
             libs=$(pkg-config --variable=static_libs simple_ipc)
@@ -144,11 +145,11 @@ test_installed() {
         # shellcheck disable=SC2086 # lists of flags
         check "C99 through pkg-config, $kind" builds_and_says response-bar "$scratch/example-$kind" \
             "$cc" -std=c99 $warnings $cflags "$here/example.c" $libs
-        check "  and it is $kind" links_as $kind "$scratch/example-$kind"
+        check "  and it is $kind" links_as "$kind" "$scratch/example-$kind"
         # shellcheck disable=SC2086
         check "C++11 through pkg-config, $kind" builds_and_says "hello, C++" "$scratch/cpp_smoke-$kind" \
             "$cxx" -std=c++11 $warnings $cflags "$here/cpp_smoke.cpp" $libs
-        check "  and it is $kind" links_as $kind "$scratch/cpp_smoke-$kind"
+        check "  and it is $kind" links_as "$kind" "$scratch/cpp_smoke-$kind"
     done
 
     if ! has cmake; then
@@ -159,9 +160,9 @@ test_installed() {
     check "CMake builds against it" cmake --build "$scratch/cmake"
     for kind in shared static; do
         check "C99 through CMake, $kind" says response-bar "$scratch/cmake/example-$kind"
-        check "  and it is $kind" links_as $kind "$scratch/cmake/example-$kind"
+        check "  and it is $kind" links_as "$kind" "$scratch/cmake/example-$kind"
         check "C++11 through CMake, $kind" says "hello, C++" "$scratch/cmake/cpp_smoke-$kind"
-        check "  and it is $kind" links_as $kind "$scratch/cmake/cpp_smoke-$kind"
+        check "  and it is $kind" links_as "$kind" "$scratch/cmake/cpp_smoke-$kind"
     done
 }
 
@@ -182,7 +183,7 @@ run_suites() { # title, folder of the programs, command before the program…
     for suite in $suites; do
         echo "== $suite, $title"
         # A suite prints its own results; its last line is counted.
-        SIMPLE_IPC_DIR= "$@" "$folder/$suite" >"$scratch/out" 2>"$scratch/err"
+        env -u SIMPLE_IPC_DIR "$@" "$folder/$suite" >"$scratch/out" 2>"$scratch/err"
         status=$?
         cat "$scratch/out"
         counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$scratch/out" | tail -n 1)
@@ -209,7 +210,7 @@ checker_finds() { # what it says of the faulty program, command…
     "$@" xxxx >"$scratch/faulty.log" 2>&1
     status=$?
     cat "$scratch/faulty.log"
-    [ $status -ne 0 ] && [ $status -ne 3 ] && grep -q "$expected" "$scratch/faulty.log"
+    [ "$status" -ne 0 ] && [ "$status" -ne 3 ] && grep -q "$expected" "$scratch/faulty.log"
 }
 
 test_plain() {
@@ -225,8 +226,17 @@ test_valgrind() {
     compile_suites "$scratch/valgrind" -O1 -g
     check "the faulty program compiles" "$cc" -g -O0 -w "$here/faulty.c" -o "$scratch/valgrind/faulty"
     check "valgrind is on" checker_finds "Invalid read" valgrind --error-exitcode=99 "$scratch/valgrind/faulty"
+    # 'Possibly lost' is what is reached by inner pointers only: hash tables, and the stacks and thread-local storage of
+    # threads that wait for work when the process ends. In a forked child those threads are gone and all that was theirs is
+    # lost: there only wrong accesses count.
+    everything=$suites
+    suites=$(echo "$everything" | sed 's/ *forks//')
     run_suites "under valgrind" "$scratch/valgrind" \
-        valgrind --quiet --error-exitcode=99 --leak-check=full --fair-sched=yes
+        valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
+        --errors-for-leak-kinds=definite,indirect --fair-sched=yes
+    suites=forks
+    run_suites "under valgrind" "$scratch/valgrind" valgrind --quiet --error-exitcode=99 --fair-sched=yes
+    suites=$everything
 }
 
 test_asan() {
@@ -235,7 +245,7 @@ test_asan() {
     everything=$suites
     # Its allocator may be locked by another thread while a process forks, and then stays locked in the child.
     echo "# left out under AddressSanitizer: forks"
-    suites=$(echo "$suites" | sed 's/ *forks//')
+    suites=$(echo "$everything" | sed 's/ *forks//')
     # shellcheck disable=SC2086
     compile_suites "$scratch/asan" $flags
     # shellcheck disable=SC2086
@@ -245,10 +255,8 @@ test_asan() {
     suites=$everything
 }
 
-for part in installed plain valgrind asan; do
-    if wants $part; then
-        echo "== $part"
-        "test_$part"
-    fi
-done
+if wants installed; then test_installed; fi
+if wants plain; then test_plain; fi
+if wants valgrind; then test_valgrind; fi
+if wants asan; then test_asan; fi
 finish
