@@ -194,7 +194,7 @@ fn receive(socket: &Socket, stream: &mut Vec<u8>) -> io::Result<usize> {
     if stream.len() == stream.capacity() {
         stream.reserve(4096.max(stream.len()));
     }
-    socket.recv_spare(stream, Wait::No)
+    socket.recv_spare(stream, usize::MAX, Wait::No)
 }
 
 async fn within<T>(deadline: Option<Instant>, ready: impl Future<Output = io::Result<T>>, sent: bool) -> Result<T> {

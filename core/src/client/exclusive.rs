@@ -423,7 +423,7 @@ fn receive(
 ) -> io::Result<usize> {
     if !greeted {
         hello_bytes.reserve(4 * (HELLO_LEN + HEADER_LEN));
-        return socket.recv_spare(hello_bytes, wait);
+        return socket.recv_spare(hello_bytes, usize::MAX, wait);
     }
     match reader.slot() {
         Slot::Buffer(slot) => {
@@ -431,6 +431,6 @@ fn receive(
             reader.filled(count);
             Ok(count)
         }
-        Slot::Body(body) => socket.recv_spare(body, wait),
+        Slot::Body(body, missing) => socket.recv_spare(body, missing, wait),
     }
 }

@@ -440,11 +440,11 @@ async fn receive(
         let mut guard = fd.readable().await?;
         let received = if session.peer_max.load(Ordering::Relaxed) == 0 {
             hello.reserve(HELLO_LEN * 4);
-            session.socket.recv_spare(hello, Wait::No)
+            session.socket.recv_spare(hello, usize::MAX, Wait::No)
         } else {
             match reader.slot() {
                 Slot::Buffer(slot) => session.socket.recv(slot, Wait::No).inspect(|&count| reader.filled(count)),
-                Slot::Body(body) => session.socket.recv_spare(body, Wait::No),
+                Slot::Body(body, missing) => session.socket.recv_spare(body, missing, Wait::No),
             }
         };
         match received {

@@ -144,7 +144,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
 
 /// What a client sent before the listener stopped is still taken.
 fn take_what_is_there(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    fd.get_ref().recv_spare(buffer, Wait::No)
+    fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No)
 }
 
 async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {

@@ -126,7 +126,7 @@ async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) 
                 }
                 Err(error) => Err(error),
             },
-            Slot::Body(body) => socket.recv_spare(body, Wait::No),
+            Slot::Body(body, missing) => socket.recv_spare(body, missing, Wait::No),
         };
         match received {
             Err(error) if would_block(&error) => guard.clear_ready(),

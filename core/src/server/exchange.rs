@@ -147,11 +147,11 @@ pub(super) async fn receive(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Res
         if buffer.len() == buffer.capacity() {
             buffer.reserve(4096.max(buffer.len()));
         }
-        match fd.get_ref().recv_spare(buffer, Wait::No) {
+        match fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No) {
             Err(error) if would_block(&error) => {
                 let mut guard = fd.readable().await?;
                 // Only what was true before the receive is out of date; look once more first.
-                match fd.get_ref().recv_spare(buffer, Wait::No) {
+                match fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No) {
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     done => return done,
                 }

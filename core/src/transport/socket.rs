@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
@@ -107,11 +106,17 @@ impl Socket {
         Ok(received)
     }
 
-    /// Receives into the free part of `buffer`'s capacity, which must not be empty. 0 is the end.
-    pub(crate) fn recv_spare(&self, buffer: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
-        debug_assert!(buffer.capacity() > buffer.len());
-        let (received, _) = rustix::net::recv(self, spare_capacity(buffer), wait.flags())?;
-        Ok(received)
+    /// Receives at most `most` bytes behind what `buffer` holds, within its capacity, of which some must
+    /// be free. 0 is the end.
+    pub(crate) fn recv_spare(&self, buffer: &mut Vec<u8>, most: usize, wait: Wait) -> io::Result<usize> {
+        let spare = buffer.spare_capacity_mut();
+        debug_assert!(most > 0 && !spare.is_empty());
+        let most = most.min(spare.len());
+        let ((received, _), _) = rustix::net::recv(self, &mut spare[..most], wait.flags())?;
+        let count = received.len();
+        // SAFETY: the call has just written that many bytes behind the vector's length.
+        unsafe { buffer.set_len(buffer.len() + count) };
+        Ok(count)
     }
 
     /// Whether anything waits to be received; copies what waits, up to `buffer`, and leaves it there.
