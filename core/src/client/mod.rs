@@ -97,14 +97,16 @@ fn lost(error: io::Error) -> Error {
 }
 
 /// The error that a listener's error frame speaks of.
-fn reply_error(body: &[u8]) -> Error {
+pub(crate) fn reply_error(body: &[u8]) -> Error {
     #[derive(serde::Deserialize)]
     struct Body {
         code: String,
         message: String,
     }
+    // serde takes an array for a struct, too.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
     match serde_json::from_slice::<Body>(body) {
-        Ok(body) => {
+        Ok(body) if is_object => {
             let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
             let error = Error::new(kind, body.message);
             match kind {
@@ -114,6 +116,6 @@ fn reply_error(body: &[u8]) -> Error {
                 _ => error,
             }
         }
-        Err(_) => Error::new(ErrorKind::Protocol, "the listener sent an error that cannot be read").after_sending(),
+        _ => Error::new(ErrorKind::Protocol, "the listener sent an error that cannot be read").after_sending(),
     }
 }

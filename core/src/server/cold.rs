@@ -101,11 +101,19 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
             }
             received = receive(&fd, &session.socket, &mut reader), if !ended && !stalled => match received {
                 Ok(0) if session.retiring.load(Ordering::SeqCst) => ended = true,
+<<<<<<< HEAD
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
                     session.note_activity();
                     patience = LOOK_AFTER;
                 }
+=======
+                Ok(0) | Err(_) => {
+                    session.count_unfinished(&reader);
+                    break;
+                }
+                Ok(_) => session.note_activity(),
+>>>>>>> dialects
             },
         }
         next = process(&session, &mut reader, ended);

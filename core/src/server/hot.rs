@@ -57,6 +57,7 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
             runtime.spawn(cold::dismiss(session, violation));
         }
         Done::Ended => {
+            session.count_unfinished(&reader);
             session.lose();
             session.listening.remove(&session);
         }

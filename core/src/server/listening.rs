@@ -265,6 +265,8 @@ impl Listening {
 
     pub(super) fn remove(&self, session: &Session) {
         if lock(&self.sessions).remove(&session.key()).is_some() {
+            // Handlers that still run hold the session: the connection must not stay open for them.
+            session.socket.shutdown();
             self.connection_ended();
         }
     }

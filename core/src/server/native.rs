@@ -21,7 +21,7 @@ use crate::lock::lock;
 use crate::message::{Message, MessageKind};
 use crate::outbox::{Outbox, Sent};
 use crate::protocol::Violation;
-use crate::protocol::frame::{ACK_WANTED, HEADER_LEN, Header, Kind, Sender};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::Hello;
 use crate::transport::peer::Peer;
 use crate::transport::socket::Socket;
@@ -152,6 +152,13 @@ impl Session {
 
     pub(super) fn count_failure(&self) {
         count(&self.listening.tally.failed);
+    }
+
+    /// Counts a session whose client has gone in the middle of a frame.
+    pub(super) fn count_unfinished(&self, reader: &FrameReader) {
+        if !reader.is_empty() {
+            count(&self.listening.tally.incomplete);
+        }
     }
 
     /// Takes a frame in: answers what the session itself can answer, and says what is left to do.
