@@ -96,6 +96,16 @@ fn lost(error: io::Error) -> Error {
     Error::new(ErrorKind::ConnectionLost, text).with_source(error)
 }
 
+/// What to say when a session ends before `count` one-way messages were confirmed.
+fn unconfirmed(count: u64, why: Error) -> Error {
+    let text = match count {
+        0 => return why,
+        1 => format!("a broadcast was not confirmed: {why}"),
+        count => format!("{count} broadcasts were not confirmed: {why}"),
+    };
+    Error::new(why.kind(), text).after_sending().with_source(why)
+}
+
 /// The error that a listener's error frame speaks of.
 fn reply_error(body: &[u8]) -> Error {
     #[derive(serde::Deserialize)]

@@ -63,8 +63,9 @@ struct State {
     pending: HashMap<u32, oneshot::Sender<Attempt<Reply>>>,
     /// The session takes nothing more, and why.
     ended: Option<(ErrorKind, String)>,
-    /// One-way messages since the last flush.
-    unconfirmed: u64,
+    /// One-way messages that were sent, and those of them that are known to have arrived.
+    sent: u64,
+    confirmed: u64,
     /// What went wrong with one of them.
     cast_error: Option<Error>,
 }
@@ -146,7 +147,7 @@ impl Multiplexed {
             if let Some(error) = state.ended_error() {
                 return Err(Failed::NotTaken(error));
             }
-            state.unconfirmed += 1;
+            state.sent += 1;
         }
         session.append(&Header::of(Kind::Broadcast, 0, message), message.data());
         Ok(())
@@ -155,12 +156,29 @@ impl Multiplexed {
     /// Waits until everything sent before has been handed to the handler.
     pub(crate) async fn flush(&self, deadline: Option<Instant>) -> Attempt<()> {
         let session = self.session();
-        let sent = lock(&session.state).unconfirmed;
-        let answered = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
         session.take_cast_error()?;
-        answered?;
-        lock(&session.state).unconfirmed -= sent;
-        Ok(())
+        let sent = {
+            let state = lock(&session.state);
+            if state.confirmed == state.sent {
+                return Ok(());
+            }
+            state.sent
+        };
+        let answered = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
+        let mut state = lock(&session.state);
+        match answered {
+            Ok(_) => {
+                state.confirmed = state.confirmed.max(sent);
+                state.cast_error.take().map_or(Ok(()), |error| Err(error.into()))
+            }
+            // The session goes on, and a later flush may hear of them.
+            Err(failed) if state.ended.is_none() => Err(failed),
+            Err(failed) => {
+                let lost = state.take_unconfirmed();
+                let told = state.cast_error.take();
+                Err(told.unwrap_or_else(|| super::unconfirmed(lost, failed.into())).into())
+            }
+        }
     }
 
     /// Asks whether the listener is there.
@@ -229,6 +247,11 @@ impl State {
                 return self.last_id;
             }
         }
+    }
+
+    /// How many one-way messages nobody knows of whether they arrived. Asked once: they are told of.
+    fn take_unconfirmed(&mut self) -> u64 {
+        self.sent - std::mem::replace(&mut self.confirmed, self.sent)
     }
 
     fn ended_error(&self) -> Option<Error> {
@@ -348,9 +371,10 @@ impl Session {
         let pending = {
             let mut state = lock(&self.state);
             state.ended.get_or_insert((error.kind(), error.message().to_owned()));
-            if state.unconfirmed > 0 && state.cast_error.is_none() {
-                let text = format!("{} broadcasts were not confirmed: {error}", state.unconfirmed);
-                state.cast_error = Some(Error::new(ErrorKind::ConnectionLost, text).after_sending());
+            let lost = state.take_unconfirmed();
+            if lost > 0 && state.cast_error.is_none() {
+                let again = Error::new(error.kind(), error.message().to_owned());
+                state.cast_error = Some(super::unconfirmed(lost, again));
             }
             std::mem::take(&mut state.pending)
         };
