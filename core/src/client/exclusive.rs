@@ -164,6 +164,14 @@ impl Exclusive {
         self.wait_for(id, deadline).map(|_| ())
     }
 
+    /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
+    /// closed before all that came on it was received is reset, which takes what is on its way along.
+    pub(crate) fn leave(self) {
+        if self.socket.is_tcp() {
+            drop(super::deno::Lingering::new(self.socket));
+        }
+    }
+
     fn next_id(&mut self) -> u32 {
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.last_id

@@ -305,9 +305,11 @@ impl Drop for Kept {
             return;
         }
         let mut casts = lock(&self.casts);
-        if let Some(session) = &mut casts.session {
+        if let Some(mut session) = casts.session.take() {
             let _nobody_asked_to_know = session.send_gathered(deadline(Some(FAREWELL)));
+            if casts.unconfirmed > 0 {
+                session.leave();
+            }
         }
-        casts.session = None;
     }
 }

@@ -314,6 +314,13 @@ impl Session {
         }
     }
 
+    /// Whether one-way messages are on their way over TCP: a connection that is closed before all that
+    /// came on it was received is reset, which takes them along.
+    fn is_to_linger(&self) -> bool {
+        let state = lock(&self.state);
+        self.socket.is_tcp() && state.confirmed < state.sent
+    }
+
     /// Takes in the frames that are here.
     fn dispatch(&self, reader: &mut FrameReader) -> std::result::Result<(), Error> {
         while let Some((header, body)) = reader.next()? {
@@ -402,6 +409,7 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
     let session = &*driven.0;
     let mut reader = FrameReader::new(Sender::Listener, session.max_message);
     let mut hello = Vec::with_capacity(HELLO_LEN);
+    let mut leaving = false;
     loop {
         let sent = match session.outbox.flush(&session.socket, Duration::ZERO) {
             Ok(sent) => sent,
@@ -410,8 +418,12 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
         };
         if sent == Sent::Gone {
             session.moved.notify_waiters();
-            if session.deserted.load(Ordering::SeqCst) {
-                return;
+            if session.deserted.load(Ordering::SeqCst) && !leaving {
+                if !session.is_to_linger() {
+                    return;
+                }
+                leaving = true;
+                let _told_already = session.socket.shutdown_send();
             }
         }
         tokio::select! {
