@@ -183,7 +183,7 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
         Ok(_) => {
             let mut reader = FrameReader::new(Sender::Client, listening.max_message);
             reader.feed(rest);
-            cold::drive(session, reader).await;
+            cold::drive(session, reader, false).await;
         }
         Err(violation) => cold::dismiss(session, violation).await,
     }
