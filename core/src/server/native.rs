@@ -447,7 +447,7 @@ impl Session {
 
     /// Sends an error frame about a message, or with id 0 about the session.
     pub(super) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        let body = super::error_body(kind, text);
+        let body = super::error_body(kind, text, self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
         self.transmit(&header, &body, patience)
     }
