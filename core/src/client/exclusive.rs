@@ -32,7 +32,6 @@ pub(crate) struct Exclusive {
     hello: Option<Hello>,
     hello_bytes: Vec<u8>,
     last_id: u32,
-    max_message: usize,
     /// The receive timeout that the socket has.
     recv_timeout: Option<Duration>,
     /// The listener takes nothing more; the last id that it took.
@@ -53,7 +52,6 @@ impl Exclusive {
             hello: None,
             hello_bytes: Vec::new(),
             last_id: 0,
-            max_message,
             recv_timeout: None,
             goaway: None,
             cast_error: None,
@@ -181,10 +179,11 @@ impl Exclusive {
     fn send(&mut self, header: &Header, body: &[u8], deadline: Option<Instant>) -> Attempt<()> {
         if body.len() > ASK_FIRST {
             self.learn_limit(deadline)?;
-            let max = self.hello.map_or(self.max_message, |hello| hello.max_message as usize);
-            if body.len() > max {
-                return Err(super::too_large(body.len(), max).into());
-            }
+        }
+        if let Some(hello) = &self.hello
+            && body.len() > hello.max_message as usize
+        {
+            return Err(super::too_large(body.len(), hello.max_message as usize).into());
         }
         self.out.extend_from_slice(&header.encode());
         let out = std::mem::take(&mut self.out);
@@ -379,7 +378,7 @@ impl Exclusive {
                 Frame::Response { id: header.id, message: Message::from_parts(header.message_kind(), body.into_vec()) }
             }
             Kind::Error => {
-                let error = reply_error(body.as_slice());
+                let error = reply_error(header.id, body.as_slice());
                 if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
                     // It is about a one-way message that was not acknowledged, not about the session.
                     self.cast_error.get_or_insert(error);

@@ -106,8 +106,8 @@ fn unconfirmed(count: u64, why: Error) -> Error {
     Error::new(why.kind(), text).after_sending().with_source(why)
 }
 
-/// The error that a listener's error frame speaks of.
-fn reply_error(body: &[u8]) -> Error {
+/// The error that a listener's error frame about message `id` speaks of; 0 is the session.
+fn reply_error(id: u32, body: &[u8]) -> Error {
     #[derive(serde::Deserialize)]
     struct Body {
         code: String,
@@ -119,6 +119,8 @@ fn reply_error(body: &[u8]) -> Error {
             let error = Error::new(kind, body.message);
             match kind {
                 ErrorKind::HandlerFailed | ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
+                // The message did not get past its header.
+                ErrorKind::TooLarge if id == 0 => error,
                 // The handler has run, and its answer does not fit; or it is not known to us.
                 ErrorKind::Protocol | ErrorKind::TooLarge => error.after_sending(),
                 _ => error,

@@ -60,7 +60,7 @@ struct Session {
 #[derive(Default)]
 struct State {
     last_id: u32,
-    pending: HashMap<u32, oneshot::Sender<Attempt<Reply>>>,
+    pending: HashMap<u32, Pending>,
     /// The session takes nothing more, and why.
     ended: Option<(ErrorKind, String)>,
     /// One-way messages that were sent, and those of them that are known to have arrived.
@@ -73,6 +73,13 @@ struct State {
 enum Reply {
     Message(Message),
     Done,
+}
+
+/// A call that waits for its answer.
+struct Pending {
+    answered: oneshot::Sender<Attempt<Reply>>,
+    /// The length of its body.
+    len: usize,
 }
 
 impl Multiplexed {
@@ -203,7 +210,7 @@ impl Multiplexed {
             }
             header.id = state.next_id();
             others = !state.pending.is_empty();
-            state.pending.insert(header.id, answered);
+            state.pending.insert(header.id, Pending { answered, len: body.len() });
         }
         let waiting = Waiting { session, id: header.id, cancel: header.kind == Kind::Request };
         if others {
@@ -263,8 +270,10 @@ impl Session {
     /// Sends a frame, in the calling task if the socket takes it.
     fn send(&self, header: &Header, body: &[u8]) {
         // A session that broke says so to whoever waits for an answer.
-        if let Ok(Sent::Waiting) = self.outbox.send(&self.socket, &header.encode(), body, Duration::ZERO) {
-            self.driver.notify_one();
+        match self.outbox.send(&self.socket, &header.encode(), body, Duration::ZERO) {
+            Ok(Sent::Waiting) => self.driver.notify_one(),
+            // Others may have found no room while this was being sent.
+            _ => self.moved.notify_waiters(),
         }
     }
 
@@ -284,7 +293,8 @@ impl Session {
 
     /// Waits until a body of `len` bytes may be sent, or refuses it.
     async fn make_room(&self, len: usize, deadline: Option<Instant>) -> Attempt<()> {
-        if len <= ASK_FIRST && self.outbox.waiting() < MOST_WAITING {
+        let known = self.peer_max.load(Ordering::SeqCst) as usize;
+        if len <= if known == 0 { ASK_FIRST } else { known.min(ASK_FIRST) } && self.outbox.waiting() < MOST_WAITING {
             return Ok(());
         }
         loop {
@@ -332,7 +342,7 @@ impl Session {
                 }
                 Kind::Ack | Kind::Pong => self.answer(id, Ok(Reply::Done)),
                 Kind::Error => {
-                    let error = reply_error(body.as_slice());
+                    let error = reply_error(id, body.as_slice());
                     if id != 0 {
                         self.answer(id, Err(error.into()));
                     } else if matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
@@ -352,7 +362,7 @@ impl Session {
     fn answer(&self, id: u32, answer: Attempt<Reply>) {
         let caller = lock(&self.state).pending.remove(&id);
         if let Some(caller) = caller {
-            let _has_left_meanwhile = caller.send(answer);
+            let _has_left_meanwhile = caller.answered.send(answer);
         }
     }
 
@@ -366,7 +376,8 @@ impl Session {
             ids.iter().filter_map(|id| state.pending.remove(id)).collect()
         };
         for caller in not_taken {
-            let _has_left_meanwhile = caller.send(Err(Failed::NotTaken(Error::new(ErrorKind::Closing, TEXT))));
+            let not_taken = Failed::NotTaken(Error::new(ErrorKind::Closing, TEXT));
+            let _has_left_meanwhile = caller.answered.send(Err(not_taken));
         }
         self.moved.notify_waiters();
     }
@@ -374,7 +385,8 @@ impl Session {
     /// The session is over: everyone who waits hears of it.
     fn end(&self, error: &Error) {
         // Its hello goes out before the listener looks at a message.
-        let untouched = self.peer_max.load(Ordering::SeqCst) == 0;
+        let peer_max = self.peer_max.load(Ordering::SeqCst) as usize;
+        let untouched = peer_max == 0;
         let pending = {
             let mut state = lock(&self.state);
             state.ended.get_or_insert((error.kind(), error.message().to_owned()));
@@ -385,10 +397,16 @@ impl Session {
             }
             std::mem::take(&mut state.pending)
         };
+        let to_blame = pending.values().any(|caller| caller.len > peer_max);
         for caller in pending.into_values() {
             let again = Error::new(error.kind(), error.message().to_owned());
-            let failed = if untouched { Failed::NotTaken(again) } else { again.after_sending().into() };
-            let _has_left_meanwhile = caller.send(Err(failed));
+            let failed = match error.kind() {
+                _ if untouched => Failed::NotTaken(again),
+                ErrorKind::TooLarge if caller.len > peer_max => again.into(),
+                ErrorKind::TooLarge if to_blame => lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into(),
+                _ => again.after_sending().into(),
+            };
+            let _has_left_meanwhile = caller.answered.send(Err(failed));
         }
         self.moved.notify_waiters();
         self.socket.shutdown();
