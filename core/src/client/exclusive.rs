@@ -32,7 +32,6 @@ pub(crate) struct Exclusive {
     hello: Option<Hello>,
     hello_bytes: Vec<u8>,
     last_id: u32,
-    max_message: usize,
     /// The receive timeout that the socket has.
     recv_timeout: Option<Duration>,
     /// The listener takes nothing more; the last id that it took.
@@ -53,7 +52,6 @@ impl Exclusive {
             hello: None,
             hello_bytes: Vec::new(),
             last_id: 0,
-            max_message,
             recv_timeout: None,
             goaway: None,
             cast_error: None,
@@ -164,6 +162,14 @@ impl Exclusive {
         self.wait_for(id, deadline).map(|_| ())
     }
 
+    /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
+    /// closed before all that came on it was received is reset, which takes what is on its way along.
+    pub(crate) fn leave(self) {
+        if self.socket.is_tcp() {
+            drop(super::deno::Lingering::new(self.socket));
+        }
+    }
+
     fn next_id(&mut self) -> u32 {
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.last_id
@@ -173,10 +179,11 @@ impl Exclusive {
     fn send(&mut self, header: &Header, body: &[u8], deadline: Option<Instant>) -> Attempt<()> {
         if body.len() > ASK_FIRST {
             self.learn_limit(deadline)?;
-            let max = self.hello.map_or(self.max_message, |hello| hello.max_message as usize);
-            if body.len() > max {
-                return Err(super::too_large(body.len(), max).into());
-            }
+        }
+        if let Some(hello) = &self.hello
+            && body.len() > hello.max_message as usize
+        {
+            return Err(super::too_large(body.len(), hello.max_message as usize).into());
         }
         self.out.extend_from_slice(&header.encode());
         let out = std::mem::take(&mut self.out);
@@ -355,7 +362,7 @@ impl Exclusive {
                 Frame::Response { id: header.id, message: Message::from_parts(header.message_kind(), body.into_vec()) }
             }
             Kind::Error => {
-                let error = reply_error(body.as_slice());
+                let error = reply_error(header.id, body.as_slice());
                 if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
                     // It is about a one-way message that was not acknowledged, not about the session.
                     self.cast_error.get_or_insert(error);

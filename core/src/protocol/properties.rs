@@ -31,8 +31,8 @@ fn read(stream: &[u8], sizes: &[usize], max: usize) -> (Vec<Frame>, Option<Viola
                     reader.filled(count);
                     count
                 }
-                Slot::Body(body) => {
-                    let count = (body.capacity() - body.len()).min(wanted);
+                Slot::Body(body, missing) => {
+                    let count = missing.min(wanted);
                     body.extend_from_slice(&rest[..count]);
                     count
                 }
@@ -136,7 +136,7 @@ proptest! {
             prop_assert!(line.text.len() <= max && !line.text.contains('\n'));
         }
         let _either_way = (reader.can_end(), reader.take_rest());
-        let _not_an_error_frame = crate::client::reply_error(&stream);
+        let _not_an_error_frame = crate::client::reply_error(1, &stream);
     }
 
     #[test]

@@ -157,10 +157,15 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
         }
         Ok::<(), io::Error>(())
     });
-    if !matches!(whole.await, Ok(Ok(()))) {
-        return count(&listening.tally.incomplete);
+    // One that comes in pieces is not waited for when the listener stops.
+    tokio::select! {
+        biased;
+        _ = whole => {}
+        () = listening.until_stopping() => {}
     }
-    let (hello, rest) = first.split_first_chunk::<HELLO_LEN>().expect("just received");
+    let Some((hello, rest)) = first.split_first_chunk::<HELLO_LEN>() else {
+        return count(&listening.tally.incomplete);
+    };
     let theirs = Hello::decode_from_client(hello);
     let role = match listening.mode {
         Mode::Request => Role::RequestListener,
@@ -178,7 +183,7 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
         Ok(_) => {
             let mut reader = FrameReader::new(Sender::Client, listening.max_message);
             reader.feed(rest);
-            cold::drive(session, reader).await;
+            cold::drive(session, reader, false).await;
         }
         Err(violation) => cold::dismiss(session, violation).await,
     }

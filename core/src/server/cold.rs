@@ -45,10 +45,11 @@ enum Next {
     Violated(Violation),
 }
 
-/// Drives a session until it ends or gets a thread of its own.
-pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
+/// Drives a session until it ends or gets a thread of its own. One that a thread `gave_back` gets
+/// none again before more has come, even where part of a frame is here.
+pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_back: bool) {
     session.note_activity();
-    let mut next = process(&session, &mut reader, false);
+    let mut next = process(&session, &mut reader, gave_back);
     if let Next::GoHot(seat) = next {
         // Before the runtime is asked to watch the socket: the usual way of a first message.
         return go_hot(session, reader, seat);
@@ -101,19 +102,14 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
             }
             received = receive(&fd, &session.socket, &mut reader), if !ended && !stalled => match received {
                 Ok(0) if session.retiring.load(Ordering::SeqCst) => ended = true,
-<<<<<<< HEAD
-                Ok(0) | Err(_) => break,
-                Ok(_) => {
-                    session.note_activity();
-                    patience = LOOK_AFTER;
-                }
-=======
                 Ok(0) | Err(_) => {
                     session.count_unfinished(&reader);
                     break;
                 }
-                Ok(_) => session.note_activity(),
->>>>>>> dialects
+                Ok(_) => {
+                    session.note_activity();
+                    patience = LOOK_AFTER;
+                }
             },
         }
         next = process(&session, &mut reader, ended);
@@ -145,8 +141,8 @@ async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) 
 }
 
 /// Takes the frames that are here to where they are handled.
-fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Next {
-    let dedicated = session.exclusive && !ended && matches!(session.listening.handler, Handler::Blocking(_));
+fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
+    let dedicated = session.exclusive && !stay && matches!(session.listening.handler, Handler::Blocking(_));
     loop {
         if !session.has_room() {
             run_requests(session, false);

@@ -50,7 +50,7 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
     match done {
         Done::Hand => {
             let runtime = session.listening.runtime.clone();
-            runtime.spawn(cold::drive(session, reader));
+            runtime.spawn(cold::drive(session, reader, true));
         }
         Done::Violated(violation) => {
             let runtime = session.listening.runtime.clone();

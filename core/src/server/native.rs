@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(crate) struct Session {
     cancellations: Notify,
     /// The request in flight on an exclusive session, 0 for none.
     current: AtomicU32,
+    /// Answers that are between being given and being sent: the session does not end before.
+    answering: AtomicUsize,
     /// The last request, or broadcast with an id, that was taken.
     last_taken: AtomicU32,
     calls: Mutex<Calls>,
@@ -122,6 +124,7 @@ impl Session {
             gone: AtomicBool::new(false),
             cancellations: Notify::new(),
             current: AtomicU32::new(0),
+            answering: AtomicUsize::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
             stalled: AtomicBool::new(false),
@@ -247,6 +250,7 @@ impl Session {
 
     /// Sends the reply to a request in flight.
     pub(super) fn respond(&self, id: u32, reply: &Message, patience: Duration) -> Result<()> {
+        let _answering = Answering::begin(self);
         self.still_wanted(id)?;
         if reply.len() > self.peer_max {
             let text = format!(
@@ -274,6 +278,7 @@ impl Session {
 
     /// Says that a request in flight failed.
     pub(super) fn fail(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
+        let _answering = Answering::begin(self);
         self.still_wanted(id)?;
         if self.transmit_error(id, kind, text, patience) { Ok(()) } else { Err(self.lost()) }
     }
@@ -295,7 +300,7 @@ impl Session {
     /// Takes a request out of flight: true for exactly one of those who try.
     fn finish(&self, id: u32) -> bool {
         let was_in_flight = if self.exclusive {
-            id != 0 && self.current.compare_exchange(id, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
         } else {
             lock(&self.calls).in_flight.remove(&id)
         };
@@ -320,12 +325,14 @@ impl Session {
     /// Whether nothing is in flight, queued or unsent.
     pub(super) fn is_quiet(&self) -> bool {
         let calls = lock(&self.calls);
-        self.current.load(Ordering::Relaxed) == 0
+        // In this order: an answer is counted before it leaves the first and until it is in the last.
+        self.current.load(Ordering::SeqCst) == 0
             && calls.in_flight.is_empty()
             && calls.requests.is_empty()
             && calls.casts.is_empty()
             && !calls.casting
-            && self.outbox.waiting() == 0
+            && self.answering.load(Ordering::SeqCst) == 0
+            && self.outbox.is_empty()
     }
 
     pub(super) fn is_cancelled(&self, id: u32, mode: Mode) -> bool {
@@ -375,7 +382,7 @@ impl Session {
 
     fn unstall(&self) {
         let stalled = self.stalled.load(Ordering::SeqCst) && self.stalled.swap(false, Ordering::SeqCst);
-        if stalled || self.retiring.load(Ordering::Relaxed) {
+        if stalled || self.retiring.load(Ordering::SeqCst) {
             self.driver.notify_one();
         }
     }
@@ -504,7 +511,7 @@ impl Session {
 
     /// Sends an error frame about a message, or with id 0 about the session.
     pub(super) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        let body = super::error_body(kind, text);
+        let body = super::error_body(kind, text, self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
         self.transmit(&header, &body, patience)
     }
@@ -512,7 +519,11 @@ impl Session {
     /// Sends a frame. Whether the client was still there.
     fn transmit(&self, header: &Header, body: &[u8], patience: Duration) -> bool {
         match self.outbox.send(&self.socket, &header.encode(), body, patience) {
-            Ok(Sent::Gone) => true,
+            Ok(Sent::Gone) => {
+                // The driver may have been waiting for just that.
+                self.unstall();
+                true
+            }
             Ok(Sent::Waiting) => {
                 self.driver.notify_one();
                 true
@@ -550,6 +561,23 @@ impl Session {
         self.retiring.store(true, Ordering::SeqCst);
         let _gone_already = self.socket.shutdown_recv();
         self.driver.notify_one();
+    }
+}
+
+/// An answer on its way out.
+struct Answering<'a>(&'a Session);
+
+impl Answering<'_> {
+    fn begin(session: &Session) -> Answering<'_> {
+        session.answering.fetch_add(1, Ordering::SeqCst);
+        Answering(session)
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Ordering::SeqCst);
+        self.0.unstall();
     }
 }
 

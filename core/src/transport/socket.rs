@@ -86,6 +86,11 @@ impl Socket {
         self.fd.born()
     }
 
+    /// Whether it is a TCP socket, where unread bytes at the end lead to a reset.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.tcp
+    }
+
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
         if !self.tcp {
