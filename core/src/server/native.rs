@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ pub(crate) struct Session {
     cancellations: Notify,
     /// The request in flight on an exclusive session, 0 for none.
     current: AtomicU32,
-    /// Answers that are between being given and being sent: the session does not end before.
-    answering: AtomicUsize,
+    /// Answers that are on their way: no longer in flight, not yet sent.
+    answering: AtomicU32,
     /// The last request, or broadcast with an id, that was taken.
     last_taken: AtomicU32,
     calls: Mutex<Calls>,
@@ -100,6 +100,17 @@ pub(super) enum Task {
     Nothing,
 }
 
+/// An answer on its way. Until it is sent, or given up, the session does not end and its listener
+/// does not go.
+struct Answering<'a>(&'a Session);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answered();
+        self.0.listening.end();
+    }
+}
+
 impl Session {
     pub(super) fn new(
         socket: Arc<Socket>,
@@ -124,7 +135,7 @@ impl Session {
             gone: AtomicBool::new(false),
             cancellations: Notify::new(),
             current: AtomicU32::new(0),
-            answering: AtomicUsize::new(0),
+            answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
             stalled: AtomicBool::new(false),
@@ -207,7 +218,7 @@ impl Session {
             }
             Kind::Ack => Ok(Task::Ack(header.id)),
             Kind::Cancel => {
-                if self.finish(header.id) {
+                if let Some(_answering) = self.finish(header.id) {
                     self.cancellations.notify_waiters();
                     self.transmit_error(
                         header.id,
@@ -250,8 +261,7 @@ impl Session {
 
     /// Sends the reply to a request in flight.
     pub(super) fn respond(&self, id: u32, reply: &Message, patience: Duration) -> Result<()> {
-        let _answering = Answering::begin(self);
-        self.still_wanted(id)?;
+        let _answering = self.still_wanted(id)?;
         if reply.len() > self.peer_max {
             let text = format!(
                 "the reply of {} bytes is larger than the {} that the caller takes",
@@ -278,14 +288,13 @@ impl Session {
 
     /// Says that a request in flight failed.
     pub(super) fn fail(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
-        let _answering = Answering::begin(self);
-        self.still_wanted(id)?;
+        let _answering = self.still_wanted(id)?;
         if self.transmit_error(id, kind, text, patience) { Ok(()) } else { Err(self.lost()) }
     }
 
-    fn still_wanted(&self, id: u32) -> Result<()> {
-        if self.finish(id) {
-            return Ok(());
+    fn still_wanted(&self, id: u32) -> Result<Answering<'_>> {
+        if let Some(answering) = self.finish(id) {
+            return Ok(answering);
         }
         if self.gone.load(Ordering::Relaxed) {
             return Err(self.lost());
@@ -297,20 +306,27 @@ impl Session {
         Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
     }
 
-    /// Takes a request out of flight: true for exactly one of those who try.
-    fn finish(&self, id: u32) -> bool {
+    /// Takes a request out of flight, for exactly one of those who try, who then answers it.
+    fn finish(&self, id: u32) -> Option<Answering<'_>> {
+        // First, so that there is no moment in which the request is neither in flight nor being answered.
+        self.answering.fetch_add(1, Ordering::SeqCst);
         let was_in_flight = if self.exclusive {
             id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
         } else {
             lock(&self.calls).in_flight.remove(&id)
         };
         if was_in_flight {
-            self.listening.end();
-            if !self.hot.load(Ordering::Relaxed) {
-                self.unstall();
-            }
+            return Some(Answering(self));
         }
-        was_in_flight
+        self.answered();
+        None
+    }
+
+    fn answered(&self) {
+        self.answering.fetch_sub(1, Ordering::SeqCst);
+        if !self.hot.load(Ordering::SeqCst) {
+            self.unstall();
+        }
     }
 
     fn others_in_flight(&self) -> bool {
@@ -325,13 +341,13 @@ impl Session {
     /// Whether nothing is in flight, queued or unsent.
     pub(super) fn is_quiet(&self) -> bool {
         let calls = lock(&self.calls);
-        // In this order: an answer is counted before it leaves the first and until it is in the last.
         self.current.load(Ordering::SeqCst) == 0
             && calls.in_flight.is_empty()
+            // After the two above: an answer is counted here before it leaves them.
+            && self.answering.load(Ordering::SeqCst) == 0
             && calls.requests.is_empty()
             && calls.casts.is_empty()
             && !calls.casting
-            && self.answering.load(Ordering::SeqCst) == 0
             && self.outbox.is_empty()
     }
 
@@ -430,8 +446,9 @@ impl Session {
     /// Sends what has gathered.
     pub(super) fn send_gathered(&self) {
         match self.outbox.flush(&self.socket, PATIENCE) {
-            Ok(Sent::Gone) => {}
-            Ok(Sent::Waiting) => self.driver.notify_one(),
+            // One that is to end has waited for this.
+            Ok(Sent::Gone) if !self.retiring.load(Ordering::SeqCst) => {}
+            Ok(Sent::Gone | Sent::Waiting) => self.driver.notify_one(),
             Err(_) => self.lose(),
         }
     }
@@ -546,7 +563,7 @@ impl Session {
         self.gone.store(true, Ordering::Relaxed);
         let current = self.current.load(Ordering::Relaxed);
         if self.exclusive && current != 0 {
-            self.finish(current);
+            drop(self.finish(current));
         }
         let dropped = std::mem::take(&mut lock(&self.calls).in_flight).len();
         for _ in 0..dropped {
@@ -561,23 +578,6 @@ impl Session {
         self.retiring.store(true, Ordering::SeqCst);
         let _gone_already = self.socket.shutdown_recv();
         self.driver.notify_one();
-    }
-}
-
-/// An answer on its way out.
-struct Answering<'a>(&'a Session);
-
-impl Answering<'_> {
-    fn begin(session: &Session) -> Answering<'_> {
-        session.answering.fetch_add(1, Ordering::SeqCst);
-        Answering(session)
-    }
-}
-
-impl Drop for Answering<'_> {
-    fn drop(&mut self) {
-        self.0.answering.fetch_sub(1, Ordering::SeqCst);
-        self.0.unstall();
     }
 }
 
