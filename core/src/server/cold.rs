@@ -79,6 +79,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
             continue;
         }
         reader.rest();
+        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
         tokio::select! {
             () = session.driver.notified() => {}
             guard = fd.writable(), if sent == Sent::Waiting => {

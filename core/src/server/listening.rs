@@ -237,10 +237,11 @@ impl Listening {
     pub(super) fn retire_quietest(&self) -> bool {
         let quietest = {
             let sessions = lock(&self.sessions);
+            let now = self.now_ms();
             sessions
                 .values()
-                .filter(|session| !session.retiring.load(Ordering::Relaxed) && session.is_quiet())
-                .max_by_key(|session| self.now_ms().wrapping_sub(session.active_at()))
+                .filter(|session| session.may_retire(now))
+                .max_by_key(|session| session.idle(now))
                 .cloned()
         };
         match quietest {
