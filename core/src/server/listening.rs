@@ -121,7 +121,7 @@ impl Listening {
             is_closed: AtomicBool::new(false),
         });
         let socket = listening.listening_socket()?;
-        listening.runtime.spawn(accept::run(Arc::clone(&listening), socket));
+        listening.runtime.spawn(accept::run(Accepting(Arc::clone(&listening)), socket));
         if mode == Mode::Broadcast {
             listening.runtime.spawn(watch_acks(Arc::downgrade(&listening)));
         }
@@ -348,7 +348,7 @@ impl Listening {
         lock(&self.sessions).values().cloned().collect()
     }
 
-    pub(super) fn note_all_accepted(&self) {
+    fn note_all_accepted(&self) {
         self.accepted_all.store(true, Ordering::SeqCst);
         self.progress.notify_waiters();
     }
@@ -361,6 +361,22 @@ impl Listening {
     /// Completes when the listener has wound up: connections that still linger end then.
     pub(super) async fn until_closed(&self) {
         until(&self.closed, || self.is_closed.load(Ordering::SeqCst)).await;
+    }
+}
+
+/// The accepting task's hold on its listener: if the runtime ends, nobody is to be promised an answer.
+pub(super) struct Accepting(Arc<Listening>);
+
+impl Accepting {
+    pub(super) fn listening(&self) -> &Arc<Listening> {
+        &self.0
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.stop();
+        self.0.note_all_accepted();
     }
 }
 
