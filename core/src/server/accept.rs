@@ -129,7 +129,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     match Dialect::of(first[0], listening.plain_text) {
         Some(Dialect::Native) => native(seat, fd, first).await,
         Some(dialect) => {
-            let connection = Connection::new(fd, peer);
+            let connection = Connection::new(Arc::clone(&listening), fd, peer);
             match dialect {
                 Dialect::Deno => deno::serve(&listening, connection, first).await,
                 _ => text::serve(&listening, connection, &first).await,

@@ -29,6 +29,7 @@ pub(super) struct Connection {
 /// A connection as its responder sees it.
 #[derive(Debug)]
 pub(super) struct Caller {
+    pub(super) listening: Arc<Listening>,
     pub(super) socket: Arc<Socket>,
     pub(super) peer: Peer,
     pub(super) gone: AtomicBool,
@@ -36,9 +37,9 @@ pub(super) struct Caller {
 }
 
 impl Connection {
-    pub(super) fn new(fd: WatchedSocket, peer: Peer) -> Connection {
+    pub(super) fn new(listening: Arc<Listening>, fd: WatchedSocket, peer: Peer) -> Connection {
         let socket = Arc::clone(fd.get_ref());
-        let caller = Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new() };
+        let caller = Caller { listening, socket, peer, gone: AtomicBool::new(false), went: Notify::new() };
         Connection { fd, caller: Arc::new(caller) }
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Mode;
+use super::counters::count;
 use super::exchange::Caller;
 use super::native::Session;
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
@@ -145,7 +146,13 @@ impl Responder {
                     Mode::Broadcast => Ok(()),
                 }
             }
-            Some(To::Caller { answer: Some(answer), .. }) => answer.send(Err(text.to_owned())).map_err(|_| gone()),
+            Some(To::Caller { caller, answer }) => {
+                count(&caller.listening.tally.failed);
+                match answer {
+                    Some(answer) => answer.send(Err(text.to_owned())).map_err(|_| gone()),
+                    None => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }
