@@ -265,6 +265,10 @@ impl Exclusive {
                 return error.into();
             }
         }
+        if self.goaway.is_some() {
+            // What did not leave whole was not taken, and another session may do better.
+            return Failed::NotTaken(closing());
+        }
         let error = lost(error);
         // Nothing of it has left: another session may take it.
         if partly { error.into() } else { Failed::NotTaken(error) }
@@ -289,10 +293,7 @@ impl Exclusive {
                     Frame::Goaway { last } => {
                         if (id.wrapping_sub(last) as i32) > 0 {
                             self.broken = true;
-                            return Err(Failed::NotTaken(Error::new(
-                                ErrorKind::Closing,
-                                "the listener is closing and did not take the message",
-                            )));
+                            return Err(Failed::NotTaken(closing()));
                         }
                     }
                     Frame::Error { .. } | Frame::Response { .. } | Frame::Done { .. } | Frame::Other => {}
@@ -398,6 +399,10 @@ enum Frame {
 enum Reply {
     Message(Message),
     Done,
+}
+
+fn closing() -> Error {
+    Error::new(ErrorKind::Closing, "the listener is closing and did not take the message")
 }
 
 fn unexpected() -> Error {

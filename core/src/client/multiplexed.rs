@@ -19,7 +19,7 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::options::{Options, Peers};
 use crate::outbox::{Outbox, Sent};
-use crate::protocol::frame::{ACK_WANTED, FrameReader, Header, Kind, Sender, Slot};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::fork::ForkLocal;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
@@ -149,6 +149,7 @@ impl Multiplexed {
         let session = self.session();
         session.take_cast_error()?;
         session.make_room(message.len(), deadline).await?;
+        session.look_for_the_end();
         {
             let mut state = lock(&session.state);
             if let Some(error) = state.ended_error() {
@@ -321,6 +322,31 @@ impl Session {
                 }
                 None => moved.await,
             }
+        }
+    }
+
+    /// Nobody answers a one-way message, so the first after a while had better not go to a listener
+    /// that has said goodbye, where the driver has not come round to reading that.
+    fn look_for_the_end(&self) {
+        {
+            let state = lock(&self.state);
+            if state.confirmed < state.sent || !state.pending.is_empty() {
+                return;
+            }
+        }
+        let mut bytes = [0; HEADER_LEN];
+        match self.socket.peek(&mut bytes) {
+            Ok(0) => {
+                let error = lost(io::ErrorKind::UnexpectedEof.into());
+                lock(&self.state).ended.get_or_insert((error.kind(), error.message().to_owned()));
+            }
+            Ok(HEADER_LEN) => {
+                if let Ok(Header { kind: Kind::Goaway, id, .. }) = Header::decode(&bytes, Sender::Listener, usize::MAX)
+                {
+                    self.goaway(id);
+                }
+            }
+            _ => {}
         }
     }
 

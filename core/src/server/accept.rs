@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::counters::count;
 use super::exchange::{Connection, receive};
-use super::listening::Listening;
+use super::listening::{Accepting, Listening};
 use super::native::Session;
 use super::{Mode, cold, deno, text};
 use crate::protocol::dialect::Dialect;
@@ -29,10 +29,9 @@ const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 const CROWDED: Duration = Duration::from_millis(50);
 
 /// Accepts until the listener stops.
-pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
-    let Ok(mut fd) = watch(socket, Interest::READABLE) else {
-        return listening.note_all_accepted();
-    };
+pub(super) async fn run(accepting: Accepting, socket: ForkFd) {
+    let listening = accepting.listening();
+    let Ok(mut fd) = watch(socket, Interest::READABLE) else { return };
     let mut check = interval(listening.check_interval());
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
@@ -47,7 +46,7 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
                     && let Ok(anew) = watch(socket, Interest::READABLE)
                 {
                     // Whoever waits in the old one is still served.
-                    while listening.has_seat() && accept(&listening, fd.get_ref()).is_ok() {}
+                    while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
                     fd = anew;
                 }
             }
@@ -62,7 +61,7 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
                     let _looked_again_either_way = timeout(CROWDED, listening.accepting().notified()).await;
                     continue;
                 }
-                match accept(&listening, fd.get_ref()) {
+                match accept(listening, fd.get_ref()) {
                     Ok(()) => {}
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     Err(error) if interrupted(&error) || error.raw_os_error() == Some(libc::ECONNABORTED) => {}
@@ -72,9 +71,7 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
         }
     }
     // Whoever connected before the channel's files went has been promised a listener.
-    while listening.has_seat() && accept(&listening, fd.get_ref()).is_ok() {}
-    drop(fd);
-    listening.note_all_accepted();
+    while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
 }
 
 fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {

@@ -48,27 +48,25 @@ enum Next {
 /// Drives a session until it ends or gets a thread of its own. One that a thread `gave_back` gets
 /// none again before more has come, even where part of a frame is here.
 pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_back: bool) {
+    let driving = Driving(Some(Arc::clone(&session)));
     session.note_activity();
     let mut next = process(&session, &mut reader, gave_back);
     if let Next::GoHot(seat) = next {
         // Before the runtime is asked to watch the socket: the usual way of a first message.
-        return go_hot(session, reader, seat);
+        return go_hot(driving, session, reader, seat);
     }
-    let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) else {
-        session.lose();
-        session.listening.remove(&session);
-        return;
-    };
+    let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) else { return };
     let (mut ended, mut said_goaway) = (false, false);
     let mut patience = LOOK_AFTER;
     loop {
         let stalled = match next {
             Next::GoHot(seat) => {
                 drop(fd);
-                return go_hot(session, reader, seat);
+                return go_hot(driving, session, reader, seat);
             }
             Next::Violated(violation) => {
                 drop(fd);
+                driving.hand_over();
                 return dismiss(session, violation).await;
             }
             Next::Receive => false,
@@ -87,6 +85,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
             continue;
         }
         reader.rest();
+        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
         tokio::select! {
             () = sleep(patience), if session.is_running() => {
                 // A handler takes its time: others need not wait for it, nor answers that are ready.
@@ -114,8 +113,26 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
         }
         next = process(&session, &mut reader, ended);
     }
-    session.lose();
-    session.listening.remove(&session);
+}
+
+/// A driver's hold on its session: with the driver, and so with its runtime, the session ends.
+struct Driving(Option<Arc<Session>>);
+
+impl Driving {
+    /// Somebody else drives the session from now on.
+    fn hand_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.lose();
+            session.socket.shutdown();
+            session.listening.remove(&session);
+        }
+    }
 }
 
 /// Receives once something is there. Cancelling it loses nothing.
@@ -183,7 +200,8 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next
 }
 
 /// Gives the session a thread of its own.
-fn go_hot(session: Arc<Session>, reader: FrameReader, seat: Seat) {
+fn go_hot(driving: Driving, session: Arc<Session>, reader: FrameReader, seat: Seat) {
+    driving.hand_over();
     let listening = Arc::clone(&session.listening);
     listening.workers.dedicate(seat, Box::new(move || hot::drive(session, reader)));
 }
@@ -290,6 +308,7 @@ fn end_cast(session: &Session, bytes: usize) {
 /// Ends a session whose client broke the protocol: tells it so, and gives it a moment to read that
 /// before the connection goes.
 pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
+    let _driving = Driving(Some(Arc::clone(&session)));
     count(&session.listening.tally.malformed);
     session.transmit_error(0, violation.kind(), &violation.to_string(), Duration::ZERO);
     let _gone_already = session.socket.shutdown_send();
@@ -310,6 +329,4 @@ pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
         })
         .await;
     }
-    session.lose();
-    session.listening.remove(&session);
 }

@@ -118,6 +118,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
         {
             return Done::Hand;
         }
+        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
         let received = waiter.receive(|wait| match reader.slot() {
             Slot::Buffer(slot) => {
                 let count = session.socket.recv(slot, wait)?;

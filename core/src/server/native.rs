@@ -32,6 +32,11 @@ const MOST_IN_FLIGHT: usize = 1024;
 /// before the listener stops reading it. A single larger message still passes.
 const MOST_WAITING: usize = 4 << 20;
 
+/// How long a new session may take to its first message, and any one between two pieces of a message,
+/// in milliseconds, before it may be let go to make room for another.
+const FIRST_MS: u32 = 50;
+const STALE_MS: u32 = 1000;
+
 pub(crate) struct Session {
     pub(super) socket: Arc<Socket>,
     pub(super) listening: Arc<Listening>,
@@ -52,6 +57,8 @@ pub(crate) struct Session {
     cancellations: Notify,
     /// The request in flight on an exclusive session, 0 for none.
     current: AtomicU32,
+    /// Part of a frame is here.
+    pub(super) receiving: AtomicBool,
     /// Answers that are on their way: no longer in flight, not yet sent.
     answering: AtomicU32,
     /// The last request, or broadcast with an id, that was taken.
@@ -135,6 +142,7 @@ impl Session {
             gone: AtomicBool::new(false),
             cancellations: Notify::new(),
             current: AtomicU32::new(0),
+            receiving: AtomicBool::new(false),
             answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
@@ -156,8 +164,10 @@ impl Session {
         &self.cancellations
     }
 
-    pub(super) fn active_at(&self) -> u32 {
-        self.active_at.load(Ordering::Relaxed)
+    /// For how many milliseconds nothing has come, `now`.
+    pub(super) fn idle(&self, now: u32) -> u32 {
+        // Something may have come since `now`.
+        now.wrapping_sub(self.active_at.load(Ordering::Relaxed)).cast_signed().max(0).cast_unsigned()
     }
 
     pub(super) fn note_activity(&self) {
@@ -349,6 +359,18 @@ impl Session {
             && calls.casts.is_empty()
             && !calls.casting
             && self.outbox.is_empty()
+    }
+
+    /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
+    /// client has had a moment to send its first message, and none is on its way.
+    pub(super) fn may_retire(&self, now: u32) -> bool {
+        let idle = self.idle(now);
+        let on_its_way = if self.receiving.load(Ordering::Relaxed) {
+            self.hot.load(Ordering::Relaxed) || idle < STALE_MS
+        } else {
+            self.last_taken.load(Ordering::Relaxed) == 0 && idle < FIRST_MS
+        };
+        !on_its_way && !self.retiring.load(Ordering::Relaxed) && self.is_quiet()
     }
 
     pub(super) fn is_cancelled(&self, id: u32, mode: Mode) -> bool {
