@@ -157,12 +157,19 @@ async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) 
     }
 }
 
-/// Takes the frames that are here to where they are handled.
+/// Takes the frames that are here to where they are handled. Without `stay` it may be to a thread of
+/// the session's own.
 fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
+    let next = take_frames(session, reader, stay);
+    // Whatever came after them: what was taken is handled.
+    run_requests(session, false);
+    next
+}
+
+fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
     let dedicated = session.exclusive && !stay && matches!(session.listening.handler, Handler::Blocking(_));
     loop {
         if !session.has_room() {
-            run_requests(session, false);
             return Next::Stall;
         }
         if dedicated && !reader.is_empty() && !session.in_flight() && session.outbox.waiting() == 0 {
@@ -173,10 +180,7 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next
         }
         let (header, body) = match reader.next() {
             Ok(Some(frame)) => frame,
-            Ok(None) => {
-                run_requests(session, false);
-                return Next::Receive;
-            }
+            Ok(None) => return Next::Receive,
             Err(violation) => return Next::Violated(violation),
         };
         let task = match session.admit(&header, body.as_slice()) {
