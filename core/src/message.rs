@@ -82,11 +82,9 @@ impl Message {
         self.data.extend_from_slice(data);
     }
 
-    /// Gives back memory beyond `kept` bytes.
-    pub(crate) fn shrink(&mut self, kept: usize) {
-        if self.data.capacity() > kept {
-            self.data = Vec::new();
-        }
+    /// The memory of a body that has more than `kept` bytes of it; the body is gone then.
+    pub(crate) fn take_large(&mut self, kept: usize) -> Vec<u8> {
+        if self.data.capacity() > kept { std::mem::take(&mut self.data) } else { Vec::new() }
     }
 
     /// Which kind of body this is.

@@ -89,6 +89,12 @@ impl Outbox {
         lock(&self.0).waiting.len()
     }
 
+    /// Whether nothing waits and nothing is being sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = lock(&self.0);
+        !state.sending && state.waiting.is_empty()
+    }
+
     /// Ends a send: with what others added meanwhile, or with what the socket did not take.
     fn after_send(&self, socket: &Socket, mut result: io::Result<Vec<u8>>, patience: Duration) -> io::Result<Sent> {
         loop {

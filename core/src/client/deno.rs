@@ -35,7 +35,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(socket: Socket, mode: Mode, max_message: usize) -> Exchange {
-        Exchange { socket: Lingering(Some(Arc::new(socket))), mode, max_message, stream: Vec::new() }
+        Exchange { socket: Lingering::new(socket), mode, max_message, stream: Vec::new() }
     }
 
     /// Does it, waiting in the calling thread. `None` for a broadcast.
@@ -194,7 +194,7 @@ fn receive(socket: &Socket, stream: &mut Vec<u8>) -> io::Result<usize> {
     if stream.len() == stream.capacity() {
         stream.reserve(4096.max(stream.len()));
     }
-    socket.recv_spare(stream, Wait::No)
+    socket.recv_spare(stream, usize::MAX, Wait::No)
 }
 
 async fn within<T>(deadline: Option<Instant>, ready: impl Future<Output = io::Result<T>>, sent: bool) -> Result<T> {
@@ -209,9 +209,13 @@ async fn within<T>(deadline: Option<Instant>, ready: impl Future<Output = io::Re
 }
 
 /// A connection that is received to its end, whoever has left.
-struct Lingering(Option<Arc<Socket>>);
+pub(super) struct Lingering(Option<Arc<Socket>>);
 
 impl Lingering {
+    pub(super) fn new(socket: Socket) -> Lingering {
+        Lingering(Some(Arc::new(socket)))
+    }
+
     fn get(&self) -> &Arc<Socket> {
         self.0.as_ref().expect("taken only at the end")
     }

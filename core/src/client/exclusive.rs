@@ -32,7 +32,6 @@ pub(crate) struct Exclusive {
     hello: Option<Hello>,
     hello_bytes: Vec<u8>,
     last_id: u32,
-    max_message: usize,
     /// The receive timeout that the socket has.
     recv_timeout: Option<Duration>,
     /// The listener takes nothing more; the last id that it took.
@@ -53,7 +52,6 @@ impl Exclusive {
             hello: None,
             hello_bytes: Vec::new(),
             last_id: 0,
-            max_message,
             recv_timeout: None,
             goaway: None,
             cast_error: None,
@@ -164,6 +162,14 @@ impl Exclusive {
         self.wait_for(id, deadline).map(|_| ())
     }
 
+    /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
+    /// closed before all that came on it was received is reset, which takes what is on its way along.
+    pub(crate) fn leave(self) {
+        if self.socket.is_tcp() {
+            drop(super::deno::Lingering::new(self.socket));
+        }
+    }
+
     fn next_id(&mut self) -> u32 {
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.last_id
@@ -173,10 +179,11 @@ impl Exclusive {
     fn send(&mut self, header: &Header, body: &[u8], deadline: Option<Instant>) -> Attempt<()> {
         if body.len() > ASK_FIRST {
             self.learn_limit(deadline)?;
-            let max = self.hello.map_or(self.max_message, |hello| hello.max_message as usize);
-            if body.len() > max {
-                return Err(super::too_large(body.len(), max).into());
-            }
+        }
+        if let Some(hello) = &self.hello
+            && body.len() > hello.max_message as usize
+        {
+            return Err(super::too_large(body.len(), hello.max_message as usize).into());
         }
         self.out.extend_from_slice(&header.encode());
         let out = std::mem::take(&mut self.out);
@@ -258,6 +265,10 @@ impl Exclusive {
                 return error.into();
             }
         }
+        if self.goaway.is_some() {
+            // What did not leave whole was not taken, and another session may do better.
+            return Failed::NotTaken(closing());
+        }
         let error = lost(error);
         // Nothing of it has left: another session may take it.
         if partly { error.into() } else { Failed::NotTaken(error) }
@@ -282,10 +293,7 @@ impl Exclusive {
                     Frame::Goaway { last } => {
                         if (id.wrapping_sub(last) as i32) > 0 {
                             self.broken = true;
-                            return Err(Failed::NotTaken(Error::new(
-                                ErrorKind::Closing,
-                                "the listener is closing and did not take the message",
-                            )));
+                            return Err(Failed::NotTaken(closing()));
                         }
                     }
                     Frame::Error { .. } | Frame::Response { .. } | Frame::Done { .. } | Frame::Other => {}
@@ -355,7 +363,7 @@ impl Exclusive {
                 Frame::Response { id: header.id, message: Message::from_parts(header.message_kind(), body.into_vec()) }
             }
             Kind::Error => {
-                let error = reply_error(body.as_slice());
+                let error = reply_error(header.id, body.as_slice());
                 if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
                     // It is about a one-way message that was not acknowledged, not about the session.
                     self.cast_error.get_or_insert(error);
@@ -393,6 +401,10 @@ enum Reply {
     Done,
 }
 
+fn closing() -> Error {
+    Error::new(ErrorKind::Closing, "the listener is closing and did not take the message")
+}
+
 fn unexpected() -> Error {
     Error::new(ErrorKind::Protocol, "the listener acknowledged a request instead of answering it")
 }
@@ -423,7 +435,7 @@ fn receive(
 ) -> io::Result<usize> {
     if !greeted {
         hello_bytes.reserve(4 * (HELLO_LEN + HEADER_LEN));
-        return socket.recv_spare(hello_bytes, wait);
+        return socket.recv_spare(hello_bytes, usize::MAX, wait);
     }
     match reader.slot() {
         Slot::Buffer(slot) => {
@@ -431,6 +443,6 @@ fn receive(
             reader.filled(count);
             Ok(count)
         }
-        Slot::Body(body) => socket.recv_spare(body, wait),
+        Slot::Body(body, missing) => socket.recv_spare(body, missing, wait),
     }
 }

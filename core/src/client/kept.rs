@@ -1,7 +1,7 @@
 //! The blocking client: one channel kept open, used from any number of threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, presence};
@@ -10,7 +10,7 @@ use super::post::{TRIES, address};
 use super::{Attempt, Failed, check_size, deadline, deno};
 use crate::background;
 use crate::channel::{Address, Channel};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::message::Message;
 use crate::options::{Options, Wire};
@@ -161,7 +161,7 @@ impl Kept {
     pub(crate) fn cast(&self, message: &Message) -> Result<()> {
         self.check_open()?;
         check_size(message, &self.options)?;
-        let mut casts = lock(&self.casts);
+        let casts = &mut *lock(&self.casts);
         if let Some(error) = casts.error.take() {
             return Err(error);
         }
@@ -189,7 +189,7 @@ impl Kept {
                 Ok(()) => {
                     casts.unconfirmed += 1;
                     if together {
-                        self.send_soon(&mut casts);
+                        self.send_soon(casts);
                     }
                     return Ok(());
                 }
@@ -197,6 +197,8 @@ impl Kept {
                     casts.session = None;
                     not_taken = Some(error);
                 }
+                // Only this message was refused: those before it are on their way.
+                Err(failed) if session.is_open() => return Err(failed.into()),
                 Err(failed) => return Err(casts.lose(failed.into())),
             }
         }
@@ -235,7 +237,7 @@ impl Kept {
         self.flush_casts(&mut lock(&self.casts))
     }
 
-    fn flush_casts(&self, casts: &mut MutexGuard<'_, Casts>) -> Result<()> {
+    fn flush_casts(&self, casts: &mut Casts) -> Result<()> {
         if let Some(error) = casts.error.take() {
             return Err(error);
         }
@@ -247,6 +249,11 @@ impl Kept {
             Ok(()) => {
                 casts.unconfirmed = 0;
                 Ok(())
+            }
+            Err(failed) if session.is_open() => {
+                // One of them was refused; the others have arrived.
+                casts.unconfirmed = 0;
+                Err(failed.into())
             }
             Err(failed) => Err(casts.lose(failed.into())),
         }
@@ -288,10 +295,7 @@ impl Casts {
     fn lose(&mut self, error: Error) -> Error {
         let lost = std::mem::take(&mut self.unconfirmed);
         self.session = None;
-        if lost <= 1 || error.kind() != ErrorKind::ConnectionLost {
-            return error;
-        }
-        Error::new(ErrorKind::ConnectionLost, format!("{lost} broadcasts were not confirmed: {error}")).after_sending()
+        super::unconfirmed(lost, error)
     }
 }
 
@@ -301,9 +305,11 @@ impl Drop for Kept {
             return;
         }
         let mut casts = lock(&self.casts);
-        if let Some(session) = &mut casts.session {
+        if let Some(mut session) = casts.session.take() {
             let _nobody_asked_to_know = session.send_gathered(deadline(Some(FAREWELL)));
+            if casts.unconfirmed > 0 {
+                session.leave();
+            }
         }
-        casts.session = None;
     }
 }

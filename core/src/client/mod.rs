@@ -96,24 +96,38 @@ fn lost(error: io::Error) -> Error {
     Error::new(ErrorKind::ConnectionLost, text).with_source(error)
 }
 
-/// The error that a listener's error frame speaks of.
-fn reply_error(body: &[u8]) -> Error {
+/// What to say when a session ends before `count` one-way messages were confirmed.
+fn unconfirmed(count: u64, why: Error) -> Error {
+    let text = match count {
+        0 => return why,
+        1 => format!("a broadcast was not confirmed: {why}"),
+        count => format!("{count} broadcasts were not confirmed: {why}"),
+    };
+    Error::new(why.kind(), text).after_sending().with_source(why)
+}
+
+/// The error that a listener's error frame about message `id` speaks of; 0 is the session.
+pub(crate) fn reply_error(id: u32, body: &[u8]) -> Error {
     #[derive(serde::Deserialize)]
     struct Body {
         code: String,
         message: String,
     }
+    // serde takes an array for a struct, too.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
     match serde_json::from_slice::<Body>(body) {
-        Ok(body) => {
+        Ok(body) if is_object => {
             let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
             let error = Error::new(kind, body.message);
             match kind {
                 ErrorKind::HandlerFailed | ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
+                // The message did not get past its header.
+                ErrorKind::TooLarge if id == 0 => error,
                 // The handler has run, and its answer does not fit; or it is not known to us.
                 ErrorKind::Protocol | ErrorKind::TooLarge => error.after_sending(),
                 _ => error,
             }
         }
-        Err(_) => Error::new(ErrorKind::Protocol, "the listener sent an error that cannot be read").after_sending(),
+        _ => Error::new(ErrorKind::Protocol, "the listener sent an error that cannot be read").after_sending(),
     }
 }

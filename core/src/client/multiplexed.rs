@@ -19,7 +19,7 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::options::{Options, Peers};
 use crate::outbox::{Outbox, Sent};
-use crate::protocol::frame::{ACK_WANTED, FrameReader, Header, Kind, Sender, Slot};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::fork::ForkLocal;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
@@ -60,11 +60,12 @@ struct Session {
 #[derive(Default)]
 struct State {
     last_id: u32,
-    pending: HashMap<u32, oneshot::Sender<Attempt<Reply>>>,
+    pending: HashMap<u32, Pending>,
     /// The session takes nothing more, and why.
     ended: Option<(ErrorKind, String)>,
-    /// One-way messages since the last flush.
-    unconfirmed: u64,
+    /// One-way messages that were sent, and those of them that are known to have arrived.
+    sent: u64,
+    confirmed: u64,
     /// What went wrong with one of them.
     cast_error: Option<Error>,
 }
@@ -72,6 +73,13 @@ struct State {
 enum Reply {
     Message(Message),
     Done,
+}
+
+/// A call that waits for its answer.
+struct Pending {
+    answered: oneshot::Sender<Attempt<Reply>>,
+    /// The length of its body.
+    len: usize,
 }
 
 impl Multiplexed {
@@ -141,12 +149,13 @@ impl Multiplexed {
         let session = self.session();
         session.take_cast_error()?;
         session.make_room(message.len(), deadline).await?;
+        session.look_for_the_end();
         {
             let mut state = lock(&session.state);
             if let Some(error) = state.ended_error() {
                 return Err(Failed::NotTaken(error));
             }
-            state.unconfirmed += 1;
+            state.sent += 1;
         }
         session.append(&Header::of(Kind::Broadcast, 0, message), message.data());
         Ok(())
@@ -155,12 +164,29 @@ impl Multiplexed {
     /// Waits until everything sent before has been handed to the handler.
     pub(crate) async fn flush(&self, deadline: Option<Instant>) -> Attempt<()> {
         let session = self.session();
-        let sent = lock(&session.state).unconfirmed;
-        let answered = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
         session.take_cast_error()?;
-        answered?;
-        lock(&session.state).unconfirmed -= sent;
-        Ok(())
+        let sent = {
+            let state = lock(&session.state);
+            if state.confirmed == state.sent {
+                return Ok(());
+            }
+            state.sent
+        };
+        let answered = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
+        let mut state = lock(&session.state);
+        match answered {
+            Ok(_) => {
+                state.confirmed = state.confirmed.max(sent);
+                state.cast_error.take().map_or(Ok(()), |error| Err(error.into()))
+            }
+            // The session goes on, and a later flush may hear of them.
+            Err(failed) if state.ended.is_none() => Err(failed),
+            Err(failed) => {
+                let lost = state.take_unconfirmed();
+                let told = state.cast_error.take();
+                Err(told.unwrap_or_else(|| super::unconfirmed(lost, failed.into())).into())
+            }
+        }
     }
 
     /// Asks whether the listener is there.
@@ -185,7 +211,7 @@ impl Multiplexed {
             }
             header.id = state.next_id();
             others = !state.pending.is_empty();
-            state.pending.insert(header.id, answered);
+            state.pending.insert(header.id, Pending { answered, len: body.len() });
         }
         let waiting = Waiting { session, id: header.id, cancel: header.kind == Kind::Request };
         if others {
@@ -231,6 +257,11 @@ impl State {
         }
     }
 
+    /// How many one-way messages nobody knows of whether they arrived. Asked once: they are told of.
+    fn take_unconfirmed(&mut self) -> u64 {
+        self.sent - std::mem::replace(&mut self.confirmed, self.sent)
+    }
+
     fn ended_error(&self) -> Option<Error> {
         self.ended.as_ref().map(|(kind, text)| Error::new(*kind, text.clone()))
     }
@@ -240,8 +271,10 @@ impl Session {
     /// Sends a frame, in the calling task if the socket takes it.
     fn send(&self, header: &Header, body: &[u8]) {
         // A session that broke says so to whoever waits for an answer.
-        if let Ok(Sent::Waiting) = self.outbox.send(&self.socket, &header.encode(), body, Duration::ZERO) {
-            self.driver.notify_one();
+        match self.outbox.send(&self.socket, &header.encode(), body, Duration::ZERO) {
+            Ok(Sent::Waiting) => self.driver.notify_one(),
+            // Others may have found no room while this was being sent.
+            _ => self.moved.notify_waiters(),
         }
     }
 
@@ -261,7 +294,8 @@ impl Session {
 
     /// Waits until a body of `len` bytes may be sent, or refuses it.
     async fn make_room(&self, len: usize, deadline: Option<Instant>) -> Attempt<()> {
-        if len <= ASK_FIRST && self.outbox.waiting() < MOST_WAITING {
+        let known = self.peer_max.load(Ordering::SeqCst) as usize;
+        if len <= if known == 0 { ASK_FIRST } else { known.min(ASK_FIRST) } && self.outbox.waiting() < MOST_WAITING {
             return Ok(());
         }
         loop {
@@ -291,6 +325,38 @@ impl Session {
         }
     }
 
+    /// Nobody answers a one-way message, so the first after a while had better not go to a listener
+    /// that has said goodbye, where the driver has not come round to reading that.
+    fn look_for_the_end(&self) {
+        {
+            let state = lock(&self.state);
+            if state.confirmed < state.sent || !state.pending.is_empty() {
+                return;
+            }
+        }
+        let mut bytes = [0; HEADER_LEN];
+        match self.socket.peek(&mut bytes) {
+            Ok(0) => {
+                let error = lost(io::ErrorKind::UnexpectedEof.into());
+                lock(&self.state).ended.get_or_insert((error.kind(), error.message().to_owned()));
+            }
+            Ok(HEADER_LEN) => {
+                if let Ok(Header { kind: Kind::Goaway, id, .. }) = Header::decode(&bytes, Sender::Listener, usize::MAX)
+                {
+                    self.goaway(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether one-way messages are on their way over TCP: a connection that is closed before all that
+    /// came on it was received is reset, which takes them along.
+    fn is_to_linger(&self) -> bool {
+        let state = lock(&self.state);
+        self.socket.is_tcp() && state.confirmed < state.sent
+    }
+
     /// Takes in the frames that are here.
     fn dispatch(&self, reader: &mut FrameReader) -> std::result::Result<(), Error> {
         while let Some((header, body)) = reader.next()? {
@@ -302,7 +368,7 @@ impl Session {
                 }
                 Kind::Ack | Kind::Pong => self.answer(id, Ok(Reply::Done)),
                 Kind::Error => {
-                    let error = reply_error(body.as_slice());
+                    let error = reply_error(id, body.as_slice());
                     if id != 0 {
                         self.answer(id, Err(error.into()));
                     } else if matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
@@ -322,7 +388,7 @@ impl Session {
     fn answer(&self, id: u32, answer: Attempt<Reply>) {
         let caller = lock(&self.state).pending.remove(&id);
         if let Some(caller) = caller {
-            let _has_left_meanwhile = caller.send(answer);
+            let _has_left_meanwhile = caller.answered.send(answer);
         }
     }
 
@@ -336,7 +402,8 @@ impl Session {
             ids.iter().filter_map(|id| state.pending.remove(id)).collect()
         };
         for caller in not_taken {
-            let _has_left_meanwhile = caller.send(Err(Failed::NotTaken(Error::new(ErrorKind::Closing, TEXT))));
+            let not_taken = Failed::NotTaken(Error::new(ErrorKind::Closing, TEXT));
+            let _has_left_meanwhile = caller.answered.send(Err(not_taken));
         }
         self.moved.notify_waiters();
     }
@@ -344,20 +411,28 @@ impl Session {
     /// The session is over: everyone who waits hears of it.
     fn end(&self, error: &Error) {
         // Its hello goes out before the listener looks at a message.
-        let untouched = self.peer_max.load(Ordering::SeqCst) == 0;
+        let peer_max = self.peer_max.load(Ordering::SeqCst) as usize;
+        let untouched = peer_max == 0;
         let pending = {
             let mut state = lock(&self.state);
             state.ended.get_or_insert((error.kind(), error.message().to_owned()));
-            if state.unconfirmed > 0 && state.cast_error.is_none() {
-                let text = format!("{} broadcasts were not confirmed: {error}", state.unconfirmed);
-                state.cast_error = Some(Error::new(ErrorKind::ConnectionLost, text).after_sending());
+            let lost = state.take_unconfirmed();
+            if lost > 0 && state.cast_error.is_none() {
+                let again = Error::new(error.kind(), error.message().to_owned());
+                state.cast_error = Some(super::unconfirmed(lost, again));
             }
             std::mem::take(&mut state.pending)
         };
+        let to_blame = pending.values().any(|caller| caller.len > peer_max);
         for caller in pending.into_values() {
             let again = Error::new(error.kind(), error.message().to_owned());
-            let failed = if untouched { Failed::NotTaken(again) } else { again.after_sending().into() };
-            let _has_left_meanwhile = caller.send(Err(failed));
+            let failed = match error.kind() {
+                _ if untouched => Failed::NotTaken(again),
+                ErrorKind::TooLarge if caller.len > peer_max => again.into(),
+                ErrorKind::TooLarge if to_blame => lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into(),
+                _ => again.after_sending().into(),
+            };
+            let _has_left_meanwhile = caller.answered.send(Err(failed));
         }
         self.moved.notify_waiters();
         self.socket.shutdown();
@@ -378,6 +453,7 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
     let session = &*driven.0;
     let mut reader = FrameReader::new(Sender::Listener, session.max_message);
     let mut hello = Vec::with_capacity(HELLO_LEN);
+    let mut leaving = false;
     loop {
         let sent = match session.outbox.flush(&session.socket, Duration::ZERO) {
             Ok(sent) => sent,
@@ -386,8 +462,12 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
         };
         if sent == Sent::Gone {
             session.moved.notify_waiters();
-            if session.deserted.load(Ordering::SeqCst) {
-                return;
+            if session.deserted.load(Ordering::SeqCst) && !leaving {
+                if !session.is_to_linger() {
+                    return;
+                }
+                leaving = true;
+                let _told_already = session.socket.shutdown_send();
             }
         }
         tokio::select! {
@@ -440,11 +520,11 @@ async fn receive(
         let mut guard = fd.readable().await?;
         let received = if session.peer_max.load(Ordering::Relaxed) == 0 {
             hello.reserve(HELLO_LEN * 4);
-            session.socket.recv_spare(hello, Wait::No)
+            session.socket.recv_spare(hello, usize::MAX, Wait::No)
         } else {
             match reader.slot() {
                 Slot::Buffer(slot) => session.socket.recv(slot, Wait::No).inspect(|&count| reader.filled(count)),
-                Slot::Body(body) => session.socket.recv_spare(body, Wait::No),
+                Slot::Body(body, missing) => session.socket.recv_spare(body, missing, Wait::No),
             }
         };
         match received {

@@ -50,6 +50,13 @@ pub(super) fn take(key: &Key) -> Option<Exclusive> {
 /// Keeps a session for the next post.
 pub(super) fn put(key: Key, session: Exclusive) {
     let mut pool = lock(&POOL.get().0);
+    if !pool.contains_key(&key) {
+        // Sessions of listeners that are gone, which nobody may ever ask for again.
+        pool.retain(|_, waiting| {
+            waiting.retain_mut(Exclusive::is_usable);
+            !waiting.is_empty()
+        });
+    }
     let waiting = pool.entry(key).or_default();
     if waiting.len() < MOST_IDLE {
         waiting.push(session);

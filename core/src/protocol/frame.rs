@@ -19,6 +19,8 @@ const BUFFERED_BODY: usize = 32 << 10;
 /// How much room a receive into the buffer has at first, and at the most.
 const FIRST_BUFFER: usize = 8 << 10;
 const LARGEST_BUFFER: usize = 256 << 10;
+/// The largest body whose memory is kept for the next one while a session is busy.
+const MOST_SPARE: usize = 16 << 20;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,8 +188,8 @@ impl Body<'_> {
 pub(crate) enum Slot<'a> {
     /// Into this; then [`FrameReader::filled`] says how many came.
     Buffer(&'a mut [u8]),
-    /// Into this vector's spare capacity, which is never empty.
-    Body(&'a mut Vec<u8>),
+    /// Behind what this vector holds, within its capacity: this many bytes at the most.
+    Body(&'a mut Vec<u8>, usize),
 }
 
 /// Splits a session's bytes into frames without copying what fits its buffer.
@@ -202,12 +204,14 @@ pub(crate) struct FrameReader {
     filled: Range<usize>,
     /// A body too large for the buffer: its header, and as much of it as has come.
     large: Option<(Header, Vec<u8>)>,
+    /// Memory of an earlier large body, for the next one.
+    spare: Vec<u8>,
 }
 
 impl FrameReader {
     /// A reader of frames that `sender` sends, with bodies of at most `max` bytes.
     pub(crate) fn new(sender: Sender, max: usize) -> FrameReader {
-        FrameReader { sender, max, buffer: Vec::new(), filled: 0..0, large: None }
+        FrameReader { sender, max, buffer: Vec::new(), filled: 0..0, large: None, spare: Vec::new() }
     }
 
     /// Whether bytes of an unfinished frame, or of frames not yet taken, are here.
@@ -215,8 +219,17 @@ impl FrameReader {
         self.filled.is_empty() && self.large.is_none()
     }
 
+    /// Takes the memory of a large body back: the system need not make new memory for the next one.
+    pub(crate) fn recycle(&mut self, mut body: Vec<u8>) {
+        if body.capacity() > self.spare.capacity() && body.capacity() <= MOST_SPARE {
+            body.clear();
+            self.spare = body;
+        }
+    }
+
     /// Gives the buffer back where nothing is in it.
     pub(crate) fn rest(&mut self) {
+        self.spare = Vec::new();
         if self.filled.is_empty() {
             self.buffer = Vec::new();
             self.filled = 0..0;
@@ -225,8 +238,9 @@ impl FrameReader {
 
     /// Where to receive next.
     pub(crate) fn slot(&mut self) -> Slot<'_> {
-        if let Some((_, body)) = &mut self.large {
-            return Slot::Body(body);
+        if let Some((header, body)) = &mut self.large {
+            let missing = header.len as usize - body.len();
+            return Slot::Body(body, missing);
         }
         if self.filled.is_empty() {
             self.filled = 0..0;
@@ -278,11 +292,8 @@ impl FrameReader {
             if body.len() < len {
                 return Ok(None);
             }
-            // The vector may have had room for a little more than its body.
-            let beyond = body.split_off(len);
             let (header, body) = (*header, std::mem::take(body));
             self.large = None;
-            self.feed(&beyond);
             return Ok(Some((header, Body::Owned(body))));
         }
         let Some(header) = self.header()? else { return Ok(None) };
@@ -310,7 +321,11 @@ impl FrameReader {
         if len <= BUFFERED_BODY || self.filled.len() >= HEADER_LEN + len {
             return Ok(());
         }
-        let mut body = Vec::with_capacity(len);
+        let mut body = std::mem::take(&mut self.spare);
+        if body.capacity() < len || body.capacity() > len.saturating_mul(4) {
+            body = Vec::new();
+        }
+        body.reserve_exact(len);
         body.extend_from_slice(&self.buffer[self.filled.start + HEADER_LEN..self.filled.end]);
         self.filled = 0..0;
         self.large = Some((header, body));
@@ -343,8 +358,8 @@ mod tests {
                     reader.filled(count);
                     count
                 }
-                Slot::Body(body) => {
-                    let count = (body.capacity() - body.len()).min(rest.len()).min(piece);
+                Slot::Body(body, missing) => {
+                    let count = missing.min(rest.len()).min(piece);
                     body.extend_from_slice(&rest[..count]);
                     count
                 }

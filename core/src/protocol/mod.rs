@@ -6,7 +6,11 @@ pub(crate) mod deno;
 pub(crate) mod dialect;
 pub(crate) mod frame;
 pub(crate) mod hello;
+#[cfg(test)]
+mod properties;
 pub(crate) mod text;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
 

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::counters::count;
 use super::exchange::{Connection, receive};
-use super::listening::Listening;
+use super::listening::{Accepting, Listening};
 use super::native::Session;
 use super::{Mode, cold, deno, text};
 use crate::protocol::dialect::Dialect;
@@ -29,10 +29,9 @@ const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 const CROWDED: Duration = Duration::from_millis(50);
 
 /// Accepts until the listener stops.
-pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
-    let Ok(mut fd) = watch(socket, Interest::READABLE) else {
-        return listening.note_all_accepted();
-    };
+pub(super) async fn run(accepting: Accepting, socket: ForkFd) {
+    let listening = accepting.listening();
+    let Ok(mut fd) = watch(socket, Interest::READABLE) else { return };
     let mut check = interval(listening.check_interval());
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
@@ -47,7 +46,7 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
                     && let Ok(anew) = watch(socket, Interest::READABLE)
                 {
                     // Whoever waits in the old one is still served.
-                    while listening.has_seat() && accept(&listening, fd.get_ref()).is_ok() {}
+                    while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
                     fd = anew;
                 }
             }
@@ -62,7 +61,7 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
                     let _looked_again_either_way = timeout(CROWDED, listening.accepting().notified()).await;
                     continue;
                 }
-                match accept(&listening, fd.get_ref()) {
+                match accept(listening, fd.get_ref()) {
                     Ok(()) => {}
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     Err(error) if interrupted(&error) || error.raw_os_error() == Some(libc::ECONNABORTED) => {}
@@ -72,9 +71,7 @@ pub(super) async fn run(listening: Arc<Listening>, socket: ForkFd) {
         }
     }
     // Whoever connected before the channel's files went has been promised a listener.
-    while listening.has_seat() && accept(&listening, fd.get_ref()).is_ok() {}
-    drop(fd);
-    listening.note_all_accepted();
+    while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
 }
 
 fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {
@@ -132,7 +129,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     match Dialect::of(first[0], listening.plain_text) {
         Some(Dialect::Native) => native(seat, fd, first).await,
         Some(dialect) => {
-            let connection = Connection::new(fd, peer);
+            let connection = Connection::new(&listening, fd, peer);
             match dialect {
                 Dialect::Deno => deno::serve(&listening, connection, first).await,
                 _ => text::serve(&listening, connection, &first).await,
@@ -144,7 +141,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
 
 /// What a client sent before the listener stopped is still taken.
 fn take_what_is_there(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    fd.get_ref().recv_spare(buffer, Wait::No)
+    fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No)
 }
 
 async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
@@ -157,10 +154,15 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
         }
         Ok::<(), io::Error>(())
     });
-    if !matches!(whole.await, Ok(Ok(()))) {
-        return count(&listening.tally.incomplete);
+    // One that comes in pieces is not waited for when the listener stops.
+    tokio::select! {
+        biased;
+        _ = whole => {}
+        () = listening.until_stopping() => {}
     }
-    let (hello, rest) = first.split_first_chunk::<HELLO_LEN>().expect("just received");
+    let Some((hello, rest)) = first.split_first_chunk::<HELLO_LEN>() else {
+        return count(&listening.tally.incomplete);
+    };
     let theirs = Hello::decode_from_client(hello);
     let role = match listening.mode {
         Mode::Request => Role::RequestListener,
@@ -178,7 +180,7 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
         Ok(_) => {
             let mut reader = FrameReader::new(Sender::Client, listening.max_message);
             reader.feed(rest);
-            cold::drive(session, reader).await;
+            cold::drive(session, reader, false).await;
         }
         Err(violation) => cold::dismiss(session, violation).await,
     }

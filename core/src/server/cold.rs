@@ -45,29 +45,28 @@ enum Next {
     Violated(Violation),
 }
 
-/// Drives a session until it ends or gets a thread of its own.
-pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
+/// Drives a session until it ends or gets a thread of its own. One that a thread `gave_back` gets
+/// none again before more has come, even where part of a frame is here.
+pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_back: bool) {
+    let driving = Driving(Some(Arc::clone(&session)));
     session.note_activity();
-    let mut next = process(&session, &mut reader, false);
+    let mut next = process(&session, &mut reader, gave_back);
     if let Next::GoHot(seat) = next {
         // Before the runtime is asked to watch the socket: the usual way of a first message.
-        return go_hot(session, reader, seat);
+        return go_hot(driving, session, reader, seat);
     }
-    let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) else {
-        session.lose();
-        session.listening.remove(&session);
-        return;
-    };
+    let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) else { return };
     let (mut ended, mut said_goaway) = (false, false);
     let mut patience = LOOK_AFTER;
     loop {
         let stalled = match next {
             Next::GoHot(seat) => {
                 drop(fd);
-                return go_hot(session, reader, seat);
+                return go_hot(driving, session, reader, seat);
             }
             Next::Violated(violation) => {
                 drop(fd);
+                driving.hand_over();
                 return dismiss(session, violation).await;
             }
             Next::Receive => false,
@@ -86,6 +85,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
             continue;
         }
         reader.rest();
+        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
         tokio::select! {
             () = sleep(patience), if session.is_running() => {
                 // A handler takes its time: others need not wait for it, nor answers that are ready.
@@ -101,7 +101,10 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
             }
             received = receive(&fd, &session.socket, &mut reader), if !ended && !stalled => match received {
                 Ok(0) if session.retiring.load(Ordering::SeqCst) => ended = true,
-                Ok(0) | Err(_) => break,
+                Ok(0) | Err(_) => {
+                    session.count_unfinished(&reader);
+                    break;
+                }
                 Ok(_) => {
                     session.note_activity();
                     patience = LOOK_AFTER;
@@ -110,8 +113,26 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader) {
         }
         next = process(&session, &mut reader, ended);
     }
-    session.lose();
-    session.listening.remove(&session);
+}
+
+/// A driver's hold on its session: with the driver, and so with its runtime, the session ends.
+struct Driving(Option<Arc<Session>>);
+
+impl Driving {
+    /// Somebody else drives the session from now on.
+    fn hand_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.lose();
+            session.socket.shutdown();
+            session.listening.remove(&session);
+        }
+    }
 }
 
 /// Receives once something is there. Cancelling it loses nothing.
@@ -126,7 +147,7 @@ async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) 
                 }
                 Err(error) => Err(error),
             },
-            Slot::Body(body) => socket.recv_spare(body, Wait::No),
+            Slot::Body(body, missing) => socket.recv_spare(body, missing, Wait::No),
         };
         match received {
             Err(error) if would_block(&error) => guard.clear_ready(),
@@ -136,12 +157,19 @@ async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) 
     }
 }
 
-/// Takes the frames that are here to where they are handled.
-fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Next {
-    let dedicated = session.exclusive && !ended && matches!(session.listening.handler, Handler::Blocking(_));
+/// Takes the frames that are here to where they are handled. Without `stay` it may be to a thread of
+/// the session's own.
+fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
+    let next = take_frames(session, reader, stay);
+    // Whatever came after them: what was taken is handled.
+    run_requests(session, false);
+    next
+}
+
+fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
+    let dedicated = session.exclusive && !stay && matches!(session.listening.handler, Handler::Blocking(_));
     loop {
         if !session.has_room() {
-            run_requests(session, false);
             return Next::Stall;
         }
         if dedicated && !reader.is_empty() && !session.in_flight() && session.outbox.waiting() == 0 {
@@ -152,10 +180,7 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Nex
         }
         let (header, body) = match reader.next() {
             Ok(Some(frame)) => frame,
-            Ok(None) => {
-                run_requests(session, false);
-                return Next::Receive;
-            }
+            Ok(None) => return Next::Receive,
             Err(violation) => return Next::Violated(violation),
         };
         let task = match session.admit(&header, body.as_slice()) {
@@ -179,7 +204,8 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, ended: bool) -> Nex
 }
 
 /// Gives the session a thread of its own.
-fn go_hot(session: Arc<Session>, reader: FrameReader, seat: Seat) {
+fn go_hot(driving: Driving, session: Arc<Session>, reader: FrameReader, seat: Seat) {
+    driving.hand_over();
     let listening = Arc::clone(&session.listening);
     listening.workers.dedicate(seat, Box::new(move || hot::drive(session, reader)));
 }
@@ -286,6 +312,7 @@ fn end_cast(session: &Session, bytes: usize) {
 /// Ends a session whose client broke the protocol: tells it so, and gives it a moment to read that
 /// before the connection goes.
 pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
+    let _driving = Driving(Some(Arc::clone(&session)));
     count(&session.listening.tally.malformed);
     session.transmit_error(0, violation.kind(), &violation.to_string(), Duration::ZERO);
     let _gone_already = session.socket.shutdown_send();
@@ -306,6 +333,4 @@ pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
         })
         .await;
     }
-    session.lose();
-    session.listening.remove(&session);
 }

@@ -21,10 +21,13 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, mu
     let Ok(message) = deno::decode(stream, None) else { return count(&listening.tally.malformed) };
     let answer = connection.exchange(listening, message).await;
     // A failure cannot be told on this wire: the connection closes without a byte.
-    let (Some(Ok(reply)), Mode::Request) = (answer, listening.mode) else { return };
-    if send_reply(&connection, &reply).await.is_ok() {
-        let _gone_already = connection.socket().shutdown_send();
+    if let (Some(Ok(reply)), Mode::Request) = (answer, listening.mode)
+        && send_reply(&connection, &reply).await.is_err()
+    {
+        return;
     }
+    // A handler that still runs keeps the socket open with its responder; the peer must not wait for that.
+    let _gone_already = connection.socket().shutdown_send();
 }
 
 /// Receives up to the sender's half-close. `false` if it is more than the listener takes.

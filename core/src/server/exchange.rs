@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::Mode;
+use super::counters::count;
 use super::handler::{Handler, call_async, call_blocking};
 use super::listening::{ACK_AFTER, Listening};
 use super::responder::{Answer, Responder};
@@ -33,12 +34,20 @@ pub(super) struct Caller {
     pub(super) peer: Peer,
     pub(super) gone: AtomicBool,
     pub(super) went: Notify,
+    listening: Arc<Listening>,
+}
+
+impl Caller {
+    pub(super) fn count_failure(&self) {
+        count(&self.listening.tally.failed);
+    }
 }
 
 impl Connection {
-    pub(super) fn new(fd: WatchedSocket, peer: Peer) -> Connection {
+    pub(super) fn new(listening: &Arc<Listening>, fd: WatchedSocket, peer: Peer) -> Connection {
         let socket = Arc::clone(fd.get_ref());
-        let caller = Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new() };
+        let listening = Arc::clone(listening);
+        let caller = Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), listening };
         Connection { fd, caller: Arc::new(caller) }
     }
 
@@ -132,6 +141,13 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Handlers that still run hold the socket: the connection must not stay open for them.
+        self.socket().shutdown();
+    }
+}
+
 /// A message that was taken and is not yet done with.
 struct InFlight(Arc<Listening>);
 
@@ -147,11 +163,11 @@ pub(super) async fn receive(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Res
         if buffer.len() == buffer.capacity() {
             buffer.reserve(4096.max(buffer.len()));
         }
-        match fd.get_ref().recv_spare(buffer, Wait::No) {
+        match fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No) {
             Err(error) if would_block(&error) => {
                 let mut guard = fd.readable().await?;
                 // Only what was true before the receive is out of date; look once more first.
-                match fd.get_ref().recv_spare(buffer, Wait::No) {
+                match fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No) {
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     done => return done,
                 }

@@ -19,7 +19,7 @@ use crate::transport::wait::Waiter;
 
 /// A session on which nothing has come for this long goes back to the runtime.
 const QUIET: Duration = Duration::from_secs(1);
-/// A message's memory is kept for the next one up to this many bytes.
+/// Messages with more memory than this are the reader's, not copied from its buffer.
 const KEPT: usize = 64 << 10;
 
 /// Why a thread is done with a session.
@@ -50,13 +50,14 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
     match done {
         Done::Hand => {
             let runtime = session.listening.runtime.clone();
-            runtime.spawn(cold::drive(session, reader));
+            runtime.spawn(cold::drive(session, reader, true));
         }
         Done::Violated(violation) => {
             let runtime = session.listening.runtime.clone();
             runtime.spawn(cold::dismiss(session, violation));
         }
         Done::Ended => {
+            session.count_unfinished(&reader);
             session.lose();
             session.listening.remove(&session);
         }
@@ -85,6 +86,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                     session.listening.count_message();
                     let responder = Responder::to_session(Arc::clone(session), id, timeout_ms, Mode::Request);
                     call_blocking(handler, &message, responder);
+                    reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;
                     }
@@ -99,6 +101,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                     session.listening.count_message();
                     let responder = Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast);
                     call_blocking(handler, &message, responder);
+                    reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;
                     }
@@ -109,20 +112,20 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                 Task::Nothing => {}
             }
         }
-        message.shrink(KEPT);
         // A client that no longer reads may still have sent something: that is taken to its end.
         if session.outbox.waiting() > 0
             && let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, QUIET)
         {
             return Done::Hand;
         }
+        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
         let received = waiter.receive(|wait| match reader.slot() {
             Slot::Buffer(slot) => {
                 let count = session.socket.recv(slot, wait)?;
                 reader.filled(count);
                 Ok(count)
             }
-            Slot::Body(body) => session.socket.recv_spare(body, wait),
+            Slot::Body(body, missing) => session.socket.recv_spare(body, missing, wait),
         });
         match received {
             Ok(0) if session.retiring.load(Ordering::SeqCst) => return Done::Hand,

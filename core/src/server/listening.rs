@@ -121,7 +121,7 @@ impl Listening {
             is_closed: AtomicBool::new(false),
         });
         let socket = listening.listening_socket()?;
-        listening.runtime.spawn(accept::run(Arc::clone(&listening), socket));
+        listening.runtime.spawn(accept::run(Accepting(Arc::clone(&listening)), socket));
         if mode == Mode::Broadcast {
             listening.runtime.spawn(watch_acks(Arc::downgrade(&listening)));
         }
@@ -237,11 +237,8 @@ impl Listening {
     pub(super) fn retire_quietest(&self) -> bool {
         let quietest = {
             let sessions = lock(&self.sessions);
-            sessions
-                .values()
-                .filter(|session| !session.retiring.load(Ordering::Relaxed) && session.is_quiet())
-                .max_by_key(|session| self.now_ms().wrapping_sub(session.active_at()))
-                .cloned()
+            let now = self.now_ms();
+            sessions.values().filter(|session| session.may_retire(now)).max_by_key(|session| session.idle(now)).cloned()
         };
         match quietest {
             Some(session) => {
@@ -265,6 +262,8 @@ impl Listening {
 
     pub(super) fn remove(&self, session: &Session) {
         if lock(&self.sessions).remove(&session.key()).is_some() {
+            // Handlers that still run hold the session: the connection must not stay open for them.
+            session.socket.shutdown();
             self.connection_ended();
         }
     }
@@ -347,7 +346,7 @@ impl Listening {
         lock(&self.sessions).values().cloned().collect()
     }
 
-    pub(super) fn note_all_accepted(&self) {
+    fn note_all_accepted(&self) {
         self.accepted_all.store(true, Ordering::SeqCst);
         self.progress.notify_waiters();
     }
@@ -360,6 +359,22 @@ impl Listening {
     /// Completes when the listener has wound up: connections that still linger end then.
     pub(super) async fn until_closed(&self) {
         until(&self.closed, || self.is_closed.load(Ordering::SeqCst)).await;
+    }
+}
+
+/// The accepting task's hold on its listener: if the runtime ends, nobody is to be promised an answer.
+pub(super) struct Accepting(Arc<Listening>);
+
+impl Accepting {
+    pub(super) fn listening(&self) -> &Arc<Listening> {
+        &self.0
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.stop();
+        self.0.note_all_accepted();
     }
 }
 

@@ -57,14 +57,23 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The body of an error frame.
-fn error_body(kind: ErrorKind, text: &str) -> Vec<u8> {
+/// The body of an error frame for a client that takes at most `max` bytes: a longer text is cut.
+fn error_body(kind: ErrorKind, text: &str, max: usize) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         code: &'a str,
         message: &'a str,
     }
-    // A handler's text is for people; a client's limit on messages must not stand in its way.
-    let end = text.char_indices().nth(4096).map_or(text.len(), |(end, _)| end);
-    serde_json::to_vec(&Body { code: kind.name(), message: &text[..end] }).expect("two strings always become JSON")
+    // A handler's text is for people, who read no more than this.
+    let mut text = text.char_indices().nth(4096).map_or(text, |(end, _)| &text[..end]);
+    loop {
+        let body =
+            serde_json::to_vec(&Body { code: kind.name(), message: text }).expect("two strings always become JSON");
+        if body.len() <= max || text.is_empty() {
+            return body;
+        }
+        // No character takes more than six bytes, so this many have to go at least.
+        let too_many = (body.len() - max).div_ceil(6);
+        text = text.char_indices().rev().nth(too_many - 1).map_or("", |(end, _)| &text[..end]);
+    }
 }

@@ -21,7 +21,7 @@ use crate::lock::lock;
 use crate::message::{Message, MessageKind};
 use crate::outbox::{Outbox, Sent};
 use crate::protocol::Violation;
-use crate::protocol::frame::{ACK_WANTED, HEADER_LEN, Header, Kind, Sender};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::Hello;
 use crate::transport::peer::Peer;
 use crate::transport::socket::Socket;
@@ -31,6 +31,11 @@ const MOST_IN_FLIGHT: usize = 1024;
 /// The most bytes of one session that wait for handlers, or of its answers that wait for the peer,
 /// before the listener stops reading it. A single larger message still passes.
 const MOST_WAITING: usize = 4 << 20;
+
+/// How long a new session may take to its first message, and any one between two pieces of a message,
+/// in milliseconds, before it may be let go to make room for another.
+const FIRST_MS: u32 = 50;
+const STALE_MS: u32 = 1000;
 
 pub(crate) struct Session {
     pub(super) socket: Arc<Socket>,
@@ -52,6 +57,8 @@ pub(crate) struct Session {
     cancellations: Notify,
     /// The request in flight on an exclusive session, 0 for none.
     current: AtomicU32,
+    /// Part of a frame is here.
+    pub(super) receiving: AtomicBool,
     /// Answers that are on their way: no longer in flight, not yet sent.
     answering: AtomicU32,
     /// The last request, or broadcast with an id, that was taken.
@@ -135,6 +142,7 @@ impl Session {
             gone: AtomicBool::new(false),
             cancellations: Notify::new(),
             current: AtomicU32::new(0),
+            receiving: AtomicBool::new(false),
             answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
@@ -156,8 +164,10 @@ impl Session {
         &self.cancellations
     }
 
-    pub(super) fn active_at(&self) -> u32 {
-        self.active_at.load(Ordering::Relaxed)
+    /// For how many milliseconds nothing has come, `now`.
+    pub(super) fn idle(&self, now: u32) -> u32 {
+        // Something may have come since `now`.
+        now.wrapping_sub(self.active_at.load(Ordering::Relaxed)).cast_signed().max(0).cast_unsigned()
     }
 
     pub(super) fn note_activity(&self) {
@@ -166,6 +176,13 @@ impl Session {
 
     pub(super) fn count_failure(&self) {
         count(&self.listening.tally.failed);
+    }
+
+    /// Counts a session whose client has gone in the middle of a frame.
+    pub(super) fn count_unfinished(&self, reader: &FrameReader) {
+        if !reader.is_empty() {
+            count(&self.listening.tally.incomplete);
+        }
     }
 
     /// Takes a frame in: answers what the session itself can answer, and says what is left to do.
@@ -336,11 +353,24 @@ impl Session {
         let calls = lock(&self.calls);
         self.current.load(Ordering::SeqCst) == 0
             && calls.in_flight.is_empty()
+            // After the two above: an answer is counted here before it leaves them.
             && self.answering.load(Ordering::SeqCst) == 0
             && calls.requests.is_empty()
             && calls.casts.is_empty()
             && !calls.casting
-            && self.outbox.waiting() == 0
+            && self.outbox.is_empty()
+    }
+
+    /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
+    /// client has had a moment to send its first message, and none is on its way.
+    pub(super) fn may_retire(&self, now: u32) -> bool {
+        let idle = self.idle(now);
+        let on_its_way = if self.receiving.load(Ordering::Relaxed) {
+            self.hot.load(Ordering::Relaxed) || idle < STALE_MS
+        } else {
+            self.last_taken.load(Ordering::Relaxed) == 0 && idle < FIRST_MS
+        };
+        !on_its_way && !self.retiring.load(Ordering::Relaxed) && self.is_quiet()
     }
 
     pub(super) fn is_cancelled(&self, id: u32, mode: Mode) -> bool {
@@ -520,7 +550,7 @@ impl Session {
 
     /// Sends an error frame about a message, or with id 0 about the session.
     pub(super) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        let body = super::error_body(kind, text);
+        let body = super::error_body(kind, text, self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
         self.transmit(&header, &body, patience)
     }
@@ -528,7 +558,11 @@ impl Session {
     /// Sends a frame. Whether the client was still there.
     fn transmit(&self, header: &Header, body: &[u8], patience: Duration) -> bool {
         match self.outbox.send(&self.socket, &header.encode(), body, patience) {
-            Ok(Sent::Gone) => true,
+            Ok(Sent::Gone) => {
+                // The driver may have been waiting for just that.
+                self.unstall();
+                true
+            }
             Ok(Sent::Waiting) => {
                 self.driver.notify_one();
                 true

@@ -126,7 +126,8 @@ impl Responder {
         match self.to.take() {
             Some(To::Session { session, id }) if self.mode == Mode::Request => session.respond(id, reply, patience),
             Some(To::Caller { caller, answer: Some(answer) }) => {
-                if caller.gone.load(Ordering::Relaxed) || answer.send(Ok(reply.clone())).is_err() {
+                let has_left = caller.gone.load(Ordering::Relaxed) || caller.socket.hung_up();
+                if has_left || answer.send(Ok(reply.clone())).is_err() {
                     return Err(gone());
                 }
                 Ok(())
@@ -144,8 +145,11 @@ impl Responder {
                     Mode::Broadcast => Ok(()),
                 }
             }
-            Some(To::Caller { answer: Some(answer), .. }) => answer.send(Err(text.to_owned())).map_err(|_| gone()),
-            _ => Ok(()),
+            Some(To::Caller { caller, answer }) => {
+                caller.count_failure();
+                answer.map_or(Ok(()), |answer| answer.send(Err(text.to_owned())).map_err(|_| gone()))
+            }
+            None => Ok(()),
         }
     }
 

@@ -361,8 +361,9 @@ fn read_content(file: impl AsFd) -> Option<LockInfo> {
             Err(_) => return None,
         }
     }
-    let line = content[..len].split(|&byte| byte == b'\n').next()?;
-    let info: LockInfo = serde_json::from_slice(line).ok()?;
+    // One object and nothing after it. (serde takes an array for a struct, too.)
+    let content = content[..len].trim_ascii_start();
+    let info: LockInfo = content.starts_with(b"{").then(|| serde_json::from_slice(content).ok()).flatten()?;
     // A process id below 1 means something else to the calls that take one.
     (info.pid > 0 && matches!(&*info.mode, "request" | "broadcast")).then_some(info)
 }

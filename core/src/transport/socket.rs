@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
@@ -87,6 +86,11 @@ impl Socket {
         self.fd.born()
     }
 
+    /// Whether it is a TCP socket, where unread bytes at the end lead to a reset.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.tcp
+    }
+
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
         if !self.tcp {
@@ -107,11 +111,17 @@ impl Socket {
         Ok(received)
     }
 
-    /// Receives into the free part of `buffer`'s capacity, which must not be empty. 0 is the end.
-    pub(crate) fn recv_spare(&self, buffer: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
-        debug_assert!(buffer.capacity() > buffer.len());
-        let (received, _) = rustix::net::recv(self, spare_capacity(buffer), wait.flags())?;
-        Ok(received)
+    /// Receives at most `most` bytes behind what `buffer` holds, within its capacity, of which some must
+    /// be free. 0 is the end.
+    pub(crate) fn recv_spare(&self, buffer: &mut Vec<u8>, most: usize, wait: Wait) -> io::Result<usize> {
+        let spare = buffer.spare_capacity_mut();
+        debug_assert!(most > 0 && !spare.is_empty());
+        let most = most.min(spare.len());
+        let ((received, _), _) = rustix::net::recv(self, &mut spare[..most], wait.flags())?;
+        let count = received.len();
+        // SAFETY: the call has just written that many bytes behind the vector's length.
+        unsafe { buffer.set_len(buffer.len() + count) };
+        Ok(count)
     }
 
     /// Whether anything waits to be received; copies what waits, up to `buffer`, and leaves it there.

@@ -250,3 +250,38 @@ fn a_lock_is_tried_again_only_as_long_as_it_may_be_a_client_that_asks() {
     assert_eq!(judge(None, None, SHORT_PATIENCE), Ok(()));
     assert_eq!(judge(None, None, PATIENCE), listens("another process"));
 }
+
+#[test]
+fn every_content_means_what_its_golden_vector_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/lock.json");
+    let vectors: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let bytes = |hex: &serde_json::Value| -> Vec<u8> {
+        hex.as_str().unwrap().split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    };
+    let read = |case: &serde_json::Value| {
+        let file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut &file, &bytes(&case["hex"])).unwrap();
+        read_content(&file)
+    };
+    for case in vectors["valid"].as_array().unwrap() {
+        let info = read(case).unwrap_or_else(|| panic!("not read: {case}"));
+        assert_eq!(Some(i64::from(info.pid)), case["pid"].as_i64(), "{case}");
+        assert_eq!(
+            (&*info.version, &*info.channel),
+            (case["version"].as_str().unwrap(), case["channel"].as_str().unwrap())
+        );
+        assert_eq!((&*info.mode, Some(info.started)), (case["mode"].as_str().unwrap(), case["started"].as_u64()));
+        let line = [serde_json::to_vec(&info).unwrap(), b"\n".to_vec()].concat();
+        assert_eq!(line, bytes(case.get("canonical_hex").unwrap_or(&case["hex"])), "{case}");
+    }
+    for case in vectors["malformed"].as_array().unwrap() {
+        assert_eq!(read(case), None, "{case}");
+    }
+}
+
+#[test]
+fn an_array_of_the_right_values_is_no_content() {
+    let file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut &file, br#"[1,"0.1.0","build","request",1]"#).unwrap();
+    assert_eq!(read_content(&file), None);
+}

@@ -1,0 +1,14 @@
+//! The library from outside, byte by byte: raw sockets against its listeners, stand-ins against its
+//! clients, whole processes against its lock file.
+
+mod fake_listener;
+mod golden;
+mod one_listener;
+mod original;
+mod raw;
+mod raw_deno;
+mod raw_native;
+mod raw_text;
+mod scratch;
+mod vectors;
+mod watchdog;

@@ -1,0 +1,30 @@
+//! Ends a test that hangs, so that it fails where it would block everything after it.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Far longer than any of the tests takes on a loaded machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Aborts the process when it is not dropped in time.
+pub(crate) struct Watchdog {
+    _alive: Sender<()>,
+}
+
+impl Watchdog {
+    pub(crate) fn start() -> Watchdog {
+        Watchdog::within(LIMIT)
+    }
+
+    pub(crate) fn within(limit: Duration) -> Watchdog {
+        let (alive, ended) = channel::<()>();
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{test} hangs\n").as_bytes());
+                std::process::abort();
+            }
+        });
+        Watchdog { _alive: alive }
+    }
+}
