@@ -32,6 +32,9 @@ use crate::error::ErrorKind;
 /// How long a thread waits for a peer that is slow to take an answer before the runtime takes over.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// The most bytes of text that an error frame carries.
+const MOST_TEXT: usize = 4096;
+
 /// Whether a listener answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -57,14 +60,44 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The body of an error frame.
-fn error_body(kind: ErrorKind, text: &str) -> Vec<u8> {
+/// The body of an error frame, for a client that takes bodies of at most `max` bytes.
+fn error_body(kind: ErrorKind, text: &str, max: usize) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         code: &'a str,
         message: &'a str,
     }
-    // A handler's text is for people; a client's limit on messages must not stand in its way.
-    let end = text.char_indices().nth(4096).map_or(text.len(), |(end, _)| end);
-    serde_json::to_vec(&Body { code: kind.name(), message: &text[..end] }).expect("two strings always become JSON")
+    let encode = |message: &str| {
+        serde_json::to_vec(&Body { code: kind.name(), message }).expect("two strings always become JSON")
+    };
+    // It is for people, who do not read more; and the client's limit must not stand in its way.
+    let mut text = &text[..text.floor_char_boundary(MOST_TEXT)];
+    loop {
+        let body = encode(text);
+        let excess = body.len().saturating_sub(max);
+        if excess == 0 || text.is_empty() {
+            return body;
+        }
+        // No byte takes more than six in JSON: no more than that is cut off too much.
+        text = &text[..text.floor_char_boundary(text.len().saturating_sub(excess.div_ceil(6)))];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_an_error_is_cut_to_what_the_client_takes() {
+        for text in ["no luck", &"\u{1}".repeat(9000), &"é\"😀".repeat(9000)] {
+            for max in [40, 41, 42, 50, 99, 100, 1000, 5000, usize::MAX] {
+                let body = error_body(ErrorKind::HandlerFailed, text, max);
+                assert!(body.len() <= max);
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(body["code"], "handler_failed");
+                assert!(text.starts_with(body["message"].as_str().unwrap()));
+            }
+        }
+        assert_eq!(error_body(ErrorKind::Closing, "bye", 1), br#"{"code":"closing","message":""}"#);
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub(crate) struct Session {
     /// The last request, or broadcast with an id, that was taken.
     last_taken: AtomicU32,
     calls: Mutex<Calls>,
+    /// Threads that have taken a request out of flight and are about to send its answer.
+    answering: AtomicUsize,
     /// The driver waits until less is in flight.
     stalled: AtomicBool,
     /// A broadcast whose handler runs and whose acknowledgement is due: see [`Listening::watch`].
@@ -119,6 +121,7 @@ impl Session {
             current: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
+            answering: AtomicUsize::new(0),
             stalled: AtomicBool::new(false),
             due_ack: AtomicU64::new(0),
             active_at: AtomicU32::new(now),
@@ -242,6 +245,7 @@ impl Session {
 
     /// Sends the reply to a request in flight.
     pub(super) fn respond(&self, id: u32, reply: &Message, patience: Duration) -> Result<()> {
+        let _until_it_is_sent = Answering::begin(self);
         self.still_wanted(id)?;
         if reply.len() > self.peer_max {
             let text = format!(
@@ -266,6 +270,7 @@ impl Session {
 
     /// Says that a request in flight failed.
     pub(super) fn fail(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
+        let _until_it_is_sent = Answering::begin(self);
         self.still_wanted(id)?;
         if self.transmit_error(id, kind, text, patience) { Ok(()) } else { Err(self.lost()) }
     }
@@ -287,7 +292,7 @@ impl Session {
     /// Takes a request out of flight: true for exactly one of those who try.
     fn finish(&self, id: u32) -> bool {
         let was_in_flight = if self.exclusive {
-            id != 0 && self.current.compare_exchange(id, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            id != 0 && self.current.compare_exchange(id, 0, Ordering::Release, Ordering::Relaxed).is_ok()
         } else {
             lock(&self.calls).in_flight.remove(&id)
         };
@@ -312,11 +317,13 @@ impl Session {
     /// Whether nothing is in flight, queued or unsent.
     pub(super) fn is_quiet(&self) -> bool {
         let calls = lock(&self.calls);
-        self.current.load(Ordering::Relaxed) == 0
+        self.current.load(Ordering::Acquire) == 0
             && calls.in_flight.is_empty()
             && calls.casts.is_empty()
             && !calls.casting
-            && self.outbox.waiting() == 0
+            // Last: who answers is counted before the request is out of flight.
+            && self.answering.load(Ordering::SeqCst) == 0
+            && self.outbox.is_empty()
     }
 
     pub(super) fn is_cancelled(&self, id: u32, mode: Mode) -> bool {
@@ -447,9 +454,16 @@ impl Session {
 
     /// Sends an error frame about a message, or with id 0 about the session.
     pub(super) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        let body = super::error_body(kind, text);
+        let body = super::error_body(kind, text, self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
         self.transmit(&header, &body, patience)
+    }
+
+    /// Hands over the last thing that is said on the session: an error about it.
+    pub(super) fn transmit_last(&self, kind: ErrorKind, text: &str) {
+        let body = super::error_body(kind, text, self.peer_max);
+        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, 0) };
+        let _gone_already = self.outbox.append_last(&header.encode(), &body);
     }
 
     /// Sends a frame. Whether the client was still there.
@@ -493,6 +507,25 @@ impl Session {
         self.retiring.store(true, Ordering::SeqCst);
         let _gone_already = self.socket.shutdown_recv();
         self.driver.notify_one();
+    }
+}
+
+/// The time in which an answer is neither in flight nor sent: the session must not end in it.
+struct Answering<'a>(&'a Session);
+
+impl Answering<'_> {
+    fn begin(session: &Session) -> Answering<'_> {
+        session.answering.fetch_add(1, Ordering::SeqCst);
+        Answering(session)
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Ordering::SeqCst);
+        if self.0.retiring.load(Ordering::SeqCst) {
+            self.0.driver.notify_one();
+        }
     }
 }
 
