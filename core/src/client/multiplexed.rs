@@ -344,7 +344,7 @@ impl Session {
     /// The session is over: everyone who waits hears of it.
     fn end(&self, error: &Error) {
         // Its hello goes out before the listener looks at a message.
-        let untouched = self.peer_max.load(Ordering::SeqCst) == 0;
+        let untouched = self.peer_max.load(Ordering::SeqCst) == 0 && error.kind() == ErrorKind::ConnectionLost;
         let pending = {
             let mut state = lock(&self.state);
             state.ended.get_or_insert((error.kind(), error.message().to_owned()));
@@ -356,7 +356,12 @@ impl Session {
         };
         for caller in pending.into_values() {
             let again = Error::new(error.kind(), error.message().to_owned());
-            let failed = if untouched { Failed::NotTaken(again) } else { again.after_sending().into() };
+            let failed = match again.kind() {
+                _ if untouched => Failed::NotTaken(again),
+                // Who speaks another version does not take a message in ours.
+                ErrorKind::UnsupportedVersion => again.into(),
+                _ => again.after_sending().into(),
+            };
             let _has_left_meanwhile = caller.send(Err(failed));
         }
         self.moved.notify_waiters();
