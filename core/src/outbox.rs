@@ -34,6 +34,8 @@ struct State {
     waiting: Vec<u8>,
     /// A thread is in the middle of a send.
     sending: bool,
+    /// What has been handed over is the last.
+    closed: bool,
     /// The peer is gone.
     broken: Option<io::ErrorKind>,
 }
@@ -72,10 +74,19 @@ impl Outbox {
         Ok(())
     }
 
+    /// Adds the last bytes: nothing is taken after them. The driver sends them.
+    pub(crate) fn append_last(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let mut state = self.usable()?;
+        state.waiting.extend_from_slice(head);
+        state.waiting.extend_from_slice(body);
+        state.closed = true;
+        Ok(())
+    }
+
     /// Sends what waits: the driver's call.
     pub(crate) fn flush(&self, socket: &Socket, patience: Duration) -> io::Result<Sent> {
         {
-            let mut state = self.usable()?;
+            let mut state = self.unbroken()?;
             if state.sending || state.waiting.is_empty() {
                 return Ok(Sent::Gone);
             }
@@ -133,6 +144,11 @@ impl Outbox {
     }
 
     fn usable(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
+        let state = self.unbroken()?;
+        if state.closed { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(state) }
+    }
+
+    fn unbroken(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
         let state = lock(&self.0);
         match state.broken {
             Some(kind) => Err(kind.into()),

@@ -8,6 +8,7 @@ use rustix::event::PollFlags;
 use super::{Attempt, Failed, lost, reply_error, timed_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
@@ -281,6 +282,8 @@ impl Exclusive {
                 let frame = match self.next_frame() {
                     Ok(Some(frame)) => frame,
                     Ok(None) => break,
+                    // Who speaks another version does not take a message in ours.
+                    Err(violation @ Violation::Version(_)) => return Err(self.give_up(violation.into()).into()),
                     Err(violation) => return Err(self.give_up(Error::from(violation).after_sending()).into()),
                 };
                 match frame {
@@ -350,7 +353,7 @@ impl Exclusive {
     }
 
     /// The next frame of those that are here; takes the hello out of the way first.
-    fn next_frame(&mut self) -> std::result::Result<Option<Frame>, crate::protocol::Violation> {
+    fn next_frame(&mut self) -> std::result::Result<Option<Frame>, Violation> {
         if self.hello.is_none() {
             let Some((bytes, rest)) = self.hello_bytes.split_first_chunk::<HELLO_LEN>() else { return Ok(None) };
             self.hello = Some(Hello::decode_from_listener(bytes)?);

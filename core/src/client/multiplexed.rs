@@ -412,7 +412,7 @@ impl Session {
     fn end(&self, error: &Error) {
         // Its hello goes out before the listener looks at a message.
         let peer_max = self.peer_max.load(Ordering::SeqCst) as usize;
-        let untouched = peer_max == 0;
+        let untouched = peer_max == 0 && error.kind() == ErrorKind::ConnectionLost;
         let pending = {
             let mut state = lock(&self.state);
             state.ended.get_or_insert((error.kind(), error.message().to_owned()));
@@ -428,6 +428,8 @@ impl Session {
             let again = Error::new(error.kind(), error.message().to_owned());
             let failed = match error.kind() {
                 _ if untouched => Failed::NotTaken(again),
+                // Who speaks another version does not take a message in ours.
+                ErrorKind::UnsupportedVersion => again.into(),
                 ErrorKind::TooLarge if caller.len > peer_max => again.into(),
                 ErrorKind::TooLarge if to_blame => lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into(),
                 _ => again.after_sending().into(),

@@ -33,6 +33,8 @@ const LOOK_AFTER: Duration = Duration::from_millis(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(64);
 /// A handler that takes longer than this has its answer sent at once.
 const SLOW_HANDLER: Duration = Duration::from_micros(20);
+/// How soon it is looked again whether another thread has sent what it had.
+const SENDING: Duration = Duration::from_millis(1);
 
 /// What the frames that are here lead to.
 enum Next {
@@ -314,12 +316,13 @@ fn end_cast(session: &Session, bytes: usize) {
 pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
     let _driving = Driving(Some(Arc::clone(&session)));
     count(&session.listening.tally.malformed);
-    session.transmit_error(0, violation.kind(), &violation.to_string(), Duration::ZERO);
-    let _gone_already = session.socket.shutdown_send();
-    if let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE) {
+    session.transmit_last(violation.kind(), &violation.to_string());
+    if let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) {
         let mut scrap = vec![0; 16 << 10];
         let mut left = FAREWELL_BYTES;
         let _slow_peers_are_not_waited_for = timeout(FAREWELL, async {
+            send_the_rest(&fd, &session).await;
+            let _gone_already = session.socket.shutdown_send();
             while let Ok(mut guard) = fd.readable().await {
                 match session.socket.recv(&mut scrap, Wait::No) {
                     Ok(0) => break,
@@ -332,5 +335,22 @@ pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
             }
         })
         .await;
+    }
+}
+
+/// Completes when everything is with the kernel that was to be sent, also by other threads.
+async fn send_the_rest(fd: &WatchedSocket, session: &Session) {
+    while let Ok(sent) = session.outbox.flush(&session.socket, Duration::ZERO) {
+        if sent == Sent::Waiting {
+            let Ok(mut guard) = fd.writable().await else { return };
+            if let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, Duration::ZERO) {
+                guard.clear_ready();
+            }
+        } else if session.outbox.is_empty() {
+            return;
+        } else {
+            // A thread is in the middle of a send, and does not say when it has ended.
+            sleep(SENDING).await;
+        }
     }
 }

@@ -32,6 +32,9 @@ use crate::error::ErrorKind;
 /// How long a thread waits for a peer that is slow to take an answer before the runtime takes over.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// The most bytes of text that an error frame carries.
+const MOST_TEXT: usize = 4096;
+
 /// Whether a listener answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -57,23 +60,44 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The body of an error frame for a client that takes at most `max` bytes: a longer text is cut.
+/// The body of an error frame, for a client that takes bodies of at most `max` bytes.
 fn error_body(kind: ErrorKind, text: &str, max: usize) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         code: &'a str,
         message: &'a str,
     }
-    // A handler's text is for people, who read no more than this.
-    let mut text = text.char_indices().nth(4096).map_or(text, |(end, _)| &text[..end]);
+    let encode = |message: &str| {
+        serde_json::to_vec(&Body { code: kind.name(), message }).expect("two strings always become JSON")
+    };
+    // It is for people, who do not read more; and the client's limit must not stand in its way.
+    let mut text = &text[..text.floor_char_boundary(MOST_TEXT)];
     loop {
-        let body =
-            serde_json::to_vec(&Body { code: kind.name(), message: text }).expect("two strings always become JSON");
-        if body.len() <= max || text.is_empty() {
+        let body = encode(text);
+        let excess = body.len().saturating_sub(max);
+        if excess == 0 || text.is_empty() {
             return body;
         }
-        // No character takes more than six bytes, so this many have to go at least.
-        let too_many = (body.len() - max).div_ceil(6);
-        text = text.char_indices().rev().nth(too_many - 1).map_or("", |(end, _)| &text[..end]);
+        // No byte takes more than six in JSON: no more than that is cut off too much.
+        text = &text[..text.floor_char_boundary(text.len().saturating_sub(excess.div_ceil(6)))];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_an_error_is_cut_to_what_the_client_takes() {
+        for text in ["no luck", &"\u{1}".repeat(9000), &"é\"😀".repeat(9000)] {
+            for max in [40, 41, 42, 50, 99, 100, 1000, 5000, usize::MAX] {
+                let body = error_body(ErrorKind::HandlerFailed, text, max);
+                assert!(body.len() <= max);
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(body["code"], "handler_failed");
+                assert!(text.starts_with(body["message"].as_str().unwrap()));
+            }
+        }
+        assert_eq!(error_body(ErrorKind::Closing, "bye", 1), br#"{"code":"closing","message":""}"#);
     }
 }

@@ -555,6 +555,13 @@ impl Session {
         self.transmit(&header, &body, patience)
     }
 
+    /// Hands over the last thing that is said on the session: an error about it.
+    pub(super) fn transmit_last(&self, kind: ErrorKind, text: &str) {
+        let body = super::error_body(kind, text, self.peer_max);
+        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, 0) };
+        let _gone_already = self.outbox.append_last(&header.encode(), &body);
+    }
+
     /// Sends a frame. Whether the client was still there.
     fn transmit(&self, header: &Header, body: &[u8], patience: Duration) -> bool {
         match self.outbox.send(&self.socket, &header.encode(), body, patience) {

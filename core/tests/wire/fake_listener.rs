@@ -1,1 +1,436 @@
-//! placeholder
+//! Our clients against listeners that break the protocol, or leave at every possible moment.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use simple_ipc::blocking::{self, post_broadcast, post_request};
+use simple_ipc::{Error, ErrorKind, Message, Options, Wire};
+
+use crate::raw::{
+    ACK, BROADCAST, ERROR, GOAWAY, PING, PONG, REQUEST, REQUEST_LISTENER, RESPONSE, Raw, bare, frame, hello,
+};
+use crate::scratch::{Scratch, build, eventually};
+
+/// Something that listens where the channel `build` is, and says what a test has it say.
+struct Fake {
+    connections: Arc<AtomicUsize>,
+    _lock: Option<std::fs::File>,
+}
+
+impl Fake {
+    /// A listener with a held lock file, so that clients speak native sessions to it.
+    fn native(scratch: &Scratch, serve: impl Fn(usize, Raw) + Send + Sync + 'static) -> Fake {
+        let lock = std::fs::File::create(scratch.lock_file()).unwrap();
+        let pid = std::process::id();
+        let content = r#","version":"9","channel":"build","mode":"request","started":1}"#;
+        writeln!(&lock, "{{\"pid\":{pid}{content}").unwrap();
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        Fake::start(scratch, Some(lock), move |nth, stream| serve(nth, Raw::over(stream)))
+    }
+
+    /// A listener without a lock file, as the original is one.
+    fn original(scratch: &Scratch, serve: impl Fn(usize, UnixStream) + Send + Sync + 'static) -> Fake {
+        Fake::start(scratch, None, serve)
+    }
+
+    fn start(
+        scratch: &Scratch,
+        lock: Option<std::fs::File>,
+        serve: impl Fn(usize, UnixStream) + Send + Sync + 'static,
+    ) -> Fake {
+        let listener = UnixListener::bind(scratch.socket()).unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let serve = Arc::new(serve);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let nth = count.fetch_add(1, Ordering::SeqCst);
+                let serve = Arc::clone(&serve);
+                // A client that leaves early makes its thread panic; that is nobody's concern.
+                std::thread::spawn(move || {
+                    let _ended_by_the_client =
+                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(nth, stream.unwrap())));
+                });
+            }
+        });
+        Fake { connections, _lock: lock }
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// Takes the hello and the first frame, which must be a request, whole; says hello. Its id.
+fn take_request(raw: &mut Raw) -> u32 {
+    raw.receive(16);
+    raw.send(&hello(REQUEST_LISTENER));
+    let request = raw.frame();
+    assert_eq!(request.kind, REQUEST);
+    request.id
+}
+
+fn answer(id: u32) -> Vec<u8> {
+    frame(RESPONSE, 0, id, 0, b"\"fine\"")
+}
+
+/// One request in each way that there is to make one, each on a listener of its own.
+fn each_way(
+    options: impl Fn(&Scratch) -> Options,
+    serve: impl Fn(usize, Raw) + Send + Sync + Clone + 'static,
+    check: impl Fn(&str, Result<Message, Error>, usize),
+) {
+    let message = Message::text("request-foo");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for way in ["blocking post", "blocking client", "asynchronous post", "asynchronous client"] {
+        let scratch = Scratch::new();
+        let options = options(&scratch);
+        let fake = Fake::native(&scratch, serve.clone());
+        let timeout = Some(Duration::from_secs(30));
+        let result = match way {
+            "blocking post" => post_request(&build(), &message, &options),
+            "blocking client" => blocking::Client::connect(&build(), &options)
+                .and_then(|client| client.request_message(&message, timeout)),
+            "asynchronous post" => runtime.block_on(simple_ipc::post_request(&build(), &message, &options)),
+            _ => runtime.block_on(async {
+                let client = simple_ipc::Client::connect(&build(), &options).await?;
+                client.request_message(&message, timeout).await
+            }),
+        };
+        check(way, result, fake.connections());
+    }
+}
+
+fn fails(serve: impl Fn(usize, Raw) + Send + Sync + Clone + 'static, kind: ErrorKind, may_have_been_handled: bool) {
+    each_way(Scratch::options, serve, |way, result, _| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), kind, "{way}: {error}");
+        assert_eq!(error.may_have_been_handled(), may_have_been_handled, "{way}: {error}");
+        assert!(!error.message().is_empty() && !error.message().contains('\n'), "{way}: {error}");
+    });
+}
+
+#[test]
+fn a_listener_that_leaves_before_its_hello_has_not_handled_anything() {
+    for received in [0, 16] {
+        let leave = move |_, mut raw: Raw| {
+            raw.receive(received);
+        };
+        fails(leave, ErrorKind::ConnectionLost, false);
+    }
+    // Half a hello is none.
+    let half = |_, mut raw: Raw| {
+        raw.receive(16);
+        raw.send(&hello(REQUEST_LISTENER)[..9]);
+    };
+    fails(half, ErrorKind::ConnectionLost, false);
+}
+
+#[test]
+fn a_listener_that_leaves_after_its_hello_may_have_handled_the_message_and_gets_it_once() {
+    for sent in [0, 1, 15, 16, 20] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let serve = {
+            let taken = Arc::clone(&taken);
+            move |_, mut raw: Raw| {
+                let id = take_request(&mut raw);
+                taken.fetch_add(1, Ordering::SeqCst);
+                raw.send(&answer(id)[..sent]);
+            }
+        };
+        fails(serve, ErrorKind::ConnectionLost, true);
+        assert_eq!(taken.load(Ordering::SeqCst), 4, "one for each way");
+    }
+}
+
+#[test]
+fn a_listener_that_was_gone_for_a_moment_is_tried_again() {
+    let serve = |nth, mut raw: Raw| {
+        if nth > 0 {
+            let id = take_request(&mut raw);
+            raw.send(&answer(id));
+            raw.receive_to_end();
+        }
+    };
+    each_way(Scratch::options, serve, |way, result, connections| {
+        assert_eq!(result.unwrap(), Message::text("fine"), "{way}");
+        assert_eq!(connections, 2, "{way}");
+    });
+}
+
+#[test]
+fn a_message_that_a_goaway_leaves_out_goes_to_a_new_connection() {
+    let serve = |nth, mut raw: Raw| {
+        let id = take_request(&mut raw);
+        if nth == 0 {
+            raw.send(&bare(GOAWAY, id - 1));
+            return;
+        }
+        // This one is taken: it is answered after the goaway.
+        raw.send(&[bare(GOAWAY, id), answer(id)].concat());
+        raw.receive_to_end();
+    };
+    each_way(Scratch::options, serve, |way, result, connections| {
+        assert_eq!(result.unwrap(), Message::text("fine"), "{way}");
+        assert_eq!(connections, 2, "{way}");
+    });
+}
+
+#[test]
+fn a_listener_that_only_ever_says_goaway_ends_in_a_clear_error() {
+    let serve = |_, mut raw: Raw| {
+        let id = take_request(&mut raw);
+        raw.send(&bare(GOAWAY, id - 1));
+    };
+    fails(serve, ErrorKind::Closing, false);
+}
+
+#[test]
+fn garbage_for_a_hello_is_named_and_the_message_is_not_sent_again() {
+    for (at, byte, kind) in [
+        (0, 0x00, ErrorKind::Protocol),
+        (3, b'p', ErrorKind::Protocol),
+        (4, 2, ErrorKind::UnsupportedVersion),
+        (5, 1, ErrorKind::Protocol),
+        (5, 0x13, ErrorKind::Protocol),
+        (7, 1, ErrorKind::Protocol),
+    ] {
+        let serve = move |_, mut raw: Raw| {
+            raw.receive(16);
+            let mut bad = hello(REQUEST_LISTENER);
+            bad[at] = byte;
+            raw.send(&bad);
+            raw.receive_to_end();
+        };
+        each_way(Scratch::options, serve, |way, result, connections| {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), kind, "{way}: {error}");
+            assert_eq!(connections, 1, "{way}");
+            // Who speaks another version does not take a message in ours.
+            assert_eq!(error.may_have_been_handled(), kind == ErrorKind::Protocol, "{way}: {error}");
+        });
+    }
+}
+
+#[test]
+fn garbage_for_an_answer_is_named_and_the_message_may_have_been_handled() {
+    let mut endless = answer(1);
+    endless[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    for (bad, kind) in [
+        (vec![0xff; 40], ErrorKind::Protocol),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), ErrorKind::Protocol),
+        (endless, ErrorKind::TooLarge),
+        (frame(REQUEST, 0, 1, 0, b"1"), ErrorKind::Protocol),
+        (frame(BROADCAST, 0, 1, 0, b"1"), ErrorKind::Protocol),
+        (frame(RESPONSE, 0, 0, 0, b"1"), ErrorKind::Protocol),
+        (frame(RESPONSE, 4, 1, 0, b"1"), ErrorKind::Protocol),
+        (frame(RESPONSE, 0, 1, 1, b"1"), ErrorKind::Protocol),
+        (frame(ERROR, 0, 1, 0, b"no object"), ErrorKind::Protocol),
+        (frame(ERROR, 0, 1, 0, br#"["protocol","an array"]"#), ErrorKind::Protocol),
+        (frame(RESPONSE, 0, 1, 0, b"{"), ErrorKind::InvalidBody),
+        (bare(ACK, 1), ErrorKind::Protocol),
+    ] {
+        let serve = move |_, mut raw: Raw| {
+            take_request(&mut raw);
+            raw.send(&bad);
+            raw.receive_to_end();
+        };
+        fails(serve, kind, true);
+    }
+}
+
+#[test]
+fn an_error_frame_becomes_the_error_that_it_names() {
+    for (code, kind, may_have_been_handled) in [
+        ("handler_failed", ErrorKind::HandlerFailed, true),
+        ("wrong_mode", ErrorKind::WrongMode, false),
+        ("invalid_body", ErrorKind::InvalidBody, false),
+        ("closing", ErrorKind::Closing, false),
+        ("cancelled", ErrorKind::Cancelled, true),
+        ("timed_out", ErrorKind::TimedOut, true),
+        ("some_later_one", ErrorKind::Protocol, true),
+    ] {
+        let serve = move |_, mut raw: Raw| {
+            let id = take_request(&mut raw);
+            let body = format!(r#"{{"code":"{code}","message":"what stood in the way","more":[1]}}"#);
+            raw.send(&frame(ERROR, 0, id, 0, body.as_bytes()));
+            raw.receive_to_end();
+        };
+        each_way(Scratch::options, serve, |way, result, connections| {
+            let error = result.unwrap_err();
+            assert_eq!((error.kind(), error.message()), (kind, "what stood in the way"), "{way}");
+            assert_eq!(error.may_have_been_handled(), may_have_been_handled, "{way}: {code}");
+            assert_eq!(connections, 1, "{way}");
+        });
+    }
+}
+
+#[test]
+fn an_error_about_the_session_ends_the_call() {
+    let serve = |_, mut raw: Raw| {
+        take_request(&mut raw);
+        raw.send(&frame(ERROR, 0, 0, 0, br#"{"code":"protocol","message":"frame kind 16 is unknown"}"#));
+        raw.receive_to_end();
+    };
+    fails(serve, ErrorKind::Protocol, true);
+}
+
+#[test]
+fn what_nobody_waits_for_is_passed_over() {
+    let serve = |_, mut raw: Raw| {
+        let id = take_request(&mut raw);
+        raw.send(&[answer(id + 1), answer(id + 1000), bare(PONG, 5), bare(ACK, 77), bare(PING, 8)].concat());
+        raw.send(&frame(ERROR, 0, id + 3, 0, br#"{"code":"cancelled","message":"late"}"#));
+        // The answer comes only to who has answered the ping.
+        assert!(raw.frame().is(PONG, 8));
+        raw.send(&answer(id));
+        raw.receive_to_end();
+    };
+    each_way(Scratch::options, serve, |way, result, _| {
+        assert_eq!(result.unwrap(), Message::text("fine"), "{way}");
+    });
+}
+
+#[test]
+fn a_listener_that_never_answers_is_given_up_in_time() {
+    let options = |scratch: &Scratch| scratch.options().timeout(Duration::from_millis(50));
+    let message = Message::null();
+    for silent_from in ["the start", "the hello", "the answer"] {
+        let scratch = Scratch::new();
+        let _fake = Fake::native(&scratch, move |_, mut raw| {
+            raw.receive(16);
+            if silent_from != "the start" {
+                raw.send(&hello(REQUEST_LISTENER)[..if silent_from == "the hello" { 8 } else { 16 }]);
+            }
+            raw.receive_to_end();
+        });
+        let error = post_request(&build(), &message, &options(&scratch)).unwrap_err();
+        assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{silent_from}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let error = runtime.block_on(simple_ipc::post_request(&build(), &message, &options(&scratch))).unwrap_err();
+        assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{silent_from}");
+        // One that is too large to be sent before the listener has said what it takes was not sent.
+        let large = Message::bytes(vec![0; 1 << 20]);
+        if silent_from != "the answer" {
+            let error = post_request(&build(), &large, &options(&scratch)).unwrap_err();
+            assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, false), "{silent_from}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_the_listener_does_not_take_is_refused_before_it_is_sent() {
+    let serve = |_, mut raw: Raw| {
+        raw.receive(16);
+        let mut small = hello(REQUEST_LISTENER);
+        small[12..].copy_from_slice(&100_000u32.to_le_bytes());
+        raw.send(&small);
+        assert_eq!(raw.receive_to_end(), b"", "some of it was sent");
+    };
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, serve);
+    let error = post_request(&build(), &Message::bytes(vec![0; 100_001]), &scratch.options()).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TooLarge, false));
+}
+
+#[test]
+fn a_broadcast_that_is_refused_fails_the_next_flush() {
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, |_, mut raw| {
+        raw.receive(16);
+        raw.send(&hello(REQUEST_LISTENER));
+        loop {
+            let frame = raw.frame();
+            match frame.kind {
+                BROADCAST => raw.send(&crate::raw::frame(
+                    ERROR,
+                    0,
+                    frame.id,
+                    0,
+                    br#"{"code":"wrong_mode","message":"requests only"}"#,
+                )),
+                _ => raw.send(&bare(ACK, frame.id)),
+            }
+        }
+    });
+    let client = blocking::Client::connect(&build(), &scratch.options()).unwrap();
+    let _told_at_the_flush_at_the_latest = client.broadcast("x");
+    assert_eq!(client.flush().unwrap_err().kind(), ErrorKind::WrongMode);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = simple_ipc::Client::connect(&build(), &scratch.options()).await.unwrap();
+        client.broadcast("x").await.unwrap();
+        assert_eq!(client.flush().await.unwrap_err().kind(), ErrorKind::WrongMode);
+    });
+    let error = post_broadcast(&build(), &Message::null(), &scratch.options()).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::WrongMode, false));
+}
+
+#[test]
+fn the_deno_wire_at_every_end_that_it_can_come_to() {
+    for (reply, kind) in [
+        (&b""[..], Some(ErrorKind::NoReply)),
+        (b"\0{", Some(ErrorKind::InvalidBody)),
+        (b"\xf4\"x\"", None),
+        (b"\0", None),
+        (b"\xff\x01\x02", None),
+    ] {
+        let scratch = Scratch::new();
+        let _fake = Fake::original(&scratch, move |_, mut stream| {
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            stream.write_all(reply).unwrap();
+        });
+        match (post_request(&build(), &Message::null(), &scratch.options()), kind) {
+            (Ok(_), None) => {}
+            (Err(error), Some(kind)) => {
+                assert_eq!((error.kind(), error.may_have_been_handled()), (kind, true), "{reply:?}");
+            }
+            (result, _) => panic!("{result:?} for {reply:?}"),
+        }
+        let broadcast = post_broadcast(&build(), &Message::null(), &scratch.options());
+        match reply {
+            b"" => broadcast.unwrap(),
+            _ => assert_eq!(broadcast.unwrap_err().kind(), ErrorKind::WrongMode),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_stops_waiting_on_the_deno_wire_stays_to_the_end() {
+    let scratch = Scratch::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let _fake = Fake::original(&scratch, {
+        let seen = Arc::clone(&seen);
+        move |_, mut stream| {
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            released.lock().unwrap().recv().unwrap();
+            // Larger than any buffer: it goes only if the client receives it.
+            let sent = stream.write_all(&vec![b' '; 16 << 20]).and_then(|()| stream.write_all(b"1"));
+            seen.lock().unwrap().push(sent.is_ok());
+        }
+    });
+    let options = scratch.options().timeout(Duration::from_millis(20)).wire(Wire::Deno);
+    let error = post_request(&build(), &Message::null(), &options).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(simple_ipc::post_request(&build(), &Message::null(), &options)).unwrap_err();
+    runtime.block_on(async {
+        let (channel, message) = (build(), Message::null());
+        let dropped = simple_ipc::post_request(&channel, &message, &options);
+        tokio::select! {
+            biased;
+            _ = dropped => panic!("nobody answers"),
+            () = tokio::task::yield_now() => {}
+        }
+    });
+    drop(runtime);
+    (0..3).for_each(|_| release.send(()).unwrap());
+    eventually("all three could be answered", || seen.lock().unwrap().len() == 3);
+    assert_eq!(*seen.lock().unwrap(), [true; 3]);
+}
