@@ -108,7 +108,10 @@ fn close_does_not_take_its_grace_where_all_is_answered() {
         let channel = listener.channel().clone();
         // Sessions of all kinds that have been used and stay open.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        assert_eq!(runtime.block_on(simple_ipc::post_request(&channel, &Message::json(&4).unwrap(), &options)).unwrap().data(), b"8");
+        assert_eq!(
+            runtime.block_on(simple_ipc::post_request(&channel, &Message::json(&4).unwrap(), &options)).unwrap().data(),
+            b"8"
+        );
         assert_eq!(blocking::post_request(&channel, &Message::json(&4).unwrap(), &options).unwrap().data(), b"8");
         let client = blocking::Client::connect(&channel, &options).unwrap();
         assert_eq!(client.request::<u64>(5).unwrap(), 10);
@@ -360,7 +363,10 @@ fn no_answer_is_lost_to_a_close() {
 /// A message that a closing listener did not take was certainly not handled.
 fn assert_orderly(error: &simple_ipc::Error) {
     assert!(!error.may_have_been_handled(), "{}: {error}", error.kind());
-    assert!(matches!(error.kind(), ErrorKind::NotListening | ErrorKind::Closing | ErrorKind::ConnectionLost), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::NotListening | ErrorKind::Closing | ErrorKind::ConnectionLost),
+        "{error}"
+    );
 }
 
 #[test]
@@ -393,7 +399,8 @@ fn a_broadcast_client_whose_messages_were_flushed_does_not_notice_a_replaced_lis
     let options = scratch.options();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for channel in both_channels() {
-        let start = |channel: &Channel| blocking::Listener::serve(channel, Mode::Broadcast, &options, |_, _| ()).unwrap();
+        let start =
+            |channel: &Channel| blocking::Listener::serve(channel, Mode::Broadcast, &options, |_, _| ()).unwrap();
         let mut listener = start(&channel);
         let channel = listener.channel().clone();
         let client = blocking::Client::connect(&channel, &options).unwrap();

@@ -75,14 +75,17 @@ fn a_forked_child_is_told_so_by_what_it_inherited_and_opens_its_own() {
     let client = blocking::Client::connect(&mine, &options).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let async_client = runtime.block_on(simple_ipc::Client::connect(&mine, &options)).unwrap();
-    let serve = simple_ipc::Listener::serve(&Channel::ip(0).unwrap(), Mode::Request, &options, |message, responder| {
-        async move { responder.respond(&message).unwrap() }
-    });
+    let port = Channel::ip(0).unwrap();
+    let answer =
+        |message: Message, responder: simple_ipc::Responder| async move { responder.respond(&message).unwrap() };
+    let serve = simple_ipc::Listener::serve(&port, Mode::Request, &options, answer);
     let async_listener = runtime.block_on(serve).unwrap();
     assert_eq!(client.request::<u8>(1).unwrap(), 1);
     assert_eq!(runtime.block_on(async_client.request::<u8>(1)).unwrap(), 1);
     blocking::post_request(&mine, &Message::null(), &options).unwrap();
+    let mut held = Some((listener, client, async_client, async_listener));
     let child = fork(|| {
+        let (listener, client, async_client, async_listener) = held.as_ref().unwrap();
         let fresh = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for error in [
             listener.close().unwrap_err(),
@@ -105,14 +108,21 @@ fn a_forked_child_is_told_so_by_what_it_inherited_and_opens_its_own() {
         let own = blocking::Listener::serve(&its, Mode::Request, &options, echo).unwrap();
         let own_client = blocking::Client::connect(&its, &options).unwrap();
         assert_eq!(own_client.request::<u8>(2).unwrap(), 2);
-        assert_eq!(fresh.block_on(simple_ipc::post_request(&its, &Message::null(), &options)).unwrap(), Message::null());
+        assert_eq!(
+            fresh.block_on(simple_ipc::post_request(&its, &Message::null(), &options)).unwrap(),
+            Message::null()
+        );
         own.close().unwrap();
         // What it inherited can be dropped without harm to the parent.
-        drop((listener, client, async_client, async_listener));
+        drop(held.take());
     });
     assert!(ended_well(child));
-    // Nothing of the parent's was touched: these are moved into the child's closure only in the child.
+    let (listener, client, async_client, async_listener) = held.unwrap();
     blocking::post_request(&mine, &Message::null(), &options).unwrap();
+    assert_eq!(client.request::<u8>(3).unwrap(), 3);
+    assert_eq!(runtime.block_on(async_client.request::<u8>(3)).unwrap(), 3);
+    listener.close().unwrap();
+    runtime.block_on(async_listener.close()).unwrap();
 }
 
 #[test]
@@ -124,8 +134,10 @@ fn a_channel_can_be_taken_over_when_its_listener_was_killed_though_a_child_of_it
                 blocking::Listener::serve(&channel, Mode::Request, &options, echo).unwrap()
             })
             .collect();
-        let child = fork(|| loop {
-            std::thread::park();
+        let child = fork(|| {
+            loop {
+                std::thread::park();
+            }
         });
         println_now(&format!("child {child} of {} listeners", listeners.len()));
         loop {

@@ -69,7 +69,8 @@ fn a_listener_whose_runtime_has_ended_keeps_nobody_waiting() {
             let other = Runtime::new().unwrap();
             std::thread::scope(|scope| {
                 let blocked = scope.spawn(|| blocking::post_request(&channel, &Message::null(), &options));
-                let task = scope.spawn(|| other.block_on(simple_ipc::post_request(&channel, &Message::null(), &options)));
+                let task =
+                    scope.spawn(|| other.block_on(simple_ipc::post_request(&channel, &Message::null(), &options)));
                 runtime.block_on(async {
                     begun.recv().await.unwrap();
                     begun.recv().await.unwrap();
@@ -97,12 +98,13 @@ fn asynchronous_calls_outside_a_runtime_say_what_they_need() {
     let name = Channel::uds("nowhere").unwrap();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let mut errors = Vec::new();
-    let mut poll = |future: &mut (dyn Future<Output = Option<simple_ipc::Error>> + Unpin)| {
-        match std::pin::Pin::new(future).poll(&mut context) {
+    let mut poll =
+        |future: &mut (dyn Future<Output = Option<simple_ipc::Error>> + Unpin)| match std::pin::Pin::new(future)
+            .poll(&mut context)
+        {
             std::task::Poll::Ready(error) => errors.push(error.expect("it succeeded without a runtime")),
             std::task::Poll::Pending => panic!("it waits without a runtime"),
-        }
-    };
+        };
     poll(&mut Box::pin(async { simple_ipc::post_request(&name, &Message::null(), &options).await.err() }));
     poll(&mut Box::pin(async { simple_ipc::post_broadcast(&name, &Message::null(), &options).await.err() }));
     poll(&mut Box::pin(async { simple_ipc::Client::connect(&name, &options).await.err() }));

@@ -181,9 +181,8 @@ fn two_hundred_connections_at_once_are_all_answered() {
     let gate = Gate::default();
     let listener = blocking::Listener::serve(&name, Mode::Request, &options, moody(&gate)).unwrap();
     let path = listener.path().unwrap();
-    let mut crowd: Vec<UnixStream> = (0..200)
-        .map(|number| raw(path, &[EXCLUSIVE_HELLO, &request_frame(1, &number.to_string())]))
-        .collect();
+    let mut crowd: Vec<UnixStream> =
+        (0..200).map(|number| raw(path, &[EXCLUSIVE_HELLO, &request_frame(1, &number.to_string())])).collect();
     for (number, stream) in crowd.iter_mut().enumerate() {
         let expected = number.to_string();
         let mut answer = vec![0; 16 + 16 + expected.len()];

@@ -341,7 +341,8 @@ impl Session {
                 lock(&self.state).ended.get_or_insert((error.kind(), error.message().to_owned()));
             }
             Ok(HEADER_LEN) => {
-                if let Ok(Header { kind: Kind::Goaway, id, .. }) = Header::decode(&bytes, Sender::Listener, usize::MAX) {
+                if let Ok(Header { kind: Kind::Goaway, id, .. }) = Header::decode(&bytes, Sender::Listener, usize::MAX)
+                {
                     self.goaway(id);
                 }
             }

@@ -238,11 +238,7 @@ impl Listening {
         let quietest = {
             let sessions = lock(&self.sessions);
             let now = self.now_ms();
-            sessions
-                .values()
-                .filter(|session| session.may_retire(now))
-                .max_by_key(|session| session.idle(now))
-                .cloned()
+            sessions.values().filter(|session| session.may_retire(now)).max_by_key(|session| session.idle(now)).cloned()
         };
         match quietest {
             Some(session) => {

@@ -387,9 +387,8 @@ impl Session {
     }
 
     fn unstall(&self) {
-        if self.stalled.load(Ordering::SeqCst) && self.stalled.swap(false, Ordering::SeqCst) {
-            self.driver.notify_one();
-        } else if self.retiring.load(Ordering::SeqCst) {
+        let stalled = self.stalled.load(Ordering::SeqCst) && self.stalled.swap(false, Ordering::SeqCst);
+        if stalled || self.retiring.load(Ordering::SeqCst) {
             self.driver.notify_one();
         }
     }
