@@ -333,7 +333,7 @@ fn no_answer_is_lost_to_a_close() {
                         loop {
                             match blocking::post_request(channel, &Message::null(), options) {
                                 Ok(_) => *answered.lock().unwrap() += 1,
-                                Err(error) => return assert_orderly(&error),
+                                Err(error) => return assert_orderly(&channel, &error),
                             }
                             let _ = started.send(());
                         }
@@ -345,7 +345,7 @@ fn no_answer_is_lost_to_a_close() {
                         loop {
                             match simple_ipc::post_request(&channel, &Message::null(), &options).await {
                                 Ok(_) => *answered.lock().unwrap() += 1,
-                                Err(error) => return assert_orderly(&error),
+                                Err(error) => return assert_orderly(&channel, &error),
                             }
                         }
                     }
@@ -360,11 +360,16 @@ fn no_answer_is_lost_to_a_close() {
     }
 }
 
-/// A message that a closing listener did not take was certainly not handled.
-fn assert_orderly(error: &simple_ipc::Error) {
-    assert!(!error.may_have_been_handled(), "{}: {error}", error.kind());
+/// A message that a closing listener did not take was certainly not handled. Only on a port, which can
+/// still be connected to for a moment when the lock is gone already, it is spoken to as a listener of
+/// the Deno original, where nobody can be certain.
+fn assert_orderly(channel: &Channel, error: &simple_ipc::Error) {
+    assert!(!error.may_have_been_handled() || channel.port().is_some(), "{}: {error}", error.kind());
     assert!(
-        matches!(error.kind(), ErrorKind::NotListening | ErrorKind::Closing | ErrorKind::ConnectionLost),
+        matches!(
+            error.kind(),
+            ErrorKind::NotListening | ErrorKind::Closing | ErrorKind::ConnectionLost | ErrorKind::NoReply
+        ),
         "{error}"
     );
 }

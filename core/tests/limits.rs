@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking};
 use support::Scratch;
@@ -176,6 +177,23 @@ fn more_clients_than_connections_are_all_served() {
         }
         assert!(listener.counters().open <= limit as u64);
         listener.close().unwrap();
+    }
+}
+
+#[test]
+fn a_port_whose_queue_is_full_is_tried_until_the_time_is_over() {
+    use std::os::fd::AsRawFd;
+    let scratch = Scratch::new();
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: the descriptor is open; the call only shortens the queue of a socket that listens.
+    assert_eq!(unsafe { libc::listen(busy.as_raw_fd(), 1) }, 0);
+    let address = busy.local_addr().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+    let _queue: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
+    let options = scratch.options().wire(Wire::Native).timeout(Duration::from_millis(100));
+    for reply in post_both_ways(&Channel::ip(address.port()).unwrap(), &bytes(1), &options) {
+        let error = reply.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, false), "{error}");
     }
 }
 

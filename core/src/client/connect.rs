@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::channel::{Address, Channel};
@@ -141,11 +142,15 @@ pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) 
     };
     match address {
         _ if native => Ok(Presence::Native),
-        Address::Unix(path) if !path.exists() || unix_table::is_taken(path) == Some(false) => {
+        Address::Unix(path) if !is_socket(path) || unix_table::is_taken(path) == Some(false) => {
             Err(not_listening(channel, address))
         }
         _ => Ok(Presence::Other),
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// Why nobody answers: no listener, or something that cannot be one.

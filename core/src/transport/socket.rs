@@ -44,6 +44,9 @@ impl Socket {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
                 socket.wait_for(PollFlags::OUT, Some(Duration::from_millis(10)))?;
                 match sockopt::socket_error(&socket)? {
+                    // Not yet there after all: the listener's queue is full, and the kernel would try
+                    // again in a second only.
+                    Ok(()) if rustix::net::getpeername(&socket).is_err() => Err(rustix::io::Errno::AGAIN.into()),
                     Ok(()) => Ok(socket),
                     Err(errno) => Err(errno.into()),
                 }

@@ -1,0 +1,179 @@
+//! What a forked child may and may not do with what its parent had open.
+//!
+//! Each test starts this binary again as a process of its own, which may fork without harm to others.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, blocking};
+use support::Scratch;
+
+/// Names the directory of the channels, for the process that forks.
+const DIRECTORY: &str = "SIMPLE_IPC_FORK_TEST";
+
+/// Starts the test `name` of this binary in a process of its own.
+fn start(name: &str, options: &Options) -> std::process::Child {
+    let channel = Channel::uds("probe").unwrap();
+    let listener = blocking::Listener::serve(&channel, Mode::Request, options, echo).unwrap();
+    let directory = listener.path().unwrap().parent().unwrap().to_owned();
+    listener.close().unwrap();
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The options of a process that [`start`] has started; `None` in the one that starts it.
+fn started() -> Option<Options> {
+    std::env::var_os(DIRECTORY).map(|directory| Options::new().directory(directory))
+}
+
+fn echo(message: &Message, responder: simple_ipc::Responder) {
+    responder.respond(message).unwrap();
+}
+
+/// Forks; the child does its part and ends. Its id.
+fn fork(child: impl FnOnce()) -> libc::pid_t {
+    // SAFETY: the child does what any program may do after a fork of a process with several threads:
+    // it calls this library, whose promise is under test, and ends without unwinding into the parent's
+    // code.
+    match unsafe { libc::fork() } {
+        0 => {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            // SAFETY: it ends the process and returns to nobody.
+            unsafe { libc::_exit(i32::from(done.is_err())) }
+        }
+        id => {
+            assert!(id > 0);
+            id
+        }
+    }
+}
+
+fn ended_well(id: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(id, &raw mut status, 0) }, id);
+    libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+}
+
+#[test]
+fn a_forked_child_is_told_so_by_what_it_inherited_and_opens_its_own() {
+    let Some(options) = started() else {
+        let scratch = Scratch::new();
+        let name = "a_forked_child_is_told_so_by_what_it_inherited_and_opens_its_own";
+        assert!(start(name, &scratch.options()).wait_with_output().unwrap().status.success());
+        return;
+    };
+    let _scratch = Scratch::new();
+    let (mine, its) = (Channel::uds("mine").unwrap(), Channel::uds("its").unwrap());
+    let listener = blocking::Listener::serve(&mine, Mode::Request, &options, echo).unwrap();
+    let client = blocking::Client::connect(&mine, &options).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let async_client = runtime.block_on(simple_ipc::Client::connect(&mine, &options)).unwrap();
+    let port = Channel::ip(0).unwrap();
+    let answer =
+        |message: Message, responder: simple_ipc::Responder| async move { responder.respond(&message).unwrap() };
+    let serve = simple_ipc::Listener::serve(&port, Mode::Request, &options, answer);
+    let async_listener = runtime.block_on(serve).unwrap();
+    assert_eq!(client.request::<u8>(1).unwrap(), 1);
+    assert_eq!(runtime.block_on(async_client.request::<u8>(1)).unwrap(), 1);
+    blocking::post_request(&mine, &Message::null(), &options).unwrap();
+    let mut held = Some((listener, client, async_client, async_listener));
+    let child = fork(|| {
+        let (listener, client, async_client, async_listener) = held.as_ref().unwrap();
+        let fresh = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for error in [
+            listener.close().unwrap_err(),
+            client.request::<u8>(1).unwrap_err(),
+            client.broadcast(1).unwrap_err(),
+            client.flush().unwrap_err(),
+            client.ping().unwrap_err(),
+            client.close().unwrap_err(),
+            fresh.block_on(async_client.request::<u8>(1)).unwrap_err(),
+            fresh.block_on(async_client.close()).unwrap_err(),
+            fresh.block_on(async_listener.close()).unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::Forked, false), "{error}");
+        }
+        // The parent's channel can be posted to, on sessions of the child's own.
+        blocking::post_request(&mine, &Message::null(), &options).unwrap();
+        fresh.block_on(simple_ipc::post_request(&mine, &Message::null(), &options)).unwrap();
+        let error = blocking::Listener::serve(&mine, Mode::Request, &options, echo).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InUse);
+        let own = blocking::Listener::serve(&its, Mode::Request, &options, echo).unwrap();
+        let own_client = blocking::Client::connect(&its, &options).unwrap();
+        assert_eq!(own_client.request::<u8>(2).unwrap(), 2);
+        assert_eq!(
+            fresh.block_on(simple_ipc::post_request(&its, &Message::null(), &options)).unwrap(),
+            Message::null()
+        );
+        own.close().unwrap();
+        // What it inherited can be dropped without harm to the parent.
+        drop(held.take());
+    });
+    assert!(ended_well(child));
+    let (listener, client, async_client, async_listener) = held.unwrap();
+    blocking::post_request(&mine, &Message::null(), &options).unwrap();
+    assert_eq!(client.request::<u8>(3).unwrap(), 3);
+    assert_eq!(runtime.block_on(async_client.request::<u8>(3)).unwrap(), 3);
+    listener.close().unwrap();
+    runtime.block_on(async_listener.close()).unwrap();
+}
+
+#[test]
+fn a_channel_can_be_taken_over_when_its_listener_was_killed_though_a_child_of_it_lives() {
+    if let Some(options) = started() {
+        let listeners: Vec<_> = (0..2)
+            .map(|number| {
+                let channel = Channel::uds(&format!("orphaned_{number}")).unwrap();
+                blocking::Listener::serve(&channel, Mode::Request, &options, echo).unwrap()
+            })
+            .collect();
+        let child = fork(|| {
+            loop {
+                std::thread::park();
+            }
+        });
+        println_now(&format!("child {child} of {} listeners", listeners.len()));
+        loop {
+            std::thread::park();
+        }
+    }
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let name = "a_channel_can_be_taken_over_when_its_listener_was_killed_though_a_child_of_it_lives";
+    let mut parent = start(name, &options);
+    let said = BufReader::new(parent.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let child: libc::pid_t = said
+        .filter_map(|line| line.split_once("child ").map(|(_, rest)| rest.split(' ').next().unwrap().parse().unwrap()))
+        .next()
+        .unwrap();
+    let channels = [0, 1].map(|number| Channel::uds(&format!("orphaned_{number}")).unwrap());
+    for channel in &channels {
+        blocking::post_request(channel, &Message::null(), &options).unwrap();
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    for channel in &channels {
+        let error = blocking::post_request(channel, &Message::null(), &options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotListening, "{error}");
+        let listener = blocking::Listener::serve(channel, Mode::Request, &options, echo).unwrap();
+        blocking::post_request(channel, &Message::null(), &options).unwrap();
+        listener.close().unwrap();
+    }
+    // SAFETY: a signal to the process that the killed one has left behind.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+}
+
+/// Past the test harness, which would keep it to itself.
+fn println_now(line: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
