@@ -9,6 +9,8 @@ pub(crate) struct TextReader {
     pending: Vec<u8>,
     /// How much of `pending` is known to hold no newline.
     searched: usize,
+    /// How much of `pending` is known to be whole characters.
+    valid: usize,
     max: usize,
 }
 
@@ -22,7 +24,7 @@ pub(crate) struct Line {
 impl TextReader {
     /// A reader of messages of at most `max` bytes.
     pub(crate) fn new(max: usize) -> TextReader {
-        TextReader { pending: Vec::new(), searched: 0, max }
+        TextReader { pending: Vec::new(), searched: 0, valid: 0, max }
     }
 
     /// Takes bytes in.
@@ -35,7 +37,7 @@ impl TextReader {
         match self.pending[self.searched..].iter().position(|&byte| byte == b'\n') {
             Some(at) => {
                 let end = self.searched + at;
-                self.searched = 0;
+                (self.searched, self.valid) = (0, 0);
                 let mut line: Vec<u8> = self.pending.drain(..=end).collect();
                 line.pop();
                 if line.last() == Some(&b'\r') {
@@ -56,10 +58,17 @@ impl TextReader {
 
     /// Whether a quiet while would end a message now: something is there, and it does not stop in
     /// the middle of a character.
-    pub(crate) fn can_end(&self) -> bool {
-        match std::str::from_utf8(&self.pending) {
-            Ok(text) => !text.is_empty(),
-            Err(error) => error.error_len().is_some(),
+    pub(crate) fn can_end(&mut self) -> bool {
+        // It is asked after every receive: only what is new is looked at.
+        match std::str::from_utf8(&self.pending[self.valid..]) {
+            Ok(_) => {
+                self.valid = self.pending.len();
+                !self.pending.is_empty()
+            }
+            Err(error) => {
+                self.valid += error.valid_up_to();
+                error.error_len().is_some()
+            }
         }
     }
 
@@ -68,7 +77,7 @@ impl TextReader {
         if self.pending.is_empty() {
             return Ok(None);
         }
-        self.searched = 0;
+        (self.searched, self.valid) = (0, 0);
         let rest = std::mem::take(&mut self.pending);
         self.message(rest, false).map(Some)
     }

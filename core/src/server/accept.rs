@@ -35,19 +35,22 @@ pub(super) async fn run(accepting: Accepting, socket: ForkFd) {
     let mut check = interval(listening.check_interval());
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
+    let mut made_anew = false;
     while !listening.is_closing() {
         tokio::select! {
             biased;
             () = listening.accepting().notified() => {}
             _ = check.tick() => {
                 // Where it cannot be put back now, the next look tries again.
-                if let Ok(true) = listening.heal()
+                made_anew |= listening.heal().unwrap_or(false);
+                if made_anew
                     && let Ok(socket) = listening.listening_socket()
                     && let Ok(anew) = watch(socket, Interest::READABLE)
                 {
                     // Whoever waits in the old one is still served.
                     while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
                     fd = anew;
+                    made_anew = false;
                 }
             }
             guard = fd.readable() => {

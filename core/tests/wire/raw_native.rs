@@ -433,7 +433,7 @@ fn an_answer_is_never_lost_to_a_listener_that_closes_at_the_same_moment() {
         let body = vec![b'x'; if round % 4 < 2 { 10 } else { 3 << 20 }];
         let answering = std::thread::spawn(move || responder.respond(&Message::bytes(body)).unwrap());
         let reading = std::thread::spawn(move || {
-            let mut said = vec![raw.frame(), raw.frame()];
+            let mut said = [raw.frame(), raw.frame()];
             said.sort();
             assert!(said[0].is(RESPONSE, 1) && said[1].is(GOAWAY, 1));
             assert_eq!(raw.receive_to_end(), b"");
