@@ -333,7 +333,7 @@ fn no_answer_is_lost_to_a_close() {
                         loop {
                             match blocking::post_request(channel, &Message::null(), options) {
                                 Ok(_) => *answered.lock().unwrap() += 1,
-                                Err(error) => return assert_orderly(&channel, &error),
+                                Err(error) => return assert_orderly(channel, &error),
                             }
                             let _ = started.send(());
                         }
