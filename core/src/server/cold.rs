@@ -76,6 +76,11 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
         };
         // A client that no longer reads may still have sent something: that is taken to its end.
         let sent = session.outbox.flush(&session.socket, Duration::ZERO).unwrap_or(Sent::Gone);
+        if stalled && session.has_room() {
+            // What waited to be sent was what it stalled for: nobody else would say that it has gone.
+            next = process(&session, &mut reader, ended);
+            continue;
+        }
         if ended && session.is_quiet() {
             if said_goaway {
                 let _gone_already = session.socket.shutdown_send();
