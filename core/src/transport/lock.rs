@@ -21,7 +21,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// More than any lock file of ours has; what is beyond is not read.
 const MAX_CONTENT: usize = 4096;
-/// How long a lock that only clients hold (for a moment each) is tried again.
+/// How long a lock is tried again that only clients hold, for a moment each, but on a busy machine one
+/// after another.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(1);
+/// How long one is tried again that nobody is seen to hold.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long where the system does not tell who holds it, but the process named in the file lives.
 const SHORT_PATIENCE: Duration = Duration::from_millis(5);
@@ -271,7 +274,8 @@ fn refuse_or_wait(file: &OwnedFd, identity: Identity, label: &str, waited: Durat
 fn judge(holders: Option<Holders>, named: impl Fn() -> Option<i32>, label: &str, waited: Duration) -> Result<()> {
     match holders {
         Some(Holders { writer: Some(pid), .. }) => Err(in_use(label, known(pid).or_else(named))),
-        Some(Holders { reader: Some(pid), .. }) if waited >= PATIENCE => {
+        Some(Holders { reader: Some(_), .. }) if waited < CLIENTS_PATIENCE => Ok(()),
+        Some(Holders { reader: Some(pid), .. }) => {
             let why = format!("process {pid} keeps its lock file locked; end that process or try again");
             Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)))
         }

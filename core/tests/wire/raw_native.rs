@@ -412,7 +412,7 @@ fn closing_answers_what_was_taken_and_says_up_to_where_it_took() {
         assert!(idle.frame().is(GOAWAY, 0));
         assert_eq!(idle.receive_to_end(), b"");
         responder.respond(&Message::null()).unwrap();
-        let mut said = vec![raw.frame(), raw.frame()];
+        let mut said = [raw.frame(), raw.frame()];
         said.sort();
         assert!(said[0].is(RESPONSE, 5) && said[1].is(GOAWAY, 5), "{said:?}");
         assert_eq!(raw.receive_to_end(), b"");

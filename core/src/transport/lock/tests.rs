@@ -241,7 +241,8 @@ fn a_lock_is_tried_again_only_as_long_as_it_may_be_a_client_that_asks() {
     assert_eq!(judge(hidden, Some(9), Duration::ZERO), listens("process 9"));
     assert_eq!(judge(hidden, None, Duration::ZERO), listens("another process"));
     assert_eq!(judge(reader, Some(9), SHORT_PATIENCE), Ok(()));
-    assert!(judge(reader, Some(9), PATIENCE).is_err());
+    assert_eq!(judge(reader, Some(9), PATIENCE), Ok(()));
+    assert!(judge(reader, Some(9), CLIENTS_PATIENCE).is_err());
     assert_eq!(judge(unlisted, Some(9), SHORT_PATIENCE), Ok(()));
     assert_eq!(judge(unlisted, Some(9), PATIENCE), listens("process 9"));
     // No table at all.
