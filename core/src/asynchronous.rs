@@ -191,7 +191,7 @@ impl Client {
 
     async fn raw_request(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
         self.check_open(message)?;
-        let reply = self.call(Call::Request(message), deadline(timeout)).await?;
+        let reply = self.named(self.call(Call::Request(message), deadline(timeout)).await)?;
         Ok(reply.unwrap_or_else(Message::null))
     }
 
@@ -204,7 +204,7 @@ impl Client {
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
         self.check_open(message)?;
-        self.call(Call::Cast(message), deadline(self.options.timeout)).await.map(drop)
+        self.named(self.call(Call::Cast(message), deadline(self.options.timeout)).await).map(drop)
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
@@ -216,7 +216,7 @@ impl Client {
     async fn flush_session(&self) -> Result<()> {
         let session = lock(&self.session).clone();
         match session {
-            Some(session) => session.flush(deadline(self.options.timeout)).await.map_err(Error::from),
+            Some(session) => self.named(session.flush(deadline(self.options.timeout)).await.map_err(Error::from)),
             None => Ok(()),
         }
     }
@@ -229,7 +229,7 @@ impl Client {
             return Err(crate::client::no_ping());
         }
         let began = Instant::now();
-        self.call(Call::Ping, deadline(self.options.timeout)).await?;
+        self.named(self.call(Call::Ping, deadline(self.options.timeout)).await)?;
         Ok(began.elapsed())
     }
 
@@ -252,6 +252,10 @@ impl Client {
     /// How long a request may take unless told otherwise; `None` is without limit.
     pub fn timeout(&self) -> Option<Duration> {
         self.options.timeout
+    }
+
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.on_channel(&self.channel))
     }
 
     fn check_open(&self, message: &Message) -> Result<()> {

@@ -169,13 +169,13 @@ impl Client {
 
     /// Sends a request and waits for its answer, within the options' timeout.
     pub fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
-        self.0.request(&Message::json(&data)?, self.0.timeout())?.decode()
+        self.named(self.0.request(&Message::json(&data)?, self.0.timeout()))?.decode()
     }
 
     /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
     /// JSON answer has been checked to be JSON.
     pub fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
-        let reply = self.0.request(message, timeout)?;
+        let reply = self.named(self.0.request(message, timeout))?;
         reply.check().map_err(crate::Error::after_sending)?;
         Ok(reply)
     }
@@ -183,32 +183,36 @@ impl Client {
     /// Sends a message that nobody answers, without waiting for its arrival. Those that follow each
     /// other closely are sent together; [`flush`](Client::flush) makes sure of all of them.
     pub fn broadcast(&self, data: impl Serialize) -> Result<()> {
-        self.0.cast(&Message::json(&data)?)
+        self.named(self.0.cast(&Message::json(&data)?))
     }
 
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub fn broadcast_message(&self, message: &Message) -> Result<()> {
-        self.0.cast(message)
+        self.named(self.0.cast(message))
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
     pub fn flush(&self) -> Result<()> {
-        self.0.flush()
+        self.named(self.0.flush())
     }
 
     /// Asks the listener whether it is there, and says how long the answer took.
     pub fn ping(&self) -> Result<Duration> {
-        self.0.ping()
+        self.named(self.0.ping())
     }
 
     /// Flushes, and closes. Later calls of `close` do nothing; other calls fail.
     pub fn close(&self) -> Result<()> {
-        self.0.close()
+        self.named(self.0.close())
     }
 
     /// The channel.
     pub fn channel(&self) -> &Channel {
         self.0.channel()
+    }
+
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.on_channel(self.0.channel()))
     }
 
     /// How long a request may take unless told otherwise; `None` is without limit.

@@ -196,6 +196,15 @@ impl Error {
         self
     }
 
+    /// Says on which channel it happened, where the text was made by what knows only a connection.
+    pub(crate) fn on_channel(mut self, channel: &impl fmt::Display) -> Error {
+        use ErrorKind::{Closing, ConnectionLost, NoReply, Protocol, TimedOut, UnsupportedVersion};
+        if matches!(self.kind(), Closing | ConnectionLost | NoReply | Protocol | TimedOut | UnsupportedVersion) {
+            self.0.message = format!("channel \"{channel}\": {}", self.0.message).into();
+        }
+        self
+    }
+
     /// Keeps the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

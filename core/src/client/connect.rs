@@ -63,7 +63,7 @@ impl<'a> Connecting<'a> {
                 Some(libc::EAGAIN) => match self.deadline {
                     Some(deadline) if Instant::now() >= deadline => Err(Error::new(
                         ErrorKind::TimedOut,
-                        format!("channel \"{}\" took no connection in time: its listener is too busy", self.channel),
+                        "no connection was taken in time: the listener is too busy; allow more time",
                     )),
                     _ => Ok(Step::Pause(self.next_pause())),
                 },

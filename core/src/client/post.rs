@@ -19,6 +19,10 @@ pub(crate) const TRIES: usize = 3;
 
 /// Posts, waiting in the calling thread. `None` for a broadcast.
 pub(crate) fn post(channel: &Channel, mode: Mode, message: &Message, options: &Options) -> Result<Option<Message>> {
+    try_to_post(channel, mode, message, options).map_err(|error| error.on_channel(channel))
+}
+
+fn try_to_post(channel: &Channel, mode: Mode, message: &Message, options: &Options) -> Result<Option<Message>> {
     let address = check(channel, message, options)?;
     let key = Key::new(address, options);
     let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
@@ -68,6 +72,15 @@ fn on_session(
 
 /// Posts, waiting on the runtime. Dropping the future cancels a request.
 pub(crate) async fn post_async(
+    channel: &Channel,
+    mode: Mode,
+    message: &Message,
+    options: &Options,
+) -> Result<Option<Message>> {
+    try_to_post_async(channel, mode, message, options).await.map_err(|error| error.on_channel(channel))
+}
+
+async fn try_to_post_async(
     channel: &Channel,
     mode: Mode,
     message: &Message,
