@@ -125,6 +125,18 @@ impl Exclusive {
         if self.out.len() >= GATHER { self.send_gathered(deadline) } else { Ok(()) }
     }
 
+    /// Adds a broadcast to those that have gathered, if there are any and it fits: whoever sends them
+    /// sends it too. The quick way for a stream of small messages.
+    pub(crate) fn join_gathered(&mut self, message: &Message) -> bool {
+        let fits = self.out.len() + HEADER_LEN + message.len() < GATHER;
+        if self.out.is_empty() || !fits || self.cast_error.is_some() {
+            return false;
+        }
+        self.out.extend_from_slice(&Header::of(Kind::Broadcast, 0, message).encode());
+        self.out.extend_from_slice(message.data());
+        true
+    }
+
     /// Sends what has gathered.
     pub(crate) fn send_gathered(&mut self, deadline: Option<Instant>) -> Attempt<()> {
         let out = std::mem::take(&mut self.out);

@@ -165,6 +165,13 @@ impl Kept {
         if let Some(error) = casts.error.take() {
             return Err(error);
         }
+        if casts.sender_is_coming
+            && let Some(session) = &mut casts.session
+            && session.join_gathered(message)
+        {
+            casts.unconfirmed += 1;
+            return Ok(());
+        }
         let until = deadline(self.options.timeout);
         let mut not_taken = None;
         for _ in 0..TRIES {

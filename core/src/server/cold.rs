@@ -264,6 +264,10 @@ fn run_requests(session: &Arc<Session>, stuck: bool) {
 
 /// Queues what is handed over in order, and sees to it that somebody hands it over.
 fn hand_over_cast(session: &Arc<Session>, cast: Cast) {
+    if matches!(cast, Cast::Message { .. }) {
+        // It is waited for even if its session ends before it is handled.
+        session.listening.begin();
+    }
     if !session.queue_cast(cast) {
         return;
     }

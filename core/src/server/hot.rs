@@ -2,7 +2,7 @@
 //! hand-over to another thread in between.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::handler::{BlockingHandler, Handler, call_blocking};
@@ -69,6 +69,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
     let born = fork::generation();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
+    let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
     loop {
         loop {
             let (header, body) = match reader.next() {
@@ -97,21 +98,29 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                 }
                 Task::Broadcast { ack, kind } => {
                     take(&mut message, kind, body);
-                    session.begin_ack(ack);
-                    session.listening.count_message();
+                    handled.one_more();
+                    if ack.is_some() {
+                        handled.tell();
+                        session.begin_ack(ack);
+                    }
                     let responder = Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast);
                     call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;
                     }
-                    session.end_ack(PATIENCE);
-                    session.listening.end();
+                    if ack.is_some() {
+                        session.end_ack(PATIENCE);
+                    }
                 }
-                Task::Ack(id) => session.ack(id, PATIENCE),
+                Task::Ack(id) => {
+                    handled.tell();
+                    session.ack(id, PATIENCE);
+                }
                 Task::Nothing => {}
             }
         }
+        handled.tell();
         // A client that no longer reads may still have sent something: that is taken to its end.
         if session.outbox.waiting() > 0
             && let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, QUIET)
@@ -136,6 +145,32 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             Err(error) if would_block(&error) => return Done::Hand,
             Err(_) => return Done::Ended,
         }
+    }
+}
+
+/// Counts one-way messages in a stream of them: the total, which other threads write too, is told now
+/// and then, and before anybody hears that they were handled.
+struct Handled<'a> {
+    total: &'a AtomicU64,
+    untold: u64,
+}
+
+impl Handled<'_> {
+    fn one_more(&mut self) {
+        self.untold += 1;
+    }
+
+    fn tell(&mut self) {
+        if self.untold > 0 {
+            self.total.fetch_add(self.untold, Ordering::Relaxed);
+            self.untold = 0;
+        }
+    }
+}
+
+impl Drop for Handled<'_> {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 

@@ -223,7 +223,6 @@ impl Session {
                 if header.id != 0 {
                     self.last_taken.store(header.id, Ordering::Relaxed);
                 }
-                self.listening.begin();
                 Ok(Task::Broadcast { ack, kind: header.message_kind() })
             }
             Kind::Ack => Ok(Task::Ack(header.id)),
