@@ -325,7 +325,8 @@ impl FrameReader {
         if body.capacity() < len || body.capacity() > len.saturating_mul(4) {
             body = Vec::new();
         }
-        body.reserve_exact(len);
+        // A length that the limits allow may still be more than there is.
+        body.try_reserve_exact(len).map_err(|_| Violation::TooLarge { len, max: self.max })?;
         body.extend_from_slice(&self.buffer[self.filled.start + HEADER_LEN..self.filled.end]);
         self.filled = 0..0;
         self.large = Some((header, body));
