@@ -83,3 +83,8 @@ pub use transport::peer::Peer;
 pub fn channels(directory: Option<&std::path::Path>) -> Result<Vec<ChannelInfo>> {
     transport::discover::discover(directory)
 }
+
+/// The README's Rust example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
