@@ -66,6 +66,7 @@ impl Connection {
         listening.begin();
         listening.count_message();
         let (answered, answer) = oneshot::channel();
+        let (began, begun) = oneshot::channel();
         let (finished, finish) = oneshot::channel();
         let answered = (listening.mode == Mode::Request).then_some(answered);
         let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
@@ -75,6 +76,7 @@ impl Connection {
             Handler::Blocking(handler) => {
                 let handler = Arc::clone(handler);
                 listening.workers.submit(Box::new(move || {
+                    let _nobody_waits_for_it = began.send(());
                     call_blocking(&*handler, &message, responder);
                     let _nobody_waits_any_more = finished.send(in_flight);
                 }));
@@ -82,6 +84,7 @@ impl Connection {
             Handler::Async(handler) => {
                 let handler = Arc::clone(handler);
                 listening.runtime.spawn(async move {
+                    let _nobody_waits_for_it = began.send(());
                     call_async(&*handler, message, responder).await;
                     let _nobody_waits_any_more = finished.send(in_flight);
                 });
@@ -93,6 +96,8 @@ impl Connection {
                 () = self.hang_up() => None,
             },
             Mode::Broadcast => {
+                // It may have to wait for a thread; the time counts from when it has one.
+                let _it_has_one_or_never_will = begun.await;
                 let _long_enough_either_way = timeout(ACK_AFTER, finish).await;
                 None
             }
