@@ -59,10 +59,8 @@ impl Exchange {
         let mut waiter = Waiter::new(spin);
         loop {
             let Exchange { socket, stream, .. } = &mut self;
-            let received = waiter.receive(|wait| match wait {
-                Wait::No => receive(socket.get(), stream),
-                Wait::Yes => Err(io::ErrorKind::WouldBlock.into()),
-            });
+            // It never blocks in the receive: how long to wait is `wait_for`'s matter.
+            let received = waiter.receive(|_| receive(socket.get(), stream));
             match received {
                 Ok(0) => return self.finish(),
                 Ok(_) => self.check_size()?,
