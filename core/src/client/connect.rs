@@ -58,7 +58,8 @@ impl<'a> Connecting<'a> {
         match Socket::try_connect(self.address) {
             Ok(socket) => self.greet(socket).map(Step::Done),
             Err(error) => match error.raw_os_error() {
-                Some(libc::ENOENT | libc::ECONNREFUSED | libc::ENOTDIR) => self.nobody_listens(),
+                // Reset: a port whose listener has gone before it took the connection in.
+                Some(libc::ENOENT | libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTDIR) => self.nobody_listens(),
                 // The listener is there, and its queue of connections is full.
                 Some(libc::EAGAIN) => match self.deadline {
                     Some(deadline) if Instant::now() >= deadline => Err(Error::new(
