@@ -467,9 +467,9 @@ impl Session {
     /// Sends what has gathered.
     pub(super) fn send_gathered(&self) {
         match self.outbox.flush(&self.socket, PATIENCE) {
-            // One that is to end has waited for this.
-            Ok(Sent::Gone) if !self.retiring.load(Ordering::SeqCst) => {}
-            Ok(Sent::Gone | Sent::Waiting) => self.driver.notify_one(),
+            // One that has stalled, or is to end, has waited for this.
+            Ok(Sent::Gone) => self.unstall(),
+            Ok(Sent::Waiting) => self.driver.notify_one(),
             Err(_) => self.lose(),
         }
     }
