@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use crate::lock::lock;
-use crate::transport::socket::{Socket, interrupted, would_block};
+use crate::transport::socket::{Socket, advance, interrupted, would_block};
 
 /// A frame up to this many bytes is sent from one place.
 const SMALL: usize = 512;
@@ -161,14 +161,7 @@ impl Outbox {
 fn send_all<'a>(socket: &Socket, mut head: &'a [u8], mut body: &'a [u8], patience: Duration) -> io::Result<Vec<u8>> {
     while !(head.is_empty() && body.is_empty()) {
         match socket.send(head, body) {
-            Ok(sent) => {
-                let of_head = sent.min(head.len());
-                head = &head[of_head..];
-                body = &body[sent - of_head..];
-                if head.is_empty() {
-                    (head, body) = (body, &[]);
-                }
-            }
+            Ok(sent) => advance(&mut head, &mut body, sent),
             Err(error) if interrupted(&error) => {}
             Err(error) if would_block(&error) => {
                 if patience.is_zero() || !socket.wait_for(PollFlags::OUT, Some(patience))? {

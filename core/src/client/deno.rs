@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::protocol::deno;
 use crate::server::Mode;
-use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
 use crate::transport::wait::Waiter;
 use crate::transport::watch::watch;
 
@@ -176,15 +176,6 @@ impl Exchange {
                 .map(Some)
                 .map_err(|violation| Error::new(ErrorKind::InvalidBody, violation.to_string()).after_sending()),
         }
-    }
-}
-
-fn advance<'a>(head: &mut &'a [u8], body: &mut &'a [u8], sent: usize) {
-    let of_head = sent.min(head.len());
-    *head = &head[of_head..];
-    *body = &body[sent - of_head..];
-    if head.is_empty() {
-        (*head, *body) = (*body, &[]);
     }
 }
 

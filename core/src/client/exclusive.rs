@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
-use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
 use crate::transport::wait::Waiter;
 
 /// Bodies up to this size go into one buffer with their header.
@@ -231,14 +231,7 @@ impl Exclusive {
         let whole = head.len() + body.len();
         while !(head.is_empty() && body.is_empty()) {
             match self.socket.send(head, body) {
-                Ok(sent) => {
-                    let of_head = sent.min(head.len());
-                    head = &head[of_head..];
-                    body = &body[sent - of_head..];
-                    if head.is_empty() {
-                        (head, body) = (body, &[]);
-                    }
-                }
+                Ok(sent) => advance(&mut head, &mut body, sent),
                 Err(error) if interrupted(&error) => {}
                 Err(error) if would_block(&error) => self.wait_for_room(deadline)?,
                 Err(error) => return Err(self.send_failed(error, head.len() + body.len() < whole)),

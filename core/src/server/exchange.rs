@@ -15,7 +15,7 @@ use super::listening::{ACK_AFTER, Listening};
 use super::responder::{Answer, Responder};
 use crate::message::Message;
 use crate::transport::peer::Peer;
-use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
 use crate::transport::watch::WatchedSocket;
 
 /// How long a peer may be slow to send more of a message, or to take more of its answer.
@@ -120,14 +120,7 @@ impl Connection {
     pub(super) async fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
         while !(head.is_empty() && body.is_empty()) {
             match self.socket().send(head, body) {
-                Ok(sent) => {
-                    let of_head = sent.min(head.len());
-                    head = &head[of_head..];
-                    body = &body[sent - of_head..];
-                    if head.is_empty() {
-                        (head, body) = (body, &[]);
-                    }
-                }
+                Ok(sent) => advance(&mut head, &mut body, sent),
                 Err(error) if would_block(&error) => self.writable().await?,
                 Err(error) if interrupted(&error) => {}
                 Err(error) => return Err(error),

@@ -219,6 +219,16 @@ fn at_least_a_microsecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_micros(1))
 }
 
+/// Takes what was sent off what is to be sent: first off `head`, then off `body`.
+pub(crate) fn advance<'a>(head: &mut &'a [u8], body: &mut &'a [u8], sent: usize) {
+    let of_head = sent.min(head.len());
+    *head = &head[of_head..];
+    *body = &body[sent - of_head..];
+    if head.is_empty() {
+        (*head, *body) = (*body, &[]);
+    }
+}
+
 /// Whether nothing was there, or a receive timeout ran out.
 pub(crate) fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
