@@ -55,6 +55,7 @@ pub mod blocking;
 mod channel;
 mod client;
 mod error;
+mod inbox;
 mod lock;
 mod message;
 mod options;

@@ -7,9 +7,10 @@ use rustix::event::PollFlags;
 
 use super::{Attempt, Failed, lost, reply_error, timed_out};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inbox;
 use crate::message::Message;
 use crate::protocol::Violation;
-use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
 use crate::transport::wait::Waiter;
@@ -445,12 +446,5 @@ fn receive(
         hello_bytes.reserve(4 * (HELLO_LEN + HEADER_LEN));
         return socket.recv_spare(hello_bytes, usize::MAX, wait);
     }
-    match reader.slot() {
-        Slot::Buffer(slot) => {
-            let count = socket.recv(slot, wait)?;
-            reader.filled(count);
-            Ok(count)
-        }
-        Slot::Body(body, missing) => socket.recv_spare(body, missing, wait),
-    }
+    inbox::receive(socket, reader, wait)
 }

@@ -15,11 +15,12 @@ use tokio::time::timeout_at;
 use super::{Attempt, Failed, lost, reply_error, timed_out, too_large};
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inbox;
 use crate::lock::lock;
 use crate::message::Message;
 use crate::options::{Options, Peers};
 use crate::outbox::{Outbox, Sent};
-use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::fork::ForkLocal;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
@@ -524,10 +525,7 @@ async fn receive(
             hello.reserve(HELLO_LEN * 4);
             session.socket.recv_spare(hello, usize::MAX, Wait::No)
         } else {
-            match reader.slot() {
-                Slot::Buffer(slot) => session.socket.recv(slot, Wait::No).inspect(|&count| reader.filled(count)),
-                Slot::Body(body, missing) => session.socket.recv_spare(body, missing, Wait::No),
-            }
+            inbox::receive(&session.socket, reader, Wait::No)
         };
         match received {
             Err(error) if would_block(&error) => guard.clear_ready(),

@@ -15,10 +15,11 @@ use super::hot;
 use super::native::{Cast, Session, Task};
 use super::responder::Responder;
 use super::workers::Seat;
+use crate::inbox;
 use crate::message::Message;
 use crate::outbox::Sent;
 use crate::protocol::Violation;
-use crate::protocol::frame::{FrameReader, Slot};
+use crate::protocol::frame::FrameReader;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
 
@@ -146,17 +147,7 @@ impl Drop for Driving {
 async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
-        let received = match reader.slot() {
-            Slot::Buffer(slot) => match socket.recv(slot, Wait::No) {
-                Ok(count) => {
-                    reader.filled(count);
-                    Ok(count)
-                }
-                Err(error) => Err(error),
-            },
-            Slot::Body(body, missing) => socket.recv_spare(body, missing, Wait::No),
-        };
-        match received {
+        match inbox::receive(socket, reader, Wait::No) {
             Err(error) if would_block(&error) => guard.clear_ready(),
             Err(error) if interrupted(&error) => {}
             done => return done,

@@ -9,10 +9,11 @@ use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::native::{Session, Task};
 use super::responder::Responder;
 use super::{Mode, PATIENCE, cold};
+use crate::inbox;
 use crate::message::{Message, MessageKind};
 use crate::outbox::Sent;
 use crate::protocol::Violation;
-use crate::protocol::frame::{Body, FrameReader, Slot};
+use crate::protocol::frame::{Body, FrameReader};
 use crate::transport::fork;
 use crate::transport::socket::{interrupted, would_block};
 use crate::transport::wait::Waiter;
@@ -128,14 +129,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             return Done::Hand;
         }
         session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
-        let received = waiter.receive(|wait| match reader.slot() {
-            Slot::Buffer(slot) => {
-                let count = session.socket.recv(slot, wait)?;
-                reader.filled(count);
-                Ok(count)
-            }
-            Slot::Body(body, missing) => session.socket.recv_spare(body, missing, wait),
-        });
+        let received = waiter.receive(|wait| inbox::receive(&session.socket, reader, wait));
         match received {
             Ok(0) if session.retiring.load(Ordering::SeqCst) => return Done::Hand,
             Ok(0) => return Done::Ended,
