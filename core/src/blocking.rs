@@ -27,6 +27,7 @@ use crate::channel::Channel;
 use crate::client::kept::Kept;
 use crate::client::post;
 use crate::error::{HandlerResult, Result};
+pub use crate::interrupt::on_interrupt;
 use crate::message::Message;
 use crate::options::Options;
 use crate::server::handler::Handler;
@@ -139,8 +140,7 @@ impl Listener {
     /// handler longer than the grace period either.
     pub fn close(&self) -> Result<()> {
         fork::check(self.listening.born(), "listener")?;
-        self.listening.close_and_wait();
-        Ok(())
+        self.listening.close_and_wait()
     }
 }
 

@@ -56,6 +56,7 @@ mod channel;
 mod client;
 mod error;
 mod inbox;
+mod interrupt;
 mod lock;
 mod message;
 mod options;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt;
 use crate::options::{Options, Wire};
 use crate::transport::lock::{Probe, probe};
 use crate::transport::socket::Socket;
@@ -193,7 +194,7 @@ pub(crate) fn connect(
     loop {
         match connecting.step()? {
             Step::Done(connected) => return Ok(connected),
-            Step::Pause(pause) => std::thread::sleep(pause),
+            Step::Pause(pause) => interrupt::sleep(pause)?,
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout_at;
 use super::{lost, timed_out, too_large};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt;
 use crate::message::Message;
 use crate::protocol::deno;
 use crate::server::Mode;
@@ -72,11 +73,13 @@ impl Exchange {
     }
 
     fn wait_for(&self, what: PollFlags, deadline: Option<Instant>, sent: bool) -> Result<()> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let tell = |error: Error| if sent { error.after_sending() } else { error };
+        let left = interrupt::left(deadline);
         if left.is_some_and(|left| left.is_zero()) {
-            return Err(if sent { timed_out().after_sending() } else { timed_out() });
+            return Err(tell(timed_out()));
         }
-        match self.socket.get().wait_for(what, left) {
+        match self.socket.get().wait_for(what, interrupt::piece(left)) {
+            Ok(false) if interrupt::wants_end() => Err(tell(interrupt::error())),
             Ok(_) => Ok(()),
             Err(error) => Err(Error::from_os("cannot wait for the connection", error).after_sending()),
         }

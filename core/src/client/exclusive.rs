@@ -8,6 +8,7 @@ use rustix::event::PollFlags;
 use super::{Attempt, Failed, lost, reply_error, timed_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
+use crate::interrupt;
 use crate::message::Message;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
@@ -242,13 +243,14 @@ impl Exclusive {
     }
 
     fn wait_for_room(&mut self, deadline: Option<Instant>) -> Attempt<()> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = interrupt::left(deadline);
         if left.is_some_and(|left| left.is_zero()) {
             // Half a message may be on its way: nothing can follow it.
             return Err(self.give_up(timed_out()).into());
         }
-        let waited = self.socket.wait_for(PollFlags::OUT | PollFlags::IN, left);
+        let waited = self.socket.wait_for(PollFlags::OUT | PollFlags::IN, interrupt::piece(left));
         match waited {
+            Ok(false) if interrupt::wants_end() => return Err(self.give_up(interrupt::error()).into()),
             Ok(_) => {}
             Err(error) => return Err(self.give_up(Error::from_os("cannot wait for the connection", error)).into()),
         }
@@ -323,13 +325,15 @@ impl Exclusive {
         match received {
             Ok(1..) => Ok(()),
             Ok(0) => Err(self.ended(sent, None)),
-            Err(error) if interrupted(&error) => Ok(()),
-            Err(error) if would_block(&error) => {
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    let error = timed_out();
-                    return Err(self.give_up(if sent { error.after_sending() } else { error }).into());
-                }
-                Ok(())
+            Err(error) if interrupted(&error) || would_block(&error) => {
+                let error = if interrupt::wants_end() {
+                    interrupt::error()
+                } else if !interrupted(&error) && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    timed_out()
+                } else {
+                    return Ok(());
+                };
+                Err(self.give_up(if sent { error.after_sending() } else { error }).into())
             }
             Err(error) => Err(self.ended(sent, Some(error))),
         }
@@ -420,7 +424,7 @@ fn unexpected() -> Error {
 
 /// Sets the socket's receive timeout, which is `set`, where that is not near enough to what is left.
 fn set_deadline(socket: &Socket, set: &mut Option<Duration>, deadline: Option<Instant>) -> io::Result<()> {
-    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let left = interrupt::piece(interrupt::left(deadline));
     let near = match (*set, left) {
         (None, None) => true,
         // Too long by a little: the call takes that much longer. Too short: it comes again.

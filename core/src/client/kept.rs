@@ -11,6 +11,7 @@ use super::{Attempt, Failed, check_size, deadline, deno};
 use crate::background;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::lock::lock;
 use crate::message::Message;
 use crate::options::{Options, Wire};
@@ -83,7 +84,7 @@ impl Kept {
                 }
                 Ok(Presence::Other) => return Ok(()),
                 Err(error) if began.elapsed() >= self.options.wait => return Err(error),
-                Err(_) => std::thread::sleep(LONGEST_PAUSE),
+                Err(_) => interrupt::sleep(LONGEST_PAUSE)?,
             }
         }
     }

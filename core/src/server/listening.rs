@@ -17,6 +17,7 @@ use super::workers::Workers;
 use super::{Counters, Mode, accept};
 use crate::channel::{Address, Channel};
 use crate::error::Result;
+use crate::interrupt;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
 use crate::transport::claim::Claim;
@@ -303,7 +304,7 @@ impl Listening {
     }
 
     /// As [`close`](Listening::close), from a thread that may block.
-    pub(crate) fn close_and_wait(self: &Arc<Listening>) {
+    pub(crate) fn close_and_wait(self: &Arc<Listening>) -> Result<()> {
         self.stop();
         let listening = Arc::clone(self);
         let (ended, end) = std::sync::mpsc::channel();
@@ -312,7 +313,8 @@ impl Listening {
             let _the_caller_has_left = ended.send(());
         });
         // The sender goes, too, if the runtime does.
-        let _closed_or_nobody_to_close = end.recv();
+        let _closed_or_nobody_to_close = interrupt::receive(&end)?;
+        Ok(())
     }
 
     /// Stops, and winds up in the background.

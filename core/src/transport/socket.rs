@@ -171,7 +171,7 @@ impl Socket {
         Ok(sockopt::set_socket_timeout(self, sockopt::Timeout::Recv, timeout.map(at_least_a_microsecond))?)
     }
 
-    /// Waits until the socket is ready as asked, or the time is over (`false`).
+    /// Waits until the socket is ready as asked, or the time is over or a signal came (`false`).
     pub(crate) fn wait_for(&self, what: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
         let timeout = timeout
             .map(|timeout| Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 }));
@@ -179,7 +179,7 @@ impl Socket {
         match poll(&mut fds, timeout.as_ref()) {
             Ok(ready) => Ok(ready > 0),
             // The caller looks at its deadline and comes again.
-            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(rustix::io::Errno::INTR) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
     }
