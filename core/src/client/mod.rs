@@ -5,6 +5,7 @@
 //! | `connect` | finding the listener and its dialect |
 //! | `exclusive` | a native session used by one thread at a time: blocking callers |
 //! | `multiplexed` | a native session shared by tasks: asynchronous callers |
+//! | `ledger` | the books of a session with several calls in flight |
 //! | `deno` | one message on the Deno wire, either way of waiting |
 //! | `pool` | sessions kept open between one-shot posts |
 //! | `post` | the one-shot posts |
@@ -14,6 +15,7 @@ pub(crate) mod connect;
 pub(crate) mod deno;
 pub(crate) mod exclusive;
 pub(crate) mod kept;
+pub(crate) mod ledger;
 pub(crate) mod multiplexed;
 mod pool;
 pub(crate) mod post;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
-use super::{Attempt, Failed, lost, reply_error, timed_out, too_large};
+use super::ledger::{Answers, Ledger, Reply};
+use super::{Attempt, lost, timed_out, too_large};
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
@@ -21,7 +22,7 @@ use crate::message::Message;
 use crate::options::{Options, Peers};
 use crate::outbox::{Outbox, Sent};
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
-use crate::protocol::hello::{HELLO_LEN, Hello, Role};
+use crate::protocol::hello::{Hello, Role};
 use crate::transport::fork::ForkLocal;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
@@ -52,35 +53,8 @@ struct Session {
     deserted: AtomicBool,
     /// There is room for more to be sent, the hello has come, or the session has ended.
     moved: Notify,
-    /// The largest message that the listener takes; 0 until it has said.
-    peer_max: AtomicU32,
     max_message: usize,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    last_id: u32,
-    pending: HashMap<u32, Pending>,
-    /// The session takes nothing more, and why.
-    ended: Option<(ErrorKind, String)>,
-    /// One-way messages that were sent, and those of them that are known to have arrived.
-    sent: u64,
-    confirmed: u64,
-    /// What went wrong with one of them.
-    cast_error: Option<Error>,
-}
-
-enum Reply {
-    Message(Message),
-    Done,
-}
-
-/// A call that waits for its answer.
-struct Pending {
-    answered: oneshot::Sender<Attempt<Reply>>,
-    /// The length of its body.
-    len: usize,
+    ledger: Mutex<Ledger<oneshot::Sender<Attempt<Reply>>>>,
 }
 
 impl Multiplexed {
@@ -95,9 +69,8 @@ impl Multiplexed {
             driver: Notify::new(),
             deserted: AtomicBool::new(false),
             moved: Notify::new(),
-            peer_max: AtomicU32::new(0),
             max_message,
-            state: Mutex::default(),
+            ledger: Mutex::default(),
         });
         // It goes out with the first frame.
         session
@@ -118,7 +91,7 @@ impl Multiplexed {
 
     /// Whether the session takes more.
     pub(crate) fn is_usable(&self) -> bool {
-        self.born() == crate::transport::fork::generation() && lock(&self.session().state).ended.is_none()
+        self.born() == crate::transport::fork::generation() && lock(&self.session().ledger).is_open()
     }
 
     /// Sends a request and waits for its answer. Dropping the future cancels the request.
@@ -128,14 +101,7 @@ impl Multiplexed {
             u32::try_from(left).unwrap_or(u32::MAX).max(1)
         });
         let header = Header { timeout_ms, ..Header::of(Kind::Request, 0, message) };
-        match self.call(header, message.data(), deadline).await? {
-            Reply::Message(message) => Ok(message),
-            Reply::Done => {
-                Err(Error::new(ErrorKind::Protocol, "the listener acknowledged a request instead of answering it")
-                    .after_sending()
-                    .into())
-            }
-        }
+        self.call(header, message.data(), deadline).await?.into_message()
     }
 
     /// Sends a broadcast and waits until the handler has it.
@@ -151,13 +117,7 @@ impl Multiplexed {
         session.take_cast_error()?;
         session.make_room(message.len(), deadline).await?;
         session.look_for_the_end();
-        {
-            let mut state = lock(&session.state);
-            if let Some(error) = state.ended_error() {
-                return Err(Failed::NotTaken(error));
-            }
-            state.sent += 1;
-        }
+        lock(&session.ledger).cast()?;
         session.append(&Header::of(Kind::Broadcast, 0, message), message.data());
         Ok(())
     }
@@ -167,27 +127,14 @@ impl Multiplexed {
         let session = self.session();
         session.take_cast_error()?;
         let sent = {
-            let state = lock(&session.state);
-            if state.confirmed == state.sent {
+            let ledger = lock(&session.ledger);
+            if !ledger.is_unconfirmed() {
                 return Ok(());
             }
-            state.sent
+            ledger.sent()
         };
-        let answered = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
-        let mut state = lock(&session.state);
-        match answered {
-            Ok(_) => {
-                state.confirmed = state.confirmed.max(sent);
-                state.cast_error.take().map_or(Ok(()), |error| Err(error.into()))
-            }
-            // The session goes on, and a later flush may hear of them.
-            Err(failed) if state.ended.is_none() => Err(failed),
-            Err(failed) => {
-                let lost = state.take_unconfirmed();
-                let told = state.cast_error.take();
-                Err(told.unwrap_or_else(|| super::unconfirmed(lost, failed.into())).into())
-            }
-        }
+        let answer = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
+        lock(&session.ledger).flushed(sent, answer)
     }
 
     /// Asks whether the listener is there.
@@ -206,13 +153,9 @@ impl Multiplexed {
         let (answered, answer) = oneshot::channel();
         let others;
         {
-            let mut state = lock(&session.state);
-            if let Some(error) = state.ended_error() {
-                return Err(Failed::NotTaken(error));
-            }
-            header.id = state.next_id();
-            others = !state.pending.is_empty();
-            state.pending.insert(header.id, Pending { answered, len: body.len() });
+            let mut ledger = lock(&session.ledger);
+            others = ledger.is_waiting();
+            header.id = ledger.begin(body.len(), answered)?;
         }
         let waiting = Waiting { session, id: header.id, cancel: header.kind == Kind::Request };
         if others {
@@ -241,30 +184,10 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let waited = lock(&self.session.state).pending.remove(&self.id).is_some();
+        let waited = lock(&self.session.ledger).withdraw(self.id);
         if waited && self.cancel {
             self.session.append(&Header::bare(Kind::Cancel, self.id), &[]);
         }
-    }
-}
-
-impl State {
-    fn next_id(&mut self) -> u32 {
-        loop {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            if !self.pending.contains_key(&self.last_id) {
-                return self.last_id;
-            }
-        }
-    }
-
-    /// How many one-way messages nobody knows of whether they arrived. Asked once: they are told of.
-    fn take_unconfirmed(&mut self) -> u64 {
-        self.sent - std::mem::replace(&mut self.confirmed, self.sent)
-    }
-
-    fn ended_error(&self) -> Option<Error> {
-        self.ended.as_ref().map(|(kind, text)| Error::new(*kind, text.clone()))
     }
 }
 
@@ -287,7 +210,7 @@ impl Session {
     }
 
     fn take_cast_error(&self) -> Attempt<()> {
-        match lock(&self.state).cast_error.take() {
+        match lock(&self.ledger).take_cast_error() {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
@@ -295,25 +218,25 @@ impl Session {
 
     /// Waits until a body of `len` bytes may be sent, or refuses it.
     async fn make_room(&self, len: usize, deadline: Option<Instant>) -> Attempt<()> {
-        let known = self.peer_max.load(Ordering::SeqCst) as usize;
-        if len <= if known == 0 { ASK_FIRST } else { known.min(ASK_FIRST) } && self.outbox.waiting() < MOST_WAITING {
+        let known = lock(&self.ledger).peer_max();
+        if len <= known.map_or(ASK_FIRST, |known| known.min(ASK_FIRST)) && self.outbox.waiting() < MOST_WAITING {
             return Ok(());
         }
         loop {
             let moved = self.moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            if let Some(error) = lock(&self.state).ended_error() {
-                return Err(Failed::NotTaken(error));
-            }
-            let peer_max = self.peer_max.load(Ordering::SeqCst) as usize;
-            if peer_max == 0 {
+            let peer_max = {
+                let ledger = lock(&self.ledger);
+                ledger.check_open()?;
+                ledger.peer_max()
+            };
+            match peer_max {
                 // The hello may still wait for the first frame.
-                self.driver.notify_one();
-            } else if len > peer_max {
-                return Err(too_large(len, peer_max).into());
-            } else if self.outbox.waiting() < MOST_WAITING {
-                return Ok(());
+                None => self.driver.notify_one(),
+                Some(peer_max) if len > peer_max => return Err(too_large(len, peer_max).into()),
+                Some(_) if self.outbox.waiting() < MOST_WAITING => return Ok(()),
+                Some(_) => {}
             }
             match deadline {
                 Some(deadline) => {
@@ -330,21 +253,20 @@ impl Session {
     /// that has said goodbye, where the driver has not come round to reading that.
     fn look_for_the_end(&self) {
         {
-            let state = lock(&self.state);
-            if state.confirmed < state.sent || !state.pending.is_empty() {
+            let ledger = lock(&self.ledger);
+            if ledger.is_unconfirmed() || ledger.is_waiting() {
                 return;
             }
         }
         let mut bytes = [0; HEADER_LEN];
         match self.socket.peek(&mut bytes) {
-            Ok(0) => {
-                let error = lost(io::ErrorKind::UnexpectedEof.into());
-                lock(&self.state).ended.get_or_insert((error.kind(), error.message().to_owned()));
-            }
+            Ok(0) => lock(&self.ledger).no_more(&lost(io::ErrorKind::UnexpectedEof.into())),
             Ok(HEADER_LEN) => {
                 if let Ok(Header { kind: Kind::Goaway, id, .. }) = Header::decode(&bytes, Sender::Listener, usize::MAX)
                 {
-                    self.goaway(id);
+                    // Nobody waits, so nobody is told.
+                    lock(&self.ledger).goaway(id, &mut Vec::new());
+                    self.moved.notify_waiters();
                 }
             }
             _ => {}
@@ -354,91 +276,41 @@ impl Session {
     /// Whether one-way messages are on their way over TCP: a connection that is closed before all that
     /// came on it was received is reset, which takes them along.
     fn is_to_linger(&self) -> bool {
-        let state = lock(&self.state);
-        self.socket.is_tcp() && state.confirmed < state.sent
+        self.socket.is_tcp() && lock(&self.ledger).is_unconfirmed()
     }
 
-    /// Takes in the frames that are here.
-    fn dispatch(&self, reader: &mut FrameReader) -> std::result::Result<(), Error> {
-        while let Some((header, body)) = reader.next()? {
-            let id = header.id;
-            match header.kind {
-                Kind::Response => {
-                    let message = Message::from_parts(header.message_kind(), body.into_vec());
-                    self.answer(id, Ok(Reply::Message(message)));
-                }
-                Kind::Ack | Kind::Pong => self.answer(id, Ok(Reply::Done)),
-                Kind::Error => {
-                    let error = reply_error(id, body.as_slice());
-                    if id != 0 {
-                        self.answer(id, Err(error.into()));
-                    } else if matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
-                        lock(&self.state).cast_error.get_or_insert(error);
-                    } else {
-                        return Err(error);
-                    }
-                }
-                Kind::Goaway => self.goaway(id),
-                Kind::Ping => self.append(&Header::bare(Kind::Pong, id), &[]),
-                Kind::Request | Kind::Broadcast | Kind::Cancel => unreachable!("not a listener's frames"),
-            }
-        }
-        Ok(())
-    }
-
-    fn answer(&self, id: u32, answer: Attempt<Reply>) {
-        let caller = lock(&self.state).pending.remove(&id);
-        if let Some(caller) = caller {
-            let _has_left_meanwhile = caller.answered.send(answer);
-        }
-    }
-
-    /// The listener took messages up to `last` and takes no more.
-    fn goaway(&self, last: u32) {
-        const TEXT: &str = "the listener is closing and did not take the message";
-        let not_taken: Vec<_> = {
-            let mut state = lock(&self.state);
-            state.ended.get_or_insert((ErrorKind::Closing, TEXT.to_owned()));
-            let ids: Vec<u32> = state.pending.keys().copied().filter(|id| (id.wrapping_sub(last) as i32) > 0).collect();
-            ids.iter().filter_map(|id| state.pending.remove(id)).collect()
+    /// Takes in what was received.
+    fn take_in(&self, reader: &mut FrameReader) -> Result<()> {
+        let (mut answers, mut pongs) = (Vec::new(), Vec::new());
+        let (taken_in, moved) = {
+            let mut ledger = lock(&self.ledger);
+            let before = (ledger.peer_max().is_some(), ledger.is_open());
+            let taken_in = ledger.take_in(reader, &mut answers, &mut pongs);
+            (taken_in, before != (ledger.peer_max().is_some(), ledger.is_open()))
         };
-        for caller in not_taken {
-            let not_taken = Failed::NotTaken(Error::new(ErrorKind::Closing, TEXT));
-            let _has_left_meanwhile = caller.answered.send(Err(not_taken));
+        tell(answers);
+        for id in pongs {
+            self.append(&Header::bare(Kind::Pong, id), &[]);
         }
-        self.moved.notify_waiters();
+        if moved {
+            self.moved.notify_waiters();
+        }
+        taken_in
     }
 
     /// The session is over: everyone who waits hears of it.
     fn end(&self, error: &Error) {
-        // Its hello goes out before the listener looks at a message.
-        let peer_max = self.peer_max.load(Ordering::SeqCst) as usize;
-        let untouched = peer_max == 0 && error.kind() == ErrorKind::ConnectionLost;
-        let pending = {
-            let mut state = lock(&self.state);
-            state.ended.get_or_insert((error.kind(), error.message().to_owned()));
-            let lost = state.take_unconfirmed();
-            if lost > 0 && state.cast_error.is_none() {
-                let again = Error::new(error.kind(), error.message().to_owned());
-                state.cast_error = Some(super::unconfirmed(lost, again));
-            }
-            std::mem::take(&mut state.pending)
-        };
-        let to_blame = pending.values().any(|caller| caller.len > peer_max);
-        for caller in pending.into_values() {
-            let again = Error::new(error.kind(), error.message().to_owned());
-            let failed = match error.kind() {
-                _ if untouched => Failed::NotTaken(again),
-                // Who speaks another version does not take a message in ours.
-                ErrorKind::UnsupportedVersion => again.into(),
-                ErrorKind::TooLarge if caller.len > peer_max => again.into(),
-                ErrorKind::TooLarge if to_blame => lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into(),
-                _ => again.after_sending().into(),
-            };
-            let _has_left_meanwhile = caller.answered.send(Err(failed));
-        }
+        let mut answers = Vec::new();
+        lock(&self.ledger).end(error, &mut answers);
+        tell(answers);
         self.moved.notify_waiters();
         self.socket.shutdown();
+    }
+}
+
+fn tell(answers: Answers<oneshot::Sender<Attempt<Reply>>>) {
+    for (caller, answer) in answers {
+        let _has_left_meanwhile = caller.send(answer);
     }
 }
 
@@ -455,7 +327,6 @@ impl Drop for Driven {
 async fn drive(fd: WatchedSocket, driven: Driven) {
     let session = &*driven.0;
     let mut reader = FrameReader::new(Sender::Listener, session.max_message);
-    let mut hello = Vec::with_capacity(HELLO_LEN);
     let mut leaving = false;
     loop {
         let sent = match session.outbox.flush(&session.socket, Duration::ZERO) {
@@ -484,11 +355,11 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
                     guard.clear_ready();
                 }
             }
-            received = receive(&fd, session, &mut reader, &mut hello) => {
+            received = receive(&fd, session, &mut reader) => {
                 let ended = match received {
                     Ok(0) => Some(lost(io::ErrorKind::UnexpectedEof.into())),
                     Err(error) => Some(lost(error)),
-                    Ok(_) => greet(session, &mut reader, &mut hello).and_then(|()| session.dispatch(&mut reader)).err(),
+                    Ok(_) => session.take_in(&mut reader).err(),
                 };
                 if let Some(error) = ended {
                     return session.end(&error);
@@ -498,34 +369,15 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
     }
 }
 
-/// Takes the listener's hello in, once it is complete.
-fn greet(session: &Session, reader: &mut FrameReader, bytes: &mut Vec<u8>) -> Result<()> {
-    if session.peer_max.load(Ordering::Relaxed) == 0
-        && let Some((first, rest)) = bytes.split_first_chunk::<HELLO_LEN>()
-    {
-        let hello = Hello::decode_from_listener(first)?;
-        reader.feed(rest);
-        session.peer_max.store(hello.max_message, Ordering::SeqCst);
-        session.moved.notify_waiters();
-        *bytes = Vec::new();
-    }
-    Ok(())
-}
-
 /// Receives once something is there. Cancelling it loses nothing.
-async fn receive(
-    fd: &WatchedSocket,
-    session: &Session,
-    reader: &mut FrameReader,
-    hello: &mut Vec<u8>,
-) -> io::Result<usize> {
+async fn receive(fd: &WatchedSocket, session: &Session, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
-        let received = if session.peer_max.load(Ordering::Relaxed) == 0 {
-            hello.reserve(HELLO_LEN * 4);
-            session.socket.recv_spare(hello, usize::MAX, Wait::No)
-        } else {
+        let greeted = lock(&session.ledger).peer_max().is_some();
+        let received = if greeted {
             inbox::receive(&session.socket, reader, Wait::No)
+        } else {
+            session.socket.recv_spare(lock(&session.ledger).hello_slot(), usize::MAX, Wait::No)
         };
         match received {
             Err(error) if would_block(&error) => guard.clear_ready(),
