@@ -31,12 +31,65 @@ pub(crate) struct Exchange {
     socket: Lingering,
     mode: Mode,
     max_message: usize,
+    /// How much of flag and body has left; `None` once it has all been sent.
+    sent: Option<usize>,
     stream: Vec<u8>,
+}
+
+/// How far an exchange came without waiting.
+pub(crate) enum Progress {
+    /// It goes on when the socket is ready for this.
+    Wants(PollFlags),
+    /// The end, with the answer to a request.
+    Done(Option<Message>),
 }
 
 impl Exchange {
     pub(crate) fn new(socket: Socket, mode: Mode, max_message: usize) -> Exchange {
-        Exchange { socket: Lingering::new(socket), mode, max_message, stream: Vec::new() }
+        Exchange { socket: Lingering::new(socket), mode, max_message, sent: Some(0), stream: Vec::new() }
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        self.socket.get()
+    }
+
+    /// Goes on with it as far as that goes without waiting; `message` is the same each time.
+    pub(crate) fn step(&mut self, message: &Message) -> Result<Progress> {
+        while let Some(sent) = self.sent {
+            let flag = [deno::flag(message.kind())];
+            let (mut head, mut body) = (&flag[..], message.data());
+            advance(&mut head, &mut body, sent);
+            if head.is_empty() {
+                self.sent = None;
+                self.socket.get().shutdown_send().map_err(|error| self.ended(error))?;
+                break;
+            }
+            match self.socket.get().send(head, body) {
+                Ok(more) => self.sent = Some(sent + more),
+                Err(error) if interrupted(&error) => {}
+                Err(error) if would_block(&error) => return Ok(Progress::Wants(PollFlags::OUT)),
+                Err(error) => return Err(self.refused(error)),
+            }
+        }
+        loop {
+            match receive(self.socket.get(), &mut self.stream) {
+                Ok(0) => return self.finish().map(Progress::Done),
+                Ok(_) => self.check_size()?,
+                Err(error) if interrupted(&error) => {}
+                Err(error) if would_block(&error) => return Ok(Progress::Wants(PollFlags::IN)),
+                Err(error) => return Err(self.ended(error)),
+            }
+        }
+    }
+
+    /// What to say when the time is over.
+    pub(crate) fn late(&self) -> Error {
+        self.told(timed_out())
+    }
+
+    /// An error that ends the exchange where it has come to.
+    fn told(&self, error: Error) -> Error {
+        if self.sent.is_none() { error.after_sending() } else { error }
     }
 
     /// Does it, waiting in the calling thread. `None` for a broadcast.
@@ -46,40 +99,32 @@ impl Exchange {
         deadline: Option<Instant>,
         spin: Duration,
     ) -> Result<Option<Message>> {
-        let head = [deno::flag(message.kind())];
-        let (mut head, mut body) = (&head[..], message.data());
-        while !(head.is_empty() && body.is_empty()) {
-            match self.socket.get().send(head, body) {
-                Ok(sent) => advance(&mut head, &mut body, sent),
-                Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => self.wait_for(PollFlags::OUT, deadline, false)?,
-                Err(error) => return Err(self.refused(error)),
-            }
-        }
-        self.half_close()?;
         let mut waiter = Waiter::new(spin);
         loop {
-            let Exchange { socket, stream, .. } = &mut self;
-            // It never blocks in the receive: how long to wait is `wait_for`'s matter.
-            let received = waiter.receive(|_| receive(socket.get(), stream));
-            match received {
-                Ok(0) => return self.finish(),
-                Ok(_) => self.check_size()?,
-                Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => self.wait_for(PollFlags::IN, deadline, true)?,
-                Err(error) => return Err(self.ended(error)),
+            let mut wants = PollFlags::IN;
+            // It never blocks in here: how long to wait is `wait_for`'s matter.
+            let stepped = waiter.receive(|_| match self.step(message) {
+                Ok(Progress::Wants(flags)) => {
+                    wants = flags;
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                stepped => Ok(stepped),
+            });
+            match stepped {
+                Ok(Ok(Progress::Done(answer))) => return Ok(answer),
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(Progress::Wants(_))) | Err(_) => self.wait_for(wants, deadline)?,
             }
         }
     }
 
-    fn wait_for(&self, what: PollFlags, deadline: Option<Instant>, sent: bool) -> Result<()> {
-        let tell = |error: Error| if sent { error.after_sending() } else { error };
+    fn wait_for(&self, what: PollFlags, deadline: Option<Instant>) -> Result<()> {
         let left = interrupt::left(deadline);
         if left.is_some_and(|left| left.is_zero()) {
-            return Err(tell(timed_out()));
+            return Err(self.late());
         }
         match self.socket.get().wait_for(what, interrupt::piece(left)) {
-            Ok(false) if interrupt::wants_end() => Err(tell(interrupt::error())),
+            Ok(false) if interrupt::wants_end() => Err(self.told(interrupt::error())),
             Ok(_) => Ok(()),
             Err(error) => Err(Error::from_os("cannot wait for the connection", error).after_sending()),
         }
@@ -89,56 +134,27 @@ impl Exchange {
     pub(crate) async fn run_async(mut self, message: Message, deadline: Option<Instant>) -> Result<Option<Message>> {
         let fd = watch(Arc::clone(self.socket.get()), Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
-        let flag = [deno::flag(message.kind())];
-        let (mut head, mut body) = (&flag[..], message.data());
-        while !(head.is_empty() && body.is_empty()) {
-            match self.socket.get().send(head, body) {
-                Ok(sent) => advance(&mut head, &mut body, sent),
-                Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => {
-                    let mut guard = within(deadline, fd.writable(), false).await?;
-                    guard.clear_ready();
-                    drop(guard);
-                    // Room may have come before the readiness was put aside.
-                    if self.socket.get().wait_for(PollFlags::OUT, Some(Duration::ZERO)).is_ok_and(|ready| !ready) {
-                        drop(within(deadline, fd.writable(), false).await?);
-                    }
-                }
-                Err(error) => return Err(self.refused(error)),
-            }
-        }
-        self.half_close()?;
+        let mut wants = match self.step(&message)? {
+            Progress::Done(answer) => return Ok(answer),
+            Progress::Wants(wants) => wants,
+        };
         loop {
-            match receive(self.socket.get(), &mut self.stream) {
-                Ok(0) => {
-                    drop(fd);
-                    return self.finish();
-                }
-                Ok(_) => self.check_size()?,
-                Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => {
-                    let mut guard = within(deadline, fd.readable(), true).await?;
-                    match receive(self.socket.get(), &mut self.stream) {
-                        Err(error) if would_block(&error) => guard.clear_ready(),
-                        Ok(0) => {
-                            drop(guard);
-                            drop(fd);
-                            return self.finish();
-                        }
-                        Ok(_) => self.check_size()?,
-                        Err(error) if interrupted(&error) => {}
-                        Err(error) => return Err(self.ended(error)),
+            let ready = async { if wants == PollFlags::OUT { fd.writable().await } else { fd.readable().await } };
+            let ready = match deadline {
+                Some(deadline) => timeout_at(deadline.into(), ready).await.map_err(|_| self.late())?,
+                None => ready.await,
+            };
+            let mut guard =
+                ready.map_err(|error| Error::from_os("cannot wait for the connection", error).after_sending())?;
+            match self.step(&message)? {
+                Progress::Done(answer) => return Ok(answer),
+                Progress::Wants(now) => {
+                    if now == wants {
+                        guard.clear_ready();
                     }
+                    wants = now;
                 }
-                Err(error) => return Err(self.ended(error)),
             }
-        }
-    }
-
-    fn half_close(&mut self) -> Result<()> {
-        match self.socket.get().shutdown_send() {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.ended(error)),
         }
     }
 
@@ -160,7 +176,7 @@ impl Exchange {
         lost(error).after_sending()
     }
 
-    fn finish(mut self) -> Result<Option<Message>> {
+    fn finish(&mut self) -> Result<Option<Message>> {
         self.socket.done();
         let stream = std::mem::take(&mut self.stream);
         match self.mode {
@@ -187,17 +203,6 @@ fn receive(socket: &Socket, stream: &mut Vec<u8>) -> io::Result<usize> {
         stream.reserve(4096.max(stream.len()));
     }
     socket.recv_spare(stream, usize::MAX, Wait::No)
-}
-
-async fn within<T>(deadline: Option<Instant>, ready: impl Future<Output = io::Result<T>>, sent: bool) -> Result<T> {
-    let result = match deadline {
-        Some(deadline) => match timeout_at(deadline.into(), ready).await {
-            Ok(result) => result,
-            Err(_) => return Err(if sent { timed_out().after_sending() } else { timed_out() }),
-        },
-        None => ready.await,
-    };
-    result.map_err(|error| Error::from_os("cannot wait for the connection", error).after_sending())
 }
 
 /// A connection that is received to its end, whoever has left.
