@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::io::unix::AsyncFdReadyGuard;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
@@ -118,24 +119,24 @@ impl Connection {
 
     /// Sends all of it, unless the peer has gone or takes nothing for too long.
     pub(super) async fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
+        // Readiness counts as out of date only after a send that came later than it: put aside on the
+        // word of an earlier send, the one notice of room would be lost.
+        let mut room: Option<AsyncFdReadyGuard<_>> = None;
         while !(head.is_empty() && body.is_empty()) {
             match self.socket().send(head, body) {
                 Ok(sent) => advance(&mut head, &mut body, sent),
-                Err(error) if would_block(&error) => self.writable().await?,
+                Err(error) if would_block(&error) => {
+                    if let Some(mut guard) = room.take() {
+                        guard.clear_ready();
+                    }
+                    let waited = timeout(STALL, self.fd.writable()).await;
+                    room = Some(waited.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?);
+                }
                 Err(error) if interrupted(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-
-    async fn writable(&self) -> io::Result<()> {
-        // Readiness noted before the send that would have blocked is out of date.
-        let wait = async {
-            self.fd.writable().await?.clear_ready();
-            self.fd.writable().await.map(|_| ())
-        };
-        timeout(STALL, wait).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
