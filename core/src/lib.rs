@@ -47,7 +47,8 @@
 //!
 //! A blocking post waits in the calling thread and starts no other. A blocking listener runs its handlers
 //! on threads of its own, at most [`DEFAULT_THREADS`], beside one background thread for all listeners of the
-//! process. Asynchronous calls run on the caller's runtime.
+//! process. Asynchronous calls run on the caller's runtime; those of [`polled`] in the thread that drives
+//! them, behind a descriptor for any event loop.
 
 mod asynchronous;
 pub mod background;
@@ -61,6 +62,7 @@ mod lock;
 mod message;
 mod options;
 mod outbox;
+pub mod polled;
 mod protocol;
 mod server;
 mod transport;

@@ -35,32 +35,32 @@ pub(crate) enum Step {
 }
 
 /// The tries of one connect. Blocking and asynchronous callers differ only in how they pause.
-pub(crate) struct Connecting<'a> {
-    channel: &'a Channel,
-    address: &'a Address,
-    options: &'a Options,
+#[derive(Debug)]
+pub(crate) struct Connecting {
     began: Instant,
     deadline: Option<Instant>,
     pause: Duration,
 }
 
-impl<'a> Connecting<'a> {
-    pub(crate) fn new(
-        channel: &'a Channel,
-        address: &'a Address,
-        options: &'a Options,
-        deadline: Option<Instant>,
-    ) -> Self {
-        Connecting { channel, address, options, began: Instant::now(), deadline, pause: FIRST_PAUSE }
+impl Connecting {
+    pub(crate) fn new(deadline: Option<Instant>) -> Connecting {
+        Connecting { began: Instant::now(), deadline, pause: FIRST_PAUSE }
     }
 
     /// Tries once, without waiting.
-    pub(crate) fn step(&mut self) -> Result<Step> {
-        match Socket::try_connect(self.address) {
-            Ok(socket) => self.greet(socket).map(Step::Done),
+    pub(crate) fn step(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step> {
+        match Socket::try_connect(address) {
+            Ok(socket) => greet(socket, channel, address, options).map(Step::Done),
             Err(error) => match error.raw_os_error() {
                 // Reset: a port whose listener has gone before it took the connection in.
-                Some(libc::ENOENT | libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTDIR) => self.nobody_listens(),
+                Some(libc::ENOENT | libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTDIR) => {
+                    let waited = self.began.elapsed();
+                    let starting = waited < STARTING && matches!(probe(address), Probe::Held(_));
+                    if !starting && waited >= options.wait {
+                        return Err(not_listening(channel, address));
+                    }
+                    Ok(Step::Pause(self.next_pause()))
+                }
                 // The listener is there, and its queue of connections is full.
                 Some(libc::EAGAIN) => match self.deadline {
                     Some(deadline) if Instant::now() >= deadline => Err(Error::new(
@@ -70,18 +70,9 @@ impl<'a> Connecting<'a> {
                     _ => Ok(Step::Pause(self.next_pause())),
                 },
                 Some(libc::EINTR) => Ok(Step::Pause(Duration::ZERO)),
-                _ => Err(self.failed(error)),
+                _ => Err(failed(error, channel, address)),
             },
         }
-    }
-
-    fn nobody_listens(&mut self) -> Result<Step> {
-        let waited = self.began.elapsed();
-        let starting = waited < STARTING && matches!(probe(self.address), Probe::Held(_));
-        if !starting && waited >= self.options.wait {
-            return Err(not_listening(self.channel, self.address));
-        }
-        Ok(Step::Pause(self.next_pause()))
     }
 
     fn next_pause(&mut self) -> Duration {
@@ -89,41 +80,40 @@ impl<'a> Connecting<'a> {
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         pause
     }
+}
 
-    fn failed(&self, error: io::Error) -> Error {
-        let kind = match error.raw_os_error() {
-            Some(libc::EPROTOTYPE | libc::ENOTSOCK | libc::EISDIR) => Some(ErrorKind::PathOccupied),
-            _ => None,
-        };
-        let attempted = format!("cannot connect to channel \"{}\" ({})", self.channel, self.address);
-        match kind {
-            Some(kind) => {
-                Error::new(kind, format!("{attempted}: what stands there is no stream socket")).with_source(error)
-            }
-            None => Error::from_os(attempted, error),
+fn failed(error: io::Error, channel: &Channel, address: &Address) -> Error {
+    let kind = match error.raw_os_error() {
+        Some(libc::EPROTOTYPE | libc::ENOTSOCK | libc::EISDIR) => Some(ErrorKind::PathOccupied),
+        _ => None,
+    };
+    let attempted = format!("cannot connect to channel \"{channel}\" ({address})");
+    match kind {
+        Some(kind) => {
+            Error::new(kind, format!("{attempted}: what stands there is no stream socket")).with_source(error)
         }
+        None => Error::from_os(attempted, error),
     }
+}
 
-    /// Looks at who listens, and at how it is to be spoken to.
-    fn greet(&self, socket: Socket) -> Result<Connected> {
-        let peer = socket.peer();
-        if !peer.allowed(&self.options.peers) {
-            let who = peer.uid().map_or("an unknown user".to_owned(), |uid| format!("user {uid}"));
-            return Err(Error::new(
-                ErrorKind::PeerNotAllowed,
-                format!(
-                    "the listener on channel \"{}\" belongs to {who}, who is not trusted; allow that user or choose another channel",
-                    self.channel
-                ),
-            ));
-        }
-        let native = match self.options.wire {
-            Wire::Native => true,
-            Wire::Deno => false,
-            Wire::Auto => matches!(probe(self.address), Probe::Held(_)),
-        };
-        Ok(if native { Connected::Native(socket) } else { Connected::Deno(socket) })
+/// Looks at who listens, and at how it is to be spoken to.
+fn greet(socket: Socket, channel: &Channel, address: &Address, options: &Options) -> Result<Connected> {
+    let peer = socket.peer();
+    if !peer.allowed(&options.peers) {
+        let who = peer.uid().map_or("an unknown user".to_owned(), |uid| format!("user {uid}"));
+        return Err(Error::new(
+            ErrorKind::PeerNotAllowed,
+            format!(
+                "the listener on channel \"{channel}\" belongs to {who}, who is not trusted; allow that user or choose another channel"
+            ),
+        ));
     }
+    let native = match options.wire {
+        Wire::Native => true,
+        Wire::Deno => false,
+        Wire::Auto => matches!(probe(address), Probe::Held(_)),
+    };
+    Ok(if native { Connected::Native(socket) } else { Connected::Deno(socket) })
 }
 
 /// Who is at a channel, as far as can be told without connecting.
@@ -190,9 +180,9 @@ pub(crate) fn connect(
     options: &Options,
     deadline: Option<Instant>,
 ) -> Result<Connected> {
-    let mut connecting = Connecting::new(channel, address, options, deadline);
+    let mut connecting = Connecting::new(deadline);
     loop {
-        match connecting.step()? {
+        match connecting.step(channel, address, options)? {
             Step::Done(connected) => return Ok(connected),
             Step::Pause(pause) => interrupt::sleep(pause)?,
         }
@@ -206,9 +196,9 @@ pub(crate) async fn connect_async(
     options: &Options,
     deadline: Option<Instant>,
 ) -> Result<Connected> {
-    let mut connecting = Connecting::new(channel, address, options, deadline);
+    let mut connecting = Connecting::new(deadline);
     loop {
-        match connecting.step()? {
+        match connecting.step(channel, address, options)? {
             Step::Done(connected) => return Ok(connected),
             Step::Pause(pause) => tokio::time::sleep(pause).await,
         }

@@ -49,8 +49,9 @@ impl Exchange {
         Exchange { socket: Lingering::new(socket), mode, max_message, sent: Some(0), stream: Vec::new() }
     }
 
-    pub(crate) fn socket(&self) -> &Arc<Socket> {
-        self.socket.get()
+    /// The connection, unless it is over.
+    pub(crate) fn socket(&self) -> Option<&Socket> {
+        self.socket.0.as_deref()
     }
 
     /// Goes on with it as far as that goes without waiting; `message` is the same each time.
@@ -206,10 +207,10 @@ fn receive(socket: &Socket, stream: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// A connection that is received to its end, whoever has left.
-pub(super) struct Lingering(Option<Arc<Socket>>);
+pub(crate) struct Lingering(Option<Arc<Socket>>);
 
 impl Lingering {
-    pub(super) fn new(socket: Socket) -> Lingering {
+    pub(crate) fn new(socket: Socket) -> Lingering {
         Lingering(Some(Arc::new(socket)))
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn no_ping() -> Error {
     )
 }
 
-fn too_large(len: usize, max: usize) -> Error {
+pub(crate) fn too_large(len: usize, max: usize) -> Error {
     Error::new(
         ErrorKind::TooLarge,
         format!(
@@ -84,11 +84,11 @@ fn too_large(len: usize, max: usize) -> Error {
     )
 }
 
-fn timed_out() -> Error {
+pub(crate) fn timed_out() -> Error {
     Error::new(ErrorKind::TimedOut, "no answer came within the timeout; allow more time or look after the listener")
 }
 
-fn lost(error: io::Error) -> Error {
+pub(crate) fn lost(error: io::Error) -> Error {
     let text = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
             "the listener closed the connection before it answered".to_owned()

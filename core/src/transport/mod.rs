@@ -14,6 +14,7 @@ pub(crate) mod fork;
 pub(crate) mod lock;
 pub(crate) mod peer;
 mod place;
+pub(crate) mod readiness;
 pub(crate) mod socket;
 pub(crate) mod unix_table;
 pub(crate) mod wait;

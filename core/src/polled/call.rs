@@ -1,0 +1,196 @@
+//! Calls under way in a queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::link::Body;
+use crate::channel::{Address, Channel};
+use crate::client::connect::Connecting;
+use crate::error::Error;
+use crate::options::{Options, Peers};
+use crate::server::Mode;
+
+/// A call under way in a [`Queue`](super::Queue). Never used twice by one queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub(super) Id);
+
+impl Ticket {
+    /// A number that stands for the ticket in other languages.
+    pub fn number(self) -> u64 {
+        self.0.number()
+    }
+
+    /// The ticket with this number.
+    pub fn from_number(number: u64) -> Ticket {
+        Ticket(Id::from_number(number))
+    }
+}
+
+/// A client that a [`Queue`](super::Queue) holds open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(pub(super) Id);
+
+impl ClientId {
+    /// A number that stands for the client in other languages.
+    pub fn number(self) -> u64 {
+        self.0.number()
+    }
+
+    /// The client with this number.
+    pub fn from_number(number: u64) -> ClientId {
+        ClientId(Id::from_number(number))
+    }
+}
+
+/// A place in a [`Slots`], and which of its tenants is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Id {
+    serial: u32,
+    index: u32,
+}
+
+impl Id {
+    pub(super) fn number(self) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(self.index)
+    }
+
+    pub(super) fn from_number(number: u64) -> Id {
+        Id { serial: (number >> 32) as u32, index: number as u32 }
+    }
+}
+
+/// Things that are found by ids which nothing else ever gets.
+#[derive(Debug)]
+pub(super) struct Slots<T> {
+    slots: slab::Slab<(u32, T)>,
+    serial: u32,
+}
+
+impl<T> Slots<T> {
+    pub(super) fn new() -> Slots<T> {
+        Slots { slots: slab::Slab::new(), serial: 0 }
+    }
+
+    pub(super) fn insert(&mut self, value: T) -> Id {
+        self.serial = self.serial.wrapping_add(1);
+        let index = self.slots.insert((self.serial, value));
+        Id { serial: self.serial, index: u32::try_from(index).expect("fewer than 2^32 at a time") }
+    }
+
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut T> {
+        match self.slots.get_mut(id.index as usize) {
+            Some((serial, value)) if *serial == id.serial => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&T> {
+        match self.slots.get(id.index as usize) {
+            Some((serial, value)) if *serial == id.serial => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: Id) -> Option<T> {
+        self.get(id)?;
+        self.slots.try_remove(id.index as usize).map(|(_, value)| value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
+        self.slots.iter().map(|(index, (serial, value))| (Id { serial: *serial, index: index as u32 }, value))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// Where a message goes.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) channel: Channel,
+    pub(super) address: Address,
+    pub(super) options: Options,
+}
+
+/// What two posts must agree in to use the same session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    address: Address,
+    peers: Peers,
+    max_message: usize,
+}
+
+impl Target {
+    pub(super) fn key(&self) -> Key {
+        Key { address: self.address.clone(), peers: self.options.peers.clone(), max_message: self.options.max_message }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum What {
+    Request,
+    /// A broadcast of a one-shot post: done when the handler has it.
+    Broadcast,
+    /// A broadcast of a client: done when it is on its way.
+    Cast,
+    /// Done when the handler has every broadcast before it; about this many.
+    Flush(u64),
+    /// As flush; then the client is closed.
+    Close(u64),
+    Ping,
+    /// Make sure that somebody listens.
+    Meet(Instant),
+}
+
+impl What {
+    /// How it goes over the Deno wire, if it does.
+    pub(super) fn mode(&self) -> Option<Mode> {
+        match self {
+            What::Request => Some(Mode::Request),
+            What::Broadcast | What::Cast => Some(Mode::Broadcast),
+            _ => None,
+        }
+    }
+}
+
+/// How far a call is.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It is about to go on a link, or has to look for one.
+    Starting,
+    Connecting(Connecting),
+    /// In the line of a link.
+    Queued,
+    /// On this link, under this id.
+    Sent(Id, u32),
+    /// On a connection of its own.
+    Exchanging(Id),
+}
+
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) what: What,
+    pub(super) target: Arc<Target>,
+    pub(super) client: Option<ClientId>,
+    pub(super) body: Body,
+    pub(super) timeout: Option<Duration>,
+    /// When it fails, once it no longer looks for a listener.
+    pub(super) deadline: Option<Instant>,
+    /// When it wants to go on by itself.
+    pub(super) wake: Option<Instant>,
+    pub(super) state: State,
+    pub(super) tries: usize,
+    pub(super) not_taken: Option<Error>,
+}
+
+impl Call {
+    /// When something is to be done about it at the latest.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match (self.deadline, self.wake) {
+            (Some(deadline), Some(wake)) => Some(deadline.min(wake)),
+            (deadline, wake) => deadline.or(wake),
+        }
+    }
+}
