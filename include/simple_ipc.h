@@ -35,8 +35,8 @@
  * call itself fails. A `const` pointer that is returned lives as long as the object it was asked of.
  *
  * Threads. A `const T *` may be used by any number of threads at once, a `T *` by one at a time.
- * Handlers, callbacks and drops run on the library's threads; they must return, and neither throw nor
- * `longjmp` out. After `fork` the child's inherited objects answer `SIPC_FORKED` and can only be freed;
+ * Handlers, callbacks and drops run on the library's threads, those of a `sipc_queue` in the thread that
+ * drives it; they must return, and neither throw nor `longjmp` out. After `fork` the child's inherited objects answer `SIPC_FORKED` and can only be freed;
  * new ones work.
  *
  * Errors. A function that can fail returns a `sipc_status`. Its last parameter, `sipc_error **error`,
@@ -204,6 +204,18 @@ typedef struct sipc_operation sipc_operation;
 typedef struct sipc_options sipc_options;
 
 /**
+ * Calls under way, for a program with an event loop, or for one that wants many at once. The library
+ * starts no thread for it: all of it happens inside the calls below, and callbacks run there too, in
+ * the calling thread. For one thread at a time.
+ *
+ * One descriptor tells when there is something to do. A program returns to its event loop after
+ * `sipc_queue_submit`, and calls `sipc_queue_process` when the descriptor is readable; or it waits in
+ * `sipc_queue_wait`. Callbacks may start and cancel calls of the same queue, but not process, wait or
+ * free it.
+ */
+typedef struct sipc_queue sipc_queue;
+
+/**
  * Where the answer to one message goes, and who sent it.
  */
 typedef struct sipc_responder sipc_responder;
@@ -294,9 +306,11 @@ typedef struct {
 } sipc_counters;
 
 /**
- * Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library.
+ * Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library;
+ * for a call of a `sipc_queue`, in the thread that drives the queue.
  *
- * `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`.
+ * `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`
+ * or `sipc_queue_cancel`.
  * `reply`: the reply of a request that succeeded, else NULL. The callback owns it.
  * `error`: NULL on `SIPC_OK`. The callback owns it.
  * `user_data`: what was given beside the callback.
@@ -1214,6 +1228,273 @@ sipc_status sipc_post_ip_broadcast_async(uint32_t port,
                                          void *user_data,
                                          sipc_drop drop,
                                          sipc_operation **operation,
+                                         sipc_error **error);
+
+/**
+ * Makes an empty queue. It takes two descriptors.
+ *
+ * `queue`: where it is stored, owned by the caller; not NULL. `error`: may be NULL.
+ */
+sipc_status sipc_queue_new(sipc_queue **queue, sipc_error **error);
+
+/**
+ * The descriptor that is readable while there is something for `sipc_queue_process` to do: for
+ * `poll`, `epoll` or an event loop, level-triggered. It stays the library's; only watch it.
+ *
+ * `queue`: NULL gives -1.
+ */
+int32_t sipc_queue_descriptor(const sipc_queue *queue);
+
+/**
+ * How many calls are under way: their callbacks have not run yet.
+ *
+ * `queue`: NULL gives 0.
+ */
+size_t sipc_queue_under_way(const sipc_queue *queue);
+
+/**
+ * Sends what has gathered. The first call on a session with nothing under way is sent at once; those
+ * that follow gather until this, `sipc_queue_process` or `sipc_queue_wait`, or until 64 KiB have
+ * gathered. Costs nothing when there is nothing to send.
+ *
+ * `queue`: may be NULL.
+ */
+void sipc_queue_submit(sipc_queue *queue);
+
+/**
+ * Does what there is to do without waiting, and runs the callbacks that are due.
+ *
+ * `queue`: not NULL.
+ * `completed`: where the number of calls that were completed is stored; may be NULL.
+ * `error`: may be NULL.
+ *
+ * Inside a callback of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+ */
+sipc_status sipc_queue_process(sipc_queue *queue,
+                               size_t *completed,
+                               sipc_error **error);
+
+/**
+ * Waits until a call is completed, then does as `sipc_queue_process`. Sends what has gathered first.
+ *
+ * `queue`: not NULL.
+ * `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. Afterwards `SIPC_OK` is returned with
+ * `completed` 0.
+ * `completed`: where the number of calls that were completed is stored; may be NULL.
+ * `error`: may be NULL.
+ *
+ * Inside a callback of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+ */
+sipc_status sipc_queue_wait(sipc_queue *queue,
+                            int64_t timeout_ms,
+                            size_t *completed,
+                            sipc_error **error);
+
+/**
+ * Gives a call up: its callback gets `SIPC_CANCELLED` before this returns, and a handler that has the
+ * request is told. A ticket that is no longer under way is left alone.
+ *
+ * `queue`: may be NULL. `ticket`: as a call of the queue stored it.
+ */
+void sipc_queue_cancel(sipc_queue *queue,
+                       uint64_t ticket);
+
+/**
+ * Frees a queue with its clients. Calls that are under way are given up: their callbacks get
+ * `SIPC_CANCELLED`. Broadcasts that have gathered are still sent, for which it may wait up to a
+ * second. Not legal inside a callback of the queue.
+ *
+ * `queue`: may be NULL; not to be used again.
+ */
+void sipc_queue_free(sipc_queue *queue);
+
+/**
+ * Opens a named channel in a queue: one session, on which messages keep their order.
+ *
+ * `queue`: not NULL.
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `options`: may be NULL. With `wait_ms` it may wait for the listener inside the queue: messages may
+ * be sent meanwhile.
+ * `client`: where a number for the client is stored, good until it is closed or its queue is freed;
+ * not NULL.
+ * `error`: may be NULL.
+ *
+ * `SIPC_NOT_LISTENING` and the caller's mistakes are returned at once.
+ */
+sipc_status sipc_queue_connect_uds(sipc_queue *queue,
+                                   const char *channel,
+                                   const sipc_options *options,
+                                   uint64_t *client,
+                                   sipc_error **error);
+
+/**
+ * Opens a TCP port of 127.0.0.1 in a queue.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_queue_connect_uds`.
+ */
+sipc_status sipc_queue_connect_ip(sipc_queue *queue,
+                                  uint32_t port,
+                                  const sipc_options *options,
+                                  uint64_t *client,
+                                  sipc_error **error);
+
+/**
+ * Opens the Unix socket at a path in a queue.
+ *
+ * `path`: at most 107 bytes, else `SIPC_PATH_TOO_LONG`; not NULL. The other parameters and statuses
+ * are those of `sipc_queue_connect_uds`.
+ */
+sipc_status sipc_queue_connect_path(sipc_queue *queue,
+                                    const char *path,
+                                    const sipc_options *options,
+                                    uint64_t *client,
+                                    sipc_error **error);
+
+/**
+ * Sends a request; the callback gets the reply.
+ *
+ * `client`: as `sipc_queue_connect_uds` stored it.
+ * `options`: their timeout is this call's, the rest does not concern it; NULL for the timeout that
+ * the client was opened with.
+ * The other parameters and statuses are those of `sipc_queue_post_uds_request`.
+ */
+sipc_status sipc_queue_request(sipc_queue *queue,
+                               uint64_t client,
+                               sipc_body body,
+                               const sipc_options *options,
+                               sipc_reply_callback callback,
+                               void *user_data,
+                               sipc_drop drop,
+                               uint64_t *ticket,
+                               sipc_error **error);
+
+/**
+ * Sends a broadcast; `sipc_queue_flush` makes sure that it, and all before it, have reached the
+ * handler. While more than 1 MiB waits to be sent it waits in the queue, and counts as under way.
+ *
+ * `client`: as `sipc_queue_connect_uds` stored it.
+ * `body`: from `sipc_json`, `sipc_text` or `sipc_bytes`. Copied. `error`: may be NULL.
+ *
+ * An error of earlier broadcasts is told by the next call that involves the client.
+ */
+sipc_status sipc_queue_broadcast(sipc_queue *queue,
+                                 uint64_t client,
+                                 sipc_body body,
+                                 sipc_error **error);
+
+/**
+ * Has the callback called when all broadcasts of a client so far have been handed to the listener's
+ * handler.
+ *
+ * The parameters are those of `sipc_queue_request`, without body and options. The callback's statuses
+ * are those of `sipc_client_flush`.
+ */
+sipc_status sipc_queue_flush(sipc_queue *queue,
+                             uint64_t client,
+                             sipc_reply_callback callback,
+                             void *user_data,
+                             sipc_drop drop,
+                             uint64_t *ticket,
+                             sipc_error **error);
+
+/**
+ * Asks the listener for a sign of life, of which the callback hears. No handler is involved.
+ *
+ * The parameters are those of `sipc_queue_flush`.
+ */
+sipc_status sipc_queue_ping(sipc_queue *queue,
+                            uint64_t client,
+                            sipc_reply_callback callback,
+                            void *user_data,
+                            sipc_drop drop,
+                            uint64_t *ticket,
+                            sipc_error **error);
+
+/**
+ * Flushes a client, then closes it, of which the callback hears. Requests of it that are still under
+ * way get their answers.
+ *
+ * The parameters are those of `sipc_queue_flush`.
+ */
+sipc_status sipc_queue_close(sipc_queue *queue,
+                             uint64_t client,
+                             sipc_reply_callback callback,
+                             void *user_data,
+                             sipc_drop drop,
+                             uint64_t *ticket,
+                             sipc_error **error);
+
+/**
+ * Sends a request to a named channel; the callback gets the reply.
+ *
+ * `queue`: not NULL.
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `body`: from `sipc_json`, `sipc_text` or `sipc_bytes`. Copied.
+ * `options`: may be NULL.
+ * `callback`: runs exactly once inside a later call of the queue if this one returns `SIPC_OK`, else
+ * never; may be NULL.
+ * `user_data`: handed to the callback; may be NULL. `drop`: releases it; may be NULL.
+ * `ticket`: where a number for `sipc_queue_cancel` is stored; may be NULL.
+ * `error`: may be NULL.
+ *
+ * What is clear at once is returned at once: the caller's mistakes, `SIPC_TOO_LARGE`,
+ * `SIPC_NOT_LISTENING`; the rest goes to the callback.
+ */
+sipc_status sipc_queue_post_uds_request(sipc_queue *queue,
+                                        const char *channel,
+                                        sipc_body body,
+                                        const sipc_options *options,
+                                        sipc_reply_callback callback,
+                                        void *user_data,
+                                        sipc_drop drop,
+                                        uint64_t *ticket,
+                                        sipc_error **error);
+
+/**
+ * Sends a broadcast to a named channel; the callback hears when it has reached the handler.
+ *
+ * The parameters and statuses are those of `sipc_queue_post_uds_request`.
+ */
+sipc_status sipc_queue_post_uds_broadcast(sipc_queue *queue,
+                                          const char *channel,
+                                          sipc_body body,
+                                          const sipc_options *options,
+                                          sipc_reply_callback callback,
+                                          void *user_data,
+                                          sipc_drop drop,
+                                          uint64_t *ticket,
+                                          sipc_error **error);
+
+/**
+ * Sends a request to a TCP port of 127.0.0.1; the callback gets the reply.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_queue_post_uds_request`.
+ */
+sipc_status sipc_queue_post_ip_request(sipc_queue *queue,
+                                       uint32_t port,
+                                       sipc_body body,
+                                       const sipc_options *options,
+                                       sipc_reply_callback callback,
+                                       void *user_data,
+                                       sipc_drop drop,
+                                       uint64_t *ticket,
+                                       sipc_error **error);
+
+/**
+ * Sends a broadcast to a TCP port of 127.0.0.1; the callback hears when it has reached the handler.
+ *
+ * The parameters and statuses are those of `sipc_queue_post_ip_request`.
+ */
+sipc_status sipc_queue_post_ip_broadcast(sipc_queue *queue,
+                                         uint32_t port,
+                                         sipc_body body,
+                                         const sipc_options *options,
+                                         sipc_reply_callback callback,
+                                         void *user_data,
+                                         sipc_drop drop,
+                                         uint64_t *ticket,
                                          sipc_error **error);
 
 /**

@@ -21,9 +21,11 @@ use crate::status::sipc_status;
 pub type sipc_handler =
     Option<unsafe extern "C" fn(message: *const sipc_message, responder: *mut sipc_responder, user_data: *mut c_void)>;
 
-/// Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library.
+/// Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library;
+/// for a call of a `sipc_queue`, in the thread that drives the queue.
 ///
-/// `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`.
+/// `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`
+/// or `sipc_queue_cancel`.
 /// `reply`: the reply of a request that succeeded, else NULL. The callback owns it.
 /// `error`: NULL on `SIPC_OK`. The callback owns it.
 /// `user_data`: what was given beside the callback.

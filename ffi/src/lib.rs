@@ -42,6 +42,8 @@ pub mod operation;
 
 pub mod post_async;
 
+pub mod queue;
+
 pub mod discovery;
 
 pub mod version;

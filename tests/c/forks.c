@@ -149,6 +149,36 @@ static void a_listener_dies_with_its_process_not_with_its_children(void) {
     CHECK(close(leave[1]) == 0);
 }
 
+static void on_queued_reply(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    (void)error;
+    if (status == SIPC_OK && strcmp(sipc_message_text(reply), "x") == 0)
+        count_up(user_data);
+    sipc_message_free(reply);
+}
+
+static void a_forked_child_cannot_use_the_parents_queue(void) {
+    sipc_listener *listener = listen_echo("forked");
+    sipc_queue *queue = NULL;
+    CHECK_OK(sipc_queue_new(&queue, NULL));
+    struct count replies = COUNT_FROM_ZERO;
+    CHECK_OK(sipc_queue_post_uds_request(queue, "forked", sipc_text("x"), NULL, on_queued_reply, &replies, NULL, NULL,
+                                         NULL));
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_process(queue, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_post_uds_request(queue, "forked", sipc_text("x"), NULL, NULL, NULL, NULL,
+                                                              NULL, NULL));
+        sipc_queue_free(queue);
+        _exit(0);
+    }
+    int status = 1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK_OK(sipc_queue_wait(queue, SIPC_NO_TIMEOUT, NULL, NULL));
+    CHECK(count_now(&replies) == 1);
+    sipc_queue_free(queue);
+    sipc_listener_free(listener);
+}
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(an_inherited_client_says_forked_and_the_parents_goes_on),
@@ -156,6 +186,7 @@ int main(int argc, char **argv) {
         TEST(a_child_can_listen_and_call_for_itself),
         TEST(an_inherited_operation_says_forked_and_a_childs_own_completes),
         TEST(a_listener_dies_with_its_process_not_with_its_children),
+        TEST(a_forked_child_cannot_use_the_parents_queue),
     };
     return RUN_TESTS(tests);
 }

@@ -217,15 +217,22 @@ impl Queue {
     }
 
     /// Gives a call up: it gets no completion, and a handler that has the request is told. `false` if
-    /// it is no longer under way; its completion may already be waiting to be taken, and is dropped.
+    /// it is not under way: it never was, or [`process`](Queue::process) has given its completion.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
         if fork::check(self.born, "queue").is_err() {
             return false;
         }
+        let before = self.under_way();
         self.done.retain(|completion| completion.ticket != ticket);
-        let was_under_way = self.withdraw(ticket).is_some();
+        drop(self.withdraw(ticket));
+        let was_under_way = self.under_way() < before;
         self.submit();
         was_under_way
+    }
+
+    /// How long a client's requests may take unless told otherwise; `None` is without limit.
+    pub fn timeout(&self, client: ClientId) -> Result<Option<Duration>> {
+        self.client(client).map(|target| target.options.timeout)
     }
 
     /// How many calls are under way, or done and not yet taken by [`process`](Queue::process).
