@@ -26,7 +26,7 @@ setup: ## bring what this machine lacks, or name the command that does
 
 build: ## the library and the command, release profile
 	@tools/setup.sh build
-	$(CARGO) build --release --locked --workspace
+	$(CARGO) build --release --locked
 
 stage: build ## install into the build folder, for tests, demo and benchmarks
 	@env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR PREFIX=$(STAGE) DESTDIR= tools/install.sh

@@ -1,0 +1,5 @@
+//! Link arguments of a Node-API add-on.
+
+fn main() {
+    napi_build::setup();
+}

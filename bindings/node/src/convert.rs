@@ -1,0 +1,172 @@
+//! Rust's values to JavaScript's and back.
+
+use napi::bindgen_prelude::{Array, Either, ToNapiValue, Uint8ArraySlice};
+use napi::{Env, JsValue, Unknown, sys};
+use simple_ipc::{Channel, Counters, Error, ErrorKind, Message, MessageKind, Result};
+
+use crate::call::Outcome;
+use crate::client::NativeClient;
+use crate::hub::Event;
+
+/// From this size on a body goes to JavaScript in the memory that it has, which costs a finalizer; below, it is copied.
+const EXTERNAL_BYTES: usize = 64 << 10;
+
+/// A body as JavaScript hands it over: JSON text or bytes.
+pub(crate) type Body<'a> = Either<String, &'a [u8]>;
+
+/// Takes JavaScript's body over. Text comes from `JSON.stringify` and is not looked at again.
+pub(crate) fn message(body: Body<'_>) -> Message {
+    match body {
+        Either::A(text) => Message::json_unchecked(text),
+        Either::B(bytes) => Message::bytes(bytes),
+    }
+}
+
+/// A channel from a name or a port; any other number is no port.
+pub(crate) fn channel(place: &Either<String, f64>) -> Result<Channel> {
+    match *place {
+        Either::A(ref name) => Channel::uds(name),
+        Either::B(port) if port.fract() == 0.0 && (0.0..=65535.0).contains(&port) =>
+        {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in a port's range")]
+            Channel::ip(port as u16)
+        }
+        Either::B(port) => {
+            Err(Error::new(ErrorKind::InvalidPort, format!("{port} is no port: use a whole number from 1 to 65535")))
+        }
+    }
+}
+
+/// What JavaScript gets in one turn.
+pub struct Batch(pub(crate) Vec<Event>);
+
+impl ToNapiValue for Batch {
+    unsafe fn to_napi_value(env: sys::napi_env, batch: Batch) -> napi::Result<sys::napi_value> {
+        Ok(events(&Env::from_raw(env), batch.0)?.raw())
+    }
+}
+
+/// One flat array: for each event its kind, its number and what belongs to it. `lib/native.cjs` reads it.
+///
+/// | kind | what follows |
+/// |---|---|
+/// | 0 | call, value |
+/// | 1 | call, error |
+/// | 2 | message, body, listener, process id, user id, group id |
+/// | 3 | message |
+fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
+    let mut array = env.create_array(0)?;
+    for event in events {
+        match event {
+            Event::Finished { call, outcome: Ok(outcome) } => {
+                array.insert(0)?;
+                array.insert(call)?;
+                array.insert(value(env, outcome)?)?;
+            }
+            Event::Finished { call, outcome: Err(error) } => {
+                array.insert(1)?;
+                array.insert(call)?;
+                array.insert(failure(env, &error)?)?;
+            }
+            Event::Message { listener, id, message, peer, _room } => {
+                array.insert(2)?;
+                array.insert(id)?;
+                array.insert(body(env, message)?)?;
+                array.insert(listener)?;
+                array.insert(peer.pid())?;
+                array.insert(peer.uid())?;
+                array.insert(peer.gid())?;
+            }
+            Event::Cancelled { id } => {
+                array.insert(3)?;
+                array.insert(id)?;
+            }
+        }
+    }
+    Ok(array)
+}
+
+/// What a call returns at once: `true` if it has ended well without a value, `undefined` if it goes on.
+pub(crate) fn started<'env>(env: &'env Env, outcome: Option<Result<Outcome>>) -> napi::Result<Unknown<'env>> {
+    match outcome {
+        None => ().into_unknown(env),
+        Some(Ok(Outcome::Nothing)) => true.into_unknown(env),
+        Some(Ok(outcome)) => {
+            let mut array = env.create_array(0)?;
+            array.insert(value(env, outcome)?)?;
+            array.into_unknown(env)
+        }
+        Some(Err(error)) => {
+            let mut array = env.create_array(0)?;
+            array.insert(())?;
+            array.insert(failure(env, &error)?)?;
+            array.into_unknown(env)
+        }
+    }
+}
+
+fn value<'env>(env: &'env Env, outcome: Outcome) -> napi::Result<Unknown<'env>> {
+    match outcome {
+        Outcome::Nothing => ().into_unknown(env),
+        Outcome::Message(message) => body(env, message),
+        Outcome::Client(client) => NativeClient::new(client).into_unknown(env),
+        Outcome::Time(time) => (time.as_secs_f64() * 1000.0).into_unknown(env),
+    }
+}
+
+/// JSON as a string, bytes as a `Uint8Array`.
+fn body<'env>(env: &'env Env, message: Message) -> napi::Result<Unknown<'env>> {
+    match message.kind() {
+        MessageKind::Json if message.data().is_ascii() => env.create_string_latin1(message.data())?.into_unknown(env),
+        MessageKind::Json => env.create_string(String::from_utf8_lossy(message.data()))?.into_unknown(env),
+        MessageKind::Bytes if message.len() < EXTERNAL_BYTES => {
+            Uint8ArraySlice::copy_from(env, message.data())?.into_unknown(env)
+        }
+        MessageKind::Bytes => Uint8ArraySlice::from_data(env, message.into_data())?.into_unknown(env),
+    }
+}
+
+/// `[code, message, mayHaveBeenHandled, errno, cause]`, of which `lib/error.cjs` makes an error.
+pub(crate) fn failure<'env>(env: &'env Env, error: &Error) -> napi::Result<Array<'env>> {
+    let mut array = env.create_array(0)?;
+    array.insert(error.kind().name())?;
+    array.insert(error.message())?;
+    array.insert(error.may_have_been_handled())?;
+    array.insert(error.os_code())?;
+    array.insert(std::error::Error::source(error).map(ToString::to_string))?;
+    Ok(array)
+}
+
+/// A listener's counters, as JavaScript reads them.
+#[napi_derive::napi(object)]
+pub struct CountersObject {
+    /// Connections accepted so far.
+    pub connections: f64,
+    /// Connections open now.
+    pub open: f64,
+    /// Messages handed to the handler.
+    pub messages: f64,
+    /// Messages whose handler failed.
+    pub failed: f64,
+    /// Connections that did not follow the protocol.
+    pub malformed: f64,
+    /// Connections of users who may not connect.
+    pub refused: f64,
+    /// Connections that ended inside a message.
+    pub incomplete: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which no counter reaches")]
+impl From<Counters> for CountersObject {
+    fn from(counters: Counters) -> CountersObject {
+        CountersObject {
+            connections: counters.connections as f64,
+            open: counters.open as f64,
+            messages: counters.messages as f64,
+            failed: counters.failed as f64,
+            malformed: counters.malformed as f64,
+            refused: counters.refused as f64,
+            incomplete: counters.incomplete as f64,
+        }
+    }
+}
