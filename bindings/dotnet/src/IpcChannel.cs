@@ -1,0 +1,74 @@
+using System;
+using System.Collections.Generic;
+using SimpleIpc.Native;
+
+namespace SimpleIpc
+{
+    /// <summary>A live channel, as <see cref="Ipc.Channels"/> found it.</summary>
+    public sealed class IpcChannel
+    {
+        internal unsafe IpcChannel(NativeChannelInfo* info)
+        {
+            Channel = Text.FromNative((byte*)info->Channel) ?? "";
+            Address = Text.FromNative((byte*)info->Address) ?? "";
+            TakesRequests = info->Mode == NativeMethods.ModeRequest;
+            ProcessId = (int)info->Pid;
+            Started = DateTimeOffset.FromUnixTimeMilliseconds(info->StartedMilliseconds);
+            Version = Text.FromNative((byte*)info->Version) ?? "";
+        }
+
+        /// <summary>Its name, <c>:port</c>, or the path of its socket.</summary>
+        public string Channel { get; }
+
+        /// <summary>The path of its socket, or <c>127.0.0.1:port</c>.</summary>
+        public string Address { get; }
+
+        /// <summary>Whether its listener answers requests; else it takes broadcasts.</summary>
+        public bool TakesRequests { get; }
+
+        /// <summary>The process that listens.</summary>
+        public int ProcessId { get; }
+
+        /// <summary>Since when it listens.</summary>
+        public DateTimeOffset Started { get; }
+
+        /// <summary>The version of the library that it uses.</summary>
+        public string Version { get; }
+    }
+
+    public static partial class Ipc
+    {
+        /// <summary>The version of the C library, such as "0.1.0".</summary>
+        public static unsafe string Version
+        {
+            get
+            {
+                Library.Ensure();
+                return Text.FromNative(NativeMethods.sipc_version()) ?? "";
+            }
+        }
+
+        /// <summary>Finds the live channels.</summary>
+        /// <param name="directory">Where to look; null for the environment variable <c>SIMPLE_IPC_DIR</c>, or <c>/tmp</c>.</param>
+        /// <exception cref="IpcException"><see cref="IpcStatus.NoDirectory"/>, <see cref="IpcStatus.PermissionDenied"/>.</exception>
+        public static unsafe IReadOnlyList<IpcChannel> Channels(string? directory = null)
+        {
+            Library.Ensure();
+            byte[]? path = directory is null ? null : Text.ToNative(directory, nameof(directory), IpcStatus.InvalidArgument);
+            fixed (byte* text = path)
+            {
+                int status = NativeMethods.sipc_channels(text, out IntPtr found, out IntPtr error);
+                Failure.Check(status, error);
+                using var list = new ChannelListHandle(found);
+                using var borrowed = list.Borrow();
+                ulong count = (ulong)NativeMethods.sipc_channel_list_len(borrowed.Pointer);
+                var channels = new List<IpcChannel>();
+                for (ulong index = 0; index < count; index++)
+                {
+                    channels.Add(new IpcChannel(NativeMethods.sipc_channel_list_get(borrowed.Pointer, (UIntPtr)index)));
+                }
+                return channels;
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using System;
+using System.Threading;
+using System.Threading.Tasks;
+using SimpleIpc.Native;
+
+namespace SimpleIpc
+{
+    /// <summary>
+    /// A channel that this process serves, from the calls of <see cref="Ipc"/> that listen. Any thread may use it. Keep it
+    /// as long as the channel is to be served: one that nothing refers to is stopped by the garbage collector.
+    /// </summary>
+    public sealed class IpcListener : IDisposable, IAsyncDisposable
+    {
+        private readonly ListenerHandle handle;
+        private readonly Dispatcher dispatcher;
+
+        internal unsafe IpcListener(ListenerHandle handle, Dispatcher dispatcher)
+        {
+            this.handle = handle;
+            this.dispatcher = dispatcher;
+            using var listener = handle.Borrow();
+            Channel = Text.FromNative(NativeMethods.sipc_listener_channel(listener.Pointer)) ?? "";
+            Address = Text.FromNative(NativeMethods.sipc_listener_address(listener.Pointer)) ?? "";
+            Path = Text.FromNative(NativeMethods.sipc_listener_path(listener.Pointer));
+            uint port = NativeMethods.sipc_listener_port(listener.Pointer);
+            Port = port == 0 ? (int?)null : (int)port;
+        }
+
+        /// <summary>The channel as the command line writes it: its name, <c>:port</c>, or its path.</summary>
+        public string Channel { get; }
+
+        /// <summary>Where it listens: the socket's path, or <c>127.0.0.1:port</c>.</summary>
+        public string Address { get; }
+
+        /// <summary>The socket's path; null for a TCP listener.</summary>
+        public string? Path { get; }
+
+        /// <summary>The TCP port, also one that the system chose; null for a Unix socket.</summary>
+        public int? Port { get; }
+
+        /// <summary>What the listener has counted since its start. Fails with <see cref="IpcStatus.Closed"/> once it is disposed.</summary>
+        public unsafe IpcCounters Counters
+        {
+            get
+            {
+                using var listener = handle.Borrow();
+                var counters = new NativeCounters { Size = (UIntPtr)(uint)sizeof(NativeCounters) };
+                int status = NativeMethods.sipc_listener_counters(listener.Pointer, &counters, out IntPtr error);
+                Failure.Check(status, error);
+                return new IpcCounters(counters);
+            }
+        }
+
+        /// <summary>
+        /// Stops accepting, answers what it has within the options' grace period, then returns. Closing again does nothing.
+        /// Inside the listener's own handler it would wait for that very handler, and fails with
+        /// <see cref="IpcStatus.InvalidArgument"/>.
+        /// </summary>
+        public void Close()
+        {
+            if (handle.IsClosed)
+            {
+                return;
+            }
+            RefuseInHandler();
+            using var listener = handle.Borrow();
+            int status = NativeMethods.sipc_listener_close(listener.Pointer, out IntPtr error);
+            Failure.Check(status, error);
+        }
+
+        /// <summary>As <see cref="Close"/>, without holding a thread of the caller's.</summary>
+        /// <param name="cancellationToken">Gives up waiting; the listener closes all the same.</param>
+        public async Task CloseAsync(CancellationToken cancellationToken = default)
+        {
+            RefuseInHandler();
+            await Offload.RunAsync(Close, cancellationToken).ConfigureAwait(false);
+        }
+
+        /// <summary>
+        /// Closes the listener and lets go of it. Never throws. Inside the listener's own handler it does not wait, and
+        /// answers that are due may not get out. A second time it does nothing.
+        /// </summary>
+        public void Dispose()
+        {
+            try
+            {
+                if (!dispatcher.IsRunning)
+                {
+                    Close();
+                }
+            }
+            catch (IpcException)
+            {
+                // Disposed by another thread just now, or inherited by a forked child: it is let go of all the same.
+            }
+            handle.Dispose();
+        }
+
+        /// <summary>As <see cref="Dispose"/>, without holding a thread of the caller's.</summary>
+        public ValueTask DisposeAsync()
+        {
+            if (dispatcher.IsRunning || handle.IsClosed)
+            {
+                Dispose();
+                return default;
+            }
+            return new ValueTask(Offload.RunAsync(Dispose, CancellationToken.None));
+        }
+
+        private void RefuseInHandler()
+        {
+            if (dispatcher.IsRunning)
+            {
+                throw new IpcException(
+                    IpcStatus.InvalidArgument,
+                    "cannot close a listener inside its own handler, which it would wait for; dispose of it there, or close it on another thread");
+            }
+        }
+    }
+
+    /// <summary>What a listener has counted since its start.</summary>
+    public readonly struct IpcCounters
+    {
+        private readonly NativeCounters counters;
+
+        internal IpcCounters(NativeCounters counters) => this.counters = counters;
+
+        /// <summary>Connections accepted.</summary>
+        public long Connections => (long)counters.Connections;
+
+        /// <summary>Connections open now.</summary>
+        public long Open => (long)counters.Open;
+
+        /// <summary>Messages handed to the handler.</summary>
+        public long Messages => (long)counters.Messages;
+
+        /// <summary>Messages whose handler failed.</summary>
+        public long Failed => (long)counters.Failed;
+
+        /// <summary>Connections closed because what arrived was no message of any dialect.</summary>
+        public long Malformed => (long)counters.Malformed;
+
+        /// <summary>Connections refused because of who was at the other end.</summary>
+        public long Refused => (long)counters.Refused;
+
+        /// <summary>Connections that ended, or went stale, before a whole message had come.</summary>
+        public long Incomplete => (long)counters.Incomplete;
+    }
+}

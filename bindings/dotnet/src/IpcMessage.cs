@@ -1,0 +1,51 @@
+using System;
+using System.Text;
+using SimpleIpc.Native;
+
+namespace SimpleIpc
+{
+    /// <summary>
+    /// A body as it is on the wire: one JSON text, or bytes. As the type of a body it is passed on without conversion:
+    /// for programs that relay messages, have a JSON library of their own, or do not know beforehand what will come.
+    /// </summary>
+    public sealed class IpcMessage
+    {
+        private IpcMessage(bool isJson, ReadOnlyMemory<byte> data)
+        {
+            IsJson = isJson;
+            Data = data;
+        }
+
+        /// <summary>Whether the body is a JSON text; else it is bytes.</summary>
+        public bool IsJson { get; }
+
+        /// <summary>The JSON text in UTF-8, or the bytes.</summary>
+        public ReadOnlyMemory<byte> Data { get; }
+
+        /// <summary>The JSON text. Fails with <see cref="InvalidOperationException"/> for bytes.</summary>
+        public string Text =>
+            IsJson ? Encoding.UTF8.GetString(Data.Span) : throw new InvalidOperationException("the message is bytes; use Data");
+
+        /// <summary>A body that is one JSON text, such as <c>{"n":1}</c>. It is checked when it is sent.</summary>
+        /// <param name="text">The JSON text.</param>
+        public static IpcMessage FromJson(string text)
+        {
+            if (text is null)
+            {
+                throw new ArgumentNullException(nameof(text));
+            }
+            return new IpcMessage(true, Encoding.UTF8.GetBytes(text));
+        }
+
+        /// <summary>A body that is one JSON text in UTF-8. It is checked when it is sent, and not copied before.</summary>
+        /// <param name="utf8">The JSON text.</param>
+        public static IpcMessage FromJson(ReadOnlyMemory<byte> utf8) => new IpcMessage(true, utf8);
+
+        /// <summary>A body that is bytes. They are not copied before they are sent.</summary>
+        /// <param name="data">The bytes.</param>
+        public static IpcMessage FromBytes(ReadOnlyMemory<byte> data) => new IpcMessage(false, data);
+
+        internal static IpcMessage Received(int kind, ReadOnlySpan<byte> data) =>
+            new IpcMessage(kind == NativeMethods.KindJson, data.ToArray());
+    }
+}

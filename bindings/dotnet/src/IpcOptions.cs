@@ -1,0 +1,198 @@
+using System;
+using System.Collections.Generic;
+using System.Text.Json;
+using SimpleIpc.Native;
+
+namespace SimpleIpc
+{
+    /// <summary>Which dialect a client speaks.</summary>
+    public enum IpcWire
+    {
+        /// <summary>Native where the listener is this library, else the Deno wire.</summary>
+        Auto = 0,
+
+        /// <summary>Native sessions only.</summary>
+        Native = 1,
+
+        /// <summary>The Deno original's wire only: one connection for each message.</summary>
+        Deno = 2,
+    }
+
+    /// <summary>How the socket's file is called.</summary>
+    public enum IpcPathStyle
+    {
+        /// <summary><c>.deno.{name}.socket</c>: this library; the Deno original's v0.0.1 and v0.0.2.</summary>
+        V0_0_1 = 0,
+
+        /// <summary><c>.{name}.socket</c>: the original's v0.0.3 and v0.0.4.</summary>
+        V0_0_3 = 1,
+
+        /// <summary><c>.{name}.sock</c>: the original's v0.0.5 to v0.0.13.</summary>
+        V0_0_5 = 2,
+
+        /// <summary><c>{name}.sock</c>: the original's v0.0.14.</summary>
+        V0_0_14 = 3,
+    }
+
+    /// <summary>
+    /// Limits and choices for listening, posting and connecting. What is null is as it is by default, which suits most
+    /// programs; what does not concern a call is ignored by it. Nonsense is reported by the call that is given it, as
+    /// <see cref="IpcStatus.InvalidArgument"/>. Calls copy what they need: options may be changed afterwards.
+    /// </summary>
+    public sealed class IpcOptions
+    {
+        /// <summary>
+        /// How long a call may take from being made to its answer: 30 s by default,
+        /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for no limit. Whole milliseconds, rounded up.
+        /// </summary>
+        public TimeSpan? Timeout { get; set; }
+
+        /// <summary>
+        /// How long a post or a connecting client waits for a listener to appear before it fails with
+        /// <see cref="IpcStatus.NotListening"/>: not at all by default. The timeout starts after it.
+        /// </summary>
+        public TimeSpan? Wait { get; set; }
+
+        /// <summary>Which dialect a client speaks: <see cref="IpcWire.Auto"/> by default.</summary>
+        public IpcWire? Wire { get; set; }
+
+        /// <summary>
+        /// The directory of sockets and lock files: that in the environment variable <c>SIMPLE_IPC_DIR</c>, or <c>/tmp</c>,
+        /// by default.
+        /// </summary>
+        public string? Directory { get; set; }
+
+        /// <summary>The socket's full path, instead of one made from the directory and the channel's name.</summary>
+        public string? Path { get; set; }
+
+        /// <summary>How the socket's file is called: <see cref="IpcPathStyle.V0_0_1"/> by default.</summary>
+        public IpcPathStyle? PathStyle { get; set; }
+
+        /// <summary>
+        /// The permission bits of a listener's socket file, 0 to 0777 (octal): 0600 by default. Letting another user in
+        /// needs <see cref="AllowedUsers"/> too.
+        /// </summary>
+        public uint? SocketMode { get; set; }
+
+        /// <summary>The largest body, in bytes, that is sent or taken: 64 MiB by default.</summary>
+        public long? MaxMessage { get; set; }
+
+        /// <summary>The most connections that a listener holds at once: 1024 by default.</summary>
+        public int? MaxConnections { get; set; }
+
+        /// <summary>
+        /// The ids of the users that may be at the other end, besides root: only this process's own by default, which is
+        /// to be named too if there are others.
+        /// </summary>
+        public IReadOnlyCollection<uint>? AllowedUsers { get; set; }
+
+        /// <summary>Whether every user of this machine may be at the other end: no by default.</summary>
+        public bool AllowAnyone { get; set; }
+
+        /// <summary>How long a closing listener waits for handlers that are running: 5 s by default.</summary>
+        public TimeSpan? Grace { get; set; }
+
+        /// <summary>Whether a listener takes plain text: yes on Unix sockets and no on TCP by default.</summary>
+        public bool? PlainText { get; set; }
+
+        /// <summary>The most threads that a listener runs handlers on: 256 by default. Beyond them messages wait for a thread.</summary>
+        public int? Threads { get; set; }
+
+        /// <summary>
+        /// How long a thread that owns a session polls for the next message before it blocks, where polling has lately
+        /// paid: 100 µs by default, zero for never.
+        /// </summary>
+        public TimeSpan? Spin { get; set; }
+
+        /// <summary>
+        /// How often a listener looks whether its socket and lock file still stand, and puts them back if something removed
+        /// them: every 30 s by default.
+        /// </summary>
+        public TimeSpan? CheckInterval { get; set; }
+
+        /// <summary>
+        /// How values become JSON and back: System.Text.Json's defaults, without the escapes that only web pages need, by
+        /// default. In a trimmed or ahead-of-time compiled program: options with a generated JsonSerializerContext.
+        /// </summary>
+        public JsonSerializerOptions? Json { get; set; }
+
+        /// <summary>
+        /// Called, on the handler's thread, with what a listener's handler threw. The caller of a request is told the
+        /// exception's message in any case; nobody is told of a broadcast's but this. What it throws itself is ignored.
+        /// </summary>
+        public Action<Exception>? HandlerFailed { get; set; }
+
+        /// <summary>The options as C has them; null for the defaults.</summary>
+        internal static OptionsHandle? ToNative(IpcOptions? options) => options?.ToNative();
+
+        /// <summary>Options that hold one timeout; null for the default.</summary>
+        internal static OptionsHandle? ToNative(TimeSpan? timeout) =>
+            timeout is null ? null : new IpcOptions { Timeout = timeout }.ToNative();
+
+        // What the setters return is ignored: options that were given nonsense say so to the call that they are for.
+        private unsafe OptionsHandle ToNative()
+        {
+            var handle = new OptionsHandle(NativeMethods.sipc_options_new());
+            try
+            {
+                using var borrowed = handle.Borrow();
+                IntPtr options = borrowed.Pointer;
+                if (Timeout is TimeSpan timeout) NativeMethods.sipc_options_set_timeout_ms(options, Milliseconds(timeout));
+                if (Wait is TimeSpan wait) NativeMethods.sipc_options_set_wait_ms(options, Milliseconds(wait));
+                if (Wire is IpcWire wire) NativeMethods.sipc_options_set_wire(options, (int)wire);
+                if (PathStyle is IpcPathStyle style) NativeMethods.sipc_options_set_path_style(options, (int)style);
+                if (SocketMode is uint mode) NativeMethods.sipc_options_set_socket_mode(options, mode);
+                if (MaxMessage is long bytes) NativeMethods.sipc_options_set_max_message(options, (UIntPtr)unchecked((ulong)bytes));
+                if (MaxConnections is int connections) NativeMethods.sipc_options_set_max_connections(options, Count(connections));
+                if (Grace is TimeSpan grace) NativeMethods.sipc_options_set_grace_ms(options, Milliseconds(grace));
+                if (PlainText is bool accept) NativeMethods.sipc_options_set_plain_text(options, accept ? (byte)1 : (byte)0);
+                if (Threads is int threads) NativeMethods.sipc_options_set_threads(options, Count(threads));
+                if (Spin is TimeSpan spin) NativeMethods.sipc_options_set_spin_us(options, Units(spin, TimeSpan.TicksPerMillisecond / 1000));
+                if (CheckInterval is TimeSpan check) NativeMethods.sipc_options_set_check_interval_ms(options, Milliseconds(check));
+                foreach (uint user in AllowedUsers ?? Array.Empty<uint>())
+                {
+                    NativeMethods.sipc_options_allow_user(options, user);
+                }
+                if (AllowAnyone) NativeMethods.sipc_options_allow_anyone(options);
+                if (Directory is string directory)
+                {
+                    fixed (byte* text = Text.ToNative(directory, "directory", IpcStatus.InvalidArgument))
+                    {
+                        NativeMethods.sipc_options_set_directory(options, text);
+                    }
+                }
+                if (Path is string path)
+                {
+                    fixed (byte* text = Text.ToNative(path, "path", IpcStatus.InvalidArgument))
+                    {
+                        NativeMethods.sipc_options_set_path(options, text);
+                    }
+                }
+                return handle;
+            }
+            catch
+            {
+                handle.Dispose();
+                throw;
+            }
+        }
+
+        private static long Milliseconds(TimeSpan time) => Units(time, TimeSpan.TicksPerMillisecond);
+
+        /// <summary>
+        /// Rounded up, so that a short time does not become none. What is below zero, and not 'infinite', stays below what
+        /// the library takes for 'no limit', and is refused there.
+        /// </summary>
+        private static long Units(TimeSpan time, long ticks)
+        {
+            if (time == System.Threading.Timeout.InfiniteTimeSpan)
+            {
+                return NativeMethods.NoTimeout;
+            }
+            return time < TimeSpan.Zero ? Math.Min(time.Ticks / ticks, -2) : time.Ticks / ticks + (time.Ticks % ticks == 0 ? 0 : 1);
+        }
+
+        // The library refuses zero, and with this what is below it.
+        private static UIntPtr Count(int count) => (UIntPtr)(uint)Math.Max(count, 0);
+    }
+}

@@ -1,0 +1,114 @@
+using System;
+using System.Text.Json;
+
+namespace SimpleIpc.Native
+{
+    /// <summary>A value that has become a body.</summary>
+    internal readonly struct Outgoing
+    {
+        private readonly int kind;
+
+        internal Outgoing(int kind, ReadOnlyMemory<byte> data)
+        {
+            this.kind = kind;
+            Data = data;
+        }
+
+        internal ReadOnlyMemory<byte> Data { get; }
+
+        /// <summary>
+        /// For one call, during which <paramref name="data"/> does not move. It is null where there are no bytes, but to C
+        /// that would be no body: any other address does, as nothing is read there.
+        /// </summary>
+        internal unsafe NativeBody Native(byte* data) =>
+            new NativeBody { Kind = kind, Data = data == null ? (IntPtr)1 : (IntPtr)data, Length = (UIntPtr)(uint)Data.Length };
+    }
+
+    /// <summary>
+    /// Values become bodies and bodies values: <c>byte[]</c>, <c>Memory&lt;byte&gt;</c>, <c>ReadOnlyMemory&lt;byte&gt;</c>
+    /// and <c>ArraySegment&lt;byte&gt;</c> are bytes, an <see cref="IpcMessage"/> is what it is, the rest is JSON.
+    /// </summary>
+    internal static class Body
+    {
+        internal static Outgoing From<T>(T value, JsonSerializerOptions? json)
+        {
+            switch (value)
+            {
+                case byte[] bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
+                case ReadOnlyMemory<byte> bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
+                case Memory<byte> bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
+                case ArraySegment<byte> bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
+                case IpcMessage message:
+                    return new Outgoing(message.IsJson ? NativeMethods.KindJson : NativeMethods.KindBytes, message.Data);
+            }
+            try
+            {
+                return new Outgoing(NativeMethods.KindJson, Json.Write(value, json));
+            }
+            catch (Exception mistake) when (IsOfJson(mistake))
+            {
+                throw new IpcException(
+                    IpcStatus.InvalidJson,
+                    $"cannot make JSON of the {typeof(T)} that was to be sent: {OneLine(mistake)}; send what JSON can hold, or set Json in the options",
+                    mistake);
+            }
+        }
+
+        /// <param name="message">A message that stays alive during the call.</param>
+        /// <param name="json">How JSON is read.</param>
+        internal static unsafe T To<T>(IntPtr message, JsonSerializerOptions? json)
+        {
+            int kind = NativeMethods.sipc_message_kind(message);
+            ulong length = (ulong)NativeMethods.sipc_message_len(message);
+            if (length > int.MaxValue)
+            {
+                throw new IpcException(IpcStatus.TooLarge, $"a body of {length} bytes does not fit .NET's arrays; lower MaxMessage in the options");
+            }
+            var data = new ReadOnlySpan<byte>(NativeMethods.sipc_message_data(message), (int)length);
+            if (typeof(T) == typeof(IpcMessage))
+            {
+                return (T)(object)IpcMessage.Received(kind, data);
+            }
+            if (kind == NativeMethods.KindBytes)
+            {
+                // `object` takes whatever comes.
+                if (typeof(T) == typeof(byte[]) || typeof(T) == typeof(object)) return (T)(object)data.ToArray();
+                if (typeof(T) == typeof(ReadOnlyMemory<byte>)) return (T)(object)new ReadOnlyMemory<byte>(data.ToArray());
+                if (typeof(T) == typeof(Memory<byte>)) return (T)(object)new Memory<byte>(data.ToArray());
+                if (typeof(T) == typeof(ArraySegment<byte>)) return (T)(object)new ArraySegment<byte>(data.ToArray());
+                throw Unfit<T>("it is bytes; ask for byte[] or IpcMessage", null);
+            }
+            if (IsBytes<T>() && !(typeof(T) == typeof(byte[]) && IsNull(data)))
+            {
+                throw Unfit<T>("it is JSON; ask for the type that was sent, or for IpcMessage", null);
+            }
+            try
+            {
+                return Json.Read<T>(data, json);
+            }
+            catch (Exception mistake) when (IsOfJson(mistake))
+            {
+                throw Unfit<T>($"{OneLine(mistake)}; ask for the type that was sent, or for IpcMessage", mistake);
+            }
+        }
+
+        private static bool IsBytes<T>() =>
+            typeof(T) == typeof(byte[]) || typeof(T) == typeof(ReadOnlyMemory<byte>) || typeof(T) == typeof(Memory<byte>)
+            || typeof(T) == typeof(ArraySegment<byte>);
+
+        private static bool IsNull(ReadOnlySpan<byte> json) =>
+            json.Length == 4 && json[0] == 'n' && json[1] == 'u' && json[2] == 'l' && json[3] == 'l';
+
+        // The message was handled or sent by somebody else: it has been on its way.
+        private static IpcException Unfit<T>(string why, Exception? cause) =>
+            new IpcException(IpcStatus.InvalidBody, $"cannot read the body as {typeof(T)}: {why}", true, 0, cause);
+
+        /// <summary>What System.Text.Json and converters throw for values that do not fit.</summary>
+        private static bool IsOfJson(Exception exception) =>
+            exception is JsonException || exception is NotSupportedException || exception is ArgumentException
+            || exception is InvalidOperationException || exception is FormatException || exception is OverflowException;
+
+        private static string OneLine(Exception exception) =>
+            exception.Message.Replace("\r", "").Replace('\n', ' ').TrimEnd('.');
+    }
+}

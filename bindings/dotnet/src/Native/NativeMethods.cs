@@ -1,0 +1,181 @@
+using System;
+using System.Runtime.InteropServices;
+
+namespace SimpleIpc.Native
+{
+    /// <summary><c>sipc_body</c>: what is to be sent, in memory of ours that is held still meanwhile.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeBody
+    {
+        internal int Kind;
+        internal IntPtr Data;
+        internal UIntPtr Length;
+    }
+
+    /// <summary><c>sipc_counters</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeCounters
+    {
+        internal UIntPtr Size;
+        internal ulong Connections;
+        internal ulong Open;
+        internal ulong Messages;
+        internal ulong Failed;
+        internal ulong Malformed;
+        internal ulong Refused;
+        internal ulong Incomplete;
+    }
+
+    /// <summary><c>sipc_channel_info</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeChannelInfo
+    {
+        internal IntPtr Channel;
+        internal IntPtr Address;
+        internal int Mode;
+        internal long Pid;
+        internal long StartedMilliseconds;
+        internal IntPtr Version;
+    }
+
+    /// <summary>
+    /// The functions of <c>simple_ipc.h</c> under their own names. Every parameter is blittable: pointers and numbers,
+    /// and <c>bool</c> as the byte that it is in C, so nothing is marshalled and nothing needs code at run time.
+    /// </summary>
+    internal static unsafe class NativeMethods
+    {
+        internal const string LibraryName = "simpleipc";
+
+        internal const int KindJson = 1;
+        internal const int KindBytes = 2;
+        internal const int ModeRequest = 1;
+        internal const long NoTimeout = -1;
+
+        [DllImport(LibraryName)] internal static extern uint sipc_abi_version();
+        [DllImport(LibraryName)] internal static extern byte* sipc_version();
+
+        [DllImport(LibraryName)] internal static extern byte* sipc_status_name(int status);
+        [DllImport(LibraryName)] internal static extern byte* sipc_error_message(IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_error_os_code(IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte sipc_error_may_have_been_handled(IntPtr error);
+        [DllImport(LibraryName)] internal static extern void sipc_error_free(IntPtr error);
+
+        [DllImport(LibraryName)] internal static extern int sipc_message_kind(IntPtr message);
+        [DllImport(LibraryName)] internal static extern byte* sipc_message_data(IntPtr message);
+        [DllImport(LibraryName)] internal static extern UIntPtr sipc_message_len(IntPtr message);
+        [DllImport(LibraryName)] internal static extern void sipc_message_free(IntPtr message);
+
+        [DllImport(LibraryName)] internal static extern IntPtr sipc_options_new();
+        [DllImport(LibraryName)] internal static extern void sipc_options_free(IntPtr options);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_timeout_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_wire(IntPtr options, int wire);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_directory(IntPtr options, byte* directory);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_path(IntPtr options, byte* path);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_path_style(IntPtr options, int pathStyle);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_socket_mode(IntPtr options, uint mode);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_max_message(IntPtr options, UIntPtr bytes);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_max_connections(IntPtr options, UIntPtr connections);
+        [DllImport(LibraryName)] internal static extern int sipc_options_allow_user(IntPtr options, uint uid);
+        [DllImport(LibraryName)] internal static extern int sipc_options_allow_anyone(IntPtr options);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_grace_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_wait_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_plain_text(IntPtr options, byte accept);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_threads(IntPtr options, UIntPtr threads);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_spin_us(IntPtr options, long microseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_check_interval_ms(IntPtr options, long milliseconds);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listen_uds_request(
+            byte* channel, IntPtr handler, IntPtr userData, IntPtr drop, IntPtr options, out IntPtr listener, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listen_uds_broadcast(
+            byte* channel, IntPtr handler, IntPtr userData, IntPtr drop, IntPtr options, out IntPtr listener, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listen_ip_request(
+            uint port, IntPtr handler, IntPtr userData, IntPtr drop, IntPtr options, out IntPtr listener, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listen_ip_broadcast(
+            uint port, IntPtr handler, IntPtr userData, IntPtr drop, IntPtr options, out IntPtr listener, out IntPtr error);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_uds_request(
+            byte* channel, NativeBody body, IntPtr options, out IntPtr reply, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_uds_broadcast(byte* channel, NativeBody body, IntPtr options, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_ip_request(
+            uint port, NativeBody body, IntPtr options, out IntPtr reply, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_ip_broadcast(uint port, NativeBody body, IntPtr options, out IntPtr error);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_uds_request_async(
+            byte* channel, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_uds_broadcast_async(
+            byte* channel, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_ip_request_async(
+            uint port, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_ip_broadcast_async(
+            uint port, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+
+        [DllImport(LibraryName)] internal static extern byte* sipc_listener_channel(IntPtr listener);
+        [DllImport(LibraryName)] internal static extern byte* sipc_listener_address(IntPtr listener);
+        [DllImport(LibraryName)] internal static extern byte* sipc_listener_path(IntPtr listener);
+        [DllImport(LibraryName)] internal static extern uint sipc_listener_port(IntPtr listener);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listener_counters(IntPtr listener, NativeCounters* counters, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_listener_close(IntPtr listener, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern void sipc_listener_free(IntPtr listener);
+
+        // The error that these two could store is left out: there is nobody to tell, the caller is gone.
+        [DllImport(LibraryName)] internal static extern int sipc_respond(IntPtr responder, NativeBody body, IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_respond_error(IntPtr responder, byte* text, IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte sipc_responder_is_cancelled(IntPtr responder);
+        [DllImport(LibraryName)] internal static extern long sipc_responder_time_left_ms(IntPtr responder);
+        [DllImport(LibraryName)] internal static extern long sipc_responder_peer_uid(IntPtr responder);
+        [DllImport(LibraryName)] internal static extern long sipc_responder_peer_gid(IntPtr responder);
+        [DllImport(LibraryName)] internal static extern long sipc_responder_peer_pid(IntPtr responder);
+        [DllImport(LibraryName)] internal static extern void sipc_responder_free(IntPtr responder);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_connect_uds(byte* channel, IntPtr options, out IntPtr client, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_connect_ip(uint port, IntPtr options, out IntPtr client, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_connect_path(byte* path, IntPtr options, out IntPtr client, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_request(
+            IntPtr client, NativeBody body, IntPtr options, out IntPtr reply, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_broadcast(IntPtr client, NativeBody body, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_client_flush(IntPtr client, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_ping(IntPtr client, out ulong nanoseconds, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_request_async(
+            IntPtr client, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_broadcast_async(
+            IntPtr client, NativeBody body, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_client_close(IntPtr client, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern void sipc_client_free(IntPtr client);
+
+        [DllImport(LibraryName)] internal static extern void sipc_operation_cancel(IntPtr operation);
+        [DllImport(LibraryName)] internal static extern void sipc_operation_free(IntPtr operation);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_channels(byte* directory, out IntPtr list, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern UIntPtr sipc_channel_list_len(IntPtr list);
+        [DllImport(LibraryName)] internal static extern NativeChannelInfo* sipc_channel_list_get(IntPtr list, UIntPtr index);
+        [DllImport(LibraryName)] internal static extern void sipc_channel_list_free(IntPtr list);
+    }
+}

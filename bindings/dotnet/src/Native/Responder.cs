@@ -1,0 +1,81 @@
+using System;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace SimpleIpc.Native
+{
+    /// <summary>
+    /// <c>sipc_responder</c>: where the answer to one message goes. Answering uses it up, while other threads may ask
+    /// whether anybody still waits: the lock keeps the two apart.
+    /// </summary>
+    internal sealed class Responder : SafeHandle
+    {
+        private readonly object gate = new object();
+
+        /// <param name="pointer">What the handler was given.</param>
+        /// <param name="owned">False for a broadcast, whose responder is lent for the handler's time.</param>
+        internal Responder(IntPtr pointer, bool owned) : base(IntPtr.Zero, owned)
+        {
+            SetHandle(pointer);
+        }
+
+        public override bool IsInvalid => handle == IntPtr.Zero;
+
+        /// <summary>Sends the reply. A caller that is gone is no error of the handler's.</summary>
+        internal unsafe void Respond(in Outgoing reply)
+        {
+            fixed (byte* data = reply.Data.Span)
+            {
+                IntPtr taken = Take();
+                if (taken != IntPtr.Zero)
+                {
+                    NativeMethods.sipc_respond(taken, reply.Native(data), IntPtr.Zero);
+                }
+            }
+        }
+
+        /// <summary>Tells the caller that the handler failed.</summary>
+        internal unsafe void Fail(string text)
+        {
+            // C's texts end at the first zero; broken UTF-16 becomes the replacement character.
+            byte[] line = Encoding.UTF8.GetBytes(text.Replace('\0', ' ').Replace('\r', ' ').Replace('\n', ' ') + "\0");
+            fixed (byte* data = line)
+            {
+                IntPtr taken = Take();
+                if (taken != IntPtr.Zero)
+                {
+                    NativeMethods.sipc_respond_error(taken, data, IntPtr.Zero);
+                }
+            }
+        }
+
+        /// <summary>Gives up a responder that was lent, when the handler's time is over.</summary>
+        internal void Return() => Take();
+
+        /// <summary>Asks the responder something; <paramref name="otherwise"/> once it is used up.</summary>
+        internal T Ask<T>(Func<IntPtr, T> question, T otherwise)
+        {
+            lock (gate)
+            {
+                return IsInvalid ? otherwise : question(handle);
+            }
+        }
+
+        private IntPtr Take()
+        {
+            lock (gate)
+            {
+                IntPtr taken = handle;
+                SetHandleAsInvalid();
+                SetHandle(IntPtr.Zero);
+                return taken;
+            }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.sipc_responder_free(handle);
+            return true;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+using System;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace SimpleIpc.Tests
+{
+    internal static class Cancelling
+    {
+        [Test]
+        internal static async Task token_cancelled_before_the_call_sends_nothing()
+        {
+            using var scratch = new Scratch();
+            using var listener = Ipc.ListenUdsRequest<string, string>("early", data => data, scratch.Options);
+            using IpcClient client = IpcClient.ConnectUds("early", scratch.Options);
+            var token = new CancellationToken(true);
+            foreach (Func<Task> call in new Func<Task>[]
+            {
+                () => Ipc.PostUdsRequestAsync<string, string>("early", "x", scratch.Options, token),
+                () => Ipc.PostUdsBroadcastAsync("early", "x", scratch.Options, token),
+                () => Ipc.PostIpRequestAsync<string, string>(1, "x", scratch.Options, token),
+                () => Ipc.PostIpBroadcastAsync(1, "x", scratch.Options, token),
+                () => Ipc.ListenUdsRequestAsync<string, string>("other", data => data, scratch.Options, token),
+                () => client.RequestAsync<string, string>("x", null, token),
+                () => client.BroadcastAsync("x", token),
+                () => client.FlushAsync(token),
+                () => client.PingAsync(token),
+                () => IpcClient.ConnectUdsAsync("early", scratch.Options, token),
+            })
+            {
+                Task task = call();
+                Check.Equal(token, (await Check.ThrowsAsync<OperationCanceledException>(() => task)).CancellationToken);
+                Check.True(task.IsCanceled, "the task is cancelled, not faulted");
+            }
+            Check.Equal(0L, listener.Counters.Messages);
+        }
+
+        [Test]
+        internal static async Task cancelled_call_ends_and_its_handler_hears_of_it()
+        {
+            using var scratch = new Scratch();
+            foreach (bool blocking in new[] { false, true })
+            {
+                var entered = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+                var heard = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+                async Task<string> Later(string data, IpcContext context)
+                {
+                    context.CancellationToken.Register(() => heard.SetResult(true));
+                    entered.SetResult(true);
+                    await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                    return "never";
+                }
+                using IpcListener listener = blocking
+                    ? Ipc.ListenUdsRequest<string, string>("cancel", (data, context) => Later(data, context).GetAwaiter().GetResult(), scratch.Options)
+                    : Ipc.ListenUdsRequest<string, string>("cancel", Later, scratch.Options);
+                using var source = new CancellationTokenSource();
+                Task<string> call = Ipc.PostUdsRequestAsync<string, string>("cancel", "x", scratch.Options, source.Token);
+                await entered.Task;
+                source.Cancel();
+                OperationCanceledException cancelled = await Check.ThrowsAsync<OperationCanceledException>(() => call);
+                Check.Equal(source.Token, cancelled.CancellationToken);
+                Check.True(call.IsCanceled, "the task is cancelled");
+                Check.True(((IpcException)cancelled.InnerException!).MayHaveBeenHandled, "it was handled");
+                Check.True(await heard.Task, "the handler heard");
+            }
+        }
+
+        [Test]
+        internal static async Task timeout_is_an_error_and_the_handler_hears_of_it()
+        {
+            using var scratch = new Scratch();
+            var heard = new TaskCompletionSource<TimeSpan?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            using var listener = Ipc.ListenUdsRequest<string, string>("slow", async (data, context) =>
+            {
+                try
+                {
+                    await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                }
+                finally
+                {
+                    heard.TrySetResult(context.TimeLeft);
+                }
+                return "never";
+            }, scratch.Options);
+            IpcOptions brief = scratch.Options;
+            brief.Timeout = TimeSpan.FromMilliseconds(50);
+            Check.True(Check.Fails(IpcStatus.TimedOut, () => Ipc.PostUdsRequest<string, string>("slow", "x", brief)).MayHaveBeenHandled, "it may have been");
+            Check.True(await heard.Task <= TimeSpan.FromMilliseconds(50), "the time that is left");
+            await Check.FailsAsync(IpcStatus.TimedOut, () => Ipc.PostUdsRequestAsync<string, string>("slow", "x", brief));
+            using IpcClient client = IpcClient.ConnectUds("slow", scratch.Options);
+            Check.Fails(IpcStatus.TimedOut, () => client.Request<string, string>("x", TimeSpan.FromMilliseconds(50)));
+            await Check.FailsAsync(IpcStatus.TimedOut, () => client.RequestAsync<string, string>("x", TimeSpan.FromTicks(1)));
+        }
+
+        [Test]
+        internal static async Task cancel_that_races_the_answer_gives_one_of_the_two()
+        {
+            using var scratch = new Scratch();
+            using var listener = Ipc.ListenUdsRequest<int, int>("race", data => data, scratch.Options);
+            await using IpcClient client = await IpcClient.ConnectUdsAsync("race", scratch.Options);
+            int answered = 0, cancelled = 0;
+            for (int n = 0; n < 500; n++)
+            {
+                using var source = new CancellationTokenSource();
+                Task<int> call = client.RequestAsync<int, int>(n, null, source.Token);
+                Thread.SpinWait(n * 50);
+                source.Cancel();
+                try
+                {
+                    Check.Equal(n, await call);
+                    answered++;
+                }
+                catch (OperationCanceledException)
+                {
+                    cancelled++;
+                }
+            }
+            Check.Equal(500, answered + cancelled);
+            Check.Equal(7, await client.RequestAsync<int, int>(7));
+        }
+
+        [Test]
+        internal static async Task waiting_for_a_listener_can_be_given_up()
+        {
+            using var scratch = new Scratch();
+            IpcOptions patient = scratch.Options;
+            patient.Wait = TimeSpan.FromHours(1);
+            using var source = new CancellationTokenSource();
+            Task<string> post = Ipc.PostUdsRequestAsync<string, string>("nobody", "x", patient, source.Token);
+            source.Cancel();
+            await Check.ThrowsAsync<OperationCanceledException>(() => post);
+
+            // The connecting client goes on without us, and is let go of when it has connected.
+            using var other = new CancellationTokenSource();
+            Task<IpcClient> connecting = IpcClient.ConnectUdsAsync("later", patient, other.Token);
+            other.Cancel();
+            await Check.ThrowsAsync<OperationCanceledException>(() => connecting);
+            using var listener = Ipc.ListenUdsRequest<string, string>("later", data => data, scratch.Options);
+            Check.Equal("x", Ipc.PostUdsRequest<string, string>("later", "x", scratch.Options));
+        }
+    }
+}
