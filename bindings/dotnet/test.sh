@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the assembly, its tests and its examples, and runs them; the last line is `N passed, N failed`.
+# Builds the assembly, its examples, the README's example and the tests, and runs the tests; the last line is `N passed, N failed`.
 #
-#   bindings/dotnet/test.sh [NAME…]      NAME: part of a test's name; examples run only without names
+#   bindings/dotnet/test.sh [NAME…]      NAME: part of a test's name
 #
 # The C library is $SIMPLE_IPC_LIBRARY, or the one that cargo has built (release profile); it is built if it is absent.
 set -eu
@@ -19,6 +19,7 @@ fi
 export SIMPLE_IPC_LIBRARY
 
 dotnet() { "$root/tools/dotnet.sh" "$@"; }
+mkdir -p "$target"
 built() { # project
     if ! dotnet build --nologo --verbosity quiet --configuration Release "$1" >"$target/dotnet.log" 2>&1; then
         cat "$target/dotnet.log"
@@ -26,13 +27,21 @@ built() { # project
         exit 1
     fi
 }
-mkdir -p "$target"
+only() { find "$target/dotnet/$1/bin/Release" -name "$2" -printf "%T@ %p\n" | sort -n | tail -n 1 | cut -d " " -f 2-; } # the newest, of several frameworks
+
+# The README's first example, as a program of its own.
+readme=$target/dotnet/readme-source
+mkdir -p "$readme"
+awk '/^```csharp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$here/README.md" >"$readme/Program.cs"
+sed "s|Include=\"../src/|Include=\"$here/src/|; s|Project=\"../|Project=\"$here/|; s|<RootNamespace>.*|<AssemblyName>Readme</AssemblyName>|" \
+    "$here/examples/Examples.csproj" >"$readme/Readme.csproj"
+cp "$here/Directory.Build.props" "$readme/"
+sed -i "s|\$(MSBuildThisFileDirectory)../..|$root|" "$readme/Directory.Build.props"
+
 built "$here/tests/Tests.csproj"
-tests=$(find "$target/dotnet/Tests/bin/Release" -name SimpleIpc.Tests.dll)
-if [ $# -gt 0 ]; then
-    dotnet exec "$tests" "$@"
-    exit
-fi
-exec 3>&1
-counts=$(dotnet exec "$tests" | tee /dev/fd/3 | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' | tail -n 1)
-[ -n "$counts" ] || counts='0 1'
+built "$here/examples/Examples.csproj"
+built "$readme/Readme.csproj"
+SIMPLE_IPC_EXAMPLES=$(only Examples Examples.dll)
+SIMPLE_IPC_README_PROGRAM=$(only Readme Readme.dll)
+export SIMPLE_IPC_EXAMPLES SIMPLE_IPC_README_PROGRAM
+"$root/tools/dotnet.sh" exec "$(only Tests SimpleIpc.Tests.dll)" "$@"
