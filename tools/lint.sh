@@ -63,6 +63,14 @@ versions_agree() {
 
 lock_is_current() { cargo metadata --locked --format-version 1 >/dev/null; }
 
+dotnet_is_clean() {
+    if tools/dotnet.sh --bring >/dev/null || [ -n "${CI:-}" ]; then
+        bindings/dotnet/lint.sh
+    else
+        echo "lint: left out: the checks of the .NET binding, since there is no SDK" >&2
+    fi
+}
+
 cargo=${CARGO:-cargo}
 check "formatting" "$cargo" fmt --all --check
 check "Cargo.lock is current" lock_is_current
@@ -71,6 +79,7 @@ check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --
 check "Python compiles" python_compiles
 check "shell scripts" shell_is_clean
 check "C without warnings" c_is_clean
+check ".NET without warnings" dotnet_is_clean
 check "versions agree" versions_agree
 
 if [ "$failures" -gt 0 ]; then
