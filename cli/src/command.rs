@@ -3,6 +3,7 @@
 //! One thread feeds and reads a command through pipes that never block, so that a large body and a
 //! large reply pass each other, and looks in between whether the caller still waits.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -25,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much of a command's standard error is kept in search of its last line.
 const ERROR_TAIL: usize = 4096;
+/// A caller ends its call itself when its time is over, and says so. Only one that does not say so is given up after this
+/// long: its clock may be a little behind, and it is to get `timed_out`, not the end of the command.
+const AFTER_ITS_TIME: Duration = Duration::from_millis(100);
 
 /// The command of `--exec` and its processes that are running.
 pub(crate) struct Commands {
@@ -43,7 +47,18 @@ impl Commands {
         let mut process = self.start(channel, message, responder)?;
         let broadcast = responder.mode() == Mode::Broadcast;
         // Nobody waits for a broadcast, and it is to be handled all the same.
-        let waits = || !responder.is_cancelled() && responder.time_left() != Some(Duration::ZERO);
+        let over = Cell::new(None);
+        let waits = || {
+            if responder.is_cancelled() {
+                return false;
+            }
+            if responder.time_left() != Some(Duration::ZERO) {
+                return true;
+            }
+            let since: Instant = over.get().unwrap_or_else(Instant::now);
+            over.set(Some(since));
+            since.elapsed() < AFTER_ITS_TIME
+        };
         let wanted = || broadcast || waits();
         let limit = if broadcast { None } else { Some(DEFAULT_MAX_MESSAGE) };
         let (status, output, errors) = match process.exchange(message.data(), limit, wanted) {
