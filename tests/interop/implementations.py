@@ -1,0 +1,128 @@
+"""Who takes part in the matrix, how each is started, and what cannot exist.
+
+`STAGE` is where the library is installed, `RELEASE_DIR` where cargo's programs are, `BUILT` where run.py puts the
+drivers that it compiles.
+"""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+DRIVERS = HERE / "drivers"
+
+
+@dataclasses.dataclass
+class Implementation:
+    name: str
+    command: list
+    #: What its users are handed: a `value` of the language, or `json` text.
+    form: str = "value"
+    listens: bool = True
+    #: Speaks its dialect without this library: a connection for each message.
+    raw: bool = False
+    #: Whether each whole number is itself; in a language that has only doubles, 2^53 + 1 is 2^53.
+    exact: bool = True
+    #: The number that it writes for minus zero, and the texts that it reads as minus zero.
+    writes_minus_zero: str = "-0.0"
+    reads_minus_zero: tuple = ("-0.0", "-0")
+    #: Whether its listener on TCP can be told to take plain text, and if not, why.
+    text_on_tcp: object = True
+    #: Whether a call under way can be cancelled, and if not, why.
+    cancels: object = True
+    #: Whether a lone surrogate can be held, and if not, why.
+    lone_surrogates: object = True
+    #: Whether a handler hears that nobody waits any more, and if not, why.
+    hears: object = True
+    #: Whether 100 handlers wait for each other, and if not, why. Echoing 100 at once is due all the same.
+    meets: object = True
+    environment: dict = dataclasses.field(default_factory=dict)
+    #: Why it cannot take part on this machine, if it cannot.
+    missing: str = ""
+
+    def reads(self, value):
+        """What its user is handed for a value that is on the wire; minus zero as text, `-0` or `-0.0`."""
+        kind, *content = value
+        if kind == "number":
+            if content[0] in ("-0", "-0.0"):
+                return ("number", "-0" if content[0] in self.reads_minus_zero else "0")
+            return ("number", content[0] if self.exact else _double(content[0]))
+        return value
+
+    def writes(self, value):
+        """What it puts on the wire for a value that its user gives."""
+        if value[0] == "number":
+            if value[1] == "-0":
+                return ("number", self.writes_minus_zero)
+            return ("number", value[1] if self.exact else _double(value[1]))
+        return value
+
+
+def _double(text):
+    return text if "." in text else str(int(float(text)))
+
+
+def compiled(name, source, compiler, *flags):
+    """Compiles a driver against the installed library."""
+    stage, built = Path(os.environ["STAGE"]), Path(os.environ["BUILT"])
+    program = built / name
+    subprocess.run(
+        [*compiler, *flags, "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{stage}/include", "-o", program,
+         DRIVERS / source, f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"], check=True)
+    return program
+
+
+NO_HANDLE = "a blocking call is ended by its timeout"
+
+
+def all_of_them():
+    release, stage = Path(os.environ["RELEASE_DIR"]), Path(os.environ["STAGE"])
+    rust = release / "simple-ipc-interop-driver"
+    no_half = "a Rust string is UTF-8: such a request is sent as JSON text"
+    yield Implementation("Rust, blocking", [rust, "blocking"], cancels=NO_HANDLE, lone_surrogates=no_half)
+    yield Implementation("Rust, async", [rust, "async"], lone_surrogates=no_half)
+    c = compiled("driver", "driver.c", [os.environ.get("CC", "cc")], "-std=c99")
+    yield Implementation("C", [c], form="json")
+    yield Implementation(
+        "command", [sys.executable, DRIVERS / "command.py"], form="json",
+        environment={"COMMAND": str(stage / "bin" / "simple-ipc"), "HANDLER": str(c)},
+        text_on_tcp="it takes plain text on Unix sockets only", meets="each handler is a process of its own")
+    yield Implementation("Deno wire", [sys.executable, DRIVERS / "deno_wire.py"], form="json",
+                         raw=True, hears="its handler is not told")
+    yield Implementation("plain text", [sys.executable, DRIVERS / "plain_text.py"], form="json",
+                         raw=True, listens=False)
+
+
+HALF_CLOSED = "a client that has closed looks like one that has ended its sending"
+
+
+def why_deaf(poster, listener, transport):
+    """Why a handler does not hear that its caller has gone; None where it does."""
+    if listener.hears is not True:
+        return listener.hears
+    return HALF_CLOSED if poster.raw and transport == "TCP" else None
+
+
+def why_not(poster, listener, transport, case):
+    """Why a case of a cell cannot exist; None where it can."""
+    text = poster.name == "plain text"
+    if text and listener.name == "Deno wire":
+        return "the Deno wire has no plain text"
+    if text and transport == "TCP" and listener.text_on_tcp is not True:
+        return f"{listener.name} as a listener: {listener.text_on_tcp}"
+    if text and case not in ("string, empty", "string, Unicode", "string, embedded NUL", "timeout", "cancelled call",
+                             "100 at once", "broadcasts"):
+        if case == "handler error":
+            return "plain text: a handler that fails is not answered"
+        if case == "string, lone surrogate":
+            return "plain text is UTF-8, which has no lone surrogate"
+        return "plain text carries strings only"
+    if case == "bytes, 64 MiB" and transport == "TCP" and "C" not in (poster.name, listener.name):
+        return "64 MiB over TCP goes to and from C only, for the sake of time"
+    if case == "cancelled call" and poster.cancels is not True:
+        return f"{poster.name} as a poster: {poster.cancels}"
+    return None

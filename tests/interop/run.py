@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+"""Every implementation posts to every implementation; README.md beside this file describes how.
+
+    run.py                          all of them, over Unix sockets and TCP
+    run.py --only 'C' --only 'Rust, async'
+    run.py --write                  writes docs/interop.md, too
+
+The last line is `N passed, N failed`. STAGE is where the library is installed, RELEASE_DIR where cargo builds;
+run.sh sets both.
+"""
+
+import argparse
+import collections
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import implementations
+import values
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CASES = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))
+TRANSPORTS = ("Unix socket", "TCP")
+
+# A watchdog for each answer of a driver, far beyond what any takes. Slow is not failed.
+HANG_SECONDS = float(os.environ.get("HANG_SECONDS", 120))
+# How long a call may take unless its case is about that, in milliseconds.
+TIMEOUT = 60_000
+
+
+class Failed(Exception):
+    """A case that went wrong."""
+
+
+class Driver:
+    """A process of an implementation, in one role."""
+
+    def __init__(self, implementation, *arguments):
+        self.implementation = implementation
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [*map(str, implementation.command), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.errors, text=True, encoding="utf-8", errors="surrogateescape",
+            env={**os.environ, **implementation.environment})
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.ready = self.expect("ready")
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n").split("\t"))
+        self.lines.put(None)
+
+    def tell(self, *fields):
+        try:
+            self.process.stdin.write("\t".join(fields) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            raise Failed(self.last_words()) from None
+
+    def next(self):
+        try:
+            line = self.lines.get(timeout=HANG_SECONDS)
+        except queue.Empty:
+            raise Failed(f"{self.implementation.name} said nothing for {HANG_SECONDS} s") from None
+        if line is None:
+            self.lines.put(None)
+            raise Failed(self.last_words())
+        return line
+
+    def expect(self, event):
+        line = self.next()
+        if line[0] != event:
+            raise Failed(f"{self.implementation.name} said {' '.join(line)[:200]!r}, not {event}")
+        return line[1:]
+
+    def last_words(self):
+        self.process.wait(HANG_SECONDS)
+        self.errors.seek(0)
+        words = self.errors.read().decode(errors="replace").strip().splitlines()
+        return f"{self.implementation.name} ended with {self.process.returncode}: {' '.join(words[-3:])}"
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def drain(self):
+        """After a case that went wrong, forgets what it left behind."""
+        while True:
+            try:
+                if self.lines.get(timeout=0.5) is None:
+                    self.lines.put(None)
+                    return
+            except queue.Empty:
+                return
+
+    def close(self):
+        """Ends it in order; whether it ended well."""
+        self.process.stdin.close()
+        try:
+            return self.process.wait(HANG_SECONDS) == 0
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return False
+
+
+class Cell:
+    """One poster, one listener, one transport."""
+
+    counter = 0
+
+    def __init__(self, poster, listener, transport):
+        self.poster, self.listener, self.transport = poster, listener, transport
+        prefix = prefix_of(listener.implementation)
+        self.requests, self.broadcasts = (
+            (f"{prefix}_requests", f"{prefix}_broadcasts") if transport == "Unix socket"
+            else tuple(f":{port}" for port in listener.ready))
+        self.on_deno = "Deno wire" in (poster.implementation.name, listener.implementation.name)
+
+    def fresh_id(self):
+        Cell.counter += 1
+        return f"call{Cell.counter}"
+
+    def string(self, text):
+        return values.command({"json": json.dumps(text, ensure_ascii=False)}, self.poster.implementation.form)
+
+    def ok(self):
+        line = self.poster.next()
+        if line[0] != "ok":
+            raise Failed(f"the poster said: {' '.join(line)[:300]}")
+        return line[1:]
+
+    def error(self, *kinds):
+        line = self.poster.next()
+        if line[0] != "error" or line[1] not in kinds:
+            raise Failed(f"the poster said {' '.join(line)[:300]!r}, not {' or '.join(kinds)}")
+        return line
+
+    def value(self, case):
+        poster, listener = self.poster.implementation, self.listener.implementation
+        self.poster.tell("request", self.requests, str(TIMEOUT), values.command(case, form_of(poster, case)))
+        replied = self.ok()
+        heard = self.listener.expect("heard")
+        # On the wire, at the listener, on the wire again, at the poster.
+        sent = poster.writes(values.of_case(case))
+        due = listener.reads(sent)
+        compare("the listener's handler was handed", heard[0], due)
+        compare("the poster was handed", replied[0], poster.reads(listener.writes(due)))
+
+    def handler_error(self):
+        text = CASES["error"]["text"]
+        self.poster.tell("request", self.requests, str(TIMEOUT), self.string(f"do:fail:{text}"))
+        if self.on_deno:
+            self.error("no_reply")
+            return
+        line = self.error("handler_failed")
+        if text not in line[3]:
+            raise Failed(f"the error does not carry the handler's text: {line[3]!r}")
+        if line[2] != "maybe":
+            raise Failed("the error says that the message was not handled")
+
+    def abandon(self, verb, timeout, kinds, then=lambda: None):
+        id = self.fresh_id()
+        self.poster.tell(verb, self.requests, str(timeout), self.string(f"do:wait:{id}"))
+        self.same_id(self.listener.expect("started"), id)
+        then()
+        self.error(*kinds)
+        if implementations.why_deaf(self.poster.implementation, self.listener.implementation, self.transport) is None:
+            self.same_id(self.listener.expect("cancelled"), id)
+        else:
+            self.listener.tell("release", id)
+            self.same_id(self.listener.expect("released"), id)
+
+    def same_id(self, fields, id):
+        if fields != [id]:
+            raise Failed(f"the listener spoke of {fields}, not of {id}")
+
+    def timeout(self):
+        self.abandon("request", CASES["timeout"]["milliseconds"], ["timed_out"])
+
+    def cancel(self):
+        self.abandon("cancel", TIMEOUT, ["cancelled"], lambda: self.poster.tell("now"))
+
+    def many(self):
+        count = CASES["many"]["count"]
+        self.poster.tell("many", self.requests, str(TIMEOUT), f"do:meet:{count}:", str(count))
+        self.ok()
+
+    def broadcast(self):
+        for case in CASES["broadcast"]["values"]:
+            self.poster.tell("broadcast", self.broadcasts, str(TIMEOUT),
+                             values.command(case, self.poster.implementation.form))
+            self.ok()
+        for case in CASES["broadcast"]["values"]:
+            compare("the listener's handler was handed", self.listener.expect("heard")[0], values.of_case(case))
+
+    def cases(self):
+        for case in CASES["values"]:
+            yield case["name"], lambda case=case: self.value(case)
+        yield CASES["error"]["name"], self.handler_error
+        yield CASES["timeout"]["name"], self.timeout
+        yield CASES["cancel"]["name"], self.cancel
+        yield CASES["many"]["name"], self.many
+        yield CASES["broadcast"]["name"], self.broadcast
+
+
+def form_of(poster, case):
+    """A value that the language cannot hold is sent as JSON text."""
+    lone = "lone surrogate" in case.get("name", "")
+    return "json" if lone and poster.lone_surrogates is not True else poster.form
+
+
+def compare(who, field, due):
+    got = values.parse(field)
+    if got != due:
+        raise Failed(f"{who} {str(got)[:200]}, not {str(due)[:200]}")
+
+
+def prefix_of(implementation):
+    return "interop_" + "".join(letter if letter.isalnum() else "_" for letter in implementation.name)
+
+
+class Results:
+    def __init__(self):
+        self.passed = collections.Counter()
+        self.impossible = collections.defaultdict(list)
+        self.failed = collections.defaultdict(list)
+        self.seconds = collections.Counter()
+
+    def run(self, cell):
+        names = cell.poster.implementation.name, cell.listener.implementation.name, cell.transport
+        for case, check in cell.cases():
+            reason = implementations.why_not(cell.poster.implementation, cell.listener.implementation,
+                                             cell.transport, case)
+            if reason:
+                self.impossible[names].append((case, reason))
+                continue
+            began = time.monotonic()
+            try:
+                check()
+                self.passed[names] += 1
+            except Failed as failure:
+                self.failed[names].append((case, str(failure)))
+                print(f"not ok - {names[0]} to {names[1]}, {names[2]}, {case}: {failure}", flush=True)
+                if cell.poster.has_ended() or cell.listener.has_ended():
+                    return
+                cell.poster.drain()
+                cell.listener.drain()
+            self.seconds[case] += time.monotonic() - began
+
+    def fail(self, what):
+        self.failed[("", "", "")].append(("", what))
+        print(f"not ok - {what}", flush=True)
+
+    def cell(self, names):
+        if self.failed[names]:
+            return f"{len(self.failed[names])} failed"
+        return str(self.passed[names]) if self.passed[names] else "-"
+
+
+def table(results, posters, listeners, transport):
+    rows = [["poster \\ listener", *(listener.name for listener in listeners)]]
+    for poster in posters:
+        rows.append([poster.name, *(results.cell((poster.name, listener.name, transport)) for listener in listeners)])
+    return rows
+
+
+def plain(rows):
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        yield "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
+                        for column, (cell, width) in enumerate(zip(row, widths))).rstrip()
+        if number == 0:
+            yield "  ".join("-" * width for width in widths)
+
+
+def markdown(rows):
+    for number, row in enumerate(rows):
+        yield "| " + " | ".join(row) + " |"
+        if number == 0:
+            yield "|---|" + "---:|" * (len(row) - 1)
+
+
+def notes(results, everyone):
+    """Each reason once, with the cases that it stands for."""
+    cases = collections.defaultdict(list)
+    for impossible in results.impossible.values():
+        for case, reason in impossible:
+            if case not in cases[reason]:
+                cases[reason].append(case)
+    for reason, names in cases.items():
+        yield reason if len(names) > 15 or reason.endswith("only") else f"{reason}: {'; '.join(names)}"
+    yield "to and from the Deno wire a handler's error carries no text: the caller gets `no_reply`"
+    for one in everyone:
+        if one.hears is not True:
+            yield f"{one.name} as a listener: {one.hears} that its caller has gone"
+        if one.raw:
+            yield f"{one.name} over TCP: {implementations.HALF_CLOSED}, so its handler does not hear that it has left"
+        if one.lone_surrogates is not True:
+            yield f"{one.name}: {one.lone_surrogates}"
+        if not one.exact:
+            yield f"{one.name}: numbers are doubles, so 2^53 + 1 is 2^53"
+        if one.writes_minus_zero == "0":
+            yield f"{one.name}: JSON.stringify writes -0 as 0"
+
+
+def document(results, posters, listeners):
+    everyone = posters
+    yield "# Who can talk to whom"
+    yield ""
+    yield "Written by `tests/interop/run.py --write`. Each number says how many cases passed between that poster and that"
+    yield "listener; a case that cannot exist is not counted and stands in the notes. `-` is none."
+    for transport in TRANSPORTS:
+        yield ""
+        yield f"## {transport}"
+        yield ""
+        yield from markdown(table(results, posters, listeners, transport))
+    yield ""
+    yield "## Cases"
+    yield ""
+    names = [case["name"] for case in CASES["values"]]
+    names += [CASES[key]["name"] for key in ("error", "timeout", "cancel", "many", "broadcast")]
+    yield f"{len(names)}: {'; '.join(names)}."
+    yield ""
+    yield "A value goes to the handler, which hands it back: what the handler was handed and what the poster was handed are"
+    yield "both compared with what is due. A timeout and a cancelled call are seen by the handler, too. The hundred requests"
+    yield "at once are answered when all of them have arrived. Broadcasts arrive in their order."
+    yield ""
+    yield "## Notes"
+    yield ""
+    for note in notes(results, everyone):
+        yield f"- {note}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Every implementation posts to every implementation.")
+    parser.add_argument("--only", action="append", help="the name of an implementation; may be given several times")
+    parser.add_argument("--poster", help="only this poster")
+    parser.add_argument("--listener", help="only this listener")
+    parser.add_argument("--write", action="store_true", help="write docs/interop.md")
+    parser.add_argument("--times", action="store_true", help="print how long each case took in all")
+    arguments = parser.parse_args()
+    results = Results()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="simple-ipc-interop-") as directory:
+        os.environ["SIMPLE_IPC_DIR"] = directory
+        os.environ["BUILT"] = str(Path(os.environ["STAGE"]) / "interop")
+        Path(os.environ["BUILT"]).mkdir(parents=True, exist_ok=True)
+        everyone = []
+        for one in implementations.all_of_them():
+            if arguments.only and one.name not in arguments.only:
+                continue
+            if one.missing and os.environ.get("CI"):
+                results.fail(f"{one.name} is missing: {one.missing}")
+            elif one.missing:
+                print(f"interop: {one.name} is left out: {one.missing}", flush=True)
+            else:
+                everyone.append(one)
+        posters = [one for one in everyone if arguments.poster in (None, one.name)]
+        listeners = [one for one in everyone if one.listens and arguments.listener in (None, one.name)]
+        posting, listening = start(results, posters, ["post"]), start(results, listeners, ["listen"])
+        for listener in listening:
+            for poster in posting:
+                for transport in TRANSPORTS:
+                    if poster.has_ended() or listener.has_ended():
+                        results.fail(f"{poster.implementation.name} to {listener.implementation.name}: not run")
+                    else:
+                        results.run(Cell(poster, listener, transport))
+        for driver in posting + listening:
+            if not driver.close():
+                results.fail(f"{driver.implementation.name} did not end in order: {driver.last_words()}")
+    for transport in TRANSPORTS:
+        print(f"\n{transport}: cases passed")
+        print("\n".join(plain(table(results, posters, listeners, transport))))
+    print()
+    print("\n".join(f"- {note}" for note in notes(results, everyone)))
+    if arguments.times:
+        print("\n".join(f"{seconds:8.2f} s  {case}" for case, seconds in results.seconds.most_common()))
+    print(f"\n{time.monotonic() - began:.0f} s")
+    if arguments.write:
+        page = "\n".join(document(results, posters, listeners)) + "\n"
+        (ROOT / "docs" / "interop.md").write_text(page, encoding="utf-8")
+    passed, failed = sum(results.passed.values()), sum(map(len, results.failed.values()))
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+def start(results, some, role):
+    drivers = []
+    for one in some:
+        try:
+            drivers.append(Driver(one, *role, *([prefix_of(one)] if role == ["listen"] else [])))
+        except (Failed, OSError) as error:
+            results.fail(f"{one.name} cannot start: {error}")
+    return drivers
+
+
+if __name__ == "__main__":
+    sys.exit(main())

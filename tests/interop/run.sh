@@ -1,0 +1,12 @@
+#!/bin/sh
+# Builds what the matrix needs beside the installed library, and runs it: tests/interop/run.sh [OPTION OF run.py…]
+# `make stage` installs the library; STAGE and RELEASE_DIR name other places than its own.
+set -eu
+cd "$(dirname "$0")/../.."
+
+target=${CARGO_TARGET_DIR:-target}
+RELEASE_DIR=$(realpath "${RELEASE_DIR:-$target/release}")
+STAGE=$(realpath "${STAGE:-$target/stage}")
+export RELEASE_DIR STAGE
+"${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc-interop-driver
+exec python3 tests/interop/run.py "$@"
