@@ -74,5 +74,6 @@ fi
 
 # The newest runtime runs everything, and the packages that users have elsewhere on the machine are not looked at.
 export DOTNET_ROLL_FORWARD=LatestMajor DOTNET_MULTILEVEL_LOOKUP=0 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
-export DOTNET_ROOT="$home" DOTNET_CLI_HOME="$root/.tools" NUGET_PACKAGES="$root/.tools/nuget"
+export DOTNET_ROOT="$home" DOTNET_CLI_HOME="$root/.tools"
+export NUGET_PACKAGES="${NUGET_PACKAGES:-$root/.tools/nuget}"
 exec "$home/dotnet" "$@"
