@@ -76,6 +76,37 @@ def compiled(name, source, compiler, *flags):
     return program
 
 
+def javascript(name, *runtime):
+    """A JavaScript runtime with the add-on of the checkout."""
+    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
+    missing = ""
+    if not module.with_name("simple-ipc.node").exists():
+        missing = "its add-on is not built: bindings/node/build.sh"
+    program = shutil.which(runtime[0]) or next(map(str, ROOT.glob(f".tools/*/node_modules/.bin/{runtime[0]}")), None)
+    if not missing and program is None:
+        missing = f"there is no {runtime[0]}"
+    return Implementation(
+        name, [program, *runtime[1:], DRIVERS / "driver.mjs"], exact=False, writes_minus_zero="0", missing=missing,
+        environment={"SIMPLE_IPC_MODULE": module.as_uri()})
+
+
+def dotnet():
+    """.NET with the assembly of the checkout and the installed C library."""
+    target = Path(os.environ["RELEASE_DIR"]).parent
+    tool = ROOT / "tools" / "dotnet.sh"
+    project = DRIVERS / "dotnet" / "Driver.csproj"
+    built = subprocess.run(
+        [tool, "build", "--nologo", "--verbosity", "quiet", "--configuration", "Release", project],
+        env={**os.environ, "CARGO_TARGET_DIR": str(target)}, capture_output=True, text=True)
+    missing = "" if built.returncode == 0 else " ".join((built.stdout + built.stderr).split())[-300:]
+    programs = sorted(target.glob("dotnet/Driver/bin/Release/*/InteropDriver.dll"), key=lambda file: file.stat().st_mtime)
+    program = programs[-1] if programs else ""
+    return Implementation(
+        ".NET", [tool, "exec", program], missing=missing, writes_minus_zero="-0",
+        lone_surrogates="System.Text.Json refuses half a surrogate pair: such a request is sent as JSON text",
+        environment={"SIMPLE_IPC_LIBRARY": str(Path(os.environ["STAGE"]) / "lib" / "libsimpleipc.so")})
+
+
 NO_HANDLE = "a blocking call is ended by its timeout"
 
 
@@ -87,6 +118,10 @@ def all_of_them():
     yield Implementation("Rust, async", [rust, "async"], lone_surrogates=no_half)
     c = compiled("driver", "driver.c", [os.environ.get("CC", "cc")], "-std=c99")
     yield Implementation("C", [c], form="json")
+    yield javascript("Node", "node")
+    yield javascript("Deno", "deno", "run", "--allow-all", "--quiet")
+    yield javascript("Bun", "bun")
+    yield dotnet()
     yield Implementation(
         "command", [sys.executable, DRIVERS / "command.py"], form="json",
         environment={"COMMAND": str(stage / "bin" / "simple-ipc"), "HANDLER": str(c)},
