@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::{Attempt, Failed, lost, reply_error, timed_out};
+use super::{Attempt, Failed, listener_has_gone, lost, reply_error, timed_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
 use crate::interrupt;
@@ -339,12 +339,14 @@ impl Exclusive {
         }
     }
 
-    /// The listener has gone. If it has not even said hello, it has not handled anything: its hello
-    /// goes out before it looks at a message.
+    /// The connection is of no more use. If the listener has gone and has not even said hello, it has not
+    /// handled anything: its hello goes out before it looks at a message.
     fn ended(&mut self, sent: bool, error: Option<io::Error>) -> Failed {
         self.broken = true;
-        let error = lost(error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
-        if sent && self.hello.is_none() {
+        let error = error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        let untouched = self.hello.is_none() && listener_has_gone(&error);
+        let error = lost(error);
+        if sent && untouched {
             Failed::NotTaken(error)
         } else if sent {
             error.after_sending().into()

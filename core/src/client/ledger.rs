@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::{Attempt, Failed, lost, reply_error};
+use super::{Attempt, Failed, listener_has_gone, lost, reply_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::protocol::frame::{FrameReader, Kind};
@@ -233,7 +233,7 @@ impl<C> Ledger<C> {
     /// The session is over: everyone who waits hears of it.
     pub(crate) fn end(&mut self, error: &Error, answers: &mut Answers<C>) {
         // Its hello goes out before the listener looks at a message.
-        let untouched = self.peer_max.is_none() && error.kind() == ErrorKind::ConnectionLost;
+        let untouched = self.peer_max.is_none() && says_that_the_listener_has_gone(error);
         let peer_max = self.peer_max.unwrap_or(0);
         self.no_more(error);
         let again = || Error::new(error.kind(), error.message().to_owned());
@@ -254,4 +254,10 @@ impl<C> Ledger<C> {
             answers.push((pending.caller, Err(failed)));
         }
     }
+}
+
+/// Whether a session's end was the listener's doing: [`lost`] keeps what happened as the source.
+fn says_that_the_listener_has_gone(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    error.kind() == ErrorKind::ConnectionLost && source.is_some_and(listener_has_gone)
 }

@@ -89,13 +89,18 @@ pub(crate) fn timed_out() -> Error {
 }
 
 pub(crate) fn lost(error: io::Error) -> Error {
-    let text = match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-            "the listener closed the connection before it answered".to_owned()
-        }
-        _ => format!("the connection to the listener broke: {error}"),
+    let text = if listener_has_gone(&error) {
+        "the listener closed the connection before it answered".to_owned()
+    } else {
+        format!("the connection to the listener broke: {error}")
     };
     Error::new(ErrorKind::ConnectionLost, text).with_source(error)
+}
+
+/// Whether an error says that the listener has ended the connection, and not that this side cannot go
+/// on with it, for want of memory, say: then the listener may be handling what was sent.
+fn listener_has_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// What to say when a session ends before `count` one-way messages were confirmed.
