@@ -127,6 +127,9 @@ impl Outbox {
                         state.sending = false;
                         state.broken = Some(error.kind());
                         state.waiting = Vec::new();
+                        // Whatever it was, nothing can follow what is missing now: a peer that lives must
+                        // not wait for it, nor for more on this session.
+                        let _gone_already = socket.shutdown_send();
                         return Err(error);
                     }
                 }

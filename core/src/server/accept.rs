@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketFlags;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::counters::count;
@@ -28,10 +29,14 @@ const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 /// How often a listener at its limit looks for a session that has gone quiet.
 const CROWDED: Duration = Duration::from_millis(50);
 
+/// Has the runtime of the caller watch a listening socket.
+pub(super) fn watch_listening(socket: ForkFd) -> io::Result<AsyncFd<ForkFd>> {
+    watch(socket, Interest::READABLE)
+}
+
 /// Accepts until the listener stops.
-pub(super) async fn run(accepting: Accepting, socket: ForkFd) {
+pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
     let listening = accepting.listening();
-    let Ok(mut fd) = watch(socket, Interest::READABLE) else { return };
     let mut check = interval(listening.check_interval());
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
@@ -45,7 +50,7 @@ pub(super) async fn run(accepting: Accepting, socket: ForkFd) {
                 made_anew |= listening.heal().unwrap_or(false);
                 if made_anew
                     && let Ok(socket) = listening.listening_socket()
-                    && let Ok(anew) = watch(socket, Interest::READABLE)
+                    && let Ok(anew) = watch_listening(socket)
                 {
                     // Whoever waits in the old one is still served.
                     while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
@@ -178,7 +183,9 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
     let key = listening.next_key();
     let session = Arc::new(Session::new(fd.into_inner(), seat.give_to_session(), key, peer, exclusive, peer_max));
     listening.add(&session);
-    session.greet(&ours);
+    if !session.greet(&ours) {
+        return cold::abandon(session);
+    }
     match theirs {
         Ok(_) => {
             let mut reader = FrameReader::new(Sender::Client, listening.max_message);

@@ -123,6 +123,11 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
     }
 }
 
+/// Ends a session that nobody drives yet.
+pub(super) fn abandon(session: Arc<Session>) {
+    drop(Driving(Some(session)));
+}
+
 /// A driver's hold on its session: with the driver, and so with its runtime, the session ends.
 struct Driving(Option<Arc<Session>>);
 

@@ -16,7 +16,7 @@ use super::native::Session;
 use super::workers::Workers;
 use super::{Counters, Mode, accept};
 use crate::channel::{Address, Channel};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
@@ -92,8 +92,8 @@ impl Listening {
             mode,
             handler,
             check_json,
+            workers: Workers::new(options.threads, runtime.clone()),
             runtime,
-            workers: Workers::new(options.threads),
             tally: Tally::default(),
             max_message: options.max_message,
             plain_text,
@@ -121,8 +121,15 @@ impl Listening {
             closed: Notify::new(),
             is_closed: AtomicBool::new(false),
         });
+        let accepting = Accepting(Arc::clone(&listening));
         let socket = listening.listening_socket()?;
-        listening.runtime.spawn(accept::run(Accepting(Arc::clone(&listening)), socket));
+        let watched = {
+            let _runtime = listening.runtime.enter();
+            accept::watch_listening(socket).map_err(|error| {
+                Error::from_os(format!("cannot listen on channel \"{label}\": its socket cannot be watched"), error)
+            })?
+        };
+        listening.runtime.spawn(accept::run(accepting, watched));
         if mode == Mode::Broadcast {
             listening.runtime.spawn(watch_acks(Arc::downgrade(&listening)));
         }
@@ -162,10 +169,8 @@ impl Listening {
     /// its own at any time.
     pub(super) fn listening_socket(&self) -> Result<fork::ForkFd> {
         let claim = lock(&self.claim);
-        let claim = claim.as_ref().ok_or_else(crate::error::Error::closed_listener)?;
-        claim
-            .duplicate_socket()
-            .map_err(|error| crate::error::Error::from_os("cannot share the listening socket", error))
+        let claim = claim.as_ref().ok_or_else(Error::closed_listener)?;
+        claim.duplicate_socket().map_err(|error| Error::from_os("cannot share the listening socket", error))
     }
 
     pub(super) fn is_tcp(&self) -> bool {

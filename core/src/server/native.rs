@@ -540,11 +540,17 @@ impl Session {
         self.transmit(&Header::bare(Kind::Ack, id), &[], patience);
     }
 
-    /// Sends the listener's hello.
-    pub(super) fn greet(&self, hello: &Hello) {
-        if let Ok(Sent::Waiting) = self.outbox.send(&self.socket, &hello.encode(), &[], Duration::ZERO) {
-            self.driver.notify_one();
+    /// Sends the listener's hello. False: the client lives, and cannot be told. Without a hello it takes it
+    /// that nothing was taken, and may send its messages elsewhere.
+    pub(super) fn greet(&self, hello: &Hello) -> bool {
+        match self.outbox.send(&self.socket, &hello.encode(), &[], Duration::ZERO) {
+            Ok(Sent::Waiting) => self.driver.notify_one(),
+            Ok(Sent::Gone) => {}
+            // What it sent before it left is still handled.
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
+            Err(_) => return false,
         }
+        true
     }
 
     /// Sends an error frame about a message, or with id 0 about the session.

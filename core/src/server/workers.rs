@@ -9,11 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::lock::lock;
 use crate::transport::fork;
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
+/// When a thread that could not be made is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -22,6 +26,8 @@ pub(crate) struct Workers {
     work: Condvar,
     most: usize,
     most_dedicated: usize,
+    /// Tries again where a thread could not be made.
+    runtime: Handle,
 }
 
 #[derive(Default)]
@@ -30,12 +36,14 @@ struct State {
     threads: usize,
     idle: usize,
     dedicated: usize,
+    /// A thread could not be made, and will be tried again.
+    trying_again: bool,
 }
 
 impl Workers {
-    pub(crate) fn new(most: usize) -> Arc<Workers> {
+    pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Workers> {
         let most_dedicated = most - (most / 4).max(1);
-        Arc::new(Workers { state: Mutex::default(), work: Condvar::new(), most, most_dedicated })
+        Arc::new(Workers { state: Mutex::default(), work: Condvar::new(), most, most_dedicated, runtime })
     }
 
     /// Runs a job on a thread as soon as one is free.
@@ -76,10 +84,23 @@ impl Workers {
             let workers = Arc::clone(self);
             let made = std::thread::Builder::new().name("simple-ipc-work".into()).spawn(move || workers.run());
             if made.is_err() {
-                // No more threads are to be had: those that exist, or one that can be made for a
-                // later job, will take this one too.
-                lock(&self.state).threads -= 1;
+                // Those that exist may be busy for long, or there are none.
+                let mut state = lock(&self.state);
+                state.threads -= 1;
+                if !state.trying_again {
+                    state.trying_again = true;
+                    self.runtime.spawn(Arc::clone(self).try_again());
+                }
             }
+        }
+    }
+
+    async fn try_again(self: Arc<Workers>) {
+        tokio::time::sleep(TRY_AGAIN).await;
+        let mut state = lock(&self.state);
+        state.trying_again = false;
+        if !state.jobs.is_empty() {
+            self.call_a_thread(state);
         }
     }
 
@@ -125,9 +146,13 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
+    fn at_most(most: usize) -> Arc<Workers> {
+        Workers::new(most, crate::background::listeners().unwrap())
+    }
+
     #[test]
     fn a_job_that_blocks_does_not_hold_up_the_next() {
-        let workers = Workers::new(2);
+        let workers = at_most(2);
         let (release, blocked) = mpsc::channel::<()>();
         let (done, result) = mpsc::channel();
         workers.submit(Box::new(move || assert!(blocked.recv().is_err())));
@@ -138,7 +163,7 @@ mod tests {
 
     #[test]
     fn one_thread_is_never_dedicated() {
-        let workers = Workers::new(2);
+        let workers = at_most(2);
         let (release, blocked) = mpsc::channel::<()>();
         let seat = workers.reserve().unwrap();
         workers.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
@@ -147,12 +172,12 @@ mod tests {
         workers.submit(Box::new(move || done.send(1).unwrap()));
         assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
         drop(release);
-        assert!(Workers::new(1).reserve().is_none());
+        assert!(at_most(1).reserve().is_none());
     }
 
     #[test]
     fn beyond_the_bound_jobs_wait_their_turn_and_none_is_lost() {
-        let workers = Workers::new(3);
+        let workers = at_most(3);
         let (done, results) = mpsc::channel();
         for job in 0..1000 {
             let done = done.clone();
