@@ -204,7 +204,11 @@ impl SocketFile {
             Err(Errno::ADDRINUSE) => return Ok(None),
             Err(errno) => return Err(failed(errno)),
         };
-        let place = Place::at(&self.path).map_err(failed)?;
+        let place = Place::at(&self.path).map_err(|errno| {
+            // `bind` has just made it, and it would stand in its own way.
+            let _ = rustix::fs::unlink(&self.path);
+            failed(errno)
+        })?;
         let Some(place) = place.filter(|place| place.kind == FileType::Socket && place.is_ours()) else {
             let why = format!("another program has replaced {}", self.path.display());
             return Err(Error::new(ErrorKind::PathOccupied, cannot_listen(label, why)));
