@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test lint fmt header bench demo install clean
+.PHONY: help setup build stage test faults lint fmt header bench demo install clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -19,7 +19,7 @@ help: ## list the verbs
 	@echo
 	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
 	@echo "  make bench QUICK=1                        two short rounds instead of five"
-	@echo "  make test ONLY='rust c'                   some of: rust doc conformance c dotnet interop"
+	@echo "  make test ONLY='rust c'                   some of: rust doc conformance c faults dotnet interop"
 
 setup: ## bring what this machine lacks, or name the command that does
 	@tools/setup.sh
@@ -35,6 +35,10 @@ test: ## every test; the last line is `N passed, N failed`
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/run.py $(ONLY)
+
+faults: ## every n-th system call fails, in every way and in series: some minutes
+	@tools/setup.sh test
+	@tests/faults/run.sh --full
 
 lint: ## every check that runs no test; changes nothing
 	@tools/setup.sh lint

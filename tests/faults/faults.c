@@ -1,0 +1,479 @@
+/* Every n-th system call fails.
+ *
+ * For each scenario and n = 1, 2, 3, … the n-th system call of the subject, one side of an exchange, goes wrong in each
+ * way in which that call can (see shim.c), until a try has no n-th call. Each time, in a process of its own: there is a
+ * result or a clear error; nothing hangs, panics or crashes; the same thing then works without a fault in the same
+ * process; no descriptor and no thread is left that would not be there without faults; no file is left; the side that is
+ * well goes on; and what was acknowledged was handled once, what is said not to have been handled was not, and nothing
+ * was handled twice.
+ *
+ *   faults [--full] [--scenario N] [--nth N --way N [--burst N]]
+ *
+ * Without --full each call goes wrong in one of its ways, in turn, and once; with it in all of them, and also 20 times
+ * in a row. Needs LD_PRELOAD=faults_shim.so and a libsimpleipc.so that makes its system calls through libc. */
+#define _GNU_SOURCE
+#include "scenarios.h"
+#include "shim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Far beyond what a try takes. */
+enum { WATCHDOG_SECONDS = 60 };
+
+/* How many subjects may wait for their threads to end while others go on. */
+enum { MOST_PARKED = 1024 };
+
+/* What a subject tells of its try. */
+struct account {
+    struct faults_report report;
+    struct result faulty, after;
+    unsigned descriptors, threads;
+    /* It has more left than is allowed, and waits whether that goes away. */
+    atomic_bool parked;
+    bool finished;
+    /* Kept by the runner: whose it is, and what may be left. */
+    pid_t process;
+    const struct scenario *scenario;
+    unsigned nth, way, burst, most_descriptors, most_threads;
+};
+
+struct tally {
+    unsigned tries, failed_calls, results, errors, wrong, longest_ms;
+    unsigned by_status[600];
+};
+
+static struct shared *shared;
+/* The accounts of parked subjects, and that of the present one. */
+static struct account *accounts, *account;
+/* Subjects that had more left than is allowed, in the end. */
+static unsigned left_over;
+static char directory[64];
+
+/* In the thread that asks, so that nothing is allocated: the subject may have a fault to show. */
+static unsigned entries(pid_t process, const char *what) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)process, what);
+    DIR *folder = opendir(path);
+    if (!folder)
+        return 0;
+    unsigned count = 0;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+static void pause_ms(long ms) {
+    struct timespec time = {0, ms * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static long now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void remove_files(void) {
+    DIR *folder = opendir(directory);
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+}
+
+static unsigned files(void) {
+    unsigned count = 0;
+    DIR *folder = opendir(directory);
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* The subject's whole life: with a fault, then without; then it waits until no more is left than is `allowed`. */
+static void be_subject(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
+                       const struct account *allowed) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    faults_arm(nth, way, burst);
+    scenario->act(scenario, shared, directory, &account->faulty);
+    faults_disarm(&account->report);
+    scenario->act(scenario, shared, directory, &account->after);
+    long began = now_ms();
+    for (;;) {
+        account->descriptors = entries(getpid(), "fd");
+        account->threads = entries(getpid(), "task");
+        if (!allowed || (account->descriptors <= allowed->descriptors && account->threads <= allowed->threads))
+            break;
+        long waited = now_ms() - began;
+        /* Threads that have had no work for ten seconds end. */
+        if (waited > 40000)
+            break;
+        if (waited > 20 && !account->parked) {
+            account->parked = true;
+            /* The runner waits for the end of this. */
+            close(2);
+        }
+        pause_ms(account->parked ? 50 : 2);
+    }
+    account->finished = true;
+    _exit(0);
+}
+
+/* Runs a subject; what it wrote to stderr goes to `said`. False: it did not end by itself in order. */
+static bool run_subject(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
+                        const struct account *allowed, char *said, size_t said_len, char *ending, size_t ending_len) {
+    int errors[2];
+    if (pipe2(errors, O_CLOEXEC))
+        abort();
+    memset(account, 0, sizeof *account);
+    fflush(stdout);
+    pid_t subject = fork();
+    if (subject < 0)
+        abort();
+    if (subject == 0) {
+        dup2(errors[1], 2);
+        close(errors[0]);
+        close(errors[1]);
+        be_subject(scenario, nth, way, burst, allowed);
+    }
+    close(errors[1]);
+    size_t len = 0;
+    long end = now_ms() + WATCHDOG_SECONDS * 1000;
+    bool hangs = false;
+    for (;;) {
+        struct pollfd ready = {errors[0], POLLIN, 0};
+        long left = end - now_ms();
+        if (left <= 0 || poll(&ready, 1, (int)left) == 0) {
+            hangs = true;
+            kill(subject, SIGKILL);
+            break;
+        }
+        char rest[512];
+        ssize_t count = read(errors[0], rest, sizeof rest);
+        if (count <= 0)
+            break;
+        size_t room = said_len - 1 - len;
+        memcpy(said + len, rest, (size_t)count < room ? (size_t)count : room);
+        len += (size_t)count < room ? (size_t)count : room;
+    }
+    said[len] = 0;
+    close(errors[0]);
+    ending[0] = 0;
+    if (!hangs && account->parked) {
+        account->process = subject;
+        return true;
+    }
+    int status = 0;
+    waitpid(subject, &status, 0);
+    if (hangs)
+        snprintf(ending, ending_len, "it hangs");
+    else if (WIFSIGNALED(status))
+        snprintf(ending, ending_len, "it was ended by signal %d", WTERMSIG(status));
+    else if (!account->finished)
+        snprintf(ending, ending_len, "it ended with %d", WEXITSTATUS(status));
+    return !ending[0];
+}
+
+/* The listener that is well, when the client is the subject. */
+static pid_t start_listener(const struct scenario *scenario, int *release) {
+    int ready[2], end[2];
+    if (pipe2(ready, O_CLOEXEC) || pipe2(end, O_CLOEXEC))
+        abort();
+    fflush(stdout);
+    pid_t process = fork();
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(end[1]);
+        struct result result = {0};
+        sipc_listener *listener = serve(scenario, shared, directory, &result);
+        char byte = 'r';
+        if (!listener || write(ready[1], &byte, 1) != 1)
+            _exit(1);
+        while (read(end[0], &byte, 1) > 0) {
+        }
+        sipc_error *error = NULL;
+        bool good = sipc_listener_close(listener, &error) == SIPC_OK;
+        sipc_listener_free(listener);
+        _exit(good ? 0 : 1);
+    }
+    close(ready[1]);
+    close(end[0]);
+    char byte;
+    if (read(ready[0], &byte, 1) != 1) {
+        fprintf(stderr, "faults: the listener that is well cannot listen\n");
+        exit(2);
+    }
+    close(ready[0]);
+    *release = end[1];
+    return process;
+}
+
+static void complain(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst, const char *what) {
+    printf("# %s: call %u (%s), way %u (%s), %u in a row: %s\n", scenario->name, nth, account->report.function, way,
+           account->report.outcome > 0    ? strerrorname_np(account->report.outcome)
+           : account->report.outcome == -1 ? "cut short"
+                                           : "done, but interrupted",
+           burst, what);
+}
+
+/* What was promised of messages against what the handlers saw. Returns how many promises were broken. */
+static unsigned check_messages(const struct scenario *scenario) {
+    unsigned broken = 0;
+    for (unsigned i = 0; i < shared->next_message; i++) {
+        unsigned fate = shared->fate[i], handled = shared->handled[i];
+        if (handled > 1 || (fate == DONE && handled != 1) || (fate == CERTAINLY_NOT && handled != 0)) {
+            broken++;
+            printf("# %s: message %u was handled %u times, and its sender knows: %s\n", scenario->name, i, handled,
+                   fate == DONE ? "done" : fate == CERTAINLY_NOT ? "certainly not" : "nothing");
+        }
+    }
+    return broken;
+}
+
+/* One try with a fault. Returns the ways in which the n-th call can go wrong; 0: there is no n-th call. */
+static unsigned try_in(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
+                         const struct account *allowed, struct tally *tally, bool verbose) {
+    static char said[8192];
+    char ending[64];
+    long began = now_ms();
+    bool good = run_subject(scenario, nth, way, burst, allowed, said, sizeof said, ending, sizeof ending);
+    unsigned took = (unsigned)(now_ms() - began);
+    unsigned ways = good ? account->report.ways : 1;
+    if (took > tally->longest_ms)
+        tally->longest_ms = took;
+    if (good && account->report.failed == 0)
+        return ways;
+    tally->tries++;
+    tally->failed_calls += account->report.failed;
+    const char *wrong = NULL;
+    char text[600];
+    if (!good)
+        wrong = ending;
+    else if (strstr(said, "panicked"))
+        wrong = "it panicked";
+    else if (account->faulty.status == SIPC_INTERNAL)
+        wrong = account->faulty.text;
+    else if (account->faulty.status != SIPC_OK && (!account->faulty.text[0] || strchr(account->faulty.text, '\n')))
+        wrong = "the error is not one line of text";
+    else if (account->after.status != SIPC_OK)
+        snprintf(text, sizeof text, "afterwards, without a fault: %s", account->after.text), wrong = text;
+    else if (scenario->listens && !scenario->tcp && files() > 0)
+        wrong = "files are left";
+    if (wrong) {
+        tally->wrong++;
+        complain(scenario, nth, way, burst, wrong);
+        if (said[0])
+            printf("# stderr: %s\n", said);
+        if (scenario->listens)
+            remove_files();
+    } else if (account->faulty.status == SIPC_OK) {
+        tally->results++;
+    } else {
+        tally->errors++;
+        tally->by_status[account->faulty.status]++;
+    }
+    if (verbose)
+        printf("# call %u %s way %u, %u in a row: %s %s (%u messages, %u ms)\n", nth, account->report.function, way, burst,
+               account->faulty.status == SIPC_OK ? "result" : "error", account->faulty.text,
+               shared->next_message, took);
+    return ways;
+}
+
+/* Waits for a subject that was parked, and looks at what it had left in the end. */
+static void collect(struct account *parked) {
+    int status = 0;
+    waitpid(parked->process, &status, 0);
+    parked->process = 0;
+    account = parked;
+    char text[200];
+    if (!parked->finished)
+        snprintf(text, sizeof text, "it ended with %d while its threads were waited for", status);
+    else if (parked->descriptors > parked->most_descriptors || parked->threads > parked->most_threads)
+        snprintf(text, sizeof text, "%u descriptors and %u threads are left instead of %u and %u", parked->descriptors,
+                 parked->threads, parked->most_descriptors, parked->most_threads);
+    else
+        return;
+    left_over++;
+    complain(parked->scenario, parked->nth, parked->way, parked->burst, text);
+}
+
+/* One try, with a place for what it tells that no parked subject has. */
+static unsigned try_once(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
+                         const struct account *allowed, struct tally *tally, bool verbose) {
+    static unsigned next;
+    struct account *place = &accounts[next++ % MOST_PARKED];
+    if (place->process)
+        collect(place);
+    account = place;
+    unsigned ways = try_in(scenario, nth, way, burst, allowed, tally, verbose);
+    place->scenario = scenario;
+    place->nth = nth, place->way = way, place->burst = burst;
+    place->most_descriptors = allowed->descriptors, place->most_threads = allowed->threads;
+    return ways;
+}
+
+/* Returns whether all went well. */
+static bool run_scenario(const struct scenario *scenario, bool full, unsigned only_nth, unsigned only_way,
+                         unsigned only_burst, struct tally *all) {
+    account = &accounts[MOST_PARKED];
+    snprintf(directory, sizeof directory, "/tmp/sipc-faults-XXXXXX");
+    if (!mkdtemp(directory))
+        abort();
+    memset(shared, 0, sizeof *shared);
+    int release = -1;
+    pid_t listener = scenario->listens ? 0 : start_listener(scenario, &release);
+    struct tally tally = {0};
+    char said[512], ending[64];
+
+    /* Runs without a fault show what is there when nothing is left over. */
+    struct account allowed = {0};
+    bool good = true;
+    for (int i = 0; i < 3; i++) {
+        if (!run_subject(scenario, 0, 0, 1, NULL, said, sizeof said, ending, sizeof ending) ||
+            account->faulty.status != SIPC_OK || account->after.status != SIPC_OK) {
+            printf("# %s: without a fault: %s %s %s\n", scenario->name, ending, account->faulty.text, account->after.text);
+            good = false;
+        }
+        if (account->descriptors > allowed.descriptors)
+            allowed.descriptors = account->descriptors;
+        if (account->threads > allowed.threads)
+            allowed.threads = account->threads;
+    }
+    if (!scenario->listens && scenario->wire == SIPC_WIRE_DENO) {
+        /* A caller that gives up leaves its connection to the process's background thread. */
+        allowed.descriptors += 4;
+        allowed.threads++;
+    }
+    unsigned listener_descriptors = listener ? entries(listener, "fd") : 0;
+    unsigned calls = account->report.calls;
+
+    if (only_nth) {
+        try_once(scenario, only_nth, only_way, only_burst, &allowed, &tally, true);
+    } else if (good) {
+        const bool verbose = getenv("VERBOSE") != NULL;
+        unsigned untouched = 0;
+        for (unsigned nth = 1; untouched < 2; nth++) {
+            unsigned ways = try_once(scenario, nth, full ? 0 : (nth * 7) % 11, 1, &allowed, &tally, verbose);
+            untouched = ways == 0 ? untouched + 1 : 0;
+            if (!full && ways && (nth * 7) % 11 >= ways)
+                try_once(scenario, nth, ((nth * 7) % 11) % ways, 1, &allowed, &tally, verbose);
+            for (unsigned way = 1; full && way < ways; way++)
+                try_once(scenario, nth, way, 1, &allowed, &tally, verbose);
+            for (unsigned way = 0; full && way < ways; way++)
+                try_once(scenario, nth, way, 20, &allowed, &tally, verbose);
+        }
+    }
+
+    if (listener) {
+        /* The connections of all those clients are gone again. */
+        long began = now_ms();
+        unsigned now;
+        while ((now = entries(listener, "fd")) > listener_descriptors + 1 && now_ms() - began < 40000)
+            pause_ms(20);
+        if (now > listener_descriptors + 1) {
+            printf("# %s: the listener has %u descriptors instead of %u\n", scenario->name, now, listener_descriptors);
+            good = false;
+        }
+        close(release);
+        int status = 0;
+        waitpid(listener, &status, 0);
+        if (status != 0) {
+            printf("# %s: the listener that is well did not end well (%d)\n", scenario->name, status);
+            good = false;
+        }
+    }
+    unsigned broken = check_messages(scenario);
+    good = good && tally.wrong == 0 && broken == 0 && (tally.tries > 0 || only_nth);
+    remove_files();
+    rmdir(directory);
+
+    printf("%s - %s: %u calls; %u tries, %u calls made to fail: %u results, %u errors", good ? "ok" : "not ok",
+           scenario->name, calls, tally.tries, tally.failed_calls, tally.results, tally.errors);
+    const char *between = " (";
+    for (int status = 0; status < 600; status++)
+        if (tally.by_status[status]) {
+            printf("%s%s %u", between, sipc_status_name(status), tally.by_status[status]);
+            between = ", ";
+            all->by_status[status] += tally.by_status[status];
+        }
+    printf("%s, %u wrong; %u messages, longest try %u ms\n", tally.errors ? ")" : "", tally.wrong,
+           shared->next_message, tally.longest_ms);
+    all->tries += tally.tries;
+    all->failed_calls += tally.failed_calls;
+    all->results += tally.results;
+    all->errors += tally.errors;
+    all->wrong += tally.wrong + broken;
+    if (tally.longest_ms > all->longest_ms)
+        all->longest_ms = tally.longest_ms;
+    return good;
+}
+
+int main(int argc, char **argv) {
+    bool full = false;
+    unsigned only = 0, nth = 0, way = 0, burst = 1;
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp(argv[i], "--full") == 0)
+            full = true;
+        else if (more && strcmp(argv[i], "--scenario") == 0)
+            only = (unsigned)atoi(argv[++i]);
+        else if (more && strcmp(argv[i], "--nth") == 0)
+            nth = (unsigned)atoi(argv[++i]);
+        else if (more && strcmp(argv[i], "--way") == 0)
+            way = (unsigned)atoi(argv[++i]);
+        else if (more && strcmp(argv[i], "--burst") == 0)
+            burst = (unsigned)atoi(argv[++i]);
+        else {
+            fprintf(stderr, "faults: unknown argument \"%s\"; it takes [--full] [--scenario N] [--nth N --way N [--burst N]]\n",
+                    argv[i]);
+            return 2;
+        }
+    }
+    /* A peer that dies must show in a status, not end the test. */
+    signal(SIGPIPE, SIG_IGN);
+    shared = mmap(NULL, sizeof *shared + (MOST_PARKED + 1) * sizeof *account, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        abort();
+    account = accounts = (struct account *)(shared + 1);
+    struct tally all = {0};
+    unsigned passed = 0, failed = 0;
+    for (size_t i = 0; i < scenarios_len; i++) {
+        if (only && only != i + 1)
+            continue;
+        if (run_scenario(&scenarios[i], full, nth, way, burst, &all))
+            passed++;
+        else
+            failed++;
+        fflush(stdout);
+    }
+    for (unsigned i = 0; i < MOST_PARKED; i++)
+        if (accounts[i].process)
+            collect(&accounts[i]);
+    printf("%s - no descriptor and no thread is left of any try\n", left_over ? "not ok" : "ok");
+    if (left_over)
+        failed++;
+    else
+        passed++;
+    printf("# in all: %u tries, %u calls made to fail: %u results, %u errors, %u wrong; longest try %u ms\n", all.tries,
+           all.failed_calls, all.results, all.errors, all.wrong, all.longest_ms);
+    for (int status = 0; status < 600; status++)
+        if (all.by_status[status])
+            printf("#   %-18s %u\n", sipc_status_name(status), all.by_status[status]);
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed != 0;
+}

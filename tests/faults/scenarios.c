@@ -1,0 +1,483 @@
+#define _GNU_SOURCE
+#include "scenarios.h"
+#include "shim.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* A call that was lost ends after this; it is waited for, so it is short. */
+enum { TIMEOUT_MS = 2000, GRACE_MS = 1000 };
+
+static bool keep(struct result *result, const char *doing, sipc_status status, sipc_error *error) {
+    if (status != SIPC_OK && result->status == SIPC_OK) {
+        result->status = status;
+        snprintf(result->text, sizeof result->text, "%s: %s: %s", doing, sipc_status_name(status),
+                 error ? sipc_error_message(error) : "(no text)");
+    }
+    sipc_error_free(error);
+    return status == SIPC_OK;
+}
+
+static sipc_options *options_for(const struct scenario *scenario, const char *directory) {
+    sipc_options *options = sipc_options_new();
+    sipc_options_set_directory(options, directory);
+    sipc_options_set_timeout_ms(options, TIMEOUT_MS);
+    sipc_options_set_grace_ms(options, GRACE_MS);
+    sipc_options_set_wire(options, scenario->wire);
+    /* Polling is the same call over and over. */
+    sipc_options_set_spin_us(options, scenario->spins ? 50 : 0);
+    return options;
+}
+
+/* Messages. */
+
+struct numbered {
+    unsigned number;
+    char text[24];
+};
+
+static struct numbered next_message(struct shared *shared) {
+    struct numbered message = {.number = atomic_fetch_add(&shared->next_message, 1)};
+    if (message.number >= MOST_MESSAGES)
+        abort();
+    snprintf(message.text, sizeof message.text, "%u", message.number);
+    return message;
+}
+
+static void settle(struct shared *shared, unsigned number, sipc_status status, const sipc_error *error) {
+    shared->fate[number] = status == SIPC_OK                               ? DONE
+                           : error && sipc_error_may_have_been_handled(error) ? UNKNOWN
+                                                                             : CERTAINLY_NOT;
+}
+
+static void count_and_echo(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    struct shared *shared = user_data;
+    unsigned number = (unsigned)strtoul(sipc_message_json(message), NULL, 10);
+    if (number < MOST_MESSAGES)
+        shared->handled[number]++;
+    sipc_respond(responder, sipc_json_n(sipc_message_json(message), sipc_message_len(message)), NULL);
+}
+
+static void check_reply(const struct numbered *message, sipc_message *reply, struct result *result) {
+    if (result->status == SIPC_OK && (!sipc_message_json(reply) || strcmp(sipc_message_json(reply), message->text) != 0)) {
+        result->status = SIPC_INTERNAL;
+        snprintf(result->text, sizeof result->text, "the reply to %s is wrong", message->text);
+    }
+    sipc_message_free(reply);
+}
+
+/* One-shot posts. */
+
+static void post(const struct scenario *scenario, struct shared *shared, const char *directory, struct result *result,
+                 int64_t wait_ms) {
+    sipc_options *options = options_for(scenario, directory);
+    sipc_options_set_wait_ms(options, wait_ms);
+    struct numbered message = next_message(shared);
+    sipc_body body = sipc_json(message.text);
+    sipc_message *reply = NULL;
+    sipc_error *error = NULL;
+    sipc_status status;
+    if (scenario->mode == SIPC_MODE_REQUEST)
+        status = scenario->tcp ? sipc_post_ip_request(shared->port, body, options, &reply, &error)
+                               : sipc_post_uds_request("channel", body, options, &reply, &error);
+    else
+        status = scenario->tcp ? sipc_post_ip_broadcast(shared->port, body, options, &error)
+                               : sipc_post_uds_broadcast("channel", body, options, &error);
+    settle(shared, message.number, status, error);
+    keep(result, "post", status, error);
+    if (scenario->mode == SIPC_MODE_REQUEST)
+        check_reply(&message, reply, result);
+    sipc_options_free(options);
+}
+
+static void one_post(const struct scenario *scenario, struct shared *shared, const char *directory,
+                     struct result *result) {
+    post(scenario, shared, directory, result, 0);
+}
+
+static void two_posts(const struct scenario *scenario, struct shared *shared, const char *directory,
+                      struct result *result) {
+    post(scenario, shared, directory, result, 0);
+    post(scenario, shared, directory, result, 0);
+}
+
+/* A client that keeps its channel open. */
+
+static sipc_client *connect_to(const struct scenario *scenario, struct shared *shared, const sipc_options *options,
+                               struct result *result) {
+    sipc_client *client = NULL;
+    sipc_error *error = NULL;
+    sipc_status status = scenario->tcp ? sipc_client_connect_ip(shared->port, options, &client, &error)
+                                       : sipc_client_connect_uds("channel", options, &client, &error);
+    keep(result, "connect", status, error);
+    return client;
+}
+
+static void kept_requests(const struct scenario *scenario, struct shared *shared, const char *directory,
+                          struct result *result) {
+    sipc_options *options = options_for(scenario, directory);
+    sipc_client *client = connect_to(scenario, shared, options, result);
+    for (int i = 0; client && i < 2; i++) {
+        struct numbered message = next_message(shared);
+        sipc_message *reply = NULL;
+        sipc_error *error = NULL;
+        sipc_status status = sipc_client_request(client, sipc_json(message.text), NULL, &reply, &error);
+        settle(shared, message.number, status, error);
+        keep(result, "request", status, error);
+        check_reply(&message, reply, result);
+    }
+    sipc_error *error = NULL;
+    if (client)
+        keep(result, "ping", sipc_client_ping(client, NULL, &error), error);
+    error = NULL;
+    if (client)
+        keep(result, "close", sipc_client_close(client, &error), error);
+    sipc_client_free(client);
+    sipc_options_free(options);
+}
+
+static void kept_broadcasts(const struct scenario *scenario, struct shared *shared, const char *directory,
+                            struct result *result) {
+    sipc_options *options = options_for(scenario, directory);
+    sipc_client *client = connect_to(scenario, shared, options, result);
+    unsigned numbers[4], sent = 0;
+    bool good = true;
+    sipc_error *error = NULL;
+    for (; client && good && sent < 4; sent++) {
+        struct numbered message = next_message(shared);
+        numbers[sent] = message.number;
+        error = NULL;
+        /* Until it is confirmed nobody knows. */
+        shared->fate[message.number] = UNKNOWN;
+        good = keep(result, "broadcast", sipc_client_broadcast(client, sipc_json(message.text), &error), error);
+    }
+    error = NULL;
+    if (client && keep(result, "flush", sipc_client_flush(client, &error), error) && good)
+        for (unsigned i = 0; i < sent; i++)
+            shared->fate[numbers[i]] = DONE;
+    error = NULL;
+    if (client)
+        keep(result, "close", sipc_client_close(client, &error), error);
+    sipc_client_free(client);
+    sipc_options_free(options);
+}
+
+/* An asynchronous request. */
+
+struct asynchronous {
+    struct shared *shared;
+    struct numbered message;
+    struct result *result;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int called, dropped;
+};
+
+static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    struct asynchronous *call = user_data;
+    pthread_mutex_lock(&call->lock);
+    settle(call->shared, call->message.number, status, error);
+    keep(call->result, "asynchronous request", status, error);
+    check_reply(&call->message, reply, call->result);
+    call->called++;
+    pthread_mutex_unlock(&call->lock);
+}
+
+static void on_drop(void *user_data) {
+    struct asynchronous *call = user_data;
+    pthread_mutex_lock(&call->lock);
+    call->dropped++;
+    pthread_cond_signal(&call->changed);
+    pthread_mutex_unlock(&call->lock);
+}
+
+static void asynchronous_request(const struct scenario *scenario, struct shared *shared, const char *directory,
+                                 struct result *result) {
+    sipc_options *options = options_for(scenario, directory);
+    struct asynchronous call = {.shared = shared, .message = next_message(shared), .result = result,
+                                .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    sipc_error *error = NULL;
+    sipc_operation *operation = NULL;
+    sipc_body body = sipc_json(call.message.text);
+    sipc_status status =
+        scenario->tcp ? sipc_post_ip_request_async(shared->port, body, options, on_reply, &call, on_drop, &operation, &error)
+                      : sipc_post_uds_request_async("channel", body, options, on_reply, &call, on_drop, &operation, &error);
+    if (status != SIPC_OK)
+        settle(shared, call.message.number, status, error);
+    keep(result, "starting a request", status, error);
+    pthread_mutex_lock(&call.lock);
+    while (!call.dropped)
+        pthread_cond_wait(&call.changed, &call.lock);
+    if (call.called != (status == SIPC_OK) || call.dropped != 1) {
+        result->status = SIPC_INTERNAL;
+        snprintf(result->text, sizeof result->text, "the callback ran %d times and the drop %d times", call.called,
+                 call.dropped);
+    }
+    pthread_mutex_unlock(&call.lock);
+    sipc_operation_free(operation);
+    sipc_options_free(options);
+}
+
+static void list_channels(const struct scenario *scenario, struct shared *shared, const char *directory,
+                          struct result *result) {
+    (void)scenario, (void)shared;
+    sipc_channel_list *list = NULL;
+    sipc_error *error = NULL;
+    if (keep(result, "channels", sipc_channels(directory, &list, &error), error) && sipc_channel_list_len(list) > 1) {
+        result->status = SIPC_INTERNAL;
+        snprintf(result->text, sizeof result->text, "%zu channels instead of 1", sipc_channel_list_len(list));
+    }
+    sipc_channel_list_free(list);
+}
+
+/* Listeners. */
+
+static sipc_listener *listen_with(const struct scenario *scenario, struct shared *shared, const sipc_options *options,
+                                  sipc_handler handler, void *user_data, struct result *result) {
+    sipc_listener *listener = NULL;
+    sipc_error *error = NULL;
+    sipc_status status;
+    if (scenario->mode == SIPC_MODE_REQUEST)
+        status = scenario->tcp ? sipc_listen_ip_request(0, handler, user_data, NULL, options, &listener, &error)
+                               : sipc_listen_uds_request("channel", handler, user_data, NULL, options, &listener, &error);
+    else
+        status = scenario->tcp ? sipc_listen_ip_broadcast(0, handler, user_data, NULL, options, &listener, &error)
+                               : sipc_listen_uds_broadcast("channel", handler, user_data, NULL, options, &listener, &error);
+    if (keep(result, "listen", status, error))
+        shared->port = sipc_listener_port(listener);
+    return listener;
+}
+
+sipc_listener *serve(const struct scenario *scenario, struct shared *shared, const char *directory,
+                     struct result *result) {
+    sipc_options *options = options_for(scenario, directory);
+    sipc_listener *listener = listen_with(scenario, shared, options, count_and_echo, shared, result);
+    sipc_options_free(options);
+    return listener;
+}
+
+/* A process that is well and posts when it is told to. Made before the subject touches the library. */
+struct client {
+    pid_t process;
+    int go, done;
+};
+
+static struct client client_start(const struct scenario *scenario, struct shared *shared, const char *directory,
+                                  int posts, int64_t wait_ms) {
+    int go[2], done[2];
+    if (pipe2(go, O_CLOEXEC) || pipe2(done, O_CLOEXEC))
+        abort();
+    struct client client = {fork(), go[1], done[0]};
+    if (client.process < 0)
+        abort();
+    if (client.process == 0) {
+        struct faults_report unused;
+        faults_disarm(&unused);
+        close(go[1]);
+        close(done[0]);
+        char byte;
+        struct result ignored = {0};
+        /* The end of the pipe: nobody listens. */
+        if (read(go[0], &byte, 1) == 1)
+            for (int i = 0; i < posts; i++)
+                post(scenario, shared, directory, &ignored, wait_ms);
+        _exit(0);
+    }
+    close(go[0]);
+    close(done[1]);
+    return client;
+}
+
+static void client_go(const struct client *client) {
+    if (write(client->go, "g", 1) != 1)
+        abort();
+}
+
+static void client_end(const struct client *client) {
+    char byte;
+    while (read(client->done, &byte, 1) > 0) {
+    }
+    close(client->go);
+    close(client->done);
+    waitpid(client->process, NULL, 0);
+}
+
+static void close_listener(sipc_listener *listener, struct result *result) {
+    sipc_error *error = NULL;
+    if (listener)
+        keep(result, "close", sipc_listener_close(listener, &error), error);
+    sipc_listener_free(listener);
+}
+
+static void listen_with_client(const struct scenario *scenario, struct shared *shared, const char *directory,
+                               struct result *result, int64_t check_ms) {
+    faults_exempt(true);
+    struct client client = client_start(scenario, shared, directory, 2, check_ms ? TIMEOUT_MS : 0);
+    sipc_options *options = options_for(scenario, directory);
+    if (check_ms)
+        sipc_options_set_check_interval_ms(options, check_ms);
+    faults_exempt(false);
+    sipc_listener *listener = listen_with(scenario, shared, options, count_and_echo, shared, result);
+    faults_exempt(true);
+    if (listener) {
+        if (check_ms)
+            unlink(sipc_listener_path(listener));
+        client_go(&client);
+    } else {
+        close(client.go);
+        client.go = -1;
+    }
+    client_end(&client);
+    faults_exempt(false);
+    close_listener(listener, result);
+    sipc_options_free(options);
+}
+
+static void listens(const struct scenario *scenario, struct shared *shared, const char *directory,
+                    struct result *result) {
+    listen_with_client(scenario, shared, directory, result, 0);
+}
+
+/* Its socket is removed under it, and it puts it back. */
+static void heals(const struct scenario *scenario, struct shared *shared, const char *directory, struct result *result) {
+    listen_with_client(scenario, shared, directory, result, 5);
+}
+
+/* What a listener that was killed leaves behind. */
+static void leave_files(const char *directory) {
+    char path[200];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/.deno.channel.socket", directory);
+    unlink(address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1))
+        abort();
+    close(fd);
+    snprintf(path, sizeof path, "%s.lock", address.sun_path);
+    FILE *file = fopen(path, "we");
+    if (!file)
+        abort();
+    fprintf(file, "{\"pid\":1999999999,\"version\":\"0.1.0\",\"channel\":\"channel\",\"mode\":\"request\",\"started\":1}\n");
+    fclose(file);
+}
+
+static void takes_over(const struct scenario *scenario, struct shared *shared, const char *directory,
+                       struct result *result) {
+    faults_exempt(true);
+    leave_files(directory);
+    faults_exempt(false);
+    listen_with_client(scenario, shared, directory, result, 0);
+}
+
+/* Closing while a handler runs. */
+struct gate {
+    struct shared *shared;
+    int begun;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open;
+};
+
+static void wait_at_gate(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    struct gate *gate = user_data;
+    faults_exempt(true);
+    if (write(gate->begun, "h", 1) != 1)
+        abort();
+    faults_exempt(false);
+    pthread_mutex_lock(&gate->lock);
+    while (!gate->open)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+    count_and_echo(message, responder, gate->shared);
+}
+
+static void *open_gate(void *argument) {
+    struct gate *gate = argument;
+    pthread_mutex_lock(&gate->lock);
+    gate->open = true;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+    return NULL;
+}
+
+static void closes_in_flight(const struct scenario *scenario, struct shared *shared, const char *directory,
+                             struct result *result) {
+    faults_exempt(true);
+    struct client client = client_start(scenario, shared, directory, 1, 0);
+    int begun[2];
+    if (pipe2(begun, O_CLOEXEC))
+        abort();
+    /* On the heap and never freed: a handler may outlive a close that failed. */
+    struct gate *gate = calloc(1, sizeof *gate);
+    gate->shared = shared;
+    gate->begun = begun[1];
+    pthread_mutex_init(&gate->lock, NULL);
+    pthread_cond_init(&gate->changed, NULL);
+    sipc_options *options = options_for(scenario, directory);
+    faults_exempt(false);
+    sipc_listener *listener = listen_with(scenario, shared, options, wait_at_gate, gate, result);
+    faults_exempt(true);
+    pthread_t opener;
+    bool opening = false;
+    if (listener) {
+        client_go(&client);
+        /* The handler has begun, or its client has given up. */
+        fd_set ready;
+        FD_ZERO(&ready);
+        FD_SET(begun[0], &ready);
+        FD_SET(client.done, &ready);
+        select((begun[0] > client.done ? begun[0] : client.done) + 1, &ready, NULL, NULL, NULL);
+        opening = pthread_create(&opener, NULL, open_gate, gate) == 0;
+    } else {
+        close(client.go);
+        client.go = -1;
+    }
+    faults_exempt(false);
+    close_listener(listener, result);
+    faults_exempt(true);
+    client_end(&client);
+    if (opening)
+        pthread_join(opener, NULL);
+    close(begun[0]);
+    close(begun[1]);
+    sipc_options_free(options);
+    faults_exempt(false);
+}
+
+#define NATIVE SIPC_WIRE_AUTO
+#define DENO SIPC_WIRE_DENO
+#define REQUEST SIPC_MODE_REQUEST
+#define BROADCAST SIPC_MODE_BROADCAST
+
+const struct scenario scenarios[] = {
+    {"requests over a Unix socket, native wire", false, false, NATIVE, REQUEST, two_posts, true},
+    {"requests over TCP, native wire", false, true, NATIVE, REQUEST, two_posts, false},
+    {"a request over a Unix socket, Deno wire", false, false, DENO, REQUEST, one_post, false},
+    {"a request over TCP, Deno wire", false, true, DENO, REQUEST, one_post, false},
+    {"broadcasts over a Unix socket, native wire", false, false, NATIVE, BROADCAST, two_posts, false},
+    {"a broadcast over a Unix socket, Deno wire", false, false, DENO, BROADCAST, one_post, false},
+    {"a kept client's requests, Unix socket", false, false, NATIVE, REQUEST, kept_requests, false},
+    {"a kept client's requests, TCP", false, true, NATIVE, REQUEST, kept_requests, false},
+    {"a kept client's broadcasts and flush", false, false, NATIVE, BROADCAST, kept_broadcasts, false},
+    {"an asynchronous request, native wire", false, false, NATIVE, REQUEST, asynchronous_request, false},
+    {"an asynchronous request over TCP, Deno wire", false, true, DENO, REQUEST, asynchronous_request, false},
+    {"the list of channels", false, false, NATIVE, REQUEST, list_channels, false},
+    {"a listener on a Unix socket, native wire", true, false, NATIVE, REQUEST, listens, false},
+    {"a listener on TCP, native wire", true, true, NATIVE, REQUEST, listens, false},
+    {"a listener on a Unix socket, Deno wire", true, false, DENO, REQUEST, listens, false},
+    {"a listener on TCP, Deno wire", true, true, DENO, REQUEST, listens, false},
+    {"a listener to broadcasts, native wire", true, false, NATIVE, BROADCAST, listens, false},
+    {"a listener that closes with a call in flight", true, false, NATIVE, REQUEST, closes_in_flight, false},
+    {"a listener that takes over from a dead one", true, false, NATIVE, REQUEST, takes_over, false},
+    {"a listener whose socket is removed", true, false, NATIVE, REQUEST, heals, false},
+};
+const size_t scenarios_len = sizeof scenarios / sizeof scenarios[0];
