@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -254,6 +255,9 @@ CALL(int, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event *even
      ENOSPC)
 CALL(int, epoll_wait, (int epoll, struct epoll_event *events, int most, int timeout), (epoll, events, most, timeout),
      EINTR)
+CALL(int, timerfd_create, (int clock, int flags), (clock, flags), EMFILE, ENFILE, ENOMEM)
+CALL(int, timerfd_settime, (int fd, int flags, const struct itimerspec *new, struct itimerspec *old),
+     (fd, flags, new, old), ECANCELED)
 
 /* Files. */
 
