@@ -163,6 +163,25 @@ static int receive_fault(const char *function, int fd) {
     return wrong == ECONNRESET && !may_be_reset ? 0 : wrong;
 }
 
+/* Accepted sockets on which nothing has been sent: there is no client that has gone already and yet waits. */
+static atomic_bool is_unanswered[1024];
+
+static bool unanswered(int fd) {
+    return fd >= 0 && fd < 1024 && atomic_load(&is_unanswered[fd]);
+}
+
+static int send_fault(const char *function, int fd) {
+    static const int ways[] = {EINTR, ENOBUFS, ENOMEM, FAULT_SHORT, EPIPE, ECONNRESET};
+    int wrong = fault(function, ways, sizeof ways / sizeof ways[0] - (unanswered(fd) ? 2 : 0));
+    return (wrong == EPIPE || wrong == ECONNRESET) && unanswered(fd) ? 0 : wrong;
+}
+
+static ssize_t note_sent(int fd, ssize_t count) {
+    if (count > 0 && fd >= 0 && fd < 1024)
+        atomic_store(&is_unanswered[fd], false);
+    return count;
+}
+
 ssize_t recv(int fd, void *data, size_t length, int flags) {
     REAL(recv);
     const int wrong = receive_fault("recv", fd);
@@ -183,8 +202,13 @@ ssize_t recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *
         note_received(fd, true);
     return count;
 }
-CALL(ssize_t, send, (int fd, const void *data, size_t length, int flags), (fd, data, SHORT(length), flags), EINTR,
-     EPIPE, ECONNRESET, ENOBUFS, ENOMEM, FAULT_SHORT)
+ssize_t send(int fd, const void *data, size_t length, int flags) {
+    REAL(send);
+    const int wrong = send_fault("send", fd);
+    FAIL_IF_WRONG
+    return note_sent(fd, real(fd, data, SHORT(length), flags));
+}
+
 CALL(ssize_t, sendto,
      (int fd, const void *data, size_t length, int flags, const struct sockaddr *address, socklen_t size),
      (fd, data, SHORT(length), flags, address, size), EINTR, ECONNREFUSED, ENOBUFS, ENOMEM)
@@ -200,16 +224,17 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-    FAULT(sendmsg, EINTR, EPIPE, ECONNRESET, ENOBUFS, ENOMEM, FAULT_SHORT);
+    REAL(sendmsg);
+    const int wrong = send_fault("sendmsg", fd);
     FAIL_IF_WRONG
     if (wrong == FAULT_SHORT && message->msg_iovlen > 0 && message->msg_iov[0].iov_len > 0) {
         struct msghdr part = *message;
         struct iovec one = {message->msg_iov[0].iov_base, 1};
         part.msg_iov = &one;
         part.msg_iovlen = 1;
-        return real(fd, &part, flags);
+        return note_sent(fd, real(fd, &part, flags));
     }
-    return real(fd, message, flags);
+    return note_sent(fd, real(fd, message, flags));
 }
 
 /* Sockets. */
@@ -219,6 +244,7 @@ int socket(int domain, int type, int protocol) {
     FAIL_IF_WRONG
     int fd = real(domain, type, protocol);
     note_received(fd, false);
+    note_sent(fd, 1);
     return fd;
 }
 
@@ -228,6 +254,8 @@ int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict
     int fd = real(listener, address, size, flags);
     /* A client may be reset at any time. */
     note_received(fd, true);
+    if (fd >= 0 && fd < 1024)
+        atomic_store(&is_unanswered[fd], true);
     return fd;
 }
 
