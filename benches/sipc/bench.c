@@ -1,5 +1,5 @@
 /* The bare program's four exchanges, written against the library as its users would write them: a listener with a plain
- * handler in one process, a blocking client in the other (callbacks for what keeps 64 requests in flight). */
+ * handler in one process, a blocking client in the other (a queue for what keeps 64 requests in flight). */
 #define _GNU_SOURCE
 #include "measure.h"
 
@@ -7,7 +7,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -125,13 +124,12 @@ static uint64_t ask_one_by_one(sipc_client *client, uint64_t for_ns, uint64_t mo
     return count;
 }
 
-/* 64 requests in flight: each reply's callback sends the next. The lock is there because callbacks may run on several
- * threads; it is free of contention when the library uses one. */
+/* 64 requests in flight from one thread: each reply's callback sends the next, in that thread. */
 struct pipeline {
-    pthread_mutex_t lock;
-    pthread_cond_t finished;
-    sipc_client *client;
+    sipc_queue *queue;
+    uint64_t client;
     struct run *run;
+    uint64_t now_ns; /* read once for all the replies that one wait brings */
     uint64_t stop_ns;
     uint64_t most;
     uint64_t sent;
@@ -146,11 +144,14 @@ static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error,
 
 static void ask(struct slot *slot) {
     static const char request[SMALL_BYTES];
+    struct pipeline *pipeline = slot->pipeline;
     sipc_error *error = NULL;
-    sipc_status status = sipc_client_request_async(slot->pipeline->client, sipc_bytes(request, sizeof request), NULL,
-                                                   on_reply, slot, NULL, NULL, &error);
+    sipc_status status = sipc_queue_request(pipeline->queue, pipeline->client, sipc_bytes(request, sizeof request), NULL,
+                                            on_reply, slot, NULL, NULL, &error);
     if (status != SIPC_OK)
         die_of("start a request", status, error);
+    slot->sent_ns = pipeline->now_ns;
+    pipeline->sent++;
 }
 
 static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
@@ -159,49 +160,35 @@ static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error,
     if (status != SIPC_OK)
         die_of("request", status, error);
     sipc_message_free(reply);
-
-    uint64_t now = now_ns();
-    pthread_mutex_lock(&pipeline->lock);
+    if (pipeline->done++ % IN_FLIGHT == 0)
+        pipeline->now_ns = now_ns();
     if (pipeline->run)
-        run_sample(pipeline->run, now - slot->sent_ns);
-    pipeline->done++;
-    bool another = now < pipeline->stop_ns && pipeline->sent < pipeline->most;
-    if (another) {
-        pipeline->sent++;
-        slot->sent_ns = now;
-    } else if (pipeline->done == pipeline->sent) {
-        pthread_cond_signal(&pipeline->finished);
-    }
-    pthread_mutex_unlock(&pipeline->lock);
-    if (another)
+        run_sample(pipeline->run, pipeline->now_ns - slot->sent_ns);
+    if (pipeline->now_ns < pipeline->stop_ns && pipeline->sent < pipeline->most)
         ask(slot);
 }
 
-static uint64_t ask_pipelined(sipc_client *client, uint64_t for_ns, uint64_t most, struct run *run) {
+static uint64_t ask_pipelined(uint64_t for_ns, uint64_t most, struct run *run) {
     static struct pipeline pipeline;
     uint64_t now = now_ns();
-    uint64_t first = most < IN_FLIGHT ? most : IN_FLIGHT;
-    pipeline = (struct pipeline){
-        .client = client,
-        .run = run,
-        .stop_ns = now + for_ns,
-        .most = most,
-        .sent = first,
-    };
-    pthread_mutex_init(&pipeline.lock, NULL);
-    pthread_cond_init(&pipeline.finished, NULL);
-    for (uint64_t i = 0; i < first; i++) {
-        pipeline.slots[i] = (struct slot){.pipeline = &pipeline, .sent_ns = now_ns()};
+    pipeline = (struct pipeline){.run = run, .now_ns = now, .stop_ns = now + for_ns, .most = most};
+    sipc_error *error = NULL;
+    sipc_status status = sipc_queue_new(&pipeline.queue, &error);
+    if (status == SIPC_OK)
+        status = sipc_queue_connect_uds(pipeline.queue, CHANNEL, NULL, &pipeline.client, &error);
+    if (status != SIPC_OK)
+        die_of("open a queue", status, error);
+    for (uint64_t i = 0; i < IN_FLIGHT && i < most; i++) {
+        pipeline.slots[i] = (struct slot){.pipeline = &pipeline};
         ask(&pipeline.slots[i]);
     }
-    pthread_mutex_lock(&pipeline.lock);
-    while (pipeline.done < pipeline.sent)
-        pthread_cond_wait(&pipeline.finished, &pipeline.lock);
-    uint64_t done = pipeline.done;
-    pthread_mutex_unlock(&pipeline.lock);
-    pthread_cond_destroy(&pipeline.finished);
-    pthread_mutex_destroy(&pipeline.lock);
-    return done;
+    while (pipeline.done < pipeline.sent) {
+        status = sipc_queue_wait(pipeline.queue, SIPC_NO_TIMEOUT, NULL, &error);
+        if (status != SIPC_OK)
+            die_of("wait for replies", status, error);
+    }
+    sipc_queue_free(pipeline.queue);
+    return pipeline.done;
 }
 
 static uint64_t send_oneway(sipc_client *client, struct stage *stage, uint64_t for_ns, uint64_t most) {
@@ -230,7 +217,7 @@ static uint64_t send_oneway(sipc_client *client, struct stage *stage, uint64_t f
 static uint64_t drive(sipc_client *client, struct stage *stage, const struct plan *plan, uint64_t for_ns, uint64_t most,
                       struct run *run) {
     if (plan_is(plan, "pipeline"))
-        return ask_pipelined(client, for_ns, most, run);
+        return ask_pipelined(for_ns, most, run);
     if (plan_is(plan, "oneway"))
         return send_oneway(client, stage, for_ns, most);
     return ask_one_by_one(client, for_ns, most, run, plan_is(plan, "bulk") ? BULK_BYTES : SMALL_BYTES);

@@ -34,6 +34,8 @@ pub struct sipc_queue {
     casts: Vec<(Ticket, ClientId)>,
     cast_errors: Vec<(ClientId, Error)>,
     done: Vec<Completion>,
+    /// What is to be called, and with what.
+    due: Vec<(Then, Result<Option<Message>>)>,
     /// It is giving out what is done.
     processing: bool,
 }
@@ -125,29 +127,36 @@ impl sipc_queue {
         Ok(())
     }
 
-    /// Gives out what is done. Returns how many callbacks were due.
+    /// Moves what is done to `due`, with what is to be called: a call that is begun in a callback may
+    /// get the place of one that is done.
+    fn collect(&mut self) {
+        let mut done = std::mem::take(&mut self.done);
+        for Completion { ticket, result } in done.drain(..) {
+            match self.take_owed(ticket) {
+                Some(then) => self.due.push((then, result)),
+                None => self.note_cast(ticket, result),
+            }
+        }
+        self.done = done;
+    }
+
+    /// Gives out what is due. Returns how many calls that were.
     ///
     /// # Safety
     /// `queue` is alive, and no reference to it is.
     unsafe fn give_out(queue: *mut sipc_queue) -> usize {
         // SAFETY: by this function's contract; the reference ends before a callback runs.
-        let done = unsafe {
+        let mut due = unsafe {
             (*queue).processing = true;
-            std::mem::take(&mut (*queue).done)
+            std::mem::take(&mut (*queue).due)
         };
-        let count = done.len();
-        let mut done = done;
-        for Completion { ticket, result } in done.drain(..) {
-            // SAFETY: as above. C may use the queue in the callback, through its own pointer.
-            match unsafe { (*queue).take_owed(ticket) } {
-                Some(then) => then.run(result),
-                // SAFETY: as above.
-                None => unsafe { (*queue).note_cast(ticket, result) },
-            }
+        let count = due.len();
+        for (then, result) in due.drain(..) {
+            then.run(result);
         }
         // SAFETY: as above: C must not free a queue inside its callbacks.
         unsafe {
-            (*queue).done = done;
+            (*queue).due = due;
             (*queue).processing = false;
         }
         count
@@ -175,6 +184,7 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
                     casts: Vec::new(),
                     cast_errors: Vec::new(),
                     done: Vec::new(),
+                    due: Vec::new(),
                     processing: false,
                 }
                 .into_handle(),
@@ -203,7 +213,7 @@ pub unsafe extern "C" fn sipc_queue_descriptor(queue: *const sipc_queue) -> i32 
 pub unsafe extern "C" fn sipc_queue_under_way(queue: *const sipc_queue) -> usize {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_queue::borrow_or_null(queue) }.map_or(0, |queue| queue.queue.under_way() + queue.done.len())
+        unsafe { sipc_queue::borrow_or_null(queue) }.map_or(0, |queue| queue.queue.under_way() + queue.due.len())
     })
 }
 
@@ -280,6 +290,7 @@ unsafe fn process(
                 queue.check_idle()?;
                 before(&mut queue.queue)?;
                 queue.queue.process(&mut queue.done)?;
+                queue.collect();
             }
             let count = sipc_queue::give_out(queue);
             if !completed.is_null() {

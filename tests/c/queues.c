@@ -158,12 +158,20 @@ static void on_link(sipc_status status, sipc_message *reply, sipc_error *error, 
 
 static void callbacks_may_start_calls_but_not_process(void) {
     sipc_listener *listener = listen_echo("chain");
-    struct chain chain = {new_queue(), 100, SIPC_OK};
-    CHECK_OK(sipc_queue_post_uds_request(chain.queue, "chain", sipc_text("x"), NULL, on_link, &chain, NULL, NULL, NULL));
-    drive(chain.queue);
-    CHECK(chain.left == 0);
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT, chain.inside);
-    sipc_queue_free(chain.queue);
+    enum { CHAINS = 50, LENGTH = 100 };
+    sipc_queue *queue = new_queue();
+    struct chain chains[CHAINS];
+    for (int i = 0; i < CHAINS; i++) {
+        chains[i] = (struct chain){queue, LENGTH, SIPC_OK};
+        CHECK_OK(
+            sipc_queue_post_uds_request(queue, "chain", sipc_text("x"), NULL, on_link, &chains[i], NULL, NULL, NULL));
+    }
+    drive(queue);
+    for (int i = 0; i < CHAINS; i++) {
+        CHECK(chains[i].left == 0);
+        CHECK_STATUS(SIPC_INVALID_ARGUMENT, chains[i].inside);
+    }
+    sipc_queue_free(queue);
     sipc_listener_free(listener);
 }
 
