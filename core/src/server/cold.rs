@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
 
-use super::Mode;
 use super::counters::count;
-use super::handler::{Handler, call_async, call_blocking};
+use super::handler::{BlockingHandler, Handler, call_async, call_blocking};
 use super::hot;
 use super::native::{Cast, Session, Task};
 use super::responder::Responder;
 use super::workers::Seat;
+use super::{Mode, batches};
 use crate::inbox;
 use crate::message::Message;
 use crate::outbox::Sent;
@@ -170,12 +170,12 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next
 }
 
 fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
-    let dedicated = session.exclusive && !stay && matches!(session.listening.handler, Handler::Blocking(_));
+    let dedicated = !stay && matches!(session.listening.handler, Handler::Blocking(_));
     loop {
         if !session.has_room() {
             return Next::Stall;
         }
-        if dedicated && !reader.is_empty() && !session.in_flight() && session.outbox.waiting() == 0 {
+        if dedicated && !reader.is_empty() && session.is_free_for_a_thread() {
             // Its client waits for exactly this: no other thread could be quicker than its own.
             if let Some(seat) = session.listening.workers.reserve() {
                 return Next::GoHot(seat);
@@ -210,7 +210,10 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
 fn go_hot(driving: Driving, session: Arc<Session>, reader: FrameReader, seat: Seat) {
     driving.hand_over();
     let listening = Arc::clone(&session.listening);
-    listening.workers.dedicate(seat, Box::new(move || hot::drive(session, reader)));
+    listening.workers.dedicate(
+        seat,
+        Box::new(move || if session.exclusive { hot::drive(session, reader) } else { batches::drive(session, reader) }),
+    );
 }
 
 fn hand_over_request(session: &Arc<Session>, message: Message, responder: Responder) {
@@ -240,21 +243,37 @@ fn run_requests(session: &Arc<Session>, stuck: bool) {
     for _ in 0..session.want_runners(stuck) {
         let Handler::Blocking(handler) = &session.listening.handler else { return };
         let (session, handler) = (Arc::clone(session), Arc::clone(handler));
-        Arc::clone(&session.listening.workers).submit(Box::new(move || {
-            let mut began = Instant::now();
-            let mut done = 0;
-            while let Some((message, responder)) = session.next_request(done) {
-                call_blocking(&*handler, &message, responder);
-                done = message.len();
-                let now = Instant::now();
-                if now - began > SLOW_HANDLER {
-                    // Answers do not wait for a handler that is not quick.
-                    session.send_gathered();
-                }
-                began = now;
-            }
+        let workers = Arc::clone(&session.listening.workers);
+        workers.submit(Box::new(move || run_queued(&session, &*handler, || ())));
+    }
+}
+
+/// Takes the requests that wait to the handler, in the calling thread; `next` is called between two.
+pub(super) fn run_queued(session: &Session, handler: &BlockingHandler, mut next: impl FnMut()) {
+    let mut began = Instant::now();
+    let mut done = 0;
+    while let Some((message, responder)) = session.next_request(done) {
+        call_blocking(handler, &message, responder);
+        next();
+        done = message.len();
+        let now = Instant::now();
+        if now - began > SLOW_HANDLER {
+            // Answers do not wait for a handler that is not quick.
             session.send_gathered();
-        }));
+        }
+        began = now;
+    }
+    session.send_gathered();
+}
+
+/// Takes the broadcasts that wait to the handler, in the calling thread; `next` is called between two.
+pub(super) fn run_casts(session: &Arc<Session>, handler: &BlockingHandler, mut next: impl FnMut()) {
+    while let Some(cast) = session.next_cast() {
+        if let Some((message, responder)) = begin_cast(session, cast) {
+            call_blocking(handler, &message, responder);
+            end_cast(session, message.len());
+            next();
+        }
     }
 }
 
@@ -272,14 +291,7 @@ fn hand_over_cast(session: &Arc<Session>, cast: Cast) {
     match &listening.handler {
         Handler::Blocking(handler) => {
             let handler = Arc::clone(handler);
-            listening.workers.submit(Box::new(move || {
-                while let Some(cast) = session.next_cast() {
-                    if let Some((message, responder)) = begin_cast(&session, cast) {
-                        call_blocking(&*handler, &message, responder);
-                        end_cast(&session, message.len());
-                    }
-                }
-            }));
+            listening.workers.submit(Box::new(move || run_casts(&session, &*handler, || ())));
         }
         Handler::Async(handler) => {
             let handler = Arc::clone(handler);

@@ -14,7 +14,7 @@ use super::counters::{Tally, count};
 use super::handler::Handler;
 use super::native::Session;
 use super::workers::Workers;
-use super::{Counters, Mode, accept};
+use super::{Counters, Mode, accept, batches};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -61,6 +61,8 @@ pub(crate) struct Listening {
     active: AtomicUsize,
     /// Something that a closing listener waits for has ended.
     progress: Notify,
+    /// The look after sessions that have a thread.
+    pub(super) watch: batches::Watch,
     watching_acks: AtomicBool,
     ack_watch: Notify,
     stopping: Notify,
@@ -115,6 +117,7 @@ impl Listening {
             open: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             progress: Notify::new(),
+            watch: batches::Watch::default(),
             watching_acks: AtomicBool::new(false),
             ack_watch: Notify::new(),
             stopping: Notify::new(),
@@ -130,6 +133,9 @@ impl Listening {
             })?
         };
         listening.runtime.spawn(accept::run(accepting, watched));
+        if let Handler::Blocking(_) = listening.handler {
+            listening.runtime.spawn(batches::watch(Arc::downgrade(&listening)));
+        }
         if mode == Mode::Broadcast {
             listening.runtime.spawn(watch_acks(Arc::downgrade(&listening)));
         }

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `listening` | one listener's shared state: its claim on the channel, limits, sessions, shutdown |
 //! | `accept` | taking connections in, telling dialects apart |
-//! | `native`, `cold`, `hot` | native sessions, driven by the runtime or by a thread |
+//! | `native`, `cold`, `hot`, `batches` | native sessions, driven by the runtime or by a thread |
 //! | `exchange`, `deno`, `text` | the dialects without sessions |
 //! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
 
 mod accept;
+mod batches;
 mod cold;
 mod counters;
 mod deno;

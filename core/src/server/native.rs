@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::batches::Turn;
 use super::counters::count;
 use super::listening::Listening;
 use super::responder::Responder;
@@ -48,6 +49,8 @@ pub(crate) struct Session {
     pub(super) hot: AtomicBool,
     /// The listener wants the session to end once what has arrived is answered.
     pub(super) retiring: AtomicBool,
+    /// Where the thread of a busy multiplexed session is.
+    pub(super) turn: Turn,
     key: u64,
     peer: Peer,
     /// The largest body that the client takes.
@@ -136,6 +139,7 @@ impl Session {
             driver: Notify::new(),
             hot: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
+            turn: Turn::default(),
             key,
             peer,
             peer_max,
@@ -358,6 +362,14 @@ impl Session {
             && calls.casts.is_empty()
             && !calls.casting
             && self.outbox.is_empty()
+    }
+
+    /// Whether the session may get a thread of its own: nothing of it is elsewhere.
+    pub(super) fn is_free_for_a_thread(&self) -> bool {
+        if self.exclusive {
+            return !self.in_flight() && self.outbox.waiting() == 0;
+        }
+        self.is_quiet() && !self.is_running() && self.turn.may_begin(self.listening.now_ms())
     }
 
     /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
