@@ -2,19 +2,19 @@
 //! time: receive what has come, take it to the handler, send all the answers with one call.
 //!
 //! While the thread is with the handler, what it reads with lies ready for whoever finds it stuck
-//! there ([`watch`]): the runtime then receives, and other threads take what waits to the handler.
+//! there ([`watch`]): then the runtime goes on with the session, and other threads with its messages.
 //! The thread notices when it comes back, and ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::handler::{BlockingHandler, Handler};
+use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::listening::Listening;
-use super::native::{Cast, Session, Task};
+use super::native::{Session, Task};
 use super::responder::Responder;
 use super::{Mode, PATIENCE, cold};
 use crate::inbox;
@@ -22,7 +22,7 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::outbox::Sent;
 use crate::protocol::Violation;
-use crate::protocol::frame::FrameReader;
+use crate::protocol::frame::{Body, FrameReader};
 use crate::transport::fork;
 use crate::transport::socket::{interrupted, would_block};
 use crate::transport::wait::Waiter;
@@ -30,39 +30,48 @@ use crate::transport::wait::Waiter;
 /// A session on which nothing has come for this long goes back to the runtime, and one whose handler
 /// was slow stays there for this long.
 const QUIET: Duration = Duration::from_secs(1);
+/// Messages with more memory than this are the reader's, not copied from its buffer.
+const KEPT: usize = 64 << 10;
+/// Answers are sent when handlers have taken this long since the last look at the clock.
+const SLOW: Duration = Duration::from_micros(20);
+/// The most messages between two looks at the clock.
+const MOST_BLIND: u32 = 16;
 /// A handler that two looks this far apart both find running is stuck.
 const LOOK: Duration = Duration::from_millis(1);
 /// How many looks in a row find nobody at work before there are no more.
 const LOOKS_AT_NOTHING: u32 = 20;
 
-/// Where the thread of one session is.
+/// Where one thread of one session is.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+struct Turn {
     /// Odd while it is with the handler. Counts on.
     count: AtomicU32,
-    /// What it reads with, while it is with the handler.
+    /// What it reads with, while it is with the handler. Gone: the runtime has taken over.
     parked: Mutex<Option<FrameReader>>,
-    /// Until then the session has no thread of its own, in milliseconds since the listener started; 0
-    /// is never.
-    slow_until: AtomicU32,
 }
 
-impl Turn {
-    /// Whether the session may have a thread of its own now.
-    pub(super) fn may_begin(&self, now: u32) -> bool {
-        let until = self.slow_until.load(Ordering::Relaxed);
+/// Whether a session had better not have a thread of its own for a while.
+#[derive(Debug, Default)]
+pub(super) struct Slowness(
+    /// Until when, in milliseconds since the listener started; 0 is never.
+    AtomicU32,
+);
+
+impl Slowness {
+    pub(super) fn is_over(&self, now: u32) -> bool {
+        let until = self.0.load(Ordering::Relaxed);
         until == 0 || now.wrapping_sub(until).cast_signed() >= 0
     }
 
-    fn note_slow(&self, now: u32) {
-        self.slow_until.store(now.wrapping_add(QUIET.as_millis() as u32).max(1), Ordering::Relaxed);
+    fn begin(&self, now: u32) {
+        self.0.store(now.wrapping_add(QUIET.as_millis() as u32).max(1), Ordering::Relaxed);
     }
 }
 
-/// The sessions of a listener that have a thread, and the look after them.
+/// The threads that sessions of a listener have, and the look after them.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    sessions: Mutex<Vec<Weak<Session>>>,
+    turns: Mutex<Vec<(Arc<Turn>, Weak<Session>)>>,
     looking: AtomicBool,
     wanted: Notify,
 }
@@ -73,6 +82,14 @@ impl Watch {
         if !self.looking.load(Ordering::SeqCst) && !self.looking.swap(true, Ordering::SeqCst) {
             self.wanted.notify_one();
         }
+    }
+
+    fn is_any_at_work(&self) -> bool {
+        lock(&self.turns).iter().any(|(turn, _)| turn.count.load(Ordering::SeqCst) % 2 == 1)
+    }
+
+    fn forget(&self, turn: &Arc<Turn>) {
+        lock(&self.turns).retain(|(watched, _)| !Arc::ptr_eq(watched, turn));
     }
 }
 
@@ -97,16 +114,17 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
     };
     let handler = Arc::clone(handler);
     session.hot.store(true, Ordering::SeqCst);
-    lock(&session.listening.watch.sessions).push(Arc::downgrade(&session));
+    let turn = Arc::new(Turn::default());
+    lock(&session.listening.watch.turns).push((Arc::clone(&turn), Arc::downgrade(&session)));
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        serve(&session, reader, &*handler)
+        serve(&session, &turn, reader, &*handler)
     } else {
         Done::Hand(reader)
     };
     if let Done::Forked = done {
         return std::mem::forget((session, handler));
     }
-    forget(&session);
+    session.listening.watch.forget(&turn);
     if let Done::Taken = done {
         return;
     }
@@ -124,105 +142,189 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
     }
 }
 
-fn serve(session: &Arc<Session>, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
-    let born = fork::generation();
-    let turn = &session.turn;
+fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
     let mut waiter = Waiter::new(session.listening.spin);
+    let mut message = Message::null();
+    if session.listening.mode == Mode::Broadcast {
+        session.begin_casting();
+    }
+    session.kept.store(false, Ordering::Relaxed);
     loop {
-        let work = match take_batch(session, &mut reader) {
-            Ok(work) => work,
-            Err(violation) => return Done::Violated(violation),
+        *lock(&turn.parked) = Some(reader);
+        let batch = serve_batch(session, turn, &mut message, handler);
+        if let Batch::Forked = batch {
+            return Done::Forked;
+        }
+        let Some(mine) = lock(&turn.parked).take() else {
+            if session.listening.mode == Mode::Broadcast {
+                // Those that came meanwhile wait for the one that this thread was stuck with.
+                cold::run_casts(session, handler);
+            }
+            return Done::Taken;
         };
-        if work.casts || work.requests {
-            *lock(&turn.parked) = Some(reader);
+        reader = mine;
+        if let Batch::Violated(violation) = batch {
+            session.end_casting();
+            return Done::Violated(violation);
+        }
+        let done = receive(session, &mut reader, &mut waiter);
+        if let Some(ended) = done {
+            session.end_casting();
+            return if ended { Done::Ended(reader) } else { Done::Hand(reader) };
+        }
+    }
+}
+
+/// How a batch ended.
+enum Batch {
+    /// All that was there has been handled, or the runtime has taken over.
+    Over,
+    Forked,
+    Violated(Violation),
+}
+
+/// Takes the frames that are here to the handler, and sends the answers together.
+fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handler: &BlockingHandler) -> Batch {
+    let born = fork::generation();
+    let mut pace = Pace::new();
+    session.batching.store(true, Ordering::SeqCst);
+    let over = loop {
+        let (responder, id) = {
+            let mut parked = lock(&turn.parked);
+            let Some(reader) = parked.as_mut() else { break Batch::Over };
+            let (header, body) = match reader.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break Batch::Over,
+                Err(violation) => break Batch::Violated(violation),
+            };
+            let (id, kind) = match session.admit(&header, body.as_slice()) {
+                Ok(Task::Request { id, kind, .. }) => (id, kind),
+                Ok(Task::Broadcast { ack, kind }) => {
+                    if ack.is_some() {
+                        session.begin_ack(ack);
+                    }
+                    (0, kind)
+                }
+                Ok(Task::Ack(id)) => {
+                    session.ack(id, PATIENCE);
+                    continue;
+                }
+                Ok(Task::Nothing) => continue,
+                Err(violation) => break Batch::Violated(violation),
+            };
+            match body {
+                Body::Buffered(bytes) => message.refill(kind, bytes),
+                Body::Owned(bytes) => *message = Message::from_parts(kind, bytes),
+            }
+            // Where somebody may look: before this the thread is not with the handler.
             turn.count.fetch_add(1, Ordering::SeqCst);
+            let deadline = pace.deadline(header.timeout_ms);
+            (Responder::until(Arc::clone(session), id, deadline, session.listening.mode), id)
+        };
+        if pace.is_first() {
             session.listening.watch.look();
-            let step = || _ = turn.count.fetch_add(2, Ordering::Relaxed);
-            if work.casts {
-                cold::run_casts(session, handler, step);
-            }
-            if work.requests {
-                cold::run_queued(session, handler, step);
-            }
-            if born != fork::generation() {
-                return Done::Forked;
-            }
-            turn.count.fetch_add(1, Ordering::SeqCst);
-            match lock(&turn.parked).take() {
-                Some(mine) => reader = mine,
-                None => return Done::Taken,
-            }
         }
-        if session.in_flight() || !session.has_room() {
-            // Answers come later, from elsewhere: meanwhile the runtime listens.
-            turn.note_slow(session.listening.now_ms());
-            return Done::Hand(reader);
+        // Before anybody hears that it was handled.
+        session.listening.count_message();
+        call_blocking(handler, message, responder);
+        turn.count.fetch_add(1, Ordering::SeqCst);
+        if born != fork::generation() {
+            return Batch::Forked;
         }
-        // A client that no longer reads may still have sent something: that is taken to its end.
-        if session.outbox.waiting() > 0
-            && let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, PATIENCE)
+        if session.listening.mode == Mode::Broadcast {
+            session.end_ack(PATIENCE);
+        } else {
+            session.keep_unanswered(id);
+        }
+        if pace.is_slow() {
+            // Answers do not wait for a handler that is not quick.
+            session.send_gathered();
+        }
+        if message.len() > KEPT
+            && let Some(reader) = lock(&turn.parked).as_mut()
         {
-            return Done::Hand(reader);
+            reader.recycle(message.take_large(KEPT));
         }
-        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
-        let received = waiter.receive(|wait| inbox::receive(&session.socket, &mut reader, wait));
-        match received {
-            Ok(0) if session.retiring.load(Ordering::SeqCst) => return Done::Hand(reader),
-            Ok(0) => return Done::Ended(reader),
-            Ok(_) => {}
-            Err(error) if interrupted(&error) => {}
-            // Nothing for a while; an unfinished body goes on under the runtime's eyes.
-            Err(error) if would_block(&error) => return Done::Hand(reader),
-            Err(_) => return Done::Ended(reader),
-        }
+    };
+    if lock(&turn.parked).is_some() {
+        session.batching.store(false, Ordering::SeqCst);
+    }
+    // After that: whoever adds an answer from now on sends it.
+    if session.outbox.waiting() > 0 {
+        session.send_gathered();
+    }
+    over
+}
+
+/// Waits for more. `Some` where the thread is done with the session; true if that has ended.
+fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut Waiter) -> Option<bool> {
+    if session.in_flight() {
+        // Answers come later, from elsewhere: meanwhile the runtime listens.
+        session.slowness.begin(session.listening.now_ms());
+        return Some(false);
+    }
+    // A client that no longer reads may still have sent something: that is taken to its end.
+    if session.outbox.waiting() > 0
+        && let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, PATIENCE)
+    {
+        return Some(false);
+    }
+    session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
+    match waiter.receive(|wait| inbox::receive(&session.socket, reader, wait)) {
+        Ok(0) if session.retiring.load(Ordering::SeqCst) => Some(false),
+        Ok(0) => Some(true),
+        Ok(_) => None,
+        Err(error) if interrupted(&error) => None,
+        // Nothing for a while; an unfinished body goes on under the runtime's eyes.
+        Err(error) if would_block(&error) => Some(false),
+        Err(_) => Some(true),
     }
 }
 
-/// What there is for the calling thread to take to the handler.
-struct Work {
-    requests: bool,
-    casts: bool,
+/// How quick the handler is, found out with few looks at the clock.
+struct Pace {
+    /// The last look, at the beginning of a batch or between two messages.
+    looked: Option<Instant>,
+    /// Messages since, and how many go by before the next look.
+    since: u32,
+    every: u32,
 }
 
-/// Queues what has come.
-fn take_batch(session: &Arc<Session>, reader: &mut FrameReader) -> Result<Work, Violation> {
-    let mut work = Work { requests: false, casts: false };
-    while let Some((header, body)) = reader.next()? {
-        match session.admit(&header, body.as_slice())? {
-            Task::Request { id, timeout_ms, kind } => {
-                let message = Message::from_parts(kind, body.into_vec());
-                let responder = Responder::to_session(Arc::clone(session), id, timeout_ms, Mode::Request);
-                session.listening.count_message();
-                session.queue_request(message, responder);
-                work.requests = true;
-            }
-            Task::Broadcast { ack, kind } => {
-                let message = Message::from_parts(kind, body.into_vec());
-                // It is waited for even if its session ends before it is handled.
-                session.listening.begin();
-                work.casts |= session.queue_cast(Cast::Message { message, ack });
-            }
-            Task::Ack(id) => work.casts |= session.queue_cast(Cast::Ack(id)),
-            Task::Nothing => {}
-        }
-        if !session.has_room() {
-            break;
-        }
+impl Pace {
+    fn new() -> Pace {
+        Pace { looked: None, since: 0, every: 1 }
     }
-    // The first thread, and so far the only one.
-    work.requests = work.requests && session.want_runners(false) > 0;
-    Ok(work)
-}
 
-fn forget(session: &Arc<Session>) {
-    let this = Arc::as_ptr(session);
-    lock(&session.listening.watch.sessions).retain(|watched| watched.as_ptr() != this);
+    /// Until when the sender of a message that has come with this batch waits.
+    fn deadline(&mut self, timeout_ms: u32) -> Option<Instant> {
+        let looked = *self.looked.get_or_insert_with(Instant::now);
+        (timeout_ms != 0).then(|| looked + Duration::from_millis(timeout_ms.into()))
+    }
+
+    fn is_first(&self) -> bool {
+        self.since == 0 && self.every == 1
+    }
+
+    /// Whether the handler has taken long for the messages since the last look.
+    fn is_slow(&mut self) -> bool {
+        self.since += 1;
+        if self.since < self.every {
+            return false;
+        }
+        let now = Instant::now();
+        let taken = self.looked.map_or(Duration::ZERO, |looked| now - looked);
+        let slow = taken > SLOW;
+        self.every = if slow { 1 } else { (self.every * 2).min(MOST_BLIND) };
+        self.looked = Some(now);
+        self.since = 0;
+        slow
+    }
 }
 
 /// Looks after the threads of a listener's sessions while any is at work: where one is stuck in a
 /// handler, the runtime takes the session over.
 pub(super) async fn watch(listening: Weak<Listening>) {
-    let mut seen: Vec<(u64, u32)> = Vec::new();
+    let mut seen: Vec<(Arc<Turn>, u32)> = Vec::new();
     let mut looks_at_nothing = LOOKS_AT_NOTHING;
     loop {
         let Some(held) = listening.upgrade() else { return };
@@ -231,7 +333,7 @@ pub(super) async fn watch(listening: Weak<Listening>) {
             seen.clear();
             held.watch.looking.store(false, Ordering::SeqCst);
             // A thread that went to the handler just before that saw that somebody looks.
-            if !is_any_at_work(&held) {
+            if !held.watch.is_any_at_work() {
                 tokio::select! {
                     () = held.watch.wanted.notified() => {}
                     () = held.until_closed() => return,
@@ -239,34 +341,39 @@ pub(super) async fn watch(listening: Weak<Listening>) {
             }
             held.watch.looking.store(true, Ordering::SeqCst);
         }
-        let mut found = Vec::new();
-        let sessions: Vec<Arc<Session>> = lock(&held.watch.sessions).iter().filter_map(Weak::upgrade).collect();
-        for session in &sessions {
-            let count = session.turn.count.load(Ordering::SeqCst);
-            let was = seen.iter().find(|(of, _)| *of == session.key()).map(|(_, count)| *count);
-            if count % 2 == 1 && was == Some(count) {
-                take_over(session);
+        let turns = lock(&held.watch.turns).clone();
+        let mut found = Vec::with_capacity(turns.len());
+        let mut has_moved = turns.len() != seen.len();
+        for (turn, session) in turns {
+            let count = turn.count.load(Ordering::SeqCst);
+            let before = seen.iter().find(|(seen, _)| Arc::ptr_eq(seen, &turn)).map(|(_, count)| *count);
+            has_moved |= before != Some(count);
+            if count % 2 == 1
+                && before == Some(count)
+                && let Some(session) = session.upgrade()
+            {
+                take_over(&session, &turn);
             }
-            found.push((session.key(), count));
+            found.push((turn, count));
         }
-        looks_at_nothing = if found == seen { looks_at_nothing + 1 } else { 0 };
+        looks_at_nothing = if has_moved { 0 } else { looks_at_nothing + 1 };
         seen = found;
-        drop((sessions, held));
+        drop(held);
         sleep(LOOK).await;
     }
 }
 
-fn is_any_at_work(listening: &Listening) -> bool {
-    lock(&listening.watch.sessions)
-        .iter()
-        .filter_map(Weak::upgrade)
-        .any(|session| session.turn.count.load(Ordering::SeqCst) % 2 == 1)
-}
-
-fn take_over(session: &Arc<Session>) {
-    let Some(reader) = lock(&session.turn.parked).take() else { return };
-    forget(session);
-    session.turn.note_slow(session.listening.now_ms());
+/// Goes on with a session on the runtime, and with its messages on other threads.
+fn take_over(session: &Arc<Session>, turn: &Arc<Turn>) {
+    let reader = {
+        let mut parked = lock(&turn.parked);
+        let Some(reader) = parked.take() else { return };
+        // Under the lock: the thread takes a message in under it.
+        session.batching.store(false, Ordering::SeqCst);
+        reader
+    };
+    session.listening.watch.forget(turn);
+    session.slowness.begin(session.listening.now_ms());
     session.hot.store(false, Ordering::SeqCst);
     session.listening.runtime.spawn(cold::drive(Arc::clone(session), reader, true));
 }

@@ -244,17 +244,16 @@ fn run_requests(session: &Arc<Session>, stuck: bool) {
         let Handler::Blocking(handler) = &session.listening.handler else { return };
         let (session, handler) = (Arc::clone(session), Arc::clone(handler));
         let workers = Arc::clone(&session.listening.workers);
-        workers.submit(Box::new(move || run_queued(&session, &*handler, || ())));
+        workers.submit(Box::new(move || run_queued(&session, &*handler)));
     }
 }
 
-/// Takes the requests that wait to the handler, in the calling thread; `next` is called between two.
-pub(super) fn run_queued(session: &Session, handler: &BlockingHandler, mut next: impl FnMut()) {
+/// Takes the requests that wait to the handler, in the calling thread.
+fn run_queued(session: &Session, handler: &BlockingHandler) {
     let mut began = Instant::now();
     let mut done = 0;
     while let Some((message, responder)) = session.next_request(done) {
         call_blocking(handler, &message, responder);
-        next();
         done = message.len();
         let now = Instant::now();
         if now - began > SLOW_HANDLER {
@@ -266,13 +265,12 @@ pub(super) fn run_queued(session: &Session, handler: &BlockingHandler, mut next:
     session.send_gathered();
 }
 
-/// Takes the broadcasts that wait to the handler, in the calling thread; `next` is called between two.
-pub(super) fn run_casts(session: &Arc<Session>, handler: &BlockingHandler, mut next: impl FnMut()) {
+/// Takes the broadcasts that wait to the handler, in the calling thread.
+pub(super) fn run_casts(session: &Arc<Session>, handler: &BlockingHandler) {
     while let Some(cast) = session.next_cast() {
         if let Some((message, responder)) = begin_cast(session, cast) {
             call_blocking(handler, &message, responder);
             end_cast(session, message.len());
-            next();
         }
     }
 }
@@ -291,7 +289,7 @@ fn hand_over_cast(session: &Arc<Session>, cast: Cast) {
     match &listening.handler {
         Handler::Blocking(handler) => {
             let handler = Arc::clone(handler);
-            listening.workers.submit(Box::new(move || run_casts(&session, &*handler, || ())));
+            listening.workers.submit(Box::new(move || run_casts(&session, &*handler)));
         }
         Handler::Async(handler) => {
             let handler = Arc::clone(handler);

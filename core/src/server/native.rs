@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::batches::Turn;
+use super::batches::Slowness;
 use super::counters::count;
 use super::listening::Listening;
 use super::responder::Responder;
@@ -33,6 +33,9 @@ const MOST_IN_FLIGHT: usize = 1024;
 /// before the listener stops reading it. A single larger message still passes.
 const MOST_WAITING: usize = 4 << 20;
 
+/// An answer of this many bytes does not wait for others.
+const LARGE_ANSWER: usize = 16 << 10;
+
 /// How long a new session may take to its first message, and any one between two pieces of a message,
 /// in milliseconds, before it may be let go to make room for another.
 const FIRST_MS: u32 = 50;
@@ -49,8 +52,8 @@ pub(crate) struct Session {
     pub(super) hot: AtomicBool,
     /// The listener wants the session to end once what has arrived is answered.
     pub(super) retiring: AtomicBool,
-    /// Where the thread of a busy multiplexed session is.
-    pub(super) turn: Turn,
+    /// Whether the handler keeps the session's threads too long.
+    pub(super) slowness: Slowness,
     key: u64,
     peer: Peer,
     /// The largest body that the client takes.
@@ -58,8 +61,12 @@ pub(crate) struct Session {
     /// The client has gone, or the session was given up.
     gone: AtomicBool,
     cancellations: Notify,
-    /// The request in flight on an exclusive session, 0 for none.
+    /// The request that is with the session's thread, or in flight on an exclusive session; 0 for none.
     current: AtomicU32,
+    /// The session's thread is at a batch, at whose end it sends the answers.
+    pub(super) batching: AtomicBool,
+    /// Since it has a thread, requests were put aside unanswered.
+    pub(super) kept: AtomicBool,
     /// Part of a frame is here.
     pub(super) receiving: AtomicBool,
     /// Answers that are on their way: no longer in flight, not yet sent.
@@ -139,13 +146,15 @@ impl Session {
             driver: Notify::new(),
             hot: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
-            turn: Turn::default(),
+            slowness: Slowness::default(),
             key,
             peer,
             peer_max,
             gone: AtomicBool::new(false),
             cancellations: Notify::new(),
             current: AtomicU32::new(0),
+            batching: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
             receiving: AtomicBool::new(false),
             answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
@@ -193,12 +202,16 @@ impl Session {
     pub(super) fn admit(&self, header: &Header, body: &[u8]) -> std::result::Result<Task, Violation> {
         match header.kind {
             Kind::Request => {
-                let free = if self.exclusive {
-                    self.current.load(Ordering::Relaxed) == 0
+                // A thread has one at a time; `current` is enough for that.
+                let one_at_a_time = self.exclusive || self.batching.load(Ordering::Relaxed);
+                let current = self.current.load(Ordering::Relaxed);
+                let taken = if self.exclusive {
+                    current != 0
                 } else {
-                    !lock(&self.calls).in_flight.contains(&header.id)
+                    let others = !one_at_a_time || self.kept.load(Ordering::Relaxed);
+                    current == header.id || (others && lock(&self.calls).in_flight.contains(&header.id))
                 };
-                if !free {
+                if taken {
                     return Err(Violation::Malformed(if self.exclusive {
                         "a second request is in flight on an exclusive session"
                     } else {
@@ -210,7 +223,7 @@ impl Session {
                 }
                 self.last_taken.store(header.id, Ordering::Relaxed);
                 self.listening.begin();
-                if self.exclusive {
+                if one_at_a_time {
                     self.current.store(header.id, Ordering::Relaxed);
                 } else {
                     let mut calls = lock(&self.calls);
@@ -285,7 +298,12 @@ impl Session {
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let header = Header::of(Kind::Response, id, reply);
-        if self.others_in_flight() {
+        if self.batching.load(Ordering::SeqCst) {
+            if reply.len() < LARGE_ANSWER {
+                return self.gather(&header, reply.data());
+            }
+            self.send_gathered();
+        } else if self.others_in_flight() {
             // It goes out with the answers that are about to follow.
             if self.outbox.append(&header.encode(), reply.data()).is_err() {
                 return Err(self.lost());
@@ -297,6 +315,18 @@ impl Session {
             return Ok(());
         }
         if self.transmit(&header, reply.data(), patience) { Ok(()) } else { Err(self.lost()) }
+    }
+
+    /// Adds an answer to those that the thread of the session sends at the end of its batch.
+    fn gather(&self, header: &Header, body: &[u8]) -> Result<()> {
+        if self.outbox.append(&header.encode(), body).is_err() {
+            return Err(self.lost());
+        }
+        // The batch may have ended meanwhile; another thread's answer is not seen to by anyone then.
+        if !self.batching.load(Ordering::SeqCst) {
+            self.send_gathered();
+        }
+        Ok(())
     }
 
     /// Says that a request in flight failed.
@@ -323,12 +353,8 @@ impl Session {
     fn finish(&self, id: u32) -> Option<Answering<'_>> {
         // First, so that there is no moment in which the request is neither in flight nor being answered.
         self.answering.fetch_add(1, Ordering::SeqCst);
-        let was_in_flight = if self.exclusive {
-            id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-        } else {
-            lock(&self.calls).in_flight.remove(&id)
-        };
-        if was_in_flight {
+        let was_current = id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if was_current || (!self.exclusive && lock(&self.calls).in_flight.remove(&id)) {
             return Some(Answering(self));
         }
         self.answered();
@@ -348,7 +374,30 @@ impl Session {
 
     /// Whether a request still waits for its answer.
     pub(super) fn in_flight(&self) -> bool {
-        if self.exclusive { self.current.load(Ordering::Relaxed) != 0 } else { !lock(&self.calls).in_flight.is_empty() }
+        self.current.load(Ordering::Relaxed) != 0 || (!self.exclusive && !lock(&self.calls).in_flight.is_empty())
+    }
+
+    /// Puts a request that a thread has come back from aside if it has not been answered: somebody
+    /// will do that later, and the thread goes on with the next.
+    pub(super) fn keep_unanswered(&self, id: u32) {
+        if self.current.load(Ordering::Relaxed) != id {
+            return;
+        }
+        // Whoever answers it now finds it either here or, after this, there.
+        let mut calls = lock(&self.calls);
+        if self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            calls.in_flight.insert(id);
+            self.kept.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The thread of the session takes broadcasts to the handler itself; others queue.
+    pub(super) fn begin_casting(&self) {
+        lock(&self.calls).casting = true;
+    }
+
+    pub(super) fn end_casting(&self) {
+        lock(&self.calls).casting = false;
     }
 
     /// Whether nothing is in flight, queued or unsent.
@@ -369,7 +418,8 @@ impl Session {
         if self.exclusive {
             return !self.in_flight() && self.outbox.waiting() == 0;
         }
-        self.is_quiet() && !self.is_running() && self.turn.may_begin(self.listening.now_ms())
+        let is_to_stay = self.retiring.load(Ordering::SeqCst) || self.is_running();
+        !is_to_stay && self.is_quiet() && self.slowness.is_over(self.listening.now_ms())
     }
 
     /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
@@ -391,11 +441,10 @@ impl Session {
         if mode == Mode::Broadcast {
             return false;
         }
-        if self.exclusive {
-            self.current.load(Ordering::Relaxed) != id || self.unread_cancel(id)
-        } else {
-            !lock(&self.calls).in_flight.contains(&id)
+        if self.current.load(Ordering::Relaxed) == id {
+            return self.exclusive && self.unread_cancel(id);
         }
+        self.exclusive || !lock(&self.calls).in_flight.contains(&id)
     }
 
     /// On a hot session nobody receives while its handler runs, so the question looks for itself.
@@ -608,7 +657,7 @@ impl Session {
     pub(super) fn lose(&self) {
         self.gone.store(true, Ordering::Relaxed);
         let current = self.current.load(Ordering::Relaxed);
-        if self.exclusive && current != 0 {
+        if current != 0 {
             drop(self.finish(current));
         }
         let dropped = std::mem::take(&mut lock(&self.calls).in_flight).len();

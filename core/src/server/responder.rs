@@ -38,6 +38,10 @@ pub(crate) type Answer = std::result::Result<Message, String>;
 impl Responder {
     pub(super) fn to_session(session: Arc<Session>, id: u32, timeout_ms: u32, mode: Mode) -> Responder {
         let deadline = (timeout_ms != 0).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()));
+        Responder::until(session, id, deadline, mode)
+    }
+
+    pub(super) fn until(session: Arc<Session>, id: u32, deadline: Option<Instant>, mode: Mode) -> Responder {
         Responder { to: Some(To::Session { session, id }), deadline, mode }
     }
 
