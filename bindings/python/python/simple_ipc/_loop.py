@@ -1,0 +1,67 @@
+"""Calls that ride on an asyncio event loop, by the readiness of one descriptor for each loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from typing import Any
+
+from . import _native
+
+
+class Calls:
+    """The calls under way on one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.queue = _native.Queue()
+        # The loop holds this object; the other way round neither would ever go.
+        self._loop = weakref.ref(loop)
+        self._scheduled = False
+        loop.add_reader(self.queue.fileno(), self._process)
+
+    def _process(self) -> None:
+        for future, value, error in self.queue.process():
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+    def sending(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has what gathers sent together, when the loop has run what is ready."""
+        if not self._scheduled and self.queue.has_unsent():
+            self._scheduled = True
+            loop.call_soon(self._submit)
+
+    def _submit(self) -> None:
+        self._scheduled = False
+        self.queue.submit()
+
+    async def outcome(self, loop: asyncio.AbstractEventLoop, call: int, future: asyncio.Future[Any]) -> Any:
+        """Waits for a call; gives it up if the task is cancelled."""
+        self.sending(loop)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.queue.cancel(call)
+            raise
+
+
+_calls: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = weakref.WeakKeyDictionary()
+
+
+def calls_of(loop: asyncio.AbstractEventLoop) -> Calls:
+    """The calls of a running loop."""
+    calls = _calls.get(loop)
+    if calls is None:
+        # A closed loop may be kept alive by what it holds; its descriptors are not needed any more.
+        for other in [other for other in _calls if other.is_closed()]:
+            del _calls[other]
+        calls = _calls[loop] = Calls(loop)
+    return calls
+
+
+# A child has loops of its own, and the queues of its parent's are closed there.
+os.register_at_fork(after_in_child=_calls.clear)

@@ -1,0 +1,211 @@
+"""The calls of `simple_ipc` for asyncio, under the same names.
+
+```python
+from simple_ipc import aio
+
+async def main():
+    async with aio.listen_uds_request("example_channel", handler):   # handler may be async
+        reply = await aio.post_uds_request("example_channel", {"n": 1}, timeout=2.0)
+```
+
+Calls ride on the running event loop by the readiness of a descriptor; no thread is started for them. Cancelling
+a task that waits in one gives the call up, and its handler is told. Loops need `add_reader`: asyncio's on Unix
+and uvloop have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Unpack
+
+from . import ChannelInfo, Context, Counters, _name, _port, channels
+from ._aio_server import Server, listen
+from ._errors import ClosedError, ForkedError
+from ._loop import calls_of
+from ._options import ListenOptions, PostOptions, RequestOptions
+
+__all__ = [
+    "ChannelInfo",
+    "Client",
+    "Context",
+    "Counters",
+    "Server",
+    "channels",
+    "connect",
+    "listen_ip_broadcast",
+    "listen_ip_request",
+    "listen_uds_broadcast",
+    "listen_uds_request",
+    "post_ip_broadcast",
+    "post_ip_request",
+    "post_uds_broadcast",
+    "post_uds_request",
+]
+
+
+async def _post(where: str | int, request: bool, data: Any, options: Mapping[str, Any]) -> Any:
+    loop = asyncio.get_running_loop()
+    calls = calls_of(loop)
+    future = loop.create_future()
+    call = calls.queue.post(where, request, data, dict(options), future)
+    return await calls.outcome(loop, call, future)
+
+
+async def post_uds_request(channel: str, data: Any, /, **options: Unpack[PostOptions]) -> Any:
+    """Posts a request to a Unix-socket channel and returns its answer."""
+    return await _post(_name(channel), True, data, options)
+
+
+async def post_uds_broadcast(channel: str, data: Any, /, **options: Unpack[PostOptions]) -> None:
+    """Posts a broadcast to a Unix-socket channel; returns when the handler has it."""
+    await _post(_name(channel), False, data, options)
+
+
+async def post_ip_request(port: int, data: Any, /, **options: Unpack[PostOptions]) -> Any:
+    """Posts a request to a port of 127.0.0.1 and returns its answer."""
+    return await _post(_port(port), True, data, options)
+
+
+async def post_ip_broadcast(port: int, data: Any, /, **options: Unpack[PostOptions]) -> None:
+    """Posts a broadcast to a port of 127.0.0.1; returns when the handler has it."""
+    await _post(_port(port), False, data, options)
+
+
+def listen_uds_request(
+    channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+) -> Server:
+    """Answers requests on a Unix-socket channel with what `handler(data)` returns; needs a running loop.
+
+    The handler runs on this loop, any number at once if it is `async def`; a `def` handler must not block.
+    What it raises is the caller's `HandlerFailedError`, and is logged. When the caller gives up, the handler's
+    task is cancelled. With `context=True` it is called with a `Context` as its second argument.
+    """
+    return listen(_name(channel), True, handler, context, options)
+
+
+def listen_uds_broadcast(
+    channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+) -> Server:
+    """Calls `handler(data)` for each message that is posted to a Unix-socket channel; as `listen_uds_request`.
+
+    Messages of one sender are handled one after another, in the order sent.
+    """
+    return listen(_name(channel), False, handler, context, options)
+
+
+def listen_ip_request(
+    port: int, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+) -> Server:
+    """Answers requests on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_request`."""
+    return listen(_port(port), True, handler, context, options)
+
+
+def listen_ip_broadcast(
+    port: int, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+) -> Server:
+    """Takes broadcasts on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_broadcast`."""
+    return listen(_port(port), False, handler, context, options)
+
+
+class Client:
+    """A channel kept open: one session for any number of tasks of one event loop.
+
+    Made by `connect`. A session that breaks is replaced by the next call. `async with` closes it at the end.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        self._loop = loop
+        self._calls = calls_of(loop)
+        self._number: int | None = number
+
+    def _open(self) -> int:
+        if self._number is None:
+            raise ClosedError("the client is closed; connect again for a new one")
+        running = asyncio.get_running_loop()
+        if running is not self._loop:
+            raise ForkedError("this client belongs to another event loop; connect in each loop")
+        return self._number
+
+    async def _outcome(self, call: int, future: asyncio.Future[Any]) -> Any:
+        return await self._calls.outcome(self._loop, call, future)
+
+    async def request(self, data: Any, /, **options: Unpack[RequestOptions]) -> Any:
+        """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
+        the client's own holds. Cancelling the task cancels the request, and its handler is told."""
+        number, future = self._open(), self._loop.create_future()
+        return await self._outcome(self._calls.queue.request(number, data, dict(options), future), future)
+
+    async def broadcast(self, data: Any, /) -> None:
+        """Sends a message that nobody answers; waits only while too much waits to be sent. `flush` makes sure of it."""
+        number, future = self._open(), self._loop.create_future()
+        call = self._calls.queue.broadcast(number, data, future)
+        if call is None:
+            self._calls.sending(self._loop)
+        else:
+            await self._outcome(call, future)
+
+    async def flush(self) -> None:
+        """Waits until every broadcast before it has been handed to the listener's handler."""
+        number, future = self._open(), self._loop.create_future()
+        await self._outcome(self._calls.queue.flush(number, future), future)
+
+    async def ping(self) -> float:
+        """Asks the listener whether it is there; returns how many seconds the answer took."""
+        number, future = self._open(), self._loop.create_future()
+        began = time.perf_counter()
+        await self._outcome(self._calls.queue.ping(number, future), future)
+        return time.perf_counter() - began
+
+    async def close(self) -> None:
+        """Flushes, and closes. Closing again does nothing; other calls then raise `ClosedError`."""
+        if self._number is None:
+            return
+        number, future = self._open(), self._loop.create_future()
+        self._number = None
+        await self._outcome(self._calls.queue.close(number, future), future)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_number", None) is not None and not self._loop.is_closed():
+            self._calls.queue.abandon(self._number)  # type: ignore[arg-type]
+
+
+class _Connecting:
+    """What `connect` returns: to be awaited, or to be used in `async with`."""
+
+    def __init__(self, where: str | int, options: Mapping[str, Any]) -> None:
+        self._where = where
+        self._options = dict(options)
+        self._client: Client | None = None
+
+    async def _connect(self) -> Client:
+        loop = asyncio.get_running_loop()
+        calls = calls_of(loop)
+        future = loop.create_future()
+        number, call = calls.queue.connect(self._where, self._options, future)
+        client = Client(loop, number)
+        await calls.outcome(loop, call, future)
+        return client
+
+    def __await__(self) -> Generator[Any, None, Client]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> Client:
+        self._client = await self._connect()
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+def connect(channel: str | int, /, **options: Unpack[PostOptions]) -> _Connecting:
+    """Keeps a channel open, a name or a port: `client = await connect(…)`, or `async with connect(…) as client`."""
+    return _Connecting(channel, options)

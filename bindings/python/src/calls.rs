@@ -1,0 +1,129 @@
+//! Calls that block, with the GIL released.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use simple_ipc::blocking;
+
+use crate::body;
+use crate::error::exception;
+use crate::interpreter;
+use crate::options::{channel, options, timeout};
+
+/// Posts to a name or a port; returns the reply of a request.
+#[pyfunction]
+#[pyo3(signature = (where_, request, data, keywords, /))]
+pub(crate) fn post<'py>(
+    py: Python<'py>,
+    where_: &Bound<'py, PyAny>,
+    request: bool,
+    data: &Bound<'py, PyAny>,
+    keywords: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
+    let message = body::to_message(data)?;
+    if request {
+        let reply = interpreter::blocking(py, || blocking::post_request(&channel, &message, &options))?;
+        body::to_object(py, &reply)
+    } else {
+        interpreter::blocking(py, || blocking::post_broadcast(&channel, &message, &options))?;
+        Ok(py.None().into_bound(py))
+    }
+}
+
+type Found = (String, String, String, i32, u64, String);
+
+/// The live channels of a directory: channel, address, mode, process id, start in ms, version.
+#[pyfunction]
+#[pyo3(signature = (directory=None, /))]
+pub(crate) fn channels(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<Vec<Found>> {
+    let found = py.detach(|| simple_ipc::channels(directory.as_deref())).map_err(|error| exception(py, &error))?;
+    Ok(found
+        .into_iter()
+        .map(|channel| {
+            (channel.channel, channel.address, channel.mode, channel.pid, channel.started_ms, channel.version)
+        })
+        .collect())
+}
+
+/// A channel kept open, for any number of threads at once.
+///
+/// Each request in flight has a session of its own; broadcasts share one and keep their order. A session
+/// that breaks is replaced by the next call. `with` closes it at the end.
+#[pyclass(frozen, module = "simple_ipc")]
+pub(crate) struct Client(blocking::Client);
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (channel, /, **options))]
+    fn new(py: Python<'_>, channel: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Client> {
+        let (channel, options) = (self::channel(channel, false)?, self::options(options)?);
+        interpreter::blocking(py, || blocking::Client::connect(&channel, &options)).map(Client)
+    }
+
+    /// Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
+    /// the client's own holds.
+    #[pyo3(signature = (data, /, **options))]
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = request_timeout(options, self.0.timeout())?;
+        let message = body::to_message(data)?;
+        let reply = interpreter::blocking(py, || self.0.request_message(&message, timeout))?;
+        body::to_object(py, &reply)
+    }
+
+    /// Sends a message that nobody answers, without waiting for its arrival; `flush` makes sure of it.
+    #[pyo3(signature = (data, /))]
+    fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let message = body::to_message(data)?;
+        interpreter::blocking(py, || self.0.broadcast_message(&message))
+    }
+
+    /// Waits until every broadcast before it has been handed to the listener's handler.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        interpreter::blocking(py, || self.0.flush())
+    }
+
+    /// Asks the listener whether it is there; returns how many seconds the answer took.
+    fn ping(&self, py: Python<'_>) -> PyResult<f64> {
+        interpreter::blocking(py, || self.0.ping()).map(|took| took.as_secs_f64())
+    }
+
+    /// Flushes, and closes. Closing again does nothing; other calls then raise `ClosedError`.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        interpreter::blocking(py, || self.0.close())
+    }
+
+    fn __enter__(slf: Py<Client>) -> Py<Client> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.close(py)
+    }
+}
+
+/// The only option of a client's request.
+pub(crate) fn request_timeout(
+    options: Option<&Bound<'_, PyDict>>,
+    usual: Option<Duration>,
+) -> PyResult<Option<Duration>> {
+    let mut limit = usual;
+    for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
+        let name: String = name.extract()?;
+        if name != "timeout" {
+            let text = format!("a client's request takes the option 'timeout' only, not '{name}'");
+            return Err(pyo3::exceptions::PyTypeError::new_err(text));
+        }
+        limit = timeout(&value)?;
+    }
+    Ok(limit)
+}

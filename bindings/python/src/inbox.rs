@@ -1,0 +1,246 @@
+//! Listeners whose handlers run on an event loop.
+//!
+//! The library's thread puts messages into an inbox and makes a descriptor readable; the loop takes
+//! them out. No thread of the library runs Python for it.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use rustix::event::{EventfdFlags, eventfd};
+use simple_ipc::{Error, Listener, Message, Mode, Peer, Responder, background};
+use tokio::sync::oneshot;
+
+use crate::body;
+use crate::context::{Caller, Context};
+use crate::error::exception;
+use crate::interpreter;
+use crate::listener::{Numbers, numbers};
+use crate::options::{channel, options};
+
+type Answer = Result<Message, String>;
+
+enum News {
+    Message(Arrived),
+    /// Nobody waits for the answer to this message any more.
+    Cancelled(u64),
+    Closed,
+}
+
+struct Arrived {
+    number: u64,
+    message: Message,
+    peer: Peer,
+    time_left: Option<Duration>,
+    mode: Mode,
+    cancelled: Arc<AtomicBool>,
+    answer: oneshot::Sender<Answer>,
+}
+
+struct Post {
+    news: Mutex<(VecDeque<News>, u64)>,
+    bell: OwnedFd,
+}
+
+impl Post {
+    fn put(&self, make: impl FnOnce(u64) -> News) -> u64 {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.1 += 1;
+        let number = news.1;
+        news.0.push_back(make(number));
+        if news.0.len() == 1 {
+            // It cannot block: one ring for each time the inbox was emptied never fills the counter.
+            let _rung = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        }
+        number
+    }
+}
+
+/// A listener whose messages an event loop takes out. Watch `fileno()` for reading, then call `take`.
+#[pyclass(frozen, module = "simple_ipc._native")]
+pub(crate) struct Inbox {
+    post: Arc<Post>,
+    /// Absent when it was abandoned.
+    listener: Mutex<Option<Arc<Listener>>>,
+    address: String,
+    path: Option<String>,
+    port: Option<u16>,
+}
+
+impl Inbox {
+    fn get(&self) -> Option<Arc<Listener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Hands a message to the loop and its answer back.
+async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
+    let (answer, mut answered) = oneshot::channel();
+    let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    let number = post
+        .put(move |number| News::Message(Arrived { number, message, peer, time_left, mode, cancelled: flag, answer }));
+    let outcome = tokio::select! {
+        outcome = &mut answered => outcome,
+        () = responder.cancelled(), if mode == Mode::Request => {
+            cancelled.store(true, Ordering::Relaxed);
+            post.put(|_| News::Cancelled(number));
+            answered.await
+        }
+    };
+    // What cannot be delivered has nobody to be told to: the caller has gone.
+    let _delivered = match outcome {
+        Ok(Ok(reply)) => responder.respond(&reply),
+        Ok(Err(text)) => responder.fail(&text),
+        Err(_) => responder.fail("the listener's event loop has ended"),
+    };
+}
+
+/// What `take` returns: messages with their calls, numbers of calls that nobody waits for, whether the
+/// listener has closed.
+type Taken<'py> = (Vec<(Bound<'py, PyAny>, Call, Context)>, Vec<u64>, bool);
+
+#[pymethods]
+impl Inbox {
+    #[new]
+    #[pyo3(signature = (where_, request, keywords, /))]
+    fn new(where_: &Bound<'_, PyAny>, request: bool, keywords: &Bound<'_, PyDict>) -> PyResult<Inbox> {
+        let py = where_.py();
+        let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
+        let mode = if request { Mode::Request } else { Mode::Broadcast };
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| exception(py, &Error::from_os("cannot make an inbox", error.into())))?;
+        let post = Arc::new(Post { news: Mutex::default(), bell });
+        let inbox = Arc::clone(&post);
+        let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
+        let listener = interpreter::blocking(py, || {
+            background::calls()?.block_on(Listener::serve(&channel, mode, &options, handler))
+        })?;
+        Ok(Inbox {
+            address: listener.address().to_owned(),
+            path: listener.path().map(|path| path.to_string_lossy().into_owned()),
+            port: listener.port(),
+            post,
+            listener: Mutex::new(Some(Arc::new(listener))),
+        })
+    }
+
+    fn fileno(&self) -> i32 {
+        self.post.bell.as_raw_fd()
+    }
+
+    #[getter]
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    #[getter]
+    fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    fn counters(&self) -> Numbers {
+        self.get().map_or_else(|| numbers(Default::default()), |listener| numbers(listener.counters()))
+    }
+
+    /// Takes out what has come.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Taken<'py>> {
+        let mut count = [0; 8];
+        // Nothing to read is as good: the loop may call again.
+        let _silenced = rustix::io::read(&self.post.bell, &mut count);
+        let news = std::mem::take(&mut self.post.news.lock().unwrap_or_else(PoisonError::into_inner).0);
+        let (mut messages, mut cancelled, mut closed) = (Vec::new(), Vec::new(), false);
+        for item in news {
+            match item {
+                News::Message(arrived) => {
+                    let call =
+                        Call { number: arrived.number, mode: arrived.mode, answer: Mutex::new(Some(arrived.answer)) };
+                    let context = Context::new(arrived.peer, arrived.time_left, Caller::OnLoop(arrived.cancelled));
+                    match body::to_object(py, &arrived.message) {
+                        Ok(data) => messages.push((data, call, context)),
+                        Err(error) => call.send(Err(crate::listener::text_of(py, &error))),
+                    }
+                }
+                News::Cancelled(number) => cancelled.push(number),
+                News::Closed => closed = true,
+            }
+        }
+        Ok((messages, cancelled, closed))
+    }
+
+    /// Begins to close; `take` tells when it is done. `False` where there is nothing to close.
+    fn close(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(listener) = self.get() else { return Ok(false) };
+        let post = Arc::clone(&self.post);
+        let runtime = background::calls().map_err(|error| exception(py, &error))?;
+        runtime.spawn(async move {
+            // The only failure is that it belongs to a parent process: there is nothing to wait for.
+            let _closed = listener.close().await;
+            post.put(|_| News::Closed);
+        });
+        Ok(true)
+    }
+
+    /// Stops without waiting for anything.
+    fn abandon(&self, py: Python<'_>) {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(listener));
+    }
+}
+
+/// One message that waits for its answer.
+#[pyclass(frozen, module = "simple_ipc._native")]
+pub(crate) struct Call {
+    number: u64,
+    mode: Mode,
+    answer: Mutex<Option<oneshot::Sender<Answer>>>,
+}
+
+impl Call {
+    fn send(&self, answer: Answer) {
+        if let Some(to) = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody to tell: the listener was stopped.
+            let _taken = to.send(answer);
+        }
+    }
+}
+
+#[pymethods]
+impl Call {
+    #[getter]
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Answers; a value that cannot become a body is the handler's failure, and is raised, too.
+    #[pyo3(signature = (reply, /))]
+    fn respond(&self, reply: &Bound<'_, PyAny>) -> PyResult<()> {
+        let message = match self.mode {
+            Mode::Broadcast => Ok(Message::null()),
+            Mode::Request => body::to_message(reply),
+        };
+        match message {
+            Ok(message) => self.send(Ok(message)),
+            Err(error) => {
+                self.send(Err(crate::listener::text_of(reply.py(), &error)));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    #[pyo3(signature = (text, /))]
+    fn fail(&self, text: String) {
+        self.send(Err(text));
+    }
+}

@@ -1,0 +1,87 @@
+//! Where threads of the library meet the interpreter: the GIL, signals, and its end.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use simple_ipc::Result;
+
+use crate::error::exception;
+
+/// Set just before the interpreter ends: no thread of the library begins anything in Python after it.
+static SHUT: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// What a signal handler raised in a blocking call of this thread.
+    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// Keeps threads of the library out of Python from now on. For the end of the interpreter.
+#[pyfunction]
+pub(crate) fn shut_gate() {
+    SHUT.store(true, Ordering::SeqCst);
+}
+
+/// Has blocking calls run Python's signal handlers.
+pub(crate) fn watch_signals() {
+    // A second import in one process finds the same check in place.
+    let _already_there = simple_ipc::blocking::on_interrupt(signal_raised);
+}
+
+fn signal_raised() -> bool {
+    attach(|py| match py.check_signals() {
+        Ok(()) => false,
+        Err(raised) => {
+            RAISED.with(|slot| *slot.borrow_mut() = Some(raised));
+            true
+        }
+    })
+    .unwrap_or(false)
+}
+
+/// Runs a call that may wait, with the GIL released. What a signal handler raises ends it.
+pub(crate) fn blocking<T: Send>(py: Python<'_>, call: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+    let result = py.detach(call);
+    match RAISED.with(|slot| slot.borrow_mut().take()) {
+        Some(raised) => Err(raised),
+        None => result.map_err(|error| exception(py, &error)),
+    }
+}
+
+/// Enters Python from a thread of the library; `None` where the interpreter is at its end.
+pub(crate) fn attach<T>(inside: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    if SHUT.load(Ordering::SeqCst) { None } else { Python::try_attach(inside) }
+}
+
+unsafe extern "C-unwind" {
+    fn PyObject_CallObject(callable: *mut ffi::PyObject, arguments: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// Before 3.14, CPython ends a thread that runs Python code when the interpreter is finalised by
+/// unwinding it with `pthread_exit`. Rust's frames must not be unwound like that: the thread rests
+/// here for the moment until the process has ended, as later versions have it do by themselves.
+struct Rest;
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// Calls code of the user in a thread of the library.
+pub(crate) fn call_user<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let rest = Rest;
+    // SAFETY: both are objects that live through the call, and the GIL is held. The only unwinding that
+    // can come out of it ends at `rest`.
+    let returned = unsafe { PyObject_CallObject(callable.as_ptr(), arguments.as_ptr()) };
+    std::mem::forget(rest);
+    // SAFETY: it is a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), returned) }
+}

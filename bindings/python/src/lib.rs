@@ -1,0 +1,45 @@
+//! `simple_ipc._native`: what the Python package is made over.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `body` | Python objects to message bodies and back |
+//! | `options` | keyword arguments to options |
+//! | `error` | errors to exceptions |
+//! | `interpreter` | the GIL, signals, handlers, and the interpreter's end |
+//! | `calls` | calls that block |
+//! | `listener` | listeners with handlers on threads |
+//! | `inbox` | listeners with handlers on an event loop |
+//! | `queue` | calls on an event loop |
+//! | `context` | what a handler may know about its caller |
+
+mod body;
+mod calls;
+mod context;
+mod error;
+mod inbox;
+mod interpreter;
+mod listener;
+mod options;
+mod queue;
+
+use pyo3::prelude::*;
+
+/// The native part of the package `simple_ipc`.
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interpreter::watch_signals();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<calls::Client>()?;
+    module.add_class::<context::Context>()?;
+    module.add_class::<inbox::Call>()?;
+    module.add_class::<inbox::Inbox>()?;
+    module.add_class::<listener::Listener>()?;
+    module.add_class::<queue::Queue>()?;
+    module.add_function(wrap_pyfunction!(calls::post, module)?)?;
+    module.add_function(wrap_pyfunction!(calls::channels, module)?)?;
+    module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(body::encode, module)?)?;
+    module.add_function(wrap_pyfunction!(body::decode, module)?)?;
+    module.add_function(wrap_pyfunction!(interpreter::shut_gate, module)?)?;
+    Ok(())
+}

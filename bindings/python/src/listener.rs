@@ -1,0 +1,136 @@
+//! Listeners whose handlers run on threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use simple_ipc::blocking;
+use simple_ipc::{Counters, Message, Mode, Responder};
+
+use crate::body;
+use crate::context::{Caller, Context, take};
+use crate::interpreter::{self, attach, call_user};
+use crate::options::{channel, options};
+
+/// A listener whose handler runs on threads of the library.
+#[pyclass(frozen, module = "simple_ipc._native")]
+pub(crate) struct Listener {
+    /// Absent when it was abandoned.
+    listener: Mutex<Option<Arc<blocking::Listener>>>,
+    address: String,
+    path: Option<String>,
+    port: Option<u16>,
+}
+
+impl Listener {
+    fn get(&self) -> Option<Arc<blocking::Listener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[pymethods]
+impl Listener {
+    /// `handler(data, context)` returns the reply, or raises with the text of the failure.
+    #[new]
+    #[pyo3(signature = (where_, request, handler, keywords, /))]
+    fn new(
+        where_: &Bound<'_, PyAny>,
+        request: bool,
+        handler: Py<PyAny>,
+        keywords: &Bound<'_, PyDict>,
+    ) -> PyResult<Listener> {
+        let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
+        let mode = if request { Mode::Request } else { Mode::Broadcast };
+        let answer = move |message: &Message, responder: Responder| handle(&handler, message, responder);
+        let listener =
+            interpreter::blocking(where_.py(), || blocking::Listener::serve(&channel, mode, &options, answer))?;
+        Ok(Listener {
+            address: listener.address().to_owned(),
+            path: listener.path().map(|path| path.to_string_lossy().into_owned()),
+            port: listener.port(),
+            listener: Mutex::new(Some(Arc::new(listener))),
+        })
+    }
+
+    #[getter]
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    #[getter]
+    fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    fn counters(&self) -> Numbers {
+        self.get().map_or_else(|| numbers(Counters::default()), |listener| numbers(listener.counters()))
+    }
+
+    /// Closes in order, and waits for it.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match self.get() {
+            Some(listener) => interpreter::blocking(py, || listener.close()),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops without waiting for anything.
+    fn abandon(&self, py: Python<'_>) {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(listener));
+    }
+}
+
+/// Counters in the order of `simple_ipc.Counters`.
+pub(crate) type Numbers = (u64, u64, u64, u64, u64, u64, u64);
+
+pub(crate) fn numbers(counters: Counters) -> Numbers {
+    let Counters { connections, open, messages, failed, malformed, refused, incomplete, .. } = counters;
+    (connections, open, messages, failed, malformed, refused, incomplete)
+}
+
+fn handle(handler: &Py<PyAny>, message: &Message, responder: Responder) {
+    let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
+    let shared = Arc::new(Mutex::new(Some(responder)));
+    let context = Context::new(peer, time_left, Caller::OnThread(Arc::clone(&shared)));
+    let outcome = attach(|py| run(py, handler.bind(py), message, context, mode));
+    let Some(responder) = take(&shared) else { return };
+    // What cannot be delivered has nobody to be told to: the caller has gone.
+    let _delivered = match outcome {
+        Some(Ok(reply)) => responder.respond(&reply),
+        Some(Err(text)) => responder.fail(&text),
+        None => responder.fail("the listener's process is ending"),
+    };
+}
+
+/// The reply to a message, or the text of what went wrong.
+fn run(
+    py: Python<'_>,
+    handler: &Bound<'_, PyAny>,
+    message: &Message,
+    context: Context,
+    mode: Mode,
+) -> Result<Message, String> {
+    let outcome = body::to_object(py, message)
+        .and_then(|data| PyTuple::new(py, [data, Py::new(py, context)?.into_bound(py).into_any()]))
+        .and_then(|arguments| call_user(handler, &arguments))
+        .and_then(|reply| match mode {
+            Mode::Request => body::to_message(&reply),
+            Mode::Broadcast => Ok(Message::null()),
+        });
+    outcome.map_err(|error| text_of(py, &error))
+}
+
+/// The text of an exception; its type where it has none.
+pub(crate) fn text_of(py: Python<'_>, error: &PyErr) -> String {
+    let value = error.value(py);
+    match value.str().map(|text| text.to_string_lossy().into_owned()) {
+        Ok(text) if !text.is_empty() => text,
+        _ => value.get_type().name().map_or_else(|_| "the handler failed".to_owned(), |name| name.to_string()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Keyword arguments to options, under core's names.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyString};
+use simple_ipc::{Channel, ErrorKind, Options, PathStyle, Peers, Wire};
+
+use crate::error::{exception, of_kind};
+
+/// Options from keyword arguments; those that a call has no use for are ignored.
+pub(crate) fn options(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
+    let mut options = Options::new();
+    for (name, value) in keywords.into_iter().flat_map(|keywords| keywords.iter()) {
+        let name: String = name.extract()?;
+        options = set(options, &name, &value)?;
+    }
+    Ok(options)
+}
+
+fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Options> {
+    Ok(match name {
+        "timeout" => match timeout(value)? {
+            Some(limit) => options.timeout(limit),
+            None => options.no_timeout(),
+        },
+        "wire" => options.wire(match value.extract::<String>()?.as_str() {
+            "auto" => Wire::Auto,
+            "native" => Wire::Native,
+            "deno" => Wire::Deno,
+            _ => return Err(not_one_of(name, value, "\"auto\", \"native\", \"deno\"")),
+        }),
+        "directory" => options.directory(value.extract::<PathBuf>()?),
+        "path" => options.path(value.extract::<PathBuf>()?),
+        "path_style" => options.path_style(match value.extract::<String>()?.as_str() {
+            "v0.0.1" => PathStyle::V0_0_1,
+            "v0.0.3" => PathStyle::V0_0_3,
+            "v0.0.5" => PathStyle::V0_0_5,
+            "v0.0.14" => PathStyle::V0_0_14,
+            _ => return Err(not_one_of(name, value, "\"v0.0.1\", \"v0.0.3\", \"v0.0.5\", \"v0.0.14\"")),
+        }),
+        "socket_mode" => options.socket_mode(number(name, value)?),
+        "max_message" => options.max_message(number(name, value)?),
+        "max_connections" => options.max_connections(number(name, value)?),
+        "peers" => options.peers(peers(value)?),
+        "grace" => options.grace(seconds(name, value)?),
+        "wait" => options.wait(seconds(name, value)?),
+        "plain_text" => options.plain_text(value.extract()?),
+        "threads" => options.threads(number(name, value)?),
+        "spin" => options.spin(seconds(name, value)?),
+        "check_interval" => options.check_interval(seconds(name, value)?),
+        _ => return Err(PyTypeError::new_err(format!("there is no option '{name}'"))),
+    })
+}
+
+/// Seconds, or `None` for no limit.
+pub(crate) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    if value.is_none() { Ok(None) } else { seconds("timeout", value).map(Some) }
+}
+
+fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let number: f64 = value.extract()?;
+    Duration::try_from_secs_f64(number).map_err(|_| {
+        let text = format!("{name} of {number} s is not a length of time; give seconds from 0 on");
+        of_kind(value.py(), ErrorKind::InvalidArgument, text)
+    })
+}
+
+fn number<'py, T>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<T>
+where
+    T: TryFrom<i64>,
+{
+    let given: i64 = value.extract()?;
+    T::try_from(given)
+        .map_err(|_| of_kind(value.py(), ErrorKind::InvalidArgument, format!("{name} of {given} is out of range")))
+}
+
+fn peers(value: &Bound<'_, PyAny>) -> PyResult<Peers> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return match text.to_str()? {
+            "same_user" => Ok(Peers::SameUser),
+            "anyone" => Ok(Peers::Anyone),
+            _ => Err(not_one_of("peers", value, "\"same_user\", \"anyone\", a list of user ids")),
+        };
+    }
+    Ok(Peers::Users(value.try_iter()?.map(|id| number("a user id of peers", &id?)).collect::<PyResult<_>>()?))
+}
+
+fn not_one_of(name: &str, value: &Bound<'_, PyAny>, known: &str) -> PyErr {
+    let text = format!("{name} is {value:?}; it can be one of {known}");
+    of_kind(value.py(), ErrorKind::InvalidArgument, text)
+}
+
+/// The channel of a name or a port.
+pub(crate) fn channel(given: &Bound<'_, PyAny>, to_listen: bool) -> PyResult<Channel> {
+    let py = given.py();
+    if let Ok(name) = given.cast::<PyString>() {
+        let name = name.to_string_lossy();
+        return Channel::uds(&name).map_err(|error| exception(py, &error));
+    }
+    if given.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err("a channel is a name (str) or a port (int), not a bool"));
+    }
+    let port: i128 = given.extract().map_err(|_| PyTypeError::new_err("a channel is a name (str) or a port (int)"))?;
+    match u16::try_from(port) {
+        Ok(port) if port > 0 || to_listen => Channel::ip(port).map_err(|error| exception(py, &error)),
+        _ => {
+            let text = format!("{port} is not a port: 1 to 65535, or 0 to listen on a free one");
+            Err(of_kind(py, ErrorKind::InvalidPort, text))
+        }
+    }
+}
