@@ -1,8 +1,9 @@
 //! The books of a session with several calls in flight: who waits for which answer, what the listener
 //! takes, what became of one-way messages, why the session ended. Bytes and waiting are others' matter.
 
-use std::collections::HashMap;
 use std::io;
+
+use rustc_hash::FxHashMap;
 
 use super::{Attempt, Failed, listener_has_gone, lost, reply_error};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +42,7 @@ pub(crate) type Answers<C> = Vec<(C, Attempt<Reply>)>;
 #[derive(Debug)]
 pub(crate) struct Ledger<C> {
     last_id: u32,
-    pending: HashMap<u32, Pending<C>>,
+    pending: FxHashMap<u32, Pending<C>>,
     /// The session takes nothing more, and why.
     ended: Option<(ErrorKind, String)>,
     /// One-way messages that were sent, and those of them that are known to have arrived.
@@ -67,7 +68,7 @@ impl<C> Default for Ledger<C> {
     fn default() -> Self {
         Ledger {
             last_id: 0,
-            pending: HashMap::new(),
+            pending: FxHashMap::default(),
             ended: None,
             sent: 0,
             confirmed: 0,

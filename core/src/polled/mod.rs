@@ -504,11 +504,11 @@ impl Queue {
             return self.try_again(ticket, None);
         };
         link.waiting.push_back(ticket);
-        self.pump(id);
+        self.pump(id, Some(ticket));
     }
 
-    /// Sends what the link has room for of the calls in its line.
-    fn pump(&mut self, id: Id) {
+    /// Sends what the link has room for of the calls in its line, which `fresh` has just joined.
+    fn pump(&mut self, id: Id, fresh: Option<Ticket>) {
         loop {
             let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
             let Some(&ticket) = link.waiting.front() else { return };
@@ -569,8 +569,9 @@ impl Queue {
             };
             match call.what {
                 What::Request => {
-                    header.timeout_ms = interrupt::left(call.deadline)
-                        .map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+                    let left = if fresh == Some(ticket) { call.timeout } else { interrupt::left(call.deadline) };
+                    header.timeout_ms =
+                        left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
                 }
                 What::Broadcast => header.flags |= ACK_WANTED,
                 _ => {}
@@ -685,7 +686,7 @@ impl Queue {
                         self.send(id);
                     }
                     self.receive(id);
-                    self.pump(id);
+                    self.pump(id, None);
                 }
                 Some(Connection::Exchange(..)) => self.exchange_on(id),
                 None => {}

@@ -4,12 +4,13 @@
 //! quiet or multiplexed ([`cold`](super::cold)), a thread of its own while it is busy and exclusive
 //! ([`hot`](super::hot)). Answers are sent by whoever has them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
 
 use super::batches::Slowness;
@@ -86,7 +87,7 @@ pub(crate) struct Session {
 #[derive(Default)]
 struct Calls {
     /// Requests in flight on a multiplexed session.
-    in_flight: HashSet<u32>,
+    in_flight: FxHashSet<u32>,
     /// Those of them that no thread has begun with yet.
     requests: VecDeque<(Message, Responder)>,
     /// Threads that take `requests` to the handler, one after another.
