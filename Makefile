@@ -19,7 +19,7 @@ help: ## list the verbs
 	@echo
 	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
 	@echo "  make bench QUICK=1                        two short rounds instead of five"
-	@echo "  make test ONLY='rust c'                   some of: rust doc conformance c faults dotnet interop"
+	@echo "  make test ONLY='rust c'                   some of: rust doc conformance c cpp faults dotnet interop"
 
 setup: ## bring what this machine lacks, or name the command that does
 	@tools/setup.sh

@@ -96,6 +96,7 @@ def runners():
     conformance = [sys.executable, "-m", "unittest", "discover", "-s", "tests/conformance", "-t", "."]
     yield Runner("conformance", "conformance tests in Python", conformance, count_unittest)
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
+    yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
     if sdk_is_there():
         yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)

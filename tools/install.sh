@@ -22,7 +22,8 @@ for directory in "$prefix" "$libdir" "$includedir" "$bindir" "$datadir"; do
     esac
 done
 
-for file in "$release/libsimpleipc.so" "$release/libsimpleipc.a" "$release/simple-ipc" "$root/include/simple_ipc.h"; do
+for file in "$release/libsimpleipc.so" "$release/libsimpleipc.a" "$release/simple-ipc" "$root/include/simple_ipc.h" \
+    "$root/include/simple_ipc.hpp"; do
     if [ ! -f "$file" ]; then
         echo "install: cannot install: $file is missing; run: make build" >&2
         exit 1
@@ -76,6 +77,7 @@ ln -sf "libsimpleipc.so.$version" "$destdir$libdir/libsimpleipc.so.$abi"
 ln -sf "libsimpleipc.so.$abi" "$destdir$libdir/libsimpleipc.so"
 put 644 "$release/libsimpleipc.a" "$libdir" libsimpleipc.a
 put 644 "$root/include/simple_ipc.h" "$includedir" simple_ipc.h
+put 644 "$root/include/simple_ipc.hpp" "$includedir" simple_ipc.hpp
 fill simple_ipc.pc.in "$libdir/pkgconfig" simple_ipc.pc
 fill SimpleIpcConfig.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfig.cmake
 fill SimpleIpcConfigVersion.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfigVersion.cmake

@@ -1,0 +1,141 @@
+#!/bin/sh
+# The C++ header as its users meet it: installed, found through pkg-config and CMake, compiled as C++17 and C++20 without
+# a warning; its tests plainly and under AddressSanitizer and UndefinedBehaviorSanitizer; the README's first example and
+# those of the examples folder. The last line is `N passed, N failed`.
+#
+#   tests/cpp/run.sh [--prefix DIR]      a tree that is installed already, instead of building and installing one
+# shellcheck disable=SC2317 # the checks are functions that are called by name
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+examples=$root/bindings/cpp/examples
+cxx=${CXX:-c++}
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/sipc-cpp-run-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
+passed=0
+failed=0
+check() { # title, command…
+    title=$1
+    shift
+    if "$@" >"$scratch/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok - $title"
+    else
+        failed=$((failed + 1))
+        echo "not ok - $title"
+        sed 's/^/# /' "$scratch/log"
+    fi
+}
+finish() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+prefix=
+if [ "${1:-}" = --prefix ]; then
+    prefix=$2
+else
+    prefix=$scratch/prefix
+    check "the library is built and installed" env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR -u MAKEFLAGS \
+        make -s -C "$root" install PREFIX="$prefix" DESTDIR=
+    [ "$failed" -eq 0 ] || finish
+fi
+export LD_LIBRARY_PATH="$prefix/lib"
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+
+compile() { # program, source, flags…
+    program=$1
+    source=$2
+    shift 2
+    # shellcheck disable=SC2046 # lists of flags
+    "$cxx" -Wall -Wextra -Werror -pedantic "$@" -pthread $(pkg-config --cflags simple_ipc) -o "$program" "$source" \
+        $(pkg-config --libs simple_ipc)
+}
+says() { # expected line, program
+    mkdir -p "$scratch/channels"
+    said=$(SIMPLE_IPC_DIR=$scratch/channels timeout 120 "$2")
+    status=$?
+    if [ "$status" -ne 0 ] || [ "$said" != "$1" ]; then
+        echo "\"$said\" instead of \"$1\", ended with $status"
+        return 1
+    fi
+}
+suite() { # title, program
+    echo "== $1"
+    timeout 900 "$2" >"$scratch/out" 2>"$scratch/err"
+    status=$?
+    cat "$scratch/out"
+    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$scratch/out" | tail -n 1)
+    if [ -z "$counts" ] || { [ $status -ne 0 ] && [ "${counts#* }" -eq 0 ]; }; then
+        echo "not ok - $1: ended with $status"
+        failed=$((failed + 1))
+    fi
+    counts=${counts:-0 0}
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+    [ $status -eq 0 ] || sed 's/^/# /' "$scratch/err"
+}
+echoes() {
+    export SIMPLE_IPC_DIR="$scratch/echo"
+    mkdir -p "$SIMPLE_IPC_DIR"
+    # A pipe tells when the listener is there. A shell without job control starts it with the interrupt ignored, which
+    # waiting for a blocked signal takes no notice of.
+    mkfifo "$scratch/pipe"
+    "$scratch/echo_listener" own_name >"$scratch/pipe" &
+    listener=$!
+    read -r line <"$scratch/pipe"
+    said=$("$scratch/echo_client" own_name)
+    kill -INT "$listener"
+    wait "$listener"
+    status=$?
+    unset SIMPLE_IPC_DIR
+    echo "\"$line\", \"$said\", ended with $status"
+    [ "$said" = hello ] && [ "$status" -eq 0 ]
+}
+
+for standard in 17 20; do
+    check "the tests compile as C++$standard" compile "$scratch/tests-$standard" "$here/tests.cpp" -std=c++$standard -O2
+    suite "C++$standard" "$scratch/tests-$standard"
+done
+sanitize='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g'
+# shellcheck disable=SC2086 # a list of flags
+check "the tests compile with sanitizers" compile "$scratch/tests-sanitized" "$here/tests.cpp" -std=c++17 $sanitize
+suite "AddressSanitizer and UndefinedBehaviorSanitizer" "$scratch/tests-sanitized"
+
+awk '/^```cpp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/bindings/cpp/README.md" >"$scratch/readme.cpp"
+check "the README's first example compiles" compile "$scratch/readme" "$scratch/readme.cpp" -std=c++17
+check "  and prints its reply" says response-bar "$scratch/readme"
+for example in echo_listener echo_client one_way cancel worker_pool; do
+    check "$example compiles" compile "$scratch/$example" "$examples/$example.cpp" -std=c++17
+done
+check "one_way counts" says 1000 "$scratch/one_way"
+check "cancel is heard" says cancelled "$scratch/cancel"
+check "worker_pool adds squares" says 328350 "$scratch/worker_pool"
+check "echo_client hears its own word, and echo_listener ends at an interrupt" echoes
+
+if command -v cmake >/dev/null 2>&1; then
+    mkdir "$scratch/cmake"
+    cp "$scratch/readme.cpp" "$scratch/cmake/"
+    cat >"$scratch/cmake/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.10)
+project(readme CXX)
+set(CMAKE_CXX_STANDARD 17)
+find_package(SimpleIpc REQUIRED)
+foreach(kind IN ITEMS "" _static)
+    add_executable(readme${kind} readme.cpp)
+    target_link_libraries(readme${kind} PRIVATE SimpleIpc::simple_ipc${kind})
+endforeach()
+END
+    check "CMake finds the package" cmake -S "$scratch/cmake" -B "$scratch/cmake/built" "-DCMAKE_PREFIX_PATH=$prefix"
+    check "CMake builds against it" cmake --build "$scratch/cmake/built"
+    check "  the program speaks, shared" says response-bar "$scratch/cmake/built/readme"
+    check "  the program speaks, static" says response-bar "$scratch/cmake/built/readme_static"
+else
+    echo "# left out: CMake is not installed"
+    [ -z "${CI:-}" ] || failed=$((failed + 1))
+fi
+finish
