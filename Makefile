@@ -11,15 +11,15 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults lint fmt header bench demo install clean
+.PHONY: help setup build stage test faults lint fmt header bench demo package check-packages install clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
 	@echo "  make bench QUICK=1                        two short rounds instead of five"
-	@echo "  make test ONLY='rust c'                   some of: rust doc conformance c cpp faults dotnet interop"
+	@echo "  make test ONLY='rust c'                   some of what tests/run.py --help names"
 
 setup: ## bring what this machine lacks, or name the command that does
 	@tools/setup.sh
@@ -60,6 +60,14 @@ demo: ## processes in several languages talk on one channel
 	@tools/setup.sh demo
 	@$(MAKE) --no-print-directory stage
 	@env STAGE=$(STAGE) tests/demo/run.sh
+
+package: ## every language's packages, into target/packages
+	@tools/setup.sh test
+	@tools/package.sh
+
+check-packages: ## make them, and try each in an empty place
+	@tools/setup.sh test
+	@tests/packages/run.sh
 
 # `sudo make install` often has no cargo on its PATH; what `make build` left behind is installed then.
 install: $(if $(shell command -v $(CARGO) 2>/dev/null),build) ## put library, header, command and package files under PREFIX

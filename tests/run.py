@@ -102,6 +102,7 @@ def runners():
         yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)
     else:
         print("run.py: left out: the .NET tests, since there is no SDK", file=sys.stderr)
+    yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
 
 

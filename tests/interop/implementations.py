@@ -90,6 +90,22 @@ def javascript(name, *runtime):
         environment={"SIMPLE_IPC_MODULE": module.as_uri()})
 
 
+def python(name, how, **more):
+    """The package of the checkout, where its extension has been built into it."""
+    package = Path(os.environ.get("SIMPLE_IPC_PYTHON", ROOT / "bindings" / "python" / "python"))
+    missing = "" if any(package.glob("simple_ipc/_native*.so")) else "its extension is not built"
+    return Implementation(
+        name, [sys.executable, DRIVERS / "python_driver.py", how], missing=missing,
+        reads_minus_zero=("-0.0",), environment={"PYTHONPATH": str(package)}, **more)
+
+
+def cpp():
+    if not (Path(os.environ["STAGE"]) / "include" / "simple_ipc.hpp").exists():
+        return Implementation("C++", [], missing="its header is not installed")
+    return Implementation("C++", [compiled("driver_cpp", "driver.cpp", [os.environ.get("CXX", "c++")], "-std=c++17")],
+                          form="json")
+
+
 def dotnet():
     """.NET with the assembly of the checkout and the installed C library."""
     target = Path(os.environ["RELEASE_DIR"]).parent
@@ -118,6 +134,9 @@ def all_of_them():
     yield Implementation("Rust, async", [rust, "async"], lone_surrogates=no_half)
     c = compiled("driver", "driver.c", [os.environ.get("CC", "cc")], "-std=c99")
     yield Implementation("C", [c], form="json")
+    yield cpp()
+    yield python("Python", "sync", cancels=f"{NO_HANDLE} or by Ctrl-C")
+    yield python("asyncio", "asyncio")
     yield javascript("Node", "node")
     yield javascript("Deno", "deno", "run", "--allow-all", "--quiet")
     yield javascript("Bun", "bun")

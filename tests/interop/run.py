@@ -306,6 +306,8 @@ def notes(results, everyone):
             yield f"{one.name}: {one.lone_surrogates}"
         if not one.exact:
             yield f"{one.name}: numbers are doubles, so 2^53 + 1 is 2^53"
+        if "-0" not in one.reads_minus_zero:
+            yield f"{one.name}: the JSON text -0 is read as the whole number 0, -0.0 as minus zero"
         if one.writes_minus_zero == "0":
             yield f"{one.name}: JSON.stringify writes -0 as 0"
 

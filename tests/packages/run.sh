@@ -1,0 +1,112 @@
+#!/bin/bash
+# Makes every package, installs each into an empty place outside the checkout and runs the example from there; looks at what
+# the native files in them need; and builds the C library twice, in two folders, which has to give the same bytes.
+# The last line is `N passed, N failed`.
+#
+#   tests/packages/run.sh [LANGUAGE...]
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD
+
+target=${CARGO_TARGET_DIR:-$root/target}
+case $target in /*) ;; *) target=$root/$target ;; esac
+export CARGO_TARGET_DIR="$target"
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/sipc-packages-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+passed=0
+failed=0
+check() { # title, command…
+    local title=$1
+    shift
+    if "$@" >"$scratch/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok - $title"
+    else
+        failed=$((failed + 1))
+        echo "not ok - $title"
+        tail -n 40 "$scratch/log" | sed 's/^/# /'
+    fi
+}
+
+languages=("$@")
+if [ $# -eq 0 ]; then
+    languages=(c)
+    for script in bindings/*/package.sh; do
+        [ -x "$script" ] && languages+=("$(basename "$(dirname "$script")")")
+    done
+fi
+
+make_packages() { tools/package.sh "$1" >"$scratch/$1.packages"; }
+
+carries_the_version() {
+    while read -r _ package; do
+        case $(basename "$package") in
+            *"$(tools/version.sh)"*) ;;
+            *)
+                echo "$package does not carry the version $(tools/version.sh) in its name"
+                return 1
+                ;;
+        esac
+    done <"$scratch/$1.packages"
+    [ -s "$scratch/$1.packages" ] || { echo "no package was made"; return 1; }
+}
+
+runs_elsewhere() {
+    local script=bindings/$1/check_package.sh
+    [ "$1" != c ] || script=packaging/c/check_package.sh
+    [ -x "$script" ] || { echo "there is no $script"; return 1; }
+    local packages=()
+    while read -r _ package; do packages+=("$package"); done <"$scratch/$1.packages"
+    "$script" "${packages[@]}"
+}
+
+# Every file in a package that the loader would load.
+loads_on_old_systems() {
+    local unpacked=$scratch/$1.unpacked
+    mkdir "$unpacked"
+    while read -r _ package; do
+        case $package in
+            *.tar.gz | *.tgz) tar xzf "$package" -C "$unpacked" ;;
+            *.whl | *.nupkg) python3 -m zipfile -e "$package" "$unpacked/$(basename "$package")" ;;
+            *)
+                echo "$package is of a form that is not known here"
+                return 1
+                ;;
+        esac
+    done <"$scratch/$1.packages"
+    local natives=()
+    while IFS= read -r -d '' file; do
+        if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then natives+=("$file"); fi
+    done < <(find "$unpacked" -type f \( -name '*.so*' -o -name '*.node' -o -perm -100 \) -print0)
+    [ "${#natives[@]}" -gt 0 ] || { echo "no native file is in the packages"; return 1; }
+    tools/oldest_glibc.sh 2.28 "${natives[@]}"
+    # Nothing of this machine's folders is in them.
+    ! grep -l -a -F -e "$root/" -e "$HOME/.cargo" "${natives[@]}"
+}
+
+the_same_bytes_in_another_folder() {
+    local first second copy=$scratch/another/folder
+    first=$(tools/portable_build.sh simple-ipc-ffi) || return 1
+    mkdir -p "$copy"
+    git ls-files -z --cached --others --exclude-standard | xargs -0 tar cf - --ignore-failed-read | tar xf - -C "$copy"
+    # The tools are the same; the folders of the sources and of what is built are not.
+    mkdir -p "$copy/.tools"
+    cp -r .tools/zig-*-* "$copy/.tools/"
+    second=$(cd "$copy" && env -u CARGO_TARGET_DIR tools/portable_build.sh simple-ipc-ffi) || return 1
+    cmp "$first/libsimpleipc.so" "$second/libsimpleipc.so" && cmp "$first/libsimpleipc.a" "$second/libsimpleipc.a"
+}
+
+for language in "${languages[@]}"; do
+    check "$language: packages are made" make_packages "$language"
+    check "$language: they carry the version" carries_the_version "$language"
+    check "$language: the example runs from the installed package, without the checkout" runs_elsewhere "$language"
+    check "$language: native files load with glibc 2.28" loads_on_old_systems "$language"
+done
+case " ${languages[*]} " in *" c "*)
+    check "c: the library is the same bytes when it is built in another folder" the_same_bytes_in_another_folder
+    ;;
+esac
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Makes every package of the project in $OUT (the folder packages of cargo's target folder unless set) and prints their paths
+# as `LANGUAGE PATH`, one a line. Each language's own script, bindings/LANGUAGE/package.sh, makes its packages and prints them.
+#
+#   tools/package.sh [LANGUAGE...]     c, and the names of the folders of bindings; default all
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+export CARGO_TARGET_DIR="$target" OUT="${OUT:-$target/packages}"
+mkdir -p "$OUT"
+
+languages=$*
+if [ -z "$languages" ]; then
+    languages=c
+    for script in "$root"/bindings/*/package.sh; do
+        languages="$languages $(basename "$(dirname "$script")")"
+    done
+fi
+for language in $languages; do
+    script=$root/bindings/$language/package.sh
+    [ "$language" != c ] || script=$root/packaging/c/package.sh
+    [ -x "$script" ] || {
+        echo "package.sh: cannot package \"$language\": there is no $script" >&2
+        exit 2
+    }
+    echo "package.sh: $language" >&2
+    "$script" | sed "s|^|$language |"
+done
