@@ -56,6 +56,9 @@ pub mod blocking;
 mod channel;
 mod client;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbox;
 mod interrupt;
 mod lock;

@@ -3,54 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::frame::{FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
+use super::deno;
+use super::frame::{FrameReader, HEADER_LEN, Header, Kind, Sender};
 use super::hello::{HELLO_LEN, Hello};
 use super::text::{TextReader, encode_reply};
-use super::{Violation, deno};
+use crate::fuzzing::{self, Frame, read};
 use crate::message::{Message, MessageKind};
-
-type Frame = (Header, Vec<u8>);
-
-/// Reads `stream` in pieces of these sizes, over and over, partly fed in and partly received.
-fn read(stream: &[u8], sizes: &[usize], max: usize) -> (Vec<Frame>, Option<Violation>) {
-    let mut reader = FrameReader::new(Sender::Client, max);
-    let (mut rest, mut frames) = (stream, Vec::new());
-    for (turn, size) in sizes.iter().cycle().enumerate() {
-        if rest.is_empty() {
-            break;
-        }
-        let wanted = (*size).min(rest.len());
-        let count = if turn % 7 == 3 {
-            reader.feed(&rest[..wanted]);
-            wanted
-        } else {
-            match reader.slot() {
-                Slot::Buffer(slot) => {
-                    let count = slot.len().min(wanted);
-                    slot[..count].copy_from_slice(&rest[..count]);
-                    reader.filled(count);
-                    count
-                }
-                Slot::Body(body, missing) => {
-                    let count = missing.min(wanted);
-                    body.extend_from_slice(&rest[..count]);
-                    count
-                }
-            }
-        };
-        assert!(count > 0, "the reader left no room");
-        rest = &rest[count..];
-        loop {
-            match reader.next() {
-                Ok(Some((header, body))) => frames.push((header, body.into_vec())),
-                Ok(None) => break,
-                Err(violation) => return (frames, Some(violation)),
-            }
-        }
-        reader.rest();
-    }
-    (frames, None)
-}
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
@@ -98,8 +56,8 @@ proptest! {
         sizes in vec(prop_oneof![1usize..40, 1usize..70_000], 1..20),
     ) {
         let stream: Vec<u8> = frames.iter().flat_map(|(header, body)| [&header.encode()[..], body].concat()).collect();
-        prop_assert_eq!(read(&stream, &sizes, 1 << 20), (frames.clone(), None));
-        prop_assert_eq!(read(&stream, &[usize::MAX], 1 << 20), (frames, None));
+        prop_assert_eq!(read(Sender::Client, &stream, &sizes, 1 << 20), (frames.clone(), None));
+        prop_assert_eq!(read(Sender::Client, &stream, &[usize::MAX], 1 << 20), (frames, None));
     }
 
     #[test]
@@ -110,7 +68,7 @@ proptest! {
     ) {
         let mut stream: Vec<u8> = frames.iter().flat_map(|(header, body)| [&header.encode()[..], body].concat()).collect();
         stream.extend_from_slice(&garbage);
-        prop_assert_eq!(read(&stream, &sizes, 300_000), read(&stream, &[usize::MAX], 300_000));
+        prop_assert_eq!(read(Sender::Client, &stream, &sizes, 300_000), read(Sender::Client, &stream, &[usize::MAX], 300_000));
     }
 
     #[test]
@@ -156,7 +114,7 @@ proptest! {
         prop_assert_eq!(deno::decode(stream, None).unwrap(), message.clone());
         let header = Header::of(Kind::Broadcast, 0, &message);
         let stream = [&header.encode()[..], message.data()].concat();
-        let (frames, _) = read(&stream, &[1000], usize::MAX);
+        let (frames, _) = read(Sender::Client, &stream, &[1000], usize::MAX);
         let (header, body) = frames.into_iter().next().unwrap();
         prop_assert_eq!(Message::from_parts(header.message_kind(), body), message);
     }
@@ -190,5 +148,20 @@ proptest! {
             lines
         };
         prop_assert_eq!(lines(&sizes), lines(&[usize::MAX]));
+    }
+
+    #[test]
+    fn any_stream_gives_the_same_events_however_it_is_cut(
+        start in prop_oneof![Just(vec![0xF5, b'S', b'I', b'P', 1, 1]), Just(vec![0]), Just(vec![1]), Just(vec![]), Just(b"a\r\n".to_vec())],
+        parameters in any::<[u8; 2]>(),
+        stream in vec(any::<u8>(), 0..120),
+    ) {
+        fuzzing::connection(&[&parameters[..], &start, &stream].concat());
+    }
+
+    #[test]
+    fn any_lock_file_and_any_name_is_taken_as_what_it_is(content in vec(any::<u8>(), 0..200), name in any::<String>()) {
+        fuzzing::lock_file(&content);
+        fuzzing::channel(&name);
     }
 }

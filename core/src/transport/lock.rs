@@ -365,8 +365,13 @@ fn read_content(file: impl AsFd) -> Option<LockInfo> {
             Err(_) => return None,
         }
     }
+    parse_content(&content[..len])
+}
+
+/// What a lock file says, if it is one of ours.
+pub(crate) fn parse_content(content: &[u8]) -> Option<LockInfo> {
     // One object and nothing after it. (serde takes an array for a struct, too.)
-    let content = content[..len].trim_ascii_start();
+    let content = content.trim_ascii_start();
     let info: LockInfo = content.starts_with(b"{").then(|| serde_json::from_slice(content).ok()).flatten()?;
     // A process id below 1 means something else to the calls that take one.
     (info.pid > 0 && matches!(&*info.mode, "request" | "broadcast")).then_some(info)
