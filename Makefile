@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults lint fmt header bench demo package check-packages install clean
+.PHONY: help setup build stage test faults fuzz lint fmt header bench demo package check-packages install clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -39,6 +39,10 @@ test: ## every test; the last line is `N passed, N failed`
 faults: ## every n-th system call fails, in every way and in series: some minutes
 	@tools/setup.sh test
 	@tests/faults/run.sh --full
+
+fuzz: ## fuzz the parsers and the C functions, each for TIME seconds (60)
+	@tools/setup.sh test
+	@fuzz/run.sh $(or $(TIME),60)
 
 lint: ## every check that runs no test; changes nothing
 	@tools/setup.sh lint

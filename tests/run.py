@@ -97,7 +97,10 @@ def runners():
     yield Runner("conformance", "conformance tests in Python", conformance, count_unittest)
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
     yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
+    security = [sys.executable, "-m", "unittest", "discover", "-s", "tests/security", "-t", "."]
+    yield Runner("security", "two users on one machine", security, count_unittest)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
+    yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
     if sdk_is_there():
         yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)
     else:

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Writes the seed corpora of the fuzz targets, fuzz/corpus, from the golden vectors of tests/vectors.
+
+    fuzz/seeds.py            writes them
+    fuzz/seeds.py --check    fails where they are not what it would write
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = ROOT / "fuzz/corpus"
+
+
+def cases(name):
+    file = json.loads((ROOT / f"tests/vectors/{name}.json").read_text())
+    return [case for part in ("valid", "malformed") for case in file[part]]
+
+
+def stream(case):
+    parts = case["hex"] if isinstance(case["hex"], list) else [case["hex"]]
+    return bytes.fromhex("".join(parts))
+
+
+def seeds():
+    """Pairs of target and input; the first bytes are the parameters that core/src/fuzzing.rs reads."""
+    hello = {sender: bytes.fromhex(f"f5534950 01 {role} 0000 00000000 00000004")
+             for sender, role in (("client", "01"), ("listener", "11"))}
+    for case in cases("hello"):
+        yield "session", bytes([case["sender"] == "listener", 64, 4]) + stream(case)
+    for case in cases("frames"):
+        listener = case["sender"] == "listener"
+        yield "session", bytes([listener, min(case["max_message"] // 16, 255), 6]) + hello[case["sender"]] + stream(case)
+    for case in cases("native_sessions"):
+        yield "connection", bytes([128, 15]) + stream(case)
+    for case in cases("deno"):
+        yield "connection", bytes([1, 3]) + stream(case)
+    for case in cases("text"):
+        yield "connection", bytes([min(case["max_message"], 127) * 2 + 1, 2]) + stream(case)
+        yield "text", bytes([min(case["max_message"], 255), 2]) + stream(case)
+    for case in cases("lock"):
+        yield "lock_file", stream(case)
+    for name in ("example_channel", "a", "x" * 85, "x" * 86, "", ":1", ":65535", ":65536", "/tmp/a.sock", "./a", "é", "a-b"):
+        yield "channel", name.encode()
+    for number in range(8):
+        yield "c_arguments", hashlib.sha512(bytes([number])).digest()
+
+
+def main():
+    wanted = {}
+    for target, data in seeds():
+        # Small, so that libFuzzer is quick: it makes long inputs itself.
+        if len(data) <= 4096:
+            wanted[CORPUS / target / hashlib.sha1(data).hexdigest()[:16]] = data
+    if sys.argv[1:] == ["--check"]:
+        there = {path: path.read_bytes() for path in CORPUS.glob("*/*") if not path.name.startswith("found_")}
+        if there != wanted:
+            sys.exit("fuzz/corpus is not what tests/vectors give: run fuzz/seeds.py")
+        return
+    for path in CORPUS.glob("*/*"):
+        if not path.name.startswith("found_"):
+            path.unlink()
+    for path, data in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    print(f"{len(wanted)} seeds of {sum(map(len, wanted.values()))} bytes")
+
+
+if __name__ == "__main__":
+    main()
