@@ -1,0 +1,12 @@
+// Every test, under the runtime that runs this: `node tests/main.mjs [part of a name]`.
+import { run } from "./harness.mjs";
+import "./calls.test.mjs";
+import "./bodies.test.mjs";
+import "./errors.test.mjs";
+import "./cancel.test.mjs";
+import "./limits.test.mjs";
+import "./exit.test.mjs";
+import "./examples.test.mjs";
+
+const failed = await run(process.argv[2] || undefined);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,81 @@
+// Compiled with `tsc --strict`, never run: what programs may write, and what they may not.
+import {
+  type ChannelInfo,
+  type Client,
+  type Context,
+  channels,
+  connect,
+  type IpServer,
+  IpcError,
+  type IpcErrorCode,
+  listenIpBroadcast,
+  listenIpRequest,
+  listenUdsBroadcast,
+  listenUdsRequest,
+  postIpRequest,
+  postUdsBroadcast,
+  postUdsRequest,
+} from "simple-ipc";
+
+interface Order {
+  id: number;
+  items: string[];
+}
+
+// The original's signatures.
+const server = listenUdsRequest("example_channel", (data: string) => {
+  console.log(data);
+  return "response-bar";
+});
+const path: string = server.path;
+const reply: string = await postUdsRequest<string, string>("example_channel", "request-foo");
+const inferred: string = await postUdsRequest("example_channel", "request-foo");
+listenUdsRequest<Order, Uint8Array>("a", async (order, context: Context) => {
+  const uid: number | undefined = context.peer.uid;
+  context.signal.throwIfAborted();
+  return new Uint8Array(order.id + (uid ?? 0));
+});
+listenUdsBroadcast<Order>("b", (order) => console.log(order.items));
+listenUdsBroadcast("b", async (_order: Order) => {}, { grace: 10, onError: (_error: unknown) => {} });
+const ip: IpServer = listenIpRequest(0, (data: number) => data + 1);
+const port: number = ip.port;
+listenIpBroadcast(0, () => {});
+const sum: number = await postIpRequest<number, number>(port, 1, { timeout: 100, signal: AbortSignal.timeout(5) });
+await postUdsBroadcast<Order>("b", { id: 1, items: [] }, { wire: "deno", wait: 5 });
+const anything = await postUdsRequest("a", null);
+
+{
+  await using client: Client = await connect("a", { peers: [1000] });
+  const order = await client.request<string, Order>("x", { timeout: Number.POSITIVE_INFINITY });
+  await client.broadcast(order.items);
+  await client.flush();
+  const took: number = await client.ping();
+  client.unref().ref();
+  console.log(took);
+}
+const found: ChannelInfo[] = await channels({ directory: "/tmp" });
+try {
+  await server.close();
+} catch (error) {
+  if (error instanceof IpcError) {
+    const code: IpcErrorCode = error.code;
+    if (error.code === "timed_out" && error.mayHaveBeenHandled) console.log(code, error.cause);
+  }
+}
+
+// @ts-expect-error: a name is a string
+postUdsRequest(5, "x");
+// @ts-expect-error: a port is a number
+listenIpRequest("a", () => 1);
+// @ts-expect-error: the answer of nobody knows what has no type
+const untyped: string = anything;
+// @ts-expect-error: there is no such wire
+postUdsRequest("a", 1, { wire: "carrier-pigeon" });
+// @ts-expect-error: there is no such option
+postUdsRequest("a", 1, { timeOut: 1 });
+// @ts-expect-error: there is no such code
+new IpcError("no_such_code", "x");
+// @ts-expect-error: a TCP listener has no path
+const noPath: string = ip.path;
+
+console.log(path, reply, inferred, sum, found, untyped, noPath);
