@@ -107,6 +107,11 @@ def runners():
         print("run.py: left out: the .NET tests, since there is no SDK", file=sys.stderr)
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
+    if shutil.which("node") or os.environ.get("CI"):
+        javascript = ["bindings/node/test.sh"]
+        yield Runner("node", "JavaScript tests under Node, Deno and Bun", javascript, count_summary_line)
+    else:
+        print("the JavaScript tests are left out: node is not on PATH", flush=True)
 
 
 def stop(process, fired):

@@ -81,6 +81,7 @@ check "shell scripts" shell_is_clean
 check "C without warnings" c_is_clean
 check ".NET without warnings" dotnet_is_clean
 check "versions agree" versions_agree
+check "JavaScript" bindings/node/lint.sh
 
 if [ "$failures" -gt 0 ]; then
     echo "lint: $failures checks failed" >&2

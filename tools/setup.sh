@@ -122,6 +122,10 @@ case $verb in test | lint | all)
     fi
     ;;
 esac
+case $verb in
+    test | all) "$(dirname "$0")/../bindings/node/setup.sh" test ;;
+    lint) "$(dirname "$0")/../bindings/node/setup.sh" lint ;;
+esac
 
 if [ "$verb" = all ]; then
     cargo nextest --version >/dev/null 2>&1 || say "cargo-nextest is absent: tests run under cargo test instead"

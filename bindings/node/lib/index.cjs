@@ -9,10 +9,10 @@ const post = require("./post.cjs");
 const { version } = require("../package.json");
 
 async function channels(options) {
-  const directory = check(options, CHANNELS)?.directory;
-  const [found, error] = native.channels(directory);
-  if (error !== undefined) throw fromNative(error);
-  return found;
+    const directory = check(options, CHANNELS)?.directory;
+    const [found, error] = native.channels(directory);
+    if (error !== undefined) throw fromNative(error);
+    return found;
 }
 
 // `process.exit` and the end of the program: listeners remove their files. A worker that is terminated does it in the

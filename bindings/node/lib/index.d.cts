@@ -14,48 +14,48 @@
 
 /** The stable name of an error kind. */
 export type IpcErrorCode =
-  | "invalid_argument"
-  | "invalid_name"
-  | "invalid_port"
-  | "path_too_long"
-  | "invalid_json"
-  | "closed"
-  | "forked"
-  | "not_listening"
-  | "in_use"
-  | "permission_denied"
-  | "path_occupied"
-  | "no_directory"
-  | "peer_not_allowed"
-  | "wrong_mode"
-  | "too_many_connections"
-  | "timed_out"
-  | "cancelled"
-  | "connection_lost"
-  | "handler_failed"
-  | "too_large"
-  | "no_reply"
-  | "closing"
-  | "protocol"
-  | "unsupported_version"
-  | "invalid_body"
-  | "os"
-  | "out_of_resources"
-  | "internal";
+    | "invalid_argument"
+    | "invalid_name"
+    | "invalid_port"
+    | "path_too_long"
+    | "invalid_json"
+    | "closed"
+    | "forked"
+    | "not_listening"
+    | "in_use"
+    | "permission_denied"
+    | "path_occupied"
+    | "no_directory"
+    | "peer_not_allowed"
+    | "wrong_mode"
+    | "too_many_connections"
+    | "timed_out"
+    | "cancelled"
+    | "connection_lost"
+    | "handler_failed"
+    | "too_large"
+    | "no_reply"
+    | "closing"
+    | "protocol"
+    | "unsupported_version"
+    | "invalid_body"
+    | "os"
+    | "out_of_resources"
+    | "internal";
 
 /** Why a call failed. */
 export class IpcError extends Error {
-  readonly name: "IpcError";
-  /** What a program decides by. */
-  readonly code: IpcErrorCode;
-  /**
-   * Whether the message may have been handled in spite of this error. `false` is certain: sending it again cannot do
-   * the work twice.
-   */
-  readonly mayHaveBeenHandled: boolean;
-  /** What caused it, where the system reported something: then `errno` is its number. */
-  readonly cause?: unknown;
-  constructor(code: IpcErrorCode, message: string, options?: { cause?: unknown; mayHaveBeenHandled?: boolean });
+    readonly name: "IpcError";
+    /** What a program decides by. */
+    readonly code: IpcErrorCode;
+    /**
+     * Whether the message may have been handled in spite of this error. `false` is certain: sending it again cannot do
+     * the work twice.
+     */
+    readonly mayHaveBeenHandled: boolean;
+    /** What caused it, where the system reported something: then `errno` is its number. */
+    readonly cause?: unknown;
+    constructor(code: IpcErrorCode, message: string, options?: { cause?: unknown; mayHaveBeenHandled?: boolean });
 }
 
 /** Every {@link IpcErrorCode}, in the order of their numbers. */
@@ -66,65 +66,65 @@ export const version: string;
 
 /** Where channels are, and what may go over them. */
 export interface ChannelOptions {
-  /** The directory of sockets and lock files, instead of `SIMPLE_IPC_DIR` or `/tmp`. */
-  directory?: string | undefined;
-  /** The socket's full path, instead of one made from the directory and the name. */
-  path?: string | undefined;
-  /** How the socket's file is called: as by this version of the Deno original. Default: `v0.0.1`. */
-  pathStyle?: "v0.0.1" | "v0.0.3" | "v0.0.5" | "v0.0.14" | undefined;
-  /** The largest body that is sent or taken, in bytes. Default: 64 MiB; at most 4 GiB - 1. */
-  maxMessage?: number | undefined;
-  /** Which users may be at the other end, besides root. Default: `same-user`. */
-  peers?: "same-user" | "anyone" | readonly number[] | undefined;
+    /** The directory of sockets and lock files, instead of `SIMPLE_IPC_DIR` or `/tmp`. */
+    directory?: string | undefined;
+    /** The socket's full path, instead of one made from the directory and the name. */
+    path?: string | undefined;
+    /** How the socket's file is called: as by this version of the Deno original. Default: `v0.0.1`. */
+    pathStyle?: "v0.0.1" | "v0.0.3" | "v0.0.5" | "v0.0.14" | undefined;
+    /** The largest body that is sent or taken, in bytes. Default: 64 MiB; at most 4 GiB - 1. */
+    maxMessage?: number | undefined;
+    /** Which users may be at the other end, besides root. Default: `same-user`. */
+    peers?: "same-user" | "anyone" | readonly number[] | undefined;
 }
 
 /** How long a call may take. */
 export interface CallOptions {
-  /** Milliseconds from the call to its answer; `Infinity` for no limit. Default: 30,000. */
-  timeout?: number | undefined;
-  /** Aborting it ends the call, tells the handler, and rejects the promise with the signal's reason. */
-  signal?: AbortSignal | undefined;
+    /** Milliseconds from the call to its answer; `Infinity` for no limit. Default: 30,000. */
+    timeout?: number | undefined;
+    /** Aborting it ends the call, tells the handler, and rejects the promise with the signal's reason. */
+    signal?: AbortSignal | undefined;
 }
 
 /** Choices for a post or a client. */
 export interface PostOptions extends ChannelOptions, CallOptions {
-  /** `auto` (default): native where the listener is of this library, else the Deno original's wire. */
-  wire?: "auto" | "native" | "deno" | undefined;
-  /** Milliseconds to wait for a listener to appear; the timeout starts after it. Default: 0. */
-  wait?: number | undefined;
+    /** `auto` (default): native where the listener is of this library, else the Deno original's wire. */
+    wire?: "auto" | "native" | "deno" | undefined;
+    /** Milliseconds to wait for a listener to appear; the timeout starts after it. Default: 0. */
+    wait?: number | undefined;
 }
 
 /** Choices for a listener. */
 export interface ListenOptions extends ChannelOptions {
-  /** The permission bits of the socket's file. Default: `0o600`. */
-  socketMode?: number | undefined;
-  /** The most connections at once. Default: 1024. */
-  maxConnections?: number | undefined;
-  /** Milliseconds that `close` waits for handlers that are running. Default: 5,000. */
-  grace?: number | undefined;
-  /** Whether plain text is taken. Default: yes on Unix sockets, no on TCP. */
-  plainText?: boolean | undefined;
-  /** Milliseconds between looks whether socket and lock file still stand. Default: 30,000. */
-  checkInterval?: number | undefined;
-  /** Gets what a handler throws or rejects with. A request's caller is told its message in any case. */
-  onError?: ((error: unknown, context: Context) => void) | undefined;
+    /** The permission bits of the socket's file. Default: `0o600`. */
+    socketMode?: number | undefined;
+    /** The most connections at once. Default: 1024. */
+    maxConnections?: number | undefined;
+    /** Milliseconds that `close` waits for handlers that are running. Default: 5,000. */
+    grace?: number | undefined;
+    /** Whether plain text is taken. Default: yes on Unix sockets, no on TCP. */
+    plainText?: boolean | undefined;
+    /** Milliseconds between looks whether socket and lock file still stand. Default: 30,000. */
+    checkInterval?: number | undefined;
+    /** Gets what a handler throws or rejects with. A request's caller is told its message in any case. */
+    onError?: ((error: unknown, context: Context) => void) | undefined;
 }
 
 /** Who sent a message, as far as the system tells: all of it on Unix sockets, on TCP the user at most. */
 export interface Peer {
-  readonly pid: number | undefined;
-  readonly uid: number | undefined;
-  readonly gid: number | undefined;
+    readonly pid: number | undefined;
+    readonly uid: number | undefined;
+    readonly gid: number | undefined;
 }
 
 /** What a handler gets beside the data. */
 export interface Context {
-  readonly peer: Peer;
-  /**
-   * Aborted when nobody waits for the answer any more: the caller has given up, was aborted or has gone. It is made when
-   * it is first asked for, which a handler does before it returns or awaits to the end.
-   */
-  readonly signal: AbortSignal;
+    readonly peer: Peer;
+    /**
+     * Aborted when nobody waits for the answer any more: the caller has given up, was aborted or has gone. It is made when
+     * it is first asked for, which a handler does before it returns or awaits to the end.
+     */
+    readonly signal: AbortSignal;
 }
 
 /**
@@ -135,53 +135,53 @@ export type MessageHandler<T, U> = (data: T, context: Context) => U | Promise<U>
 
 /** What a listener has counted. */
 export interface Counters {
-  /** Connections accepted so far. */
-  readonly connections: number;
-  /** Connections open now. */
-  readonly open: number;
-  /** Messages handed to the handler. */
-  readonly messages: number;
-  /** Messages whose handler failed. */
-  readonly failed: number;
-  /** Connections that did not follow the protocol. */
-  readonly malformed: number;
-  /** Connections of users who may not connect. */
-  readonly refused: number;
-  /** Connections that ended inside a message. */
-  readonly incomplete: number;
+    /** Connections accepted so far. */
+    readonly connections: number;
+    /** Connections open now. */
+    readonly open: number;
+    /** Messages handed to the handler. */
+    readonly messages: number;
+    /** Messages whose handler failed. */
+    readonly failed: number;
+    /** Connections that did not follow the protocol. */
+    readonly malformed: number;
+    /** Connections of users who may not connect. */
+    readonly refused: number;
+    /** Connections that ended inside a message. */
+    readonly incomplete: number;
 }
 
 /** A listener, made by one of the `listen…` functions. It listens until it is closed or its environment ends. */
 export class Server {
-  private constructor();
-  /** The socket's path; `undefined` on TCP. */
-  readonly path: string | undefined;
-  /** The port; `undefined` on Unix sockets. */
-  readonly port: number | undefined;
-  /** What it has counted so far; after `close`, what it had counted then. */
-  readonly counters: Counters;
-  /**
-   * Takes nothing new from now on (the channel is free at once), waits until what it has is answered, for the grace
-   * period at most, and ends. Closing again returns the same promise.
-   */
-  close(): Promise<void>;
-  /** Keeps the process alive while it listens, as it does unless told otherwise. */
-  ref(): this;
-  /** Does not keep the process alive. */
-  unref(): this;
-  [Symbol.asyncDispose](): Promise<void>;
+    private constructor();
+    /** The socket's path; `undefined` on TCP. */
+    readonly path: string | undefined;
+    /** The port; `undefined` on Unix sockets. */
+    readonly port: number | undefined;
+    /** What it has counted so far; after `close`, what it had counted then. */
+    readonly counters: Counters;
+    /**
+     * Takes nothing new from now on (the channel is free at once), waits until what it has is answered, for the grace
+     * period at most, and ends. Closing again returns the same promise.
+     */
+    close(): Promise<void>;
+    /** Keeps the process alive while it listens, as it does unless told otherwise. */
+    ref(): this;
+    /** Does not keep the process alive. */
+    unref(): this;
+    [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A Unix-socket listener. */
 export interface UdsServer extends Server {
-  readonly path: string;
-  readonly port: undefined;
+    readonly path: string;
+    readonly port: undefined;
 }
 
 /** A TCP listener. */
 export interface IpServer extends Server {
-  readonly path: undefined;
-  readonly port: number;
+    readonly path: undefined;
+    readonly port: number;
 }
 
 /**
@@ -191,30 +191,30 @@ export interface IpServer extends Server {
  * @throws {IpcError} `in_use` where another listener lives, `invalid_name`, …
  */
 export function listenUdsRequest<T = unknown, U = unknown>(
-  channel: string,
-  onMessage: MessageHandler<T, U>,
-  options?: ListenOptions,
+    channel: string,
+    onMessage: MessageHandler<T, U>,
+    options?: ListenOptions,
 ): UdsServer;
 
 /** Takes broadcasts on a Unix-socket channel. Those of one client come one after another, as the handler's promises settle. */
 export function listenUdsBroadcast<T = unknown>(
-  channel: string,
-  onMessage: MessageHandler<T, void>,
-  options?: ListenOptions,
+    channel: string,
+    onMessage: MessageHandler<T, void>,
+    options?: ListenOptions,
 ): UdsServer;
 
 /** Answers requests on a port of 127.0.0.1; 0 lets the system pick one. */
 export function listenIpRequest<T = unknown, U = unknown>(
-  port: number,
-  onMessage: MessageHandler<T, U>,
-  options?: ListenOptions,
+    port: number,
+    onMessage: MessageHandler<T, U>,
+    options?: ListenOptions,
 ): IpServer;
 
 /** Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one. */
 export function listenIpBroadcast<T = unknown>(
-  port: number,
-  onMessage: MessageHandler<T, void>,
-  options?: ListenOptions,
+    port: number,
+    onMessage: MessageHandler<T, void>,
+    options?: ListenOptions,
 ): IpServer;
 
 /** Posts a request to a Unix-socket channel; resolves with its answer. */
@@ -231,25 +231,25 @@ export function postIpBroadcast<T = unknown>(port: number, data: T, options?: Po
 
 /** A channel kept open, made by {@link connect}. A session that breaks is replaced by the next call. */
 export class Client {
-  private constructor();
-  /** Sends a request and resolves with its answer. */
-  request<T = unknown, U = unknown>(data: T, options?: CallOptions): Promise<U>;
-  /**
-   * Sends a message that nobody answers, in the order of the calls; resolves when it is on its way, which takes long only
-   * while too much waits to be sent. {@link Client.flush} makes sure of all.
-   */
-  broadcast<T = unknown>(data: T): Promise<void>;
-  /** Resolves when the handler has every broadcast called before. */
-  flush(): Promise<void>;
-  /** Asks the listener whether it is there; resolves with how long that took, in milliseconds. */
-  ping(): Promise<number>;
-  /** Flushes and closes. Closing again returns the same promise; other calls fail with `closed`. */
-  close(): Promise<void>;
-  /** Its calls in flight keep the process alive, as they do unless told otherwise. */
-  ref(): this;
-  /** Its calls in flight do not keep the process alive. */
-  unref(): this;
-  [Symbol.asyncDispose](): Promise<void>;
+    private constructor();
+    /** Sends a request and resolves with its answer. */
+    request<T = unknown, U = unknown>(data: T, options?: CallOptions): Promise<U>;
+    /**
+     * Sends a message that nobody answers, in the order of the calls; resolves when it is on its way, which takes long only
+     * while too much waits to be sent. {@link Client.flush} makes sure of all.
+     */
+    broadcast<T = unknown>(data: T): Promise<void>;
+    /** Resolves when the handler has every broadcast called before. */
+    flush(): Promise<void>;
+    /** Asks the listener whether it is there; resolves with how long that took, in milliseconds. */
+    ping(): Promise<number>;
+    /** Flushes and closes. Closing again returns the same promise; other calls fail with `closed`. */
+    close(): Promise<void>;
+    /** Its calls in flight keep the process alive, as they do unless told otherwise. */
+    ref(): this;
+    /** Its calls in flight do not keep the process alive. */
+    unref(): this;
+    [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Connects to a channel by its name or port and keeps it open. */
@@ -257,17 +257,17 @@ export function connect(channel: string | number, options?: PostOptions): Promis
 
 /** A live channel. */
 export interface ChannelInfo {
-  /** The name, `:port`, or the full path. */
-  readonly channel: string;
-  /** The path of the socket, or `127.0.0.1:port`. */
-  readonly address: string;
-  readonly mode: "request" | "broadcast";
-  /** The process that listens. */
-  readonly pid: number;
-  /** When it began to, in milliseconds since 1970. */
-  readonly started: number;
-  /** The version of the listener's library. */
-  readonly version: string;
+    /** The name, `:port`, or the full path. */
+    readonly channel: string;
+    /** The path of the socket, or `127.0.0.1:port`. */
+    readonly address: string;
+    readonly mode: "request" | "broadcast";
+    /** The process that listens. */
+    readonly pid: number;
+    /** When it began to, in milliseconds since 1970. */
+    readonly started: number;
+    /** The version of the listener's library. */
+    readonly version: string;
 }
 
 /** The live channels whose lock files are in a directory (or `SIMPLE_IPC_DIR`, or `/tmp`), by name. */

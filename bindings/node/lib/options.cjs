@@ -5,56 +5,56 @@
 const { invalidArgument } = require("./error.cjs");
 
 function milliseconds(value) {
-  return typeof value === "number" && value >= 0 ? undefined : "a number of milliseconds, 0 or more";
+    return typeof value === "number" && value >= 0 ? undefined : "a number of milliseconds, 0 or more";
 }
 
 function timeout(value) {
-  return typeof value === "number" && value > 0
-    ? undefined
-    : "a number of milliseconds above 0, or Infinity for no limit";
+    return typeof value === "number" && value > 0
+        ? undefined
+        : "a number of milliseconds above 0, or Infinity for no limit";
 }
 
 function string(value) {
-  return typeof value === "string" && !value.includes("\0") ? undefined : "a string without NUL";
+    return typeof value === "string" && !value.includes("\0") ? undefined : "a string without NUL";
 }
 
 function number(value) {
-  return typeof value === "number" ? undefined : "a number";
+    return typeof value === "number" ? undefined : "a number";
 }
 
 function boolean(value) {
-  return typeof value === "boolean" ? undefined : "true or false";
+    return typeof value === "boolean" ? undefined : "true or false";
 }
 
 function peers(value) {
-  const isList = Array.isArray(value) && value.every((user) => typeof user === "number");
-  return typeof value === "string" || isList ? undefined : '"same-user", "anyone" or a list of user ids';
+    const isList = Array.isArray(value) && value.every((user) => typeof user === "number");
+    return typeof value === "string" || isList ? undefined : '"same-user", "anyone" or a list of user ids';
 }
 
 function abortSignal(value) {
-  const looksLikeOne =
-    typeof value === "object" &&
-    value !== null &&
-    typeof value.aborted === "boolean" &&
-    typeof value.addEventListener === "function";
-  return looksLikeOne ? undefined : "an AbortSignal";
+    const looksLikeOne =
+        typeof value === "object" &&
+        value !== null &&
+        typeof value.aborted === "boolean" &&
+        typeof value.addEventListener === "function";
+    return looksLikeOne ? undefined : "an AbortSignal";
 }
 
 function callback(value) {
-  return typeof value === "function" ? undefined : "a function";
+    return typeof value === "function" ? undefined : "a function";
 }
 
 const ADDRESS = { directory: string, path: string, pathStyle: string, maxMessage: number, peers };
 const CALL = { timeout, signal: abortSignal };
 const POST = { ...ADDRESS, ...CALL, wire: string, wait: milliseconds };
 const LISTEN = {
-  ...ADDRESS,
-  socketMode: number,
-  maxConnections: number,
-  grace: milliseconds,
-  plainText: boolean,
-  checkInterval: milliseconds,
-  onError: callback,
+    ...ADDRESS,
+    socketMode: number,
+    maxConnections: number,
+    grace: milliseconds,
+    plainText: boolean,
+    checkInterval: milliseconds,
+    onError: callback,
 };
 const CHANNELS = { directory: string };
 
@@ -63,25 +63,25 @@ const OURS = new Set(["signal", "onError"]);
 
 /** The add-on's options, or undefined where there are none for it. */
 function check(options, table) {
-  if (options === undefined) return undefined;
-  if (typeof options !== "object" || options === null) {
-    throw invalidArgument(`options are ${options === null ? "null" : `a ${typeof options}`}: pass an object`);
-  }
-  let native;
-  for (const name of Object.keys(options)) {
-    const value = options[name];
-    if (!Object.hasOwn(table, name)) {
-      throw invalidArgument(`there is no option ${name} here: the options are ${Object.keys(table).join(", ")}`);
+    if (options === undefined) return undefined;
+    if (typeof options !== "object" || options === null) {
+        throw invalidArgument(`options are ${options === null ? "null" : `a ${typeof options}`}: pass an object`);
     }
-    if (value === undefined) continue;
-    const due = table[name](value);
-    if (due !== undefined) throw invalidArgument(`option ${name} is not ${due}`);
-    if (!OURS.has(name)) {
-      native ??= {};
-      native[name] = value;
+    let native;
+    for (const name of Object.keys(options)) {
+        const value = options[name];
+        if (!Object.hasOwn(table, name)) {
+            throw invalidArgument(`there is no option ${name} here: the options are ${Object.keys(table).join(", ")}`);
+        }
+        if (value === undefined) continue;
+        const due = table[name](value);
+        if (due !== undefined) throw invalidArgument(`option ${name} is not ${due}`);
+        if (!OURS.has(name)) {
+            native ??= {};
+            native[name] = value;
+        }
     }
-  }
-  return native;
+    return native;
 }
 
 module.exports = { check, POST, LISTEN, CALL, CHANNELS };

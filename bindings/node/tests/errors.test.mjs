@@ -1,170 +1,183 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import {
-  Client,
-  channels,
-  connect,
-  errorCodes,
-  IpcError,
-  listenIpRequest,
-  listenUdsBroadcast,
-  listenUdsRequest,
-  postIpRequest,
-  postUdsBroadcast,
-  postUdsRequest,
-  Server,
+    Client,
+    channels,
+    connect,
+    errorCodes,
+    IpcError,
+    listenIpRequest,
+    listenUdsBroadcast,
+    listenUdsRequest,
+    postIpRequest,
+    postUdsBroadcast,
+    postUdsRequest,
+    Server,
 } from "../lib/index.mjs";
 import { failure, file, test } from "./harness.mjs";
 
 function thrown(call) {
-  try {
-    call();
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not throw");
+    try {
+        call();
+    } catch (error) {
+        return error;
+    }
+    throw new Error("it did not throw");
 }
 
 test("the types have exactly the error codes of the library", () => {
-  const types = readFileSync(file("lib/index.d.cts"), "utf8");
-  const [, union] = types.match(/type IpcErrorCode =([^;]*);/);
-  assert.deepEqual([...union.matchAll(/"(\w+)"/g)].map(([, name]) => name), [...errorCodes]);
-  assert.equal(errorCodes.length > 10, true);
+    const types = readFileSync(file("lib/index.d.cts"), "utf8");
+    const [, union] = types.match(/type IpcErrorCode =([^;]*);/);
+    assert.deepEqual(
+        [...union.matchAll(/"(\w+)"/g)].map(([, name]) => name),
+        [...errorCodes],
+    );
+    assert.equal(errorCodes.length > 10, true);
 });
 
 test("the README has exactly the error codes of the library", () => {
-  const readme = readFileSync(file("README.md"), "utf8");
-  assert.deepEqual([...readme.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name), [...errorCodes]);
+    const readme = readFileSync(file("README.md"), "utf8");
+    assert.deepEqual(
+        [...readme.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name),
+        [...errorCodes],
+    );
 });
 
 test("every failure is an IpcError with a code and a line that says what to do", async ({ options, use }) => {
-  use(listenUdsRequest("a", () => 1, options));
-  const broadcasts = use(listenUdsBroadcast("b", () => {}, options));
-  const calls = [
-    ["not_listening", () => postUdsRequest("nobody", 1, options)],
-    ["not_listening", () => connect("nobody", options)],
-    ["wrong_mode", () => postUdsRequest("b", 1, options)],
-    ["wrong_mode", () => postUdsBroadcast("a", 1, options)],
-    ["invalid_name", () => postUdsRequest("a-b", 1, options)],
-    ["invalid_name", () => postUdsRequest("", 1, options)],
-    ["invalid_name", () => connect("é", options)],
-    ["invalid_port", () => postIpRequest(0, 1)],
-    ["invalid_port", () => postIpRequest(-1, 1)],
-    ["invalid_port", () => postIpRequest(1.5, 1)],
-    ["invalid_port", () => postIpRequest(Number.NaN, 1)],
-    ["invalid_port", () => connect(65536)],
-    ["invalid_argument", () => postUdsRequest(5, 1, options)],
-    ["invalid_argument", () => postUdsRequest(null, 1, options)],
-    ["invalid_argument", () => postIpRequest("5", 1, options)],
-    ["invalid_argument", () => postUdsRequest("a", 1, null)],
-    ["invalid_argument", () => postUdsRequest("a", 1, 5)],
-    ["invalid_argument", () => postUdsRequest("a", 1, { timeOut: 5 })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { timeout: 0 })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { timeout: "5" })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { timeout: Number.NaN })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { signal: {} })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { wire: "pigeon" })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { pathStyle: "v9" })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { peers: "friends" })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { peers: [-1] })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { maxMessage: 0 })],
-    ["invalid_argument", () => postUdsRequest("a", 1, { directory: "/a\0b" })],
-    ["invalid_argument", () => channels("/tmp")],
-    ["no_directory", () => channels({ directory: "/nonexistent" })],
-    ["path_too_long", () => postUdsRequest("a", 1, { directory: `/${"x".repeat(200)}` })],
-  ];
-  for (const [code, call] of calls) {
-    const error = await failure(call());
-    assert.equal(error instanceof IpcError && error instanceof Error, true);
-    assert.equal(error.code, code, error.message);
-    assert.equal(error.name, "IpcError");
-    assert.equal(error.mayHaveBeenHandled, false);
-    assert.match(error.message, /^[^\n]{10,}$/);
-    assert.equal(errorCodes.includes(error.code), true);
-  }
-  assert.equal(broadcasts.counters.messages, 0);
+    use(listenUdsRequest("a", () => 1, options));
+    const broadcasts = use(listenUdsBroadcast("b", () => {}, options));
+    const calls = [
+        ["not_listening", () => postUdsRequest("nobody", 1, options)],
+        ["not_listening", () => connect("nobody", options)],
+        ["wrong_mode", () => postUdsRequest("b", 1, options)],
+        ["wrong_mode", () => postUdsBroadcast("a", 1, options)],
+        ["invalid_name", () => postUdsRequest("a-b", 1, options)],
+        ["invalid_name", () => postUdsRequest("", 1, options)],
+        ["invalid_name", () => connect("é", options)],
+        ["invalid_port", () => postIpRequest(0, 1)],
+        ["invalid_port", () => postIpRequest(-1, 1)],
+        ["invalid_port", () => postIpRequest(1.5, 1)],
+        ["invalid_port", () => postIpRequest(Number.NaN, 1)],
+        ["invalid_port", () => connect(65536)],
+        ["invalid_argument", () => postUdsRequest(5, 1, options)],
+        ["invalid_argument", () => postUdsRequest(null, 1, options)],
+        ["invalid_argument", () => postIpRequest("5", 1, options)],
+        ["invalid_argument", () => postUdsRequest("a", 1, null)],
+        ["invalid_argument", () => postUdsRequest("a", 1, 5)],
+        ["invalid_argument", () => postUdsRequest("a", 1, { timeOut: 5 })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { timeout: 0 })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { timeout: "5" })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { timeout: Number.NaN })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { signal: {} })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { wire: "pigeon" })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { pathStyle: "v9" })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { peers: "friends" })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { peers: [-1] })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { maxMessage: 0 })],
+        ["invalid_argument", () => postUdsRequest("a", 1, { directory: "/a\0b" })],
+        ["invalid_argument", () => channels("/tmp")],
+        ["no_directory", () => channels({ directory: "/nonexistent" })],
+        ["path_too_long", () => postUdsRequest("a", 1, { directory: `/${"x".repeat(200)}` })],
+    ];
+    for (const [code, call] of calls) {
+        const error = await failure(call());
+        assert.equal(error instanceof IpcError && error instanceof Error, true);
+        assert.equal(error.code, code, error.message);
+        assert.equal(error.name, "IpcError");
+        assert.equal(error.mayHaveBeenHandled, false);
+        assert.match(error.message, /^[^\n]{10,}$/);
+        assert.equal(errorCodes.includes(error.code), true);
+    }
+    assert.equal(broadcasts.counters.messages, 0);
 });
 
 test("listening fails at once, where it is called", async ({ options, use }) => {
-  use(listenUdsRequest("a", () => 1, options));
-  for (const [code, call] of [
-    ["in_use", () => listenUdsRequest("a", () => 1, options)],
-    ["invalid_name", () => listenUdsRequest("a b", () => 1, options)],
-    ["invalid_port", () => listenIpRequest(70000, () => 1)],
-    ["invalid_argument", () => listenUdsRequest("c", "not a function", options)],
-    ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, timeout: 5 })],
-    ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, socketMode: 0o1777 })],
-    ["no_directory", () => listenUdsRequest("c", () => 1, { directory: "/nonexistent" })],
-    ["invalid_argument", () => new Server({}, {})],
-    ["invalid_argument", () => new Client()],
-  ]) {
-    const error = thrown(call);
-    assert.equal(error instanceof IpcError, true, String(error));
-    assert.equal(error.code, code, error.message);
-  }
-  assert.match(thrown(() => listenUdsRequest("a", () => 1, options)).message, new RegExp(`process ${process.pid}`));
+    use(listenUdsRequest("a", () => 1, options));
+    for (const [code, call] of [
+        ["in_use", () => listenUdsRequest("a", () => 1, options)],
+        ["invalid_name", () => listenUdsRequest("a b", () => 1, options)],
+        ["invalid_port", () => listenIpRequest(70000, () => 1)],
+        ["invalid_argument", () => listenUdsRequest("c", "not a function", options)],
+        ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, timeout: 5 })],
+        ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, socketMode: 0o1777 })],
+        ["no_directory", () => listenUdsRequest("c", () => 1, { directory: "/nonexistent" })],
+        ["invalid_argument", () => new Server({}, {})],
+        ["invalid_argument", () => new Client()],
+    ]) {
+        const error = thrown(call);
+        assert.equal(error instanceof IpcError, true, String(error));
+        assert.equal(error.code, code, error.message);
+    }
+    assert.match(thrown(() => listenUdsRequest("a", () => 1, options)).message, new RegExp(`process ${process.pid}`));
 });
 
 test("the system's error is the cause", () => {
-  const error = thrown(() => listenUdsRequest("c", () => 1, { directory: "/proc" }));
-  assert.equal(errorCodes.includes(error.code), true);
-  assert.equal(error.cause instanceof Error, true);
-  assert.equal(typeof error.cause.message, "string");
+    const error = thrown(() => listenUdsRequest("c", () => 1, { directory: "/proc" }));
+    assert.equal(errorCodes.includes(error.code), true);
+    assert.equal(error.cause instanceof Error, true);
+    assert.equal(typeof error.cause.message, "string");
 });
 
 test("a handler that throws or rejects fails its caller with the message", async ({ options, use }) => {
-  const seen = [];
-  const handler = (kind) => {
-    if (kind === "throws") throw new TypeError("no way");
-    if (kind === "text") throw "just text";
-    if (kind === "nothing") throw undefined;
-    if (kind === "hostile") throw { toString: null };
-    return Promise.reject(new Error("later"));
-  };
-  const onError = (error, context) => seen.push([error, context.peer.pid]);
-  const server = use(listenUdsRequest("a", handler, { ...options, onError }));
-  for (const [kind, text] of [
-    ["throws", "no way"],
-    ["text", "just text"],
-    ["nothing", "undefined"],
-    ["hostile", "no text"],
-    ["rejects", "later"],
-  ]) {
-    const error = await failure(postUdsRequest("a", kind, options));
-    assert.equal(error.code, "handler_failed");
-    assert.equal(error.mayHaveBeenHandled, true);
-    assert.equal(error.message.includes(text), true, error.message);
-  }
-  assert.equal(server.counters.failed, 5);
-  assert.equal(seen.length, 5);
-  assert.equal(seen[0][0] instanceof TypeError, true);
-  assert.equal(seen[0][1], process.pid);
+    const seen = [];
+    const handler = (kind) => {
+        if (kind === "throws") throw new TypeError("no way");
+        if (kind === "text") throw "just text";
+        if (kind === "nothing") throw undefined;
+        if (kind === "hostile") throw { toString: null };
+        return Promise.reject(new Error("later"));
+    };
+    const onError = (error, context) => seen.push([error, context.peer.pid]);
+    const server = use(listenUdsRequest("a", handler, { ...options, onError }));
+    for (const [kind, text] of [
+        ["throws", "no way"],
+        ["text", "just text"],
+        ["nothing", "undefined"],
+        ["hostile", "no text"],
+        ["rejects", "later"],
+    ]) {
+        const error = await failure(postUdsRequest("a", kind, options));
+        assert.equal(error.code, "handler_failed");
+        assert.equal(error.mayHaveBeenHandled, true);
+        assert.equal(error.message.includes(text), true, error.message);
+    }
+    assert.equal(server.counters.failed, 5);
+    assert.equal(seen.length, 5);
+    assert.equal(seen[0][0] instanceof TypeError, true);
+    assert.equal(seen[0][1], process.pid);
 });
 
 test("a broadcast handler that throws is counted, and the next message comes", async ({ options, use }) => {
-  let count = 0;
-  const server = use(listenUdsBroadcast(
-    "b",
-    () => {
-      count += 1;
-      throw new Error("x");
-    },
-    options,
-  ));
-  const client = use(await connect("b", options));
-  await client.broadcast(1);
-  await client.broadcast(2);
-  await client.flush();
-  assert.equal(count, 2);
-  assert.equal(server.counters.failed, 2);
+    let count = 0;
+    const server = use(
+        listenUdsBroadcast(
+            "b",
+            () => {
+                count += 1;
+                throw new Error("x");
+            },
+            options,
+        ),
+    );
+    const client = use(await connect("b", options));
+    await client.broadcast(1);
+    await client.broadcast(2);
+    await client.flush();
+    assert.equal(count, 2);
+    assert.equal(server.counters.failed, 2);
 });
 
 test("use after close says so", async ({ options, use }) => {
-  use(listenUdsRequest("a", () => 1, options));
-  const client = await connect("a", options);
-  await client.close();
-  await client.close();
-  for (const call of [() => client.request(1), () => client.broadcast(1), () => client.flush(), () => client.ping()]) {
-    assert.equal((await failure(call())).code, "closed");
-  }
+    use(listenUdsRequest("a", () => 1, options));
+    const client = await connect("a", options);
+    await client.close();
+    await client.close();
+    for (const call of [
+        () => client.request(1),
+        () => client.broadcast(1),
+        () => client.flush(),
+        () => client.ping(),
+    ]) {
+        assert.equal((await failure(call())).code, "closed");
+    }
 });

@@ -17,114 +17,114 @@ const tests = [];
  * `use`, which has what it is given disposed of afterwards (Node 20 has no `await using`).
  */
 export function test(name, body) {
-  tests.push({ name, body });
+    tests.push({ name, body });
 }
 
 /** Runs all tests one after another; the last line says how many passed. */
 export async function run(only) {
-  let failed = 0;
-  const chosen = tests.filter(({ name }) => only === undefined || name.includes(only));
-  for (const { name, body } of chosen) {
-    const directory = scratch();
-    const used = [];
-    function use(resource) {
-      used.push(resource);
-      return resource;
+    let failed = 0;
+    const chosen = tests.filter(({ name }) => only === undefined || name.includes(only));
+    for (const { name, body } of chosen) {
+        const directory = scratch();
+        const used = [];
+        function use(resource) {
+            used.push(resource);
+            return resource;
+        }
+        let watchdog;
+        const hung = new Promise((_, reject) => {
+            watchdog = setTimeout(() => reject(new Error(`still running after ${HANG / 1000} s`)), HANG);
+        });
+        try {
+            const kept = async () => {
+                await body({ directory, options: { directory }, use });
+                while (used.length) await used.pop()[Symbol.asyncDispose]();
+            };
+            await Promise.race([kept(), hung]);
+            console.log(`ok ${name}`);
+        } catch (error) {
+            failed += 1;
+            console.log(`not ok ${name}\n${error?.stack ?? error}`);
+        } finally {
+            clearTimeout(watchdog);
+            rmSync(directory, { recursive: true, force: true });
+        }
     }
-    let watchdog;
-    const hung = new Promise((_, reject) => {
-      watchdog = setTimeout(() => reject(new Error(`still running after ${HANG / 1000} s`)), HANG);
-    });
-    try {
-      const kept = async () => {
-        await body({ directory, options: { directory }, use });
-        while (used.length) await used.pop()[Symbol.asyncDispose]();
-      };
-      await Promise.race([kept(), hung]);
-      console.log(`ok ${name}`);
-    } catch (error) {
-      failed += 1;
-      console.log(`not ok ${name}\n${error?.stack ?? error}`);
-    } finally {
-      clearTimeout(watchdog);
-      rmSync(directory, { recursive: true, force: true });
-    }
-  }
-  console.log(`${chosen.length - failed} passed, ${failed} failed`);
-  return failed;
+    console.log(`${chosen.length - failed} passed, ${failed} failed`);
+    return failed;
 }
 
 export function scratch() {
-  return mkdtempSync(join(tmpdir(), "simple-ipc-js-"));
+    return mkdtempSync(join(tmpdir(), "simple-ipc-js-"));
 }
 
 /** The path of a file of the package. */
 export function file(name) {
-  return fileURLToPath(new URL(`../${name}`, import.meta.url));
+    return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }
 
 /** The arguments with which this runtime runs a program. */
 export function commandLine(program, args = []) {
-  if (runtime === "deno") return ["run", "-A", "--quiet", "--no-lock", program, ...args];
-  // Programs that fill their memory for a while have it taken back by a collection of their own.
-  if (runtime === "node") return ["--expose-gc", program, ...args];
-  return ["run", program, ...args];
+    if (runtime === "deno") return ["run", "-A", "--quiet", "--no-lock", program, ...args];
+    // Programs that fill their memory for a while have it taken back by a collection of their own.
+    if (runtime === "node") return ["--expose-gc", program, ...args];
+    return ["run", program, ...args];
 }
 
 /** A program in a process of its own, under this runtime. */
 export class Program {
-  output = "";
-  errors = "";
-  #listeners = new Set();
+    output = "";
+    errors = "";
+    #listeners = new Set();
 
-  constructor(program, args = [], { cwd, env } = {}) {
-    this.child = spawn(process.execPath, commandLine(program, args), {
-      cwd,
-      env: { ...process.env, NO_COLOR: "1", ...env },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    this.child.stdout.setEncoding("utf8").on("data", (text) => {
-      this.output += text;
-      for (const listener of this.#listeners) listener();
-    });
-    this.child.stderr.setEncoding("utf8").on("data", (text) => {
-      this.errors += text;
-    });
-    this.ended = new Promise((resolve) => {
-      this.child.on("close", (status, signal) => {
-        this.isOver = true;
-        for (const listener of this.#listeners) listener();
-        resolve({ status, signal, output: this.output, errors: this.errors });
-      });
-    });
-  }
-
-  /** Waits until it has printed this. */
-  async says(text) {
-    while (!this.output.includes(text)) {
-      if (this.isOver) throw new Error(`it ended without saying ${text}: ${this.output}${this.errors}`);
-      await new Promise((resolve) => {
-        const listener = () => {
-          this.#listeners.delete(listener);
-          resolve();
-        };
-        this.#listeners.add(listener);
-      });
+    constructor(program, args = [], { cwd, env } = {}) {
+        this.child = spawn(process.execPath, commandLine(program, args), {
+            cwd,
+            env: { ...process.env, NO_COLOR: "1", ...env },
+            stdio: ["pipe", "pipe", "pipe"],
+        });
+        this.child.stdout.setEncoding("utf8").on("data", (text) => {
+            this.output += text;
+            for (const listener of this.#listeners) listener();
+        });
+        this.child.stderr.setEncoding("utf8").on("data", (text) => {
+            this.errors += text;
+        });
+        this.ended = new Promise((resolve) => {
+            this.child.on("close", (status, signal) => {
+                this.isOver = true;
+                for (const listener of this.#listeners) listener();
+                resolve({ status, signal, output: this.output, errors: this.errors });
+            });
+        });
     }
-  }
+
+    /** Waits until it has printed this. */
+    async says(text) {
+        while (!this.output.includes(text)) {
+            if (this.isOver) throw new Error(`it ended without saying ${text}: ${this.output}${this.errors}`);
+            await new Promise((resolve) => {
+                const listener = () => {
+                    this.#listeners.delete(listener);
+                    resolve();
+                };
+                this.#listeners.add(listener);
+            });
+        }
+    }
 }
 
 /** Waits until a condition holds, looking again and again. */
 export async function until(condition) {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+    while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 /** The error that a promise rejects with. */
 export async function failure(promise) {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it did not fail");
+    try {
+        await promise;
+    } catch (error) {
+        return error;
+    }
+    throw new Error("it did not fail");
 }

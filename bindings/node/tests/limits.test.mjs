@@ -4,61 +4,61 @@ import { connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from ".
 import { file, Program, runtime, test } from "./harness.mjs";
 
 function resident() {
-  return Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
+    return Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
 }
 
 const descriptors = () => readdirSync("/proc/self/fd").length;
 
 test("a gibibyte of broadcasts against a handler that sleeps takes less than 200 MiB", async ({ directory }) => {
-  const listener = new Program(file("tests/programs/sleepy.mjs"), [directory]);
-  await listener.says("ready");
-  const client = await connect("flood", { directory });
-  const body = new Uint8Array(1 << 20);
-  for (let sent = 0; sent < 1024; sent++) await client.broadcast(body);
-  await client.close();
-  listener.child.stdin.end();
-  const { output, errors } = await listener.ended;
-  const { messages, peak } = JSON.parse(output.split("\n").at(-2));
-  assert.equal(messages, 1024, errors);
-  console.log(`# ${runtime}: peak ${Math.round(peak / 2 ** 20)} MiB`);
-  assert.equal(peak < 200 * 2 ** 20, true, `peak of ${Math.round(peak / 2 ** 20)} MiB`);
+    const listener = new Program(file("tests/programs/sleepy.mjs"), [directory]);
+    await listener.says("ready");
+    const client = await connect("flood", { directory });
+    const body = new Uint8Array(1 << 20);
+    for (let sent = 0; sent < 1024; sent++) await client.broadcast(body);
+    await client.close();
+    listener.child.stdin.end();
+    const { output, errors } = await listener.ended;
+    const { messages, peak } = JSON.parse(output.split("\n").at(-2));
+    assert.equal(messages, 1024, errors);
+    console.log(`# ${runtime}: peak ${Math.round(peak / 2 ** 20)} MiB`);
+    assert.equal(peak < 200 * 2 ** 20, true, `peak of ${Math.round(peak / 2 ** 20)} MiB`);
 });
 
 test("a hundred thousand calls leave memory and descriptors as they were", async ({ options, use }) => {
-  const server = use(listenUdsRequest("a", (data) => data, options));
-  const broadcasts = use(listenUdsBroadcast("b", () => {}, options));
-  const client = use(await connect("a", options));
-  const caster = use(await connect("b", options));
-  const bytes = new Uint8Array(100_000);
-  async function round(calls) {
-    let call = 0;
-    async function lane() {
-      const { signal } = new AbortController();
-      while (call++ < calls) {
-        await client.request({ call, text: "some text" });
-        if (call % 4 === 0) await caster.broadcast(call);
-        if (call % 20 === 0) await postUdsRequest("a", call, { ...options, signal });
-        if (call % 50 === 0) await client.request(bytes);
-        if (call % 100 === 0) await client.request(1n).catch(() => {});
-        if (call % 1000 === 0) await (await connect("a", options)).close();
-      }
+    const server = use(listenUdsRequest("a", (data) => data, options));
+    const broadcasts = use(listenUdsBroadcast("b", () => {}, options));
+    const client = use(await connect("a", options));
+    const caster = use(await connect("b", options));
+    const bytes = new Uint8Array(100_000);
+    async function round(calls) {
+        let call = 0;
+        async function lane() {
+            const { signal } = new AbortController();
+            while (call++ < calls) {
+                await client.request({ call, text: "some text" });
+                if (call % 4 === 0) await caster.broadcast(call);
+                if (call % 20 === 0) await postUdsRequest("a", call, { ...options, signal });
+                if (call % 50 === 0) await client.request(bytes);
+                if (call % 100 === 0) await client.request(1n).catch(() => {});
+                if (call % 1000 === 0) await (await connect("a", options)).close();
+            }
+        }
+        await Promise.all(Array.from({ length: 16 }, lane));
+        await caster.flush();
+        collect();
     }
-    await Promise.all(Array.from({ length: 16 }, lane));
-    await caster.flush();
-    collect();
-  }
-  function collect() {
-    if (globalThis.gc) globalThis.gc();
-    if (globalThis.Bun) Bun.gc(true);
-  }
-  await round(30_000);
-  const before = { memory: resident(), files: descriptors() };
-  await round(70_000);
-  const after = { memory: resident(), files: descriptors() };
-  const grown = (after.memory - before.memory) / 2 ** 20;
-  console.log(`# ${runtime}: grown by ${grown.toFixed(1)} MiB`);
-  assert.equal(after.files <= before.files + 2, true, `${before.files} descriptors became ${after.files}`);
-  // A leak of a hundred bytes a call would be 7 MiB; a collector's own unrest is more, a body's leak far more.
-  assert.equal(grown < 60, true, `memory has grown by ${grown} MiB`);
-  assert.equal(server.counters.messages > 100_000 && broadcasts.counters.messages > 20_000, true);
+    function collect() {
+        if (globalThis.gc) globalThis.gc();
+        if (globalThis.Bun) Bun.gc(true);
+    }
+    await round(30_000);
+    const before = { memory: resident(), files: descriptors() };
+    await round(70_000);
+    const after = { memory: resident(), files: descriptors() };
+    const grown = (after.memory - before.memory) / 2 ** 20;
+    console.log(`# ${runtime}: grown by ${grown.toFixed(1)} MiB`);
+    assert.equal(after.files <= before.files + 2, true, `${before.files} descriptors became ${after.files}`);
+    // A leak of a hundred bytes a call would be 7 MiB; a collector's own unrest is more, a body's leak far more.
+    assert.equal(grown < 60, true, `memory has grown by ${grown} MiB`);
+    assert.equal(server.counters.messages > 100_000 && broadcasts.counters.messages > 20_000, true);
 });

@@ -1,39 +1,39 @@
 // Compiled with `tsc --strict`, never run: what programs may write, and what they may not.
 import {
-  type ChannelInfo,
-  type Client,
-  type Context,
-  channels,
-  connect,
-  type IpServer,
-  IpcError,
-  type IpcErrorCode,
-  listenIpBroadcast,
-  listenIpRequest,
-  listenUdsBroadcast,
-  listenUdsRequest,
-  postIpRequest,
-  postUdsBroadcast,
-  postUdsRequest,
+    type ChannelInfo,
+    type Client,
+    type Context,
+    channels,
+    connect,
+    type IpServer,
+    IpcError,
+    type IpcErrorCode,
+    listenIpBroadcast,
+    listenIpRequest,
+    listenUdsBroadcast,
+    listenUdsRequest,
+    postIpRequest,
+    postUdsBroadcast,
+    postUdsRequest,
 } from "simple-ipc";
 
 interface Order {
-  id: number;
-  items: string[];
+    id: number;
+    items: string[];
 }
 
 // The original's signatures.
 const server = listenUdsRequest("example_channel", (data: string) => {
-  console.log(data);
-  return "response-bar";
+    console.log(data);
+    return "response-bar";
 });
 const path: string = server.path;
 const reply: string = await postUdsRequest<string, string>("example_channel", "request-foo");
 const inferred: string = await postUdsRequest("example_channel", "request-foo");
 listenUdsRequest<Order, Uint8Array>("a", async (order, context: Context) => {
-  const uid: number | undefined = context.peer.uid;
-  context.signal.throwIfAborted();
-  return new Uint8Array(order.id + (uid ?? 0));
+    const uid: number | undefined = context.peer.uid;
+    context.signal.throwIfAborted();
+    return new Uint8Array(order.id + (uid ?? 0));
 });
 listenUdsBroadcast<Order>("b", (order) => console.log(order.items));
 listenUdsBroadcast("b", async (_order: Order) => {}, { grace: 10, onError: (_error: unknown) => {} });
@@ -45,22 +45,22 @@ await postUdsBroadcast<Order>("b", { id: 1, items: [] }, { wire: "deno", wait: 5
 const anything = await postUdsRequest("a", null);
 
 {
-  await using client: Client = await connect("a", { peers: [1000] });
-  const order = await client.request<string, Order>("x", { timeout: Number.POSITIVE_INFINITY });
-  await client.broadcast(order.items);
-  await client.flush();
-  const took: number = await client.ping();
-  client.unref().ref();
-  console.log(took);
+    await using client: Client = await connect("a", { peers: [1000] });
+    const order = await client.request<string, Order>("x", { timeout: Number.POSITIVE_INFINITY });
+    await client.broadcast(order.items);
+    await client.flush();
+    const took: number = await client.ping();
+    client.unref().ref();
+    console.log(took);
 }
 const found: ChannelInfo[] = await channels({ directory: "/tmp" });
 try {
-  await server.close();
+    await server.close();
 } catch (error) {
-  if (error instanceof IpcError) {
-    const code: IpcErrorCode = error.code;
-    if (error.code === "timed_out" && error.mayHaveBeenHandled) console.log(code, error.cause);
-  }
+    if (error instanceof IpcError) {
+        const code: IpcErrorCode = error.code;
+        if (error.code === "timed_out" && error.mayHaveBeenHandled) console.log(code, error.cause);
+    }
 }
 
 // @ts-expect-error: a name is a string

@@ -4,15 +4,15 @@ import { connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from ".
 const [, , way, directory] = process.argv;
 const options = { directory };
 let begun = 0;
-const server = listenUdsRequest(
-  "a",
-  () => {
-    begun += 1;
-    return new Promise(() => {});
-  },
-  options,
+listenUdsRequest(
+    "a",
+    () => {
+        begun += 1;
+        return new Promise(() => {});
+    },
+    options,
 );
-const broadcasts = listenUdsBroadcast("b", () => new Promise(() => {}), options);
+listenUdsBroadcast("b", () => new Promise(() => {}), options);
 const client = await connect("a", options);
 const caster = await connect("b", options);
 const calls = [postUdsRequest("a", 1, options), client.request(2), client.request(new Uint8Array(1 << 20))];
@@ -23,21 +23,14 @@ while (begun < 3) await new Promise((resolve) => setTimeout(resolve, 1));
 console.log("ready");
 
 switch (way) {
-  case "exit":
-    process.exit(7);
-    break;
-  case "throw":
-    setTimeout(() => {
-      throw new Error("uncaught on purpose");
-    });
-    break;
-  case "unref":
-    // Calls in flight would keep it alive: these do not.
-    server.unref();
-    broadcasts.unref();
-    process.exitCode = 7;
-    setTimeout(() => process.exit(), 1);
-    break;
-  default:
-    break; // It is ended from outside.
+    case "exit":
+        process.exit(7);
+        break;
+    case "throw":
+        setTimeout(() => {
+            throw new Error("uncaught on purpose");
+        });
+        break;
+    default:
+        break; // It is ended from outside.
 }

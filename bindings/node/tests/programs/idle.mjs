@@ -7,8 +7,8 @@ const client = await connect("a", options);
 console.log(await client.request("answered"));
 client.unref();
 client.request("never").then(
-  () => console.log("it was answered"),
-  () => console.log("it failed"),
+    () => console.log("it was answered"),
+    () => console.log("it failed"),
 );
 server.ref().unref();
 console.log("idle");

@@ -11,10 +11,10 @@ const caster = await connect(`${name}_casts`, options);
 const answer = await postUdsRequest(name, `hello from ${name}`, options);
 client.request("never").catch(() => {});
 (async () => {
-  for (;;) await Promise.all([client.request("x".repeat(1000)), caster.broadcast("y".repeat(1000))]);
+    for (;;) await Promise.all([client.request("x".repeat(1000)), caster.broadcast("y".repeat(1000))]);
 })().catch(() => {});
 parentPort.on("message", async () => {
-  await server.close();
-  parentPort.postMessage("closed");
+    await server.close();
+    parentPort.postMessage("closed");
 });
 parentPort.postMessage(answer);
