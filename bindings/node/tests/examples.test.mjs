@@ -45,7 +45,7 @@ test("the examples echo_listener and echo_client talk until Ctrl-C", async ({ di
     const listener = start(root, directory, "echo_listener.mjs", ["an_echo"]);
     await listener.says("listening on");
     assert.equal(await output(start(root, directory, "echo_client.mjs", ["an_echo"])), "hello\n");
-    listener.child.kill("SIGINT");
+    listener.kill("SIGINT");
     await output(listener);
     assert.deepEqual(readdirSync(directory), ["project"]);
 });

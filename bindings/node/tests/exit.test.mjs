@@ -35,7 +35,7 @@ test("an uncaught error ends the process as it does without us, and leaves no fi
 test("a process that a signal ends is not held up, and the next listener takes over what it leaves", async (t) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"]) {
         const program = await ending("wait", t.directory);
-        program.child.kill(signal);
+        program.kill(signal);
         const ended = await program.ended;
         assert.equal(
             ended.signal ?? ended.status,
@@ -68,7 +68,7 @@ test("an open listener keeps the process alive until its peer is answered", asyn
     const program = await ending("wait", directory);
     await until(async () => (await channels(options)).length === 2);
     assert.equal(program.isOver, undefined);
-    program.child.kill("SIGKILL");
+    program.kill("SIGKILL");
     await program.ended;
 });
 

@@ -99,6 +99,11 @@ export class Program {
         });
     }
 
+    /** Sends it a signal. (Deno's `child.kill` says that the signal ended it even where it was handled.) */
+    kill(signal) {
+        process.kill(this.child.pid, signal);
+    }
+
     /** Waits until it has printed this. */
     async says(text) {
         while (!this.output.includes(text)) {
