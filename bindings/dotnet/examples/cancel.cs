@@ -9,9 +9,11 @@ namespace SimpleIpc.Examples
     {
         internal static async Task RunAsync()
         {
+            var begun = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
             var heard = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
             await using IpcListener listener = Ipc.ListenUdsRequest<string, string>("cancel", async (request, context) =>
             {
+                begun.SetResult(true);
                 try
                 {
                     await Task.Delay(Timeout.Infinite, context.CancellationToken);
@@ -22,10 +24,13 @@ namespace SimpleIpc.Examples
                 }
                 return "never";
             });
-            using var source = new CancellationTokenSource(TimeSpan.FromMilliseconds(100));
+            using var source = new CancellationTokenSource();
+            Task<string> call = Ipc.PostUdsRequestAsync<string, string>("cancel", "work", null, source.Token);
+            await begun.Task; // cancelled before that, the request would not reach the handler at all
+            source.CancelAfter(TimeSpan.FromMilliseconds(100));
             try
             {
-                await Ipc.PostUdsRequestAsync<string, string>("cancel", "work", null, source.Token);
+                await call;
             }
             catch (OperationCanceledException)
             {
