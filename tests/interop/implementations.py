@@ -6,7 +6,6 @@ drivers that it compiles.
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,27 +75,27 @@ def compiled(name, source, compiler, *flags):
     return program
 
 
-def javascript(name, *runtime):
-    """A JavaScript runtime with the add-on of the checkout."""
-    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
-    missing = ""
-    if not module.with_name("simple-ipc.node").exists():
-        missing = "its add-on is not built: bindings/node/build.sh"
-    program = shutil.which(runtime[0]) or next(map(str, ROOT.glob(f".tools/*/node_modules/.bin/{runtime[0]}")), None)
-    if not missing and program is None:
-        missing = f"there is no {runtime[0]}"
-    return Implementation(
-        name, [program, *runtime[1:], DRIVERS / "driver.mjs"], exact=False, writes_minus_zero="0", missing=missing,
-        environment={"SIMPLE_IPC_MODULE": module.as_uri()})
+def javascript():
+    """The runtimes that bindings/node/setup.sh has brought, with the add-on of the checkout."""
+    folder = ROOT / "bindings" / "node"
+    printed = subprocess.run([folder / "setup.sh", "print"], capture_output=True, text=True, check=False).stdout
+    runtimes = {name: command.split() for name, command in (line.split(" ", 1) for line in printed.splitlines())}
+    built = (folder / "lib" / "simple-ipc.node").exists()
+    for name in ("Node", "Deno", "Bun"):
+        command = runtimes.get(name.lower())
+        missing = "" if command and built else "make setup has not brought it" if built else "the add-on is not built"
+        yield Implementation(
+            name, [*(command or []), DRIVERS / "driver.mjs"], exact=False, writes_minus_zero="0", missing=missing,
+            environment={"SIMPLE_IPC_MODULE": (folder / "lib" / "index.mjs").as_uri()})
 
 
 def python(name, how, **more):
-    """The package of the checkout, where its extension has been built into it."""
-    package = Path(os.environ.get("SIMPLE_IPC_PYTHON", ROOT / "bindings" / "python" / "python"))
-    missing = "" if any(package.glob("simple_ipc/_native*.so")) else "its extension is not built"
-    return Implementation(
-        name, [sys.executable, DRIVERS / "python_driver.py", how], missing=missing,
-        reads_minus_zero=("-0.0",), environment={"PYTHONPATH": str(package)}, **more)
+    """The package as it is installed in the checkout's virtual environment."""
+    program = ROOT / ".venv" / "bin" / "python"
+    there = program.exists() and subprocess.run([program, "-c", "import simple_ipc"], cwd=HERE, capture_output=True)
+    missing = "" if there and there.returncode == 0 else "the package is not built and installed in .venv"
+    return Implementation(name, [program, DRIVERS / "python_driver.py", how], missing=missing,
+                          reads_minus_zero=("-0.0",), **more)
 
 
 def cpp():
@@ -137,9 +136,7 @@ def all_of_them():
     yield cpp()
     yield python("Python", "sync", cancels=f"{NO_HANDLE} or by Ctrl-C")
     yield python("asyncio", "asyncio")
-    yield javascript("Node", "node")
-    yield javascript("Deno", "deno", "run", "--allow-all", "--quiet")
-    yield javascript("Bun", "bun")
+    yield from javascript()
     yield dotnet()
     yield Implementation(
         "command", [sys.executable, DRIVERS / "command.py"], form="json",

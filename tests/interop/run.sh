@@ -9,4 +9,5 @@ RELEASE_DIR=$(realpath "${RELEASE_DIR:-$target/release}")
 STAGE=$(realpath "${STAGE:-$target/stage}")
 export RELEASE_DIR STAGE
 "${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc-interop-driver
+tests/interop/build_bindings.sh
 exec python3 tests/interop/run.py "$@"
