@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Shows processes talking on `example_channel`: a listener in C, and posts from Rust, C, the shell, a client of the
-Deno wire and the raw client of the original's README, over a Unix socket and over TCP. Ends with a table, and with an
-error if any of them did not get the answer.
+"""Shows processes talking on `example_channel`: a listener in each language in turn, and posts to it from each, from the
+command, from a client of the Deno wire and from the raw client of the original's README, over a Unix socket and over TCP.
+Ends with a table, and with an error if any of them did not get the answer.
 
 It runs in a folder of its own (SIMPLE_IPC_DIR), so it meets no channel of yours. STAGE names where the library is
 installed; `make demo` sees to both.
@@ -17,7 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.conformance import clients  # noqa: E402  (needs the path above)
@@ -29,11 +30,12 @@ SAID, EXPECTED = "request-foo", "response-bar"
 
 
 class Listener:
-    """The C listener, as a process, and what it prints."""
+    """A listener, as a process, and what it prints."""
 
-    def __init__(self, program, channel):
+    def __init__(self, command, environment):
         self.process = subprocess.Popen(
-            [program, channel], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **environment})
         self.heard = queue.Queue()
         ready = self.process.stderr.readline()
         if not ready.startswith("ready on "):
@@ -50,23 +52,13 @@ class Listener:
         return self.process.wait(HANG_SECONDS)
 
 
-def run(*command):
-    """A posting process: what it printed, and how long its call took, by its own clock if it says so."""
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
-    took = (time.perf_counter() - began) * 1e6
+def run(command, environment):
+    """A posting process: what it printed, and how long its call took by its own clock, in microseconds."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, env={**os.environ, **environment})
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())
     said = done.stderr.strip().splitlines()
-    if said and said[-1].isdigit():
-        return done.stdout.strip(), f"{int(said[-1]):,} µs"
-    return done.stdout.strip(), f"{took / 1000:,.1f} ms with its process"
-
-
-def timed(call):
-    began = time.perf_counter()
-    reply = call()
-    return reply, f"{(time.perf_counter() - began) * 1e6:,.0f} µs"
+    return done.stdout.strip(), int(said[-1]) if said and said[-1].isdigit() else None
 
 
 def json_text(reply):
@@ -74,55 +66,102 @@ def json_text(reply):
     return body.decode().strip('"') if kind == "json" else repr(body)
 
 
-def posts(stage, build, channel, address):
-    """Who posts, and how."""
-    yield "Rust", "native", lambda: run(build / "examples" / "post", channel, SAID)
-    yield "C", "native", lambda: run(stage / "demo" / "poster", channel, SAID)
+def languages(stage, build):
+    """Each language's listener, poster and environment."""
+    examples = build / "examples"
+    yield "C", [stage / "demo" / "listener"], [stage / "demo" / "poster"], {}
+    yield "Rust", [examples / "listen"], [examples / "post"], {}
+
+    def both(name, *command, **environment):
+        return name, [*command, "listen"], [*command, "post"], environment
+
+    yield both("C++", stage / "demo" / "example_cpp")
+    python = ROOT / ".venv" / "bin" / "python"
+    if python.exists() and subprocess.run([python, "-c", "import simple_ipc"], cwd=stage, capture_output=True).returncode == 0:
+        yield both("Python", python, HERE / "example.py")
+    setup = ROOT / "bindings" / "node" / "setup.sh"
+    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
+    if setup.exists() and module.with_name("simple-ipc.node").exists():
+        printed = subprocess.run([setup, "print"], capture_output=True, text=True).stdout
+        for line in printed.splitlines():
+            name, *command = line.split()
+            if name in ("node", "deno", "bun"):
+                yield both(name.capitalize(), *command, HERE / "example.mjs", SIMPLE_IPC_MODULE=module.as_uri())
+    if (stage / "demo" / "dotnet").exists():
+        programs = build.parent.glob("dotnet/Example/bin/Release/*/DemoExample.dll")
+        program = max(programs, key=lambda file: file.stat().st_mtime)
+        yield both(".NET", ROOT / "tools" / "dotnet.sh", "exec", program,
+                   SIMPLE_IPC_LIBRARY=str(stage / "lib" / "libsimpleipc.so"))
+
+
+def posts(those, stage, channel, address):
+    """Who posts, and how: each gives the answer, the microseconds if it knows them, and how many messages it sent."""
+    for name, _, poster, environment in those:
+        yield name, lambda poster=poster, environment=environment: (*run([*poster, channel, SAID], environment), 1)
 
     def shell():
         # The command prints the answer as JSON.
-        printed, took = run(stage / "bin" / "simple-ipc", "post", channel, f'"{SAID}"')
-        return json.loads(printed), took
+        printed, took = run([stage / "bin" / "simple-ipc", "post", channel, f'"{SAID}"'], {})
+        return json.loads(printed), took, 1
 
-    yield "shell", "native", shell
-    yield "Deno-wire client", "Deno", lambda: timed(
-        lambda: json_text(clients.deno_request(address, f'"{SAID}"'.encode(), "json")))
+    yield "command", shell
+
+    def deno():
+        began = time.perf_counter()
+        reply = json_text(clients.deno_request(address, f'"{SAID}"'.encode(), "json"))
+        return reply, round((time.perf_counter() - began) * 1e6), 1
+
+    yield "Deno wire", deno
 
     def raw():
-        replies, took = timed(lambda: clients.readme_raw_client(address, count=3, pause=0.2, show=lambda _: None))
-        return (replies[0] if len(set(replies)) == 1 and len(replies) == 3 else repr(replies)), f"{took} for three"
+        replies = clients.readme_raw_client(address, count=3, pause=0.2, show=lambda _: None)
+        return (replies[0] if set(replies) == {EXPECTED} else repr(replies)), None, len(replies)
 
-    yield "raw .NET-style client", "text", raw
+    yield "raw .NET-style text", raw
+
+
+def meet(listener, those, stage, channel, address, cells, name):
+    """Everybody posts to one listener; how many went wrong."""
+    failures = 0
+    for who, post in posts(those, stage, channel, address):
+        try:
+            answer, took, sent = post()
+            heard = [listener.heard.get(timeout=HANG_SECONDS) for _ in range(sent)]
+            good = answer == EXPECTED and all(line == SAID for line in heard)
+            what = ("ok" if took is None else str(took)) if good else f"heard {heard}, answered {answer!r}"
+        except Exception as error:
+            good, what = False, f"failed: {error}"
+        if not good:
+            failures += 1
+            print(f"{who} to {name}: {what}", file=sys.stderr)
+        cells.setdefault(who, {}).setdefault(name, []).append(what if good else "failed")
+    return failures
 
 
 def main():
     stage = Path(os.environ["STAGE"])
     build = Path(os.environ["RELEASE_DIR"])
-    rows, failures = [], 0
+    cells, failures = {}, 0
     with tempfile.TemporaryDirectory(prefix="simple-ipc-demo-") as directory:
         os.environ["SIMPLE_IPC_DIR"] = directory
-        for transport in ("Unix socket", "TCP"):
-            listener = Listener(stage / "demo" / "listener", CHANNEL if transport == "Unix socket" else ":0")
-            port = listener.address.rpartition(":")[2]
-            channel = CHANNEL if transport == "Unix socket" else f":{port}"
-            print(f"a listener in C is ready on {listener.address}", flush=True)
-            subprocess.run([stage / "bin" / "simple-ipc", "ls"], timeout=HANG_SECONDS, check=False)
-            for who, dialect, post in posts(stage, build, channel, listener.address if transport == "Unix socket" else port):
-                try:
-                    answer, took = post()
-                except Exception as error:
-                    answer, took = f"failed: {error}", ""
-                heard = [listener.heard.get(timeout=HANG_SECONDS) for _ in range(3 if dialect == "text" else 1)] \
-                    if not answer.startswith("failed") else []
-                good = answer == EXPECTED and all(line == SAID for line in heard)
-                failures += not good
-                rows.append((transport, who, dialect, " ".join(heard) or "-", answer, took))
-            failures += listener.close() != 0
-            print(flush=True)
-    header = ("over", "who posts", "dialect", "the listener heard", "the answer", "took")
-    widths = [max(len(str(row[column])) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, tuple("-" * width for width in widths), *rows]:
-        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
+        those = list(languages(stage, build))
+        for name, command, _, environment in those:
+            for channel in (CHANNEL, ":0"):
+                listener = Listener([*command, channel], environment)
+                print(f"a listener in {name} is ready on {listener.address}", flush=True)
+                port = listener.address.rpartition(":")[2]
+                where = (channel, f"{directory}/.deno.{CHANNEL}.socket") if channel == CHANNEL else (f":{port}", port)
+                subprocess.run([stage / "bin" / "simple-ipc", "ls"], timeout=HANG_SECONDS, check=False)
+                failures += meet(listener, those, stage, *where, cells, name)
+                failures += listener.close() != 0
+    print(f"\nEach posts {SAID!r} and gets {EXPECTED!r}; the time of its one call in microseconds, Unix socket / TCP.")
+    print("Rows post, columns listen. A call's first costs are in it: the connection, and code that is compiled as it runs.\n")
+    header = ["", *(name for name, *_ in those)]
+    rows = [header, *([who, *(" / ".join(of[name]) for name in header[1:])] for who, of in cells.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
+                        for column, (cell, width) in enumerate(zip(row, widths))).rstrip())
     if failures:
         sys.exit(f"{failures} of the posts did not go as they should")
 

@@ -78,7 +78,8 @@ def compiled(name, source, compiler, *flags):
 def javascript():
     """The runtimes that bindings/node/setup.sh has brought, with the add-on of the checkout."""
     folder = ROOT / "bindings" / "node"
-    printed = subprocess.run([folder / "setup.sh", "print"], capture_output=True, text=True, check=False).stdout
+    setup = folder / "setup.sh"
+    printed = subprocess.run([setup, "print"], capture_output=True, text=True).stdout if setup.exists() else ""
     runtimes = {name: command.split() for name, command in (line.split(" ", 1) for line in printed.splitlines())}
     built = (folder / "lib" / "simple-ipc.node").exists()
     for name in ("Node", "Deno", "Bun"):
