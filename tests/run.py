@@ -70,6 +70,18 @@ def count_summary_line(output):
     return Counts(int(lines[-1][0]), int(lines[-1][1])) if lines else Counts()
 
 
+def count_pytest(output):
+    """`2 failed, 11 passed, 1 error in 0.1s`; `-q` leaves out the frame of equal signs."""
+    counts = Counts()
+    for line in re.findall(r"^(?:=+ )?((?:\d+ \w+(?:, )?)+) in [\d.:]+s.*$", output, re.MULTILINE):
+        for number, what in re.findall(r"(\d+) (passed|failed|errors?)", line):
+            if what == "passed":
+                counts.passed += int(number)
+            else:
+                counts.failed += int(number)
+    return counts
+
+
 @dataclasses.dataclass
 class Runner:
     name: str
@@ -106,6 +118,7 @@ def runners():
     else:
         print("run.py: left out: the .NET tests, since there is no SDK", file=sys.stderr)
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
+    yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
     if shutil.which("node") or os.environ.get("CI"):
         javascript = ["bindings/node/test.sh"]

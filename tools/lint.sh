@@ -79,6 +79,7 @@ check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --
 check "Python compiles" python_compiles
 check "shell scripts" shell_is_clean
 check "C without warnings" c_is_clean
+check "the Python package" bindings/python/lint.sh
 check ".NET without warnings" dotnet_is_clean
 check "versions agree" versions_agree
 check "JavaScript" bindings/node/lint.sh

@@ -4,7 +4,7 @@
 //! (integers beyond 64 bits, lone surrogates, very deep values) is left to the module `json`.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -129,7 +129,33 @@ impl<'a, 'py> Value<'a, 'py> {
         list.end()
     }
 
+    /// A dict with a key that UTF-8 cannot hold, which no serializer takes: its text is put together here.
+    fn unusual_dict<S: Serializer>(&self, dict: &Bound<'py, PyDict>, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::from("{");
+        for (key, value) in dict.iter() {
+            let key = serde_json::to_string(&Value { object: &key, levels: 0, raised: self.raised });
+            let value = serde_json::to_string(&self.inner(&value));
+            let comma = if text.len() > 1 { "," } else { "" };
+            write!(text, "{comma}{}:{}", key.map_err(S::Error::custom)?, value.map_err(S::Error::custom)?)
+                .map_err(S::Error::custom)?;
+        }
+        text.push('}');
+        RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
     fn dict<S: Serializer>(&self, dict: &Bound<'py, PyDict>, serializer: S) -> Result<S::Ok, S::Error> {
+        let (all_text, unusual) = (Cell::new(true), Cell::new(false));
+        let looked = dict.locked_for_each(|key, _| {
+            match key.cast::<PyString>() {
+                Ok(key) => unusual.set(unusual.get() || key.to_str().is_err()),
+                Err(_) => all_text.set(false),
+            }
+            Ok(())
+        });
+        looked.map_err(|raised| self.raise(raised))?;
+        if unusual.get() && all_text.get() {
+            return self.unusual_dict(dict, serializer);
+        }
         let map = RefCell::new(serializer.serialize_map(Some(dict.len()))?);
         let failed = RefCell::new(None);
         let walked = dict.locked_for_each(|key, value| {

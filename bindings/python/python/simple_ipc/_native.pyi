@@ -7,18 +7,18 @@ from typing import Any, Unpack, final
 from ._options import PostOptions, RequestOptions
 
 __all__ = [
-    "__version__",
+    "Call",
     "Client",
     "Context",
-    "Call",
     "Inbox",
     "Listener",
     "Queue",
-    "post",
+    "__version__",
     "channels",
-    "error_kinds",
-    "encode",
     "decode",
+    "encode",
+    "error_kinds",
+    "post",
     "shut_gate",
 ]
 

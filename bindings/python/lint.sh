@@ -1,0 +1,18 @@
+#!/bin/sh
+# Formatting, lints, types, and the stubs against the built module. Changes no source.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+wheels=${CARGO_TARGET_DIR:-$root/target}/python-wheels
+bin=$root/.venv/bin
+
+"$here/environment.sh"
+cd "$here"
+"$bin/ruff" format --check --quiet .
+"$bin/ruff" check --quiet .
+"$bin/mypy" --config-file pyproject.toml --cache-dir "$wheels-mypy" python/simple_ipc
+rm -rf "$wheels"
+"$bin/maturin" build -q --release -m Cargo.toml -o "$wheels"
+"$bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps --no-index "$wheels"/*.whl
+cd "$wheels"
+"$bin/python" -m mypy.stubtest simple_ipc

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Makes the wheel, for glibc 2.28 and later, and the source distribution in $OUT (default: <target>/packages).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
+
+"$here/environment.sh"
+# maturin looks for zig as a module of the Python on PATH.
+PATH=$root/.venv/bin:$PATH
+mkdir -p "$out"
+rm -f "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
+maturin build -q --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out"
+maturin sdist -q -m "$here/Cargo.toml" -o "$out"
+for wheel in "$out"/simple_ipc-*.whl; do
+    # The tag says what was asked for; auditwheel says what the library needs.
+    shown=$(auditwheel show "$wheel" | tr '\n' ' ')
+    case $shown in
+        *'constrains the platform tag to "manylinux_2_2'[0-8]_* | *'constrains the platform tag to "manylinux_2_1'[0-9]_* | \
+            *'constrains the platform tag to "manylinux_2_5_'*) ;;
+        *'consistent with the following platform tag: "manylinux_2_2'[0-8]_* | \
+            *'consistent with the following platform tag: "manylinux_2_1'[0-9]_*) ;;
+        *)
+            echo "package.sh: $wheel needs a newer glibc than 2.28: $shown" >&2
+            exit 1
+            ;;
+    esac
+    echo "$wheel"
+done
+ls "$out"/simple_ipc-*.tar.gz

@@ -1,0 +1,139 @@
+"""Calls that block: handlers on threads, clients, options."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import simple_ipc
+
+
+def test_ports_and_names_answer_on_every_wire():
+    with (
+        simple_ipc.listen_uds_request("name", lambda data: [data]) as name,
+        simple_ipc.listen_ip_request(0, lambda data: [data]) as port,
+    ):
+        assert name.port is None
+        assert os.path.exists(name.path)
+        assert port.path is None
+        for wire in ("auto", "native", "deno"):
+            assert simple_ipc.post_uds_request("name", "x", wire=wire) == ["x"]
+            assert simple_ipc.post_ip_request(port.port, "x", wire=wire) == ["x"]
+        assert {found.channel for found in simple_ipc.channels()} == {"name", f":{port.port}"}
+        assert all(found.pid == os.getpid() for found in simple_ipc.channels())
+    assert simple_ipc.channels() == []
+
+
+def test_a_handler_that_raises_is_the_callers_error_and_the_next_call_works(caplog):
+    def handler(data):
+        if data == "silent":
+            raise KeyError
+        if data == "none":
+            return None
+        raise ValueError(f"no {data} today")
+
+    with simple_ipc.listen_uds_request("fails", handler) as server:
+        with pytest.raises(simple_ipc.HandlerFailedError, match="no luck today") as caught:
+            simple_ipc.post_uds_request("fails", "luck")
+        assert caught.value.may_have_been_handled
+        with pytest.raises(simple_ipc.HandlerFailedError, match="KeyError"):
+            simple_ipc.post_uds_request("fails", "silent")
+        assert simple_ipc.post_uds_request("fails", "none") is None
+        assert server.counters.failed == 2
+    assert "no luck today" in caplog.text
+
+
+@pytest.mark.parametrize("reply", [{1}, float("nan"), print])
+def test_a_reply_that_json_cannot_hold_is_the_handlers_failure(reply):
+    with (
+        simple_ipc.listen_uds_request("bad", lambda _: reply),
+        pytest.raises(simple_ipc.HandlerFailedError, match="cannot become JSON"),
+    ):
+        simple_ipc.post_uds_request("bad", 1)
+
+
+def test_handlers_run_side_by_side():
+    together = threading.Barrier(8)
+    with (
+        simple_ipc.listen_uds_request("meet", lambda _: together.wait(60) >= 0),
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert all(pool.map(lambda n: simple_ipc.post_uds_request("meet", n), range(8)))
+
+
+def test_broadcasts_keep_their_order_and_flush_waits_for_them():
+    got = []
+    with simple_ipc.listen_ip_broadcast(0, got.append) as server:
+        with simple_ipc.connect(server.port) as client:
+            for number in range(5000):
+                client.broadcast(number)
+            client.flush()
+            assert got == list(range(5000))
+            client.broadcast("last")
+        assert got[-1] == "last"
+        simple_ipc.post_ip_broadcast(server.port, "posted")
+        assert got[-1] == "posted"
+
+
+def test_a_client_serves_many_threads():
+    with (
+        simple_ipc.listen_uds_request("echo", lambda data: data),
+        simple_ipc.connect("echo") as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert list(pool.map(client.request, range(2000))) == list(range(2000))
+        assert client.ping() > 0
+
+
+def test_closing_twice_is_silent_and_use_after_close_an_error():
+    server = simple_ipc.listen_uds_request("echo", lambda data: data)
+    client = simple_ipc.connect("echo")
+    client.close()
+    client.close()
+    for call in (lambda: client.request(1), lambda: client.broadcast(1), client.flush, client.ping):
+        with pytest.raises(simple_ipc.ClosedError):
+            call()
+    server.close()
+    server.close()
+    assert server.wait(60)
+    assert "closed" in repr(server)
+
+
+def test_the_context_tells_who_asks_and_whether_somebody_waits():
+    gone = threading.Event()
+
+    def handler(data, context):
+        assert context.pid == os.getpid()
+        assert context.uid == os.getuid()
+        assert context.gid == os.getgid()
+        if data == "slow":
+            assert 0 <= context.time_left <= 0.1
+            while not context.cancelled:
+                gone.wait(0.001)
+            gone.set()
+        return [context.cancelled, context.time_left is None]
+
+    with simple_ipc.listen_uds_request("who", handler, context=True):
+        assert simple_ipc.post_uds_request("who", 1, timeout=None) == [False, True]
+        with pytest.raises(TimeoutError):
+            simple_ipc.post_uds_request("who", "slow", timeout=0.1)
+        assert gone.wait(60)
+
+
+def test_a_client_takes_a_timeout_for_one_request():
+    release = threading.Event()
+    with simple_ipc.listen_uds_request("slow", lambda _: release.wait(60)), simple_ipc.connect("slow") as client:
+        with pytest.raises(TimeoutError):
+            client.request(1, timeout=0.05)
+        with pytest.raises(TypeError, match="wait"):
+            client.request(1, wait=1)
+        release.set()
+        assert client.request(1, timeout=None) is True
+
+
+def test_a_server_that_is_let_go_warns_and_stops(directory):
+    server = simple_ipc.listen_uds_request("lost", print)
+    with pytest.warns(ResourceWarning, match="was not closed"):
+        del server
+    with pytest.raises(simple_ipc.NotListeningError):
+        simple_ipc.post_uds_request("lost", 1)

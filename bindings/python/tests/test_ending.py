@@ -1,0 +1,180 @@
+"""The interpreter ends cleanly and promptly whatever is open, under way or running; Ctrl-C; forks."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+RUNS = 50
+AT_ONCE = 4
+HANG_SECONDS = 120
+
+START = """
+import asyncio, os, sys, threading, time
+import simple_ipc
+from simple_ipc import aio
+name = f"c{os.getpid()}"
+"""
+
+THREADS = """
+started = threading.Semaphore(0)
+def handler(data):
+    started.release()
+    {body}
+server = simple_ipc.listen_uds_request(name, handler)
+def post():
+    while True:
+        try:
+            simple_ipc.post_uds_request(name, 1, timeout=None)
+        except simple_ipc.IpcError:
+            return
+for _ in range(4):
+    threading.Thread(target=post, daemon=True).start()
+for _ in range(4):
+    started.acquire()
+"""
+
+AIO = """
+async def main():
+    began = asyncio.Event()
+    async def handler(data):
+        began.set()
+        await asyncio.sleep(3600)
+    global server, client, task
+    server = aio.listen_uds_request(name, handler)
+    client = await aio.connect(name)
+    task = asyncio.create_task(client.request(1))
+    await began.wait()
+    {end}
+run(main())
+"""
+
+PROGRAMS = {
+    "listeners open": 'keep = [simple_ipc.listen_uds_request(name + str(n), print) for n in range(3)]',
+    "client open": 'server = simple_ipc.listen_uds_request(name, abs)\nclient = simple_ipc.connect(name)\nclient.request(1)',
+    "handlers sleep": THREADS.format(body="time.sleep(3600)"),
+    "handlers spin": THREADS.format(body="while True: pass"),
+    "handlers sleep a little": THREADS.format(body="while True: time.sleep(0.0001)"),
+    "flood": THREADS.format(body="return 1") + "for _ in range(100): started.acquire()",
+    "exit in a handler's sight": THREADS.format(body="time.sleep(3600)") + "print('end'); sys.exit(0)",
+    "asyncio": "run = asyncio.run\n" + AIO.format(end="pass"),
+    "uvloop": "import uvloop\nrun = uvloop.run\n" + AIO.format(end="pass"),
+    "asyncio in a daemon thread": (
+        "up = threading.Event()\nrun = lambda main: threading.Thread(target=asyncio.run, args=(main,), daemon=True).start()\n"
+        + AIO.format(end="up.set(); await asyncio.sleep(3600)") + "up.wait()"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PROGRAMS)
+def test_the_interpreter_ends_cleanly_with(what, python):
+    program = START + PROGRAMS[what] + "\nprint('end')\n"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert list(pool.map(lambda _: python(program), range(RUNS))) == ["end\n"] * RUNS
+
+
+def test_files_of_open_listeners_are_gone_after_the_end(python, directory):
+    python(START + PROGRAMS["listeners open"])
+    assert [name for name in os.listdir(directory) if name.endswith(".socket")] == []
+
+
+WAITS = {
+    "request": "simple_ipc.post_uds_request(name, 1, timeout=None)",
+    "client": "client.request(1, timeout=None)",
+    "wait for a listener": "simple_ipc.post_uds_request('nobody', 1, wait=3600)",
+    "server.wait": "server.wait()",
+    "close": "threading.Thread(target=simple_ipc.post_uds_request, args=(name, 1), daemon=True).start(); "
+    "began.acquire(); server.close()",
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_ctrl_c_ends(what, directory):
+    program = f"""{START}
+began = threading.Semaphore(0)
+def handler(data):
+    began.release()
+    time.sleep(3600)
+server = simple_ipc.listen_uds_request(name, handler, grace=3600)
+client = simple_ipc.connect(name)
+try:
+    print("waiting", flush=True)
+    {WAITS[what]}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=directory)
+    with process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        assert process.wait() == 0
+
+
+MULTIPROCESSING = """
+import multiprocessing, sys
+import simple_ipc
+
+def in_child(name):
+    with simple_ipc.listen_uds_request(name, lambda data: data + 1):
+        return simple_ipc.post_uds_request(name, 1) + simple_ipc.post_uds_request("parent", 1)
+
+if __name__ == "__main__":
+    with simple_ipc.listen_uds_request("parent", lambda data: data * 10), simple_ipc.connect("parent") as client:
+        assert client.request(1) == 10
+        with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+            assert pool.map(in_child, ["one", "two"]) == [12, 12]
+        assert client.request(2) == 20
+    print("end")
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_works_beside_open_channels(method, directory):
+    program = directory / "program.py"
+    program.write_text(MULTIPROCESSING)
+    done = subprocess.run([sys.executable, program, method], capture_output=True, text=True, timeout=HANG_SECONDS)
+    assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
+
+
+def test_a_forked_child_starts_without_its_parents_channels(python):
+    python(
+        START
+        + """
+server = simple_ipc.listen_uds_request(name, lambda data: data)
+client = simple_ipc.connect(name)
+client.request(1)
+async def main():
+    await aio.post_uds_request(name, 1)
+    kept = await aio.connect(name)
+    child = os.fork()
+    if child == 0:
+        for call in (server.close, lambda: client.request(1), client.close):
+            try:
+                call()
+            except simple_ipc.ForkedError:
+                continue
+            os._exit(1)
+        with simple_ipc.listen_uds_request(name + "child", lambda data: data + 1):
+            answer = simple_ipc.post_uds_request(name + "child", 1) + simple_ipc.post_uds_request(name, 1)
+        os._exit(0 if answer == 3 else 2)
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        await asyncio.sleep(0.01)
+    assert await kept.request(5) == 5
+    await kept.close()
+asyncio.run(main())
+assert client.request(2) == 2
+child = os.fork()
+if child == 0:
+    async def again():
+        return await aio.post_uds_request(name, 7)
+    sys.exit(0 if asyncio.run(again()) == 7 else 3)
+status = os.waitpid(child, 0)[1]
+assert status == 0, status
+client.close()
+server.close()
+"""
+    )

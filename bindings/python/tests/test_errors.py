@@ -1,0 +1,119 @@
+"""One class for each kind of core's table, and what is raised when."""
+
+import pickle
+import threading
+
+import pytest
+import simple_ipc
+from simple_ipc import _errors, _native
+
+
+def test_every_kind_has_exactly_one_class_and_every_class_is_a_kind():
+    kinds = {name for _, name in _native.error_kinds()}
+    assert set(_errors.CLASSES) == kinds
+    classes = [value for value in vars(simple_ipc).values() if isinstance(value, type)]
+    exported = [cls for cls in classes if issubclass(cls, simple_ipc.IpcError) and cls is not simple_ipc.IpcError]
+    assert sorted(cls.code for cls in exported) == sorted(kinds)
+
+
+@pytest.mark.parametrize("cls", _errors.CLASSES.values(), ids=lambda cls: cls.__name__)
+def test_errors_are_os_errors_and_survive_pickling(cls):
+    error = _errors.make(cls.code, "what, why, what to do", True, 5)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error) is cls
+    assert isinstance(again, OSError)
+    assert (str(again), again.code, again.may_have_been_handled, again.errno) == (str(error), cls.code, True, 5)
+    assert cls.__doc__
+
+
+def test_the_readme_names_each_class_with_its_code_and_built_ins(request):
+    text = (request.config.rootpath / "README.md").read_text()
+    for cls in _errors.CLASSES.values():
+        built_ins = [f"`{base.__name__}`" for base in cls.__bases__ if base is not simple_ipc.IpcError]
+        row = f"| `{cls.__name__}` | `{cls.code}` |{' ' + ', '.join(built_ins) if built_ins else ''} |"
+        assert row in text
+
+
+def test_nobody_listens():
+    with pytest.raises(ConnectionRefusedError, match="nobody listens") as caught:
+        simple_ipc.post_uds_request("nobody", 1)
+    assert caught.value.code == "not_listening"
+    assert not caught.value.may_have_been_handled
+
+
+def test_a_timeout_is_a_timeout_error():
+    release = threading.Event()
+    with simple_ipc.listen_uds_request("slow", lambda _: release.wait(60)):
+        with pytest.raises(TimeoutError) as caught:
+            simple_ipc.post_uds_request("slow", 1, timeout=0.05)
+        assert caught.value.may_have_been_handled
+        release.set()
+
+
+def test_a_second_listener_is_refused():
+    with (
+        simple_ipc.listen_uds_request("taken", print),
+        pytest.raises(simple_ipc.InUseError, match="already listens"),
+    ):
+        simple_ipc.listen_uds_request("taken", print)
+
+
+def test_the_wrong_mode_is_refused():
+    with simple_ipc.listen_uds_broadcast("news", print), pytest.raises(simple_ipc.WrongModeError):
+        simple_ipc.post_uds_request("news", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"timeout": -1}, simple_ipc.InvalidArgumentError),
+        ({"timeout": float("nan")}, simple_ipc.InvalidArgumentError),
+        ({"timeout": float("inf")}, simple_ipc.InvalidArgumentError),
+        ({"timeout": "1"}, TypeError),
+        ({"wire": "other"}, simple_ipc.InvalidArgumentError),
+        ({"path_style": "v9"}, simple_ipc.InvalidArgumentError),
+        ({"peers": "all"}, simple_ipc.InvalidArgumentError),
+        ({"peers": [-1]}, simple_ipc.InvalidArgumentError),
+        ({"max_message": 0}, simple_ipc.InvalidArgumentError),
+        ({"max_message": -1}, simple_ipc.InvalidArgumentError),
+        ({"socket_mode": 0o1777}, simple_ipc.InvalidArgumentError),
+        ({"threads": 0}, simple_ipc.InvalidArgumentError),
+        ({"directory": "/no/such/directory"}, FileNotFoundError),
+        ({"no_such_option": 1}, TypeError),
+    ],
+)
+def test_options_without_sense_are_refused(options, error):
+    with pytest.raises(error):
+        simple_ipc.listen_uds_request("options", print, **options)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a/b", "é", "x" * 86, "\ud800", "a\0"])
+def test_names_without_sense_are_refused(name):
+    with pytest.raises(simple_ipc.InvalidNameError):
+        simple_ipc.post_uds_request(name, 1)
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536, 10**50])
+def test_ports_without_sense_are_refused(port):
+    with pytest.raises((simple_ipc.InvalidPortError, TypeError)):
+        simple_ipc.post_ip_request(port, 1)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: simple_ipc.post_uds_request(1, 1),
+    lambda: simple_ipc.post_ip_request("a", 1),
+    lambda: simple_ipc.post_ip_request(True, 1),
+    lambda: simple_ipc.listen_uds_request("x", None),
+    lambda: simple_ipc.connect(None),
+])  # fmt: skip
+def test_wrong_types_are_type_errors(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+def test_an_async_handler_is_refused_by_the_blocking_api():
+    async def handler(_):
+        return 1
+
+    with pytest.raises(simple_ipc.InvalidArgumentError, match=r"simple_ipc\.aio"):
+        simple_ipc.listen_uds_request("x", handler)

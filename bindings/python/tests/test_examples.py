@@ -1,0 +1,51 @@
+"""The README's examples and the programs in `examples` do what they say; the documentation's examples, too."""
+
+import doctest
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import simple_ipc
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def blocks(request):
+    text = (request.config.rootpath / "README.md").read_text()
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_readmes_examples_run(python, request):
+    blocking, aio = blocks(request)
+    assert python(blocking) == "response-bar\n"
+    assert python(aio) == "{'n': 2}\n"
+
+
+@pytest.mark.parametrize(("name", "prints"), [("one_way", "1000"), ("cancel", "cancelled"), ("worker_pool", "328350")])
+def test_example(name, prints, directory):
+    done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.returncode) == (f"{prints}\n", 0), done.stderr
+
+
+def test_the_echo_examples_talk(directory):
+    listener = subprocess.Popen([sys.executable, EXAMPLES / "echo_listener.py", "e"], stdout=subprocess.PIPE, text=True)
+    with listener:
+        assert listener.stdout.readline() == "listening on e\n"
+        client = [sys.executable, EXAMPLES / "echo_client.py", "e"]
+        assert subprocess.check_output(client, text=True, timeout=300) == "hello\n"
+        listener.send_signal(signal.SIGINT)
+        assert listener.stdout.read() == "closed\n"
+        assert listener.wait() == 0
+
+
+def test_the_documentations_examples_run(directory):
+    result = doctest.testmod(simple_ipc)
+    assert result.attempted
+    assert not result.failed
+
+
+def test_what_is_tested_is_what_was_installed():
+    assert "site-packages" in simple_ipc.__file__

@@ -1,0 +1,73 @@
+"""100,000 calls of all kinds leave memory and descriptors as they were."""
+
+import asyncio
+import gc
+import os
+from pathlib import Path
+
+import simple_ipc
+from simple_ipc import aio
+
+CALLS = 100_000
+# What one leaked object for each call would exceed by far.
+MOST_GROWTH = 8 << 20
+
+
+def resident():
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def stays_flat(work):
+    work(CALLS // 5)
+    memory, open_files = resident(), descriptors()
+    work(CALLS)
+    assert descriptors() <= open_files + 2
+    assert resident() - memory < MOST_GROWTH
+
+
+def handler(data):
+    if data == "fail":
+        raise ValueError("x" * 100)
+    return {"data": [data, 1.5, "text"]}
+
+
+def test_blocking_calls(caplog):
+    caplog.set_level("CRITICAL", "simple_ipc")
+
+    def work(calls):
+        with simple_ipc.listen_uds_request("leak", handler, context=False), simple_ipc.connect("leak") as client:
+            for number in range(calls):
+                assert client.request({"n": number, "s": "text"})["data"][1] == 1.5
+                if number % 100 == 0:
+                    for bad in ("fail", {1}):
+                        try:
+                            client.request(bad)
+                        except simple_ipc.IpcError:
+                            continue
+                        raise AssertionError
+
+    stays_flat(work)
+
+
+def test_asyncio_calls(caplog):
+    caplog.set_level("CRITICAL", "simple_ipc")
+
+    async def some(client, calls):
+        for number in range(calls):
+            assert (await client.request({"n": number}))["data"][1] == 1.5
+            if number % 100 == 0:
+                task = asyncio.ensure_future(client.request(number))
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+
+    async def main(calls):
+        async with aio.listen_uds_request("leak", handler), aio.connect("leak") as client:
+            await asyncio.gather(*(some(client, calls // 10) for _ in range(10)))
+
+    stays_flat(lambda calls: asyncio.run(main(calls)))
