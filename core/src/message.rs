@@ -201,6 +201,8 @@ mod tests {
         }
         let broken = Message::from_parts(MessageKind::Json, b"\"\xff\"".to_vec());
         assert_eq!(broken.check().unwrap_err().kind(), ErrorKind::InvalidBody);
+        assert_eq!(Message::json_unchecked("[1]"), Message::json_text("[1]").unwrap());
+        assert_eq!(Message::json_unchecked("[").check().unwrap_err().kind(), ErrorKind::InvalidBody);
     }
 
     #[test]

@@ -46,9 +46,13 @@ function deliver(events) {
                 receivers.get(events[at + 3])?.receive(id, value, events, at + 4);
                 at += 7;
                 break;
-            default:
+            case 3:
                 at += 2;
                 watchers.get(id)?.();
+                break;
+            default:
+                at += 3;
+                native.settle(id, value);
                 break;
         }
     }

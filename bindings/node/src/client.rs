@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Either, Function};
 use napi::{Env, Unknown};
 use napi_derive::napi;
-use simple_ipc::{Channel, Client, Error, Message, Mode, Options, Result};
+use simple_ipc::{Channel, Client, Error, ErrorKind, Message, Mode, Options, Result};
 use tokio::sync::Mutex;
 
 use crate::call::{Call, Outcome};
@@ -205,7 +205,13 @@ impl Native {
         options: Option<OptionsObject>,
     ) -> napi::Result<Unknown<'env>> {
         let id = self.hub.next_id();
-        let made = prepare(&place, options)
+        let alive = if self.hub.has_ended() {
+            Err(Error::new(ErrorKind::Closed, "cannot listen: this process or worker is ending"))
+        } else {
+            Ok(())
+        };
+        let made = alive
+            .and_then(|()| prepare(&place, options))
             .and_then(|(channel, options)| listener::listen(&self.hub, id, &channel, mode(broadcast), &options));
         let mut array = env.create_array(0)?;
         match made {

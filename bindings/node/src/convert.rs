@@ -8,6 +8,9 @@ use crate::call::Outcome;
 use crate::client::NativeClient;
 use crate::hub::Event;
 
+/// V8's strings end at half a gibibyte.
+const TOO_LONG: &str = "the body is larger than a value of this JavaScript engine may be; send less, or bytes";
+
 /// A body as JavaScript hands it over: JSON text or bytes.
 pub(crate) type Body<'a> = Either<String, &'a [u8]>;
 
@@ -43,7 +46,7 @@ impl ToNapiValue for Batch {
     }
 }
 
-/// One flat array: for each event its kind, its number and what belongs to it. `lib/native.cjs` reads it.
+/// One flat array: for each event its kind, its number and what belongs to it. `lib/calls.cjs` reads it.
 ///
 /// | kind | what follows |
 /// |---|---|
@@ -51,29 +54,44 @@ impl ToNapiValue for Batch {
 /// | 1 | call, error |
 /// | 2 | message, body, listener, process id, user id, group id |
 /// | 3 | message |
+/// | 4 | message, why it cannot be shown to JavaScript |
 fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
     let mut array = env.create_array(0)?;
     for event in events {
         match event {
-            Event::Finished { call, outcome: Ok(outcome) } => {
-                array.insert(0)?;
-                array.insert(call)?;
-                array.insert(value(env, outcome)?)?;
-            }
+            Event::Finished { call, outcome: Ok(outcome) } => match value(env, outcome) {
+                Ok(value) => {
+                    array.insert(0)?;
+                    array.insert(call)?;
+                    array.insert(value)?;
+                }
+                Err(_) => {
+                    array.insert(1)?;
+                    array.insert(call)?;
+                    array.insert(failure(env, &Error::new(ErrorKind::TooLarge, TOO_LONG).after_sending())?)?;
+                }
+            },
             Event::Finished { call, outcome: Err(error) } => {
                 array.insert(1)?;
                 array.insert(call)?;
                 array.insert(failure(env, &error)?)?;
             }
-            Event::Message { listener, id, message, peer, _room } => {
-                array.insert(2)?;
-                array.insert(id)?;
-                array.insert(body(env, &message)?)?;
-                array.insert(listener)?;
-                array.insert(peer.pid())?;
-                array.insert(peer.uid())?;
-                array.insert(peer.gid())?;
-            }
+            Event::Message { listener, id, message, peer, _room } => match body(env, &message) {
+                Ok(body) => {
+                    array.insert(2)?;
+                    array.insert(id)?;
+                    array.insert(body)?;
+                    array.insert(listener)?;
+                    array.insert(peer.pid())?;
+                    array.insert(peer.uid())?;
+                    array.insert(peer.gid())?;
+                }
+                Err(_) => {
+                    array.insert(4)?;
+                    array.insert(id)?;
+                    array.insert(TOO_LONG)?;
+                }
+            },
             Event::Cancelled { id } => {
                 array.insert(3)?;
                 array.insert(id)?;
@@ -88,11 +106,14 @@ pub(crate) fn started<'env>(env: &'env Env, outcome: Option<Result<Outcome>>) ->
     match outcome {
         None => ().into_unknown(env),
         Some(Ok(Outcome::Nothing)) => true.into_unknown(env),
-        Some(Ok(outcome)) => {
-            let mut array = env.create_array(0)?;
-            array.insert(value(env, outcome)?)?;
-            array.into_unknown(env)
-        }
+        Some(Ok(outcome)) => match value(env, outcome) {
+            Ok(value) => {
+                let mut array = env.create_array(0)?;
+                array.insert(value)?;
+                array.into_unknown(env)
+            }
+            Err(_) => started(env, Some(Err(Error::new(ErrorKind::TooLarge, TOO_LONG).after_sending()))),
+        },
         Some(Err(error)) => {
             let mut array = env.create_array(0)?;
             array.insert(())?;

@@ -62,3 +62,22 @@ test("a hundred thousand calls leave memory and descriptors as they were", async
     assert.equal(grown < 60, true, `memory has grown by ${grown} MiB`);
     assert.equal(server.counters.messages > 100_000 && broadcasts.counters.messages > 20_000, true);
 });
+
+test("a body too long for a string of the engine fails its call and harms nothing else", async ({ options, use }) => {
+    // Half a gibibyte is where V8's strings end; what one engine cannot show, the other may.
+    const large = { ...options, maxMessage: 600 << 20 };
+    let length = 0;
+    const handler = (data) => {
+        length = data.length;
+        return length;
+    };
+    const server = use(listenUdsRequest("a", handler, large));
+    const sender = new Program(file("tests/programs/large.mjs"), [options.directory]);
+    const { status, errors } = await sender.ended;
+    assert.equal(status, 0, errors);
+    // It ended one way or the other: the sender has its answer, or its connection was closed.
+    assert.equal(server.counters.messages, 1);
+    if (length === 0) assert.equal(server.counters.failed, 1);
+    else assert.equal(length, 560 << 20);
+    assert.equal(await postUdsRequest("a", "still there", large), 11);
+});
