@@ -112,6 +112,8 @@ def runners():
     security = [sys.executable, "-m", "unittest", "discover", "-s", "tests/security", "-t", "."]
     yield Runner("security", "two users on one machine", security, count_unittest)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
+    orders = ["tests/interleavings/run.sh"]
+    yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
     yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
     if sdk_is_there():
         yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)
