@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench demo package check-packages install clean
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-languages demo package check-packages install clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -59,6 +59,11 @@ bench: ## the library beside bare system calls, in the same rounds
 	@$(MAKE) --no-print-directory stage
 	@benches/build.sh $(STAGE) $(TARGET)/benches
 	@benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick)
+
+bench-languages: ## the bindings beside what their users would otherwise take
+	@tools/setup.sh bench
+	@$(MAKE) --no-print-directory stage
+	@env STAGE=$(STAGE) benches/languages/run.sh $(if $(QUICK),--quick)
 
 demo: ## processes in several languages talk on one channel
 	@tools/setup.sh demo

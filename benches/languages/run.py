@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Each language's binding beside what its users would otherwise take, and beside C through this library.
+
+Both sides of a measurement are processes of their own, pinned to one processor ("same") or one each ("cross"). In every
+round each of them runs in turn, so that whatever else the machine does touches all; a ratio is that of one round, and the
+table shows medians over the rounds. Requests are 64 bytes with an answer of as many, or 1 MiB with an answer of 8 bytes; one
+is in flight, or 64. Bodies are bytes; in Node strings, which go through JSON. Prints a Markdown table.
+
+A ratio above 1 says that the binding handles more requests in the same time. The goals: ahead of every library (more than 1),
+and within 1.5 times the language's own raw socket (at least 0.67).
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+STAGE = Path(os.environ["STAGE"])
+SIZES = {64: "64 B", 1 << 20: "1 MiB"}
+IN_FLIGHT = (1, 64)
+
+
+@dataclasses.dataclass
+class Kind:
+    language: str
+    name: str
+    command: list
+    argument: str
+    environment: dict = dataclasses.field(default_factory=dict)
+    #: ours, a library, or the language's own socket
+    role: str = "library"
+    in_flight: tuple = IN_FLIGHT
+
+
+def kinds():
+    """Ours first in each language."""
+    python = ROOT / ".venv" / "bin" / "python"
+    if python.exists() and subprocess.run([python, "-c", "import simple_ipc"], cwd=HERE, capture_output=True).returncode == 0:
+        command, with_peers = [python, HERE / "bench.py"], {"PYTHONPATH": str(ROOT / ".tools" / "peers" / "python")}
+        yield Kind("Python", "simple_ipc", command, "simple-ipc", role="ours", in_flight=(1,))
+        yield Kind("Python", "multiprocessing", command, "multiprocessing", in_flight=(1,))
+        yield Kind("Python", "pyzmq", command, "pyzmq", with_peers, in_flight=(1,))
+        yield Kind("Python", "raw socket", command, "socket", role="socket", in_flight=(1,))
+        yield Kind("asyncio", "simple_ipc.aio", command, "aio", role="ours")
+        yield Kind("asyncio", "multiprocessing", command, "multiprocessing", in_flight=(64,))
+        yield Kind("asyncio", "pyzmq", command, "pyzmq", with_peers, in_flight=(64,))
+        yield Kind("asyncio", "open_unix_connection", command, "streams", role="socket")
+    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
+    if module.with_name("simple-ipc.node").exists():
+        command = ["node", HERE / "bench.mjs"]
+        environment = {"SIMPLE_IPC_MODULE": module.as_uri(), "PEERS": str(ROOT / ".tools" / "peers" / "js")}
+        yield Kind("Node", "simple-ipc", command, "simple-ipc", environment, "ours")
+        yield Kind("Node", "node-ipc", command, "node-ipc", environment)
+        yield Kind("Node", "zeromq", command, "zeromq", environment)
+        yield Kind("Node", "node:net, JSON lines", command, "net", environment, "socket")
+    target = Path(os.environ["RELEASE_DIR"]).parent
+    programs = sorted(target.glob("dotnet/Bench/bin/Release/*/LanguageBench.dll"), key=lambda file: file.stat().st_mtime)
+    if programs:
+        command = [ROOT / "tools" / "dotnet.sh", "exec", programs[-1]]
+        environment = {"SIMPLE_IPC_LIBRARY": str(STAGE / "lib" / "libsimpleipc.so")}
+        yield Kind(".NET", "SimpleIpc", command, "simple-ipc", environment, "ours")
+        yield Kind(".NET", "raw Socket", command, "socket", environment, "socket")
+
+
+def measure(kind, size, in_flight, cpus, seconds):
+    """Requests a second."""
+    with tempfile.TemporaryDirectory(prefix="sipc-bench-") as directory:
+        ours = kind.role == "ours"
+        address = "bench" if ours else f"{directory}/socket"
+        environment = {**os.environ, **kind.environment, "SIMPLE_IPC_DIR": directory}
+        command = list(map(str, kind.command))
+        server = subprocess.Popen(
+            ["taskset", "-c", str(cpus[0]), *command, "serve", kind.argument, address],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        try:
+            if server.stdout.readline().strip() != "ready":
+                raise RuntimeError(f"the server of {kind.language}, {kind.name} did not start")
+            done = subprocess.run(
+                ["taskset", "-c", str(cpus[1]), *command, "measure", kind.argument, address, str(size), str(in_flight),
+                 str(seconds)], capture_output=True, text=True, env=environment, timeout=seconds + 60)
+            if done.returncode != 0:
+                raise RuntimeError(f"{kind.language}, {kind.name}: {done.stderr.strip()[-300:]}")
+            return float(done.stdout.split()[-1])
+        finally:
+            server.stdin.close()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def measure_c(size, in_flight, cpus, seconds):
+    """C through this library: what `make bench` measures; it has no 1 MiB with 64 in flight."""
+    if size > 64 and in_flight > 1:
+        return None
+    what = "bulk" if size > 64 else "roundtrip" if in_flight == 1 else "pipeline"
+    program = Path(os.environ["RELEASE_DIR"]).parent / "benches" / "library"
+    done = subprocess.run([program, what, "--wait", "block", "--seconds", str(seconds), "--warmup", str(seconds / 5),
+                           "--cpus", f"{cpus[0]},{cpus[1]}"], capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode != 0:
+        raise RuntimeError(f"C: {done.stderr.strip()}")
+    return json.loads(done.stdout)["rate"]
+
+
+def median_ratio(above, below):
+    return statistics.median(first / second for first, second in zip(above, below))
+
+
+def rows(results, those, placements):
+    """One for each language, placement, size and number in flight, and each of its rivals."""
+    for ours in [kind for kind in those if kind.role == "ours"]:
+        for placement in placements:
+            for size in SIZES:
+                for in_flight in ours.in_flight:
+                    at = (placement, size, in_flight)
+                    rates = results[ours.language, ours.name, *at]
+                    c = results.get(("C", "", *at))
+                    of_c = f"{median_ratio(rates, c):.2f}" if c else "-"
+                    for rival in [kind for kind in those if kind.language == ours.language and kind is not ours]:
+                        if in_flight not in rival.in_flight:
+                            continue
+                        theirs = results[rival.language, rival.name, *at]
+                        ratio = median_ratio(rates, theirs)
+                        goal = 1.0 if rival.role == "library" else 0.67
+                        yield [ours.language, placement, SIZES[size], str(in_flight), f"{statistics.median(rates):,.0f}", of_c,
+                               rival.name, f"{statistics.median(theirs):,.0f}", f"{ratio:.2f}",
+                               f"{'met' if ratio >= goal else 'missed'} ({goal:g})"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="The bindings beside what their languages' users would otherwise take.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long one measurement takes")
+    parser.add_argument("--quick", action="store_true", help="one round of short measurements: shows that it works, no more")
+    parser.add_argument("--language", action="append", help="only this one; may be given several times")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.seconds = 1, 0.2
+    cpus = sorted(os.sched_getaffinity(0))
+    placements = {"same": (cpus[0], cpus[0])}
+    if len(cpus) > 1:
+        placements["cross"] = (cpus[0], cpus[1])
+    those = [kind for kind in kinds() if not arguments.language or kind.language in arguments.language]
+    if not those:
+        sys.exit("bench: no language is there to be measured: run make setup")
+    results = {}
+    for number in range(arguments.rounds):
+        print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
+        for placement, pair in placements.items():
+            for size in SIZES:
+                for in_flight in IN_FLIGHT:
+                    rate = measure_c(size, in_flight, pair, arguments.seconds)
+                    if rate is not None:
+                        results.setdefault(("C", "", placement, size, in_flight), []).append(rate)
+                    for kind in those:
+                        if in_flight in kind.in_flight:
+                            rate = measure(kind, size, in_flight, pair, arguments.seconds)
+                            results.setdefault((kind.language, kind.name, placement, size, in_flight), []).append(rate)
+    print(f"{platform.processor() or platform.machine()}, {len(cpus)} processors, Linux {platform.release()}, "
+          f"{arguments.rounds} rounds of {arguments.seconds} s; requests a second, medians")
+    print()
+    header = ["language", "placement", "size", "in flight", "ours", "of C", "beside", "theirs", "ours / theirs", "goal"]
+    print("| " + " | ".join(header) + " |")
+    print("|---|---|" + "---:|" * 4 + "---|" + "---:|" * 2 + "---|")
+    for row in rows(results, those, placements):
+        print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    main()

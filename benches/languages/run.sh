@@ -1,0 +1,25 @@
+#!/bin/sh
+# Builds the bindings and brings what they are measured against, in pinned versions, into .tools; then runs run.py with what is
+# given. `make bench-languages` installs the library before (STAGE) and calls this.
+set -eu
+cd "$(dirname "$0")/../.."
+here=$PWD/benches/languages
+tools=$PWD/.tools/peers
+
+tests/interop/build_bindings.sh
+mkdir -p "$tools"
+if command -v npm >/dev/null 2>&1 && ! cmp -s "$here/package-lock.json" "$tools/js/installed"; then
+    rm -rf "$tools/js"
+    mkdir -p "$tools/js"
+    cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$tools/js/"
+    (cd "$tools/js" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefer-offline) >/dev/null
+    cp "$here/package-lock.json" "$tools/js/installed"
+fi
+if [ -x .venv/bin/python ] && ! cmp -s "$here/requirements.txt" "$tools/python.installed"; then
+    .venv/bin/python -m pip install -q --disable-pip-version-check --target "$tools/python" -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$tools/python.installed"
+fi
+tools/dotnet.sh build --nologo --verbosity quiet --configuration Release "$here/dotnet/Bench.csproj" >"$STAGE/bench.log" 2>&1 ||
+    echo "bench: .NET cannot be built here and is left out: $(tail -n 1 "$STAGE/bench.log")" >&2
+benches/build.sh "$STAGE" "$STAGE/../benches"
+exec python3 "$here/run.py" "$@"
