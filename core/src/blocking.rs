@@ -28,7 +28,7 @@ use crate::client::kept::Kept;
 use crate::client::post;
 use crate::error::{HandlerResult, Result};
 pub use crate::interrupt::on_interrupt;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::options::Options;
 use crate::server::handler::Handler;
 use crate::server::listening::Listening;
@@ -169,13 +169,17 @@ impl Client {
 
     /// Sends a request and waits for its answer, within the options' timeout.
     pub fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
-        self.named(self.0.request(&Message::json(&data)?, self.0.timeout()))?.decode()
+        self.named(self.0.request((&Message::json(&data)?).into(), self.0.timeout()))?.decode()
     }
 
     /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
     /// JSON answer has been checked to be JSON.
-    pub fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
-        let reply = self.named(self.0.request(message, timeout))?;
+    pub fn request_message<'a>(
+        &self,
+        message: impl Into<MessageRef<'a>>,
+        timeout: Option<Duration>,
+    ) -> Result<Message> {
+        let reply = self.named(self.0.request(message.into(), timeout))?;
         reply.check().map_err(crate::Error::after_sending)?;
         Ok(reply)
     }
@@ -183,12 +187,12 @@ impl Client {
     /// Sends a message that nobody answers, without waiting for its arrival. Those that follow each
     /// other closely are sent together; [`flush`](Client::flush) makes sure of all of them.
     pub fn broadcast(&self, data: impl Serialize) -> Result<()> {
-        self.named(self.0.cast(&Message::json(&data)?))
+        self.named(self.0.cast((&Message::json(&data)?).into()))
     }
 
     /// As [`broadcast`](Client::broadcast), with a raw message.
-    pub fn broadcast_message(&self, message: &Message) -> Result<()> {
-        self.named(self.0.cast(message))
+    pub fn broadcast_message<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<()> {
+        self.named(self.0.cast(message.into()))
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
@@ -228,18 +232,18 @@ impl std::fmt::Debug for Client {
 }
 
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON.
-pub fn post_request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
-    let reply = request(channel, message, options)?;
+pub fn post_request<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>, options: &Options) -> Result<Message> {
+    let reply = request(channel, message.into(), options)?;
     reply.check().map_err(crate::Error::after_sending)?;
     Ok(reply)
 }
 
 /// Posts a raw broadcast to any channel; returns when the handler has it.
-pub fn post_broadcast(channel: &Channel, message: &Message, options: &Options) -> Result<()> {
-    post::post(channel, Mode::Broadcast, message, options).map(drop)
+pub fn post_broadcast<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
+    post::post(channel, Mode::Broadcast, message.into(), options).map(drop)
 }
 
-fn request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+fn request(channel: &Channel, message: MessageRef<'_>, options: &Options) -> Result<Message> {
     post::post(channel, Mode::Request, message, options).map(|reply| reply.expect("a request has a reply"))
 }
 
@@ -330,7 +334,7 @@ pub fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize
 
 /// As [`post_uds_request`], with options.
 pub fn post_uds_request_with<A: DeserializeOwned>(channel: &str, data: impl Serialize, options: &Options) -> Result<A> {
-    decode(request(&Channel::uds(channel)?, &Message::json(&data)?, options)?)
+    decode(request(&Channel::uds(channel)?, (&Message::json(&data)?).into(), options)?)
 }
 
 /// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
@@ -350,7 +354,7 @@ pub fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> 
 
 /// As [`post_ip_request`], with options.
 pub fn post_ip_request_with<A: DeserializeOwned>(port: u16, data: impl Serialize, options: &Options) -> Result<A> {
-    decode(request(&Channel::ip(port)?, &Message::json(&data)?, options)?)
+    decode(request(&Channel::ip(port)?, (&Message::json(&data)?).into(), options)?)
 }
 
 /// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.

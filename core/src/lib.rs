@@ -78,7 +78,7 @@ pub use asynchronous::{
 };
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
-pub use message::{Message, MessageKind};
+pub use message::{Message, MessageKind, MessageRef};
 pub use options::{
     DEFAULT_GRACE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_MESSAGE, DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
 };

@@ -150,6 +150,58 @@ pub(crate) fn check_json(data: &[u8]) -> std::result::Result<(), String> {
     serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| ()).map_err(|error| error.to_string())
 }
 
+/// A body that lies elsewhere: what a blocking call sends without copying it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRef<'a> {
+    kind: MessageKind,
+    data: &'a [u8],
+}
+
+impl<'a> MessageRef<'a> {
+    /// A bytes body.
+    pub fn bytes(data: &'a [u8]) -> MessageRef<'a> {
+        MessageRef { kind: MessageKind::Bytes, data }
+    }
+
+    /// A JSON body from its text, which is checked.
+    pub fn json_text(text: &'a str) -> Result<MessageRef<'a>> {
+        check_json(text.as_bytes())
+            .map_err(|why| Error::new(ErrorKind::InvalidJson, format!("the body is not JSON: {why}")))?;
+        Ok(MessageRef { kind: MessageKind::Json, data: text.as_bytes() })
+    }
+
+    /// The same as a message of its own.
+    pub fn to_message(self) -> Message {
+        Message { kind: self.kind, data: self.data.to_vec() }
+    }
+
+    /// Which kind of body this is.
+    pub fn kind(self) -> MessageKind {
+        self.kind
+    }
+
+    /// The JSON text or the bytes.
+    pub fn data(self) -> &'a [u8] {
+        self.data
+    }
+
+    /// The length of [`data`](MessageRef::data) in bytes.
+    pub fn len(self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there are no bytes at all.
+    pub fn is_empty(self) -> bool {
+        self.data.is_empty()
+    }
+}
+
+impl<'a> From<&'a Message> for MessageRef<'a> {
+    fn from(message: &'a Message) -> MessageRef<'a> {
+        MessageRef { kind: message.kind, data: &message.data }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

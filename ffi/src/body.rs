@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use simple_ipc::{Error, ErrorKind, Message, Result};
+use simple_ipc::{Error, ErrorKind, Message, MessageRef, Result};
 
 use crate::argument;
 
@@ -27,27 +27,51 @@ pub struct sipc_body {
 }
 
 impl sipc_body {
+    /// Calls with the message that the body stands for, which is not copied where it need not be.
+    ///
+    /// # Safety
+    /// `data` is NULL or valid for reading `len` bytes.
+    pub(crate) unsafe fn with<T>(self, call: impl FnOnce(MessageRef<'_>) -> Result<T>) -> Result<T> {
+        // SAFETY: by this function's contract; the bytes are not kept.
+        let data = unsafe { self.bytes() }?;
+        match self.kind {
+            SIPC_KIND_BYTES => call(MessageRef::bytes(data)),
+            SIPC_KIND_JSON => call(MessageRef::json_text(utf8(data)?)?),
+            SIPC_KIND_TEXT => call((&Message::text(utf8(data)?)).into()),
+            other => Err(unknown_kind(other)),
+        }
+    }
+
     /// The message that the body stands for.
     ///
     /// # Safety
     /// `data` is NULL or valid for reading `len` bytes.
     pub(crate) unsafe fn to_message(self) -> Result<Message> {
-        let data = match (self.data.is_null(), self.kind, self.len) {
-            (true, SIPC_KIND_BYTES, 0) => &[],
-            (true, ..) => return Err(argument::null("body")),
-            // SAFETY: not NULL, so valid for `len` bytes by this function's contract.
-            (false, _, len) => unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), len) },
-        };
+        // SAFETY: by this function's contract; the bytes are not kept.
+        let data = unsafe { self.bytes() }?;
         match self.kind {
             SIPC_KIND_BYTES => Ok(Message::bytes(data)),
             SIPC_KIND_JSON => Message::json_text(utf8(data)?),
             SIPC_KIND_TEXT => Ok(Message::text(utf8(data)?)),
-            other => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("a body has the unknown kind {other}; make it with sipc_json, sipc_text or sipc_bytes"),
-            )),
+            other => Err(unknown_kind(other)),
         }
     }
+
+    /// # Safety
+    /// `data` is NULL or valid for reading `len` bytes during `'a`.
+    unsafe fn bytes<'a>(self) -> Result<&'a [u8]> {
+        match (self.data.is_null(), self.kind, self.len) {
+            (true, SIPC_KIND_BYTES, 0) => Ok(&[]),
+            (true, ..) => Err(argument::null("body")),
+            // SAFETY: not NULL, so valid for `len` bytes by this function's contract.
+            (false, _, len) => Ok(unsafe { std::slice::from_raw_parts(self.data.cast::<u8>(), len) }),
+        }
+    }
+}
+
+fn unknown_kind(kind: i32) -> Error {
+    let text = format!("a body has the unknown kind {kind}; make it with sipc_json, sipc_text or sipc_bytes");
+    Error::new(ErrorKind::InvalidArgument, text)
 }
 
 fn utf8(data: &[u8]) -> Result<&str> {

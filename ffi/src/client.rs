@@ -105,7 +105,7 @@ pub unsafe extern "C" fn sipc_client_request(
         boundary::fallible(error, || {
             let client = &sipc_client::borrow(client)?.client;
             let timeout = sipc_options::read_timeout(options, client.timeout())?;
-            let answer = client.request_message(&body.to_message()?, timeout)?;
+            let answer = body.with(|message| client.request_message(message, timeout))?;
             if !reply.is_null() {
                 reply.write(sipc_message::new(answer).into_handle());
             }
@@ -125,7 +125,12 @@ pub unsafe extern "C" fn sipc_client_broadcast(
     error: *mut *mut sipc_error,
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe { boundary::fallible(error, || sipc_client::borrow(client)?.client.broadcast_message(&body.to_message()?)) }
+    unsafe {
+        boundary::fallible(error, || {
+            let client = &sipc_client::borrow(client)?.client;
+            body.with(|message| client.broadcast_message(message))
+        })
+    }
 }
 
 /// Waits until all broadcasts sent so far have been handed to the listener's handler.

@@ -94,7 +94,8 @@ unsafe fn request(
     // SAFETY: pointers are NULL or good, by this function's contract.
     unsafe {
         boundary::fallible(error, || {
-            let answer = blocking::post_request(&channel()?, &body.to_message()?, &sipc_options::read(options)?)?;
+            let (channel, options) = (channel()?, sipc_options::read(options)?);
+            let answer = body.with(|message| blocking::post_request(&channel, message, &options))?;
             if !reply.is_null() {
                 reply.write(sipc_message::new(answer).into_handle());
             }
@@ -114,7 +115,8 @@ unsafe fn broadcast(
     // SAFETY: pointers are NULL or good, by this function's contract.
     unsafe {
         boundary::fallible(error, || {
-            blocking::post_broadcast(&channel()?, &body.to_message()?, &sipc_options::read(options)?)
+            let (channel, options) = (channel()?, sipc_options::read(options)?);
+            body.with(|message| blocking::post_broadcast(&channel, message, &options))
         })
     }
 }

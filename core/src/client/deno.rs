@@ -16,7 +16,7 @@ use super::{lost, timed_out, too_large};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::protocol::deno;
 use crate::server::Mode;
 use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
@@ -55,7 +55,7 @@ impl Exchange {
     }
 
     /// Goes on with it as far as that goes without waiting; `message` is the same each time.
-    pub(crate) fn step(&mut self, message: &Message) -> Result<Progress> {
+    pub(crate) fn step(&mut self, message: MessageRef<'_>) -> Result<Progress> {
         while let Some(sent) = self.sent {
             let flag = [deno::flag(message.kind())];
             let (mut head, mut body) = (&flag[..], message.data());
@@ -96,7 +96,7 @@ impl Exchange {
     /// Does it, waiting in the calling thread. `None` for a broadcast.
     pub(crate) fn run(
         mut self,
-        message: &Message,
+        message: MessageRef<'_>,
         deadline: Option<Instant>,
         spin: Duration,
     ) -> Result<Option<Message>> {
@@ -135,7 +135,7 @@ impl Exchange {
     pub(crate) async fn run_async(mut self, message: Message, deadline: Option<Instant>) -> Result<Option<Message>> {
         let fd = watch(Arc::clone(self.socket.get()), Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
-        let mut wants = match self.step(&message)? {
+        let mut wants = match self.step((&message).into())? {
             Progress::Done(answer) => return Ok(answer),
             Progress::Wants(wants) => wants,
         };
@@ -147,7 +147,7 @@ impl Exchange {
             };
             let mut guard =
                 ready.map_err(|error| Error::from_os("cannot wait for the connection", error).after_sending())?;
-            match self.step(&message)? {
+            match self.step((&message).into())? {
                 Progress::Done(answer) => return Ok(answer),
                 Progress::Wants(now) => {
                     if now == wants {

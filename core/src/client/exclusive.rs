@@ -9,7 +9,7 @@ use super::{Attempt, Failed, listener_has_gone, lost, reply_error, timed_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
 use crate::interrupt;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
@@ -42,6 +42,8 @@ pub(crate) struct Exclusive {
     /// The first error about a one-way message that was not acknowledged.
     cast_error: Option<Error>,
     broken: bool,
+    /// How much the listener has to copy before it can answer.
+    copying: usize,
 }
 
 impl Exclusive {
@@ -59,6 +61,7 @@ impl Exclusive {
             goaway: None,
             cast_error: None,
             broken: false,
+            copying: 0,
         })
     }
 
@@ -82,20 +85,31 @@ impl Exclusive {
         }
     }
 
+    /// As [`is_usable`](Exclusive::is_usable) where that has to be known. On a Unix socket it need not:
+    /// a send to a listener that has gone, or has said goodbye, fails, and nothing of it was taken.
+    pub(crate) fn may_be_used(&mut self) -> bool {
+        if self.socket.is_tcp() { self.is_usable() } else { self.is_open() }
+    }
+
     /// Whether the session was left in order, so that another message may follow.
     pub(crate) fn is_open(&self) -> bool {
         !self.broken && self.goaway.is_none()
     }
 
     /// Sends a request and waits for its answer.
-    pub(crate) fn request(&mut self, message: &Message, deadline: Option<Instant>) -> Attempt<Message> {
+    ///
+    /// `timeout` is what the listener is told; it was set as `deadline` just now.
+    pub(crate) fn request(
+        &mut self,
+        message: MessageRef<'_>,
+        timeout: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> Attempt<Message> {
         let id = self.next_id();
-        let timeout_ms = deadline.map_or(0, |deadline| {
-            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-            u32::try_from(left).unwrap_or(u32::MAX).max(1)
-        });
+        let timeout_ms = timeout.map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
         let header = Header { timeout_ms, ..Header::of(Kind::Request, id, message) };
         self.send(&header, message.data(), deadline)?;
+        self.copying = message.len();
         match self.wait_for(id, deadline) {
             Ok(Reply::Message(message)) => Ok(message),
             Ok(Reply::Done) => Err(self.give_up(unexpected().after_sending()).into()),
@@ -104,17 +118,18 @@ impl Exclusive {
     }
 
     /// Sends a broadcast and waits until the handler has it.
-    pub(crate) fn broadcast(&mut self, message: &Message, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn broadcast(&mut self, message: MessageRef<'_>, deadline: Option<Instant>) -> Attempt<()> {
         let id = self.next_id();
         let mut header = Header::of(Kind::Broadcast, id, message);
         header.flags |= ACK_WANTED;
         self.send(&header, message.data(), deadline)?;
+        self.copying = message.len();
         self.wait_for(id, deadline).map(|_| ())
     }
 
     /// Queues a broadcast without waiting for anything but room. Gathered ones are sent when the
     /// buffer is full, by [`flush`](Exclusive::flush), or by [`send_gathered`](Exclusive::send_gathered).
-    pub(crate) fn cast(&mut self, message: &Message, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn cast(&mut self, message: MessageRef<'_>, deadline: Option<Instant>) -> Attempt<()> {
         if let Some(error) = self.cast_error.take() {
             return Err(error.into());
         }
@@ -129,7 +144,7 @@ impl Exclusive {
 
     /// Adds a broadcast to those that have gathered, if there are any and it fits: whoever sends them
     /// sends it too. The quick way for a stream of small messages.
-    pub(crate) fn join_gathered(&mut self, message: &Message) -> bool {
+    pub(crate) fn join_gathered(&mut self, message: MessageRef<'_>) -> bool {
         let fits = self.out.len() + HEADER_LEN + message.len() < GATHER;
         if self.out.is_empty() || !fits || self.cast_error.is_some() {
             return false;
@@ -198,7 +213,14 @@ impl Exclusive {
         if let Some(hello) = &self.hello
             && body.len() > hello.max_message as usize
         {
-            return Err(super::too_large(body.len(), hello.max_message as usize).into());
+            let too_large = super::too_large(body.len(), hello.max_message as usize);
+            // Its listener may have gone, and the next one may take more.
+            return Err(if self.is_usable() {
+                too_large.into()
+            } else {
+                self.broken = true;
+                Failed::NotTaken(too_large)
+            });
         }
         self.out.extend_from_slice(&header.encode());
         let out = std::mem::take(&mut self.out);
@@ -315,8 +337,9 @@ impl Exclusive {
     }
 
     fn receive_more(&mut self, deadline: Option<Instant>, sent: bool) -> Attempt<()> {
-        let Exclusive { waiter, reader, socket, hello, hello_bytes, recv_timeout, .. } = self;
-        let received = waiter.receive(|wait| {
+        let Exclusive { waiter, reader, socket, hello, hello_bytes, recv_timeout, copying, .. } = self;
+        let bytes = std::mem::take(copying) + reader.missing();
+        let received = waiter.receive_body(bytes, |wait| {
             if wait == Wait::Yes {
                 set_deadline(socket, recv_timeout, deadline)?;
             }

@@ -13,7 +13,7 @@ use crate::channel::{Address, Channel};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::lock::lock;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::options::{Options, Wire};
 use crate::server::Mode;
 use crate::transport::fork;
@@ -97,12 +97,12 @@ impl Kept {
         self.options.timeout
     }
 
-    pub(crate) fn request(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
+    pub(crate) fn request(&self, message: MessageRef<'_>, timeout: Option<Duration>) -> Result<Message> {
         self.check_open()?;
         check_size(message, &self.options)?;
         let until = deadline(timeout);
         self.exchange(
-            |session| session.request(message, until),
+            |session| session.request(message, timeout, until),
             |exchange| exchange.run(message, until, self.options.spin).map(|reply| reply.unwrap_or_else(Message::null)),
         )
     }
@@ -130,7 +130,7 @@ impl Kept {
         for _ in 0..TRIES {
             let free = loop {
                 let mut free = lock(&self.sessions).pop();
-                if free.as_mut().is_none_or(Exclusive::is_usable) {
+                if free.as_mut().is_none_or(Exclusive::may_be_used) {
                     break free;
                 }
             };
@@ -159,7 +159,7 @@ impl Kept {
     }
 
     /// Sends a message that nobody answers, with those that come right after it.
-    pub(crate) fn cast(&self, message: &Message) -> Result<()> {
+    pub(crate) fn cast(&self, message: MessageRef<'_>) -> Result<()> {
         self.check_open()?;
         check_size(message, &self.options)?;
         let casts = &mut *lock(&self.casts);

@@ -24,7 +24,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
+use crate::message::MessageRef;
 use crate::options::Options;
 
 /// How a try to have a message handled failed.
@@ -60,7 +60,8 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
 }
 
 /// Refuses a body that is larger than the options allow, before anything is sent.
-pub(crate) fn check_size(message: &Message, options: &Options) -> Result<()> {
+pub(crate) fn check_size<'a>(message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
+    let message = message.into();
     if message.len() > options.max_message { Err(too_large(message.len(), options.max_message)) } else { Ok(()) }
 }
 

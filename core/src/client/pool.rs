@@ -41,7 +41,7 @@ impl Key {
 pub(super) fn take(key: &Key) -> Option<Exclusive> {
     loop {
         let mut session = lock(&POOL.get().0).get_mut(key)?.pop()?;
-        if session.is_usable() {
+        if session.may_be_used() {
             return Some(session);
         }
     }

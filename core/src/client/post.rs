@@ -1,6 +1,6 @@
 //! One-shot posts: on a pooled session where the listener speaks native, on the Deno wire elsewhere.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use super::connect::{Connected, connect, connect_async};
 use super::exclusive::Exclusive;
@@ -9,7 +9,7 @@ use super::pool::{self, Key};
 use super::{Attempt, Failed, check_size, deadline, deno};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::options::{Options, Wire};
 use crate::server::Mode;
 
@@ -18,18 +18,23 @@ use crate::server::Mode;
 pub(crate) const TRIES: usize = 3;
 
 /// Posts, waiting in the calling thread. `None` for a broadcast.
-pub(crate) fn post(channel: &Channel, mode: Mode, message: &Message, options: &Options) -> Result<Option<Message>> {
+pub(crate) fn post(
+    channel: &Channel,
+    mode: Mode,
+    message: MessageRef<'_>,
+    options: &Options,
+) -> Result<Option<Message>> {
     try_to_post(channel, mode, message, options).map_err(|error| error.on_channel(channel))
 }
 
-fn try_to_post(channel: &Channel, mode: Mode, message: &Message, options: &Options) -> Result<Option<Message>> {
+fn try_to_post(channel: &Channel, mode: Mode, message: MessageRef<'_>, options: &Options) -> Result<Option<Message>> {
     let address = check(channel, message, options)?;
     let key = Key::new(address, options);
     let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
     let mut not_taken = None;
     if options.wire != Wire::Deno {
         while let Some(session) = pool::take(&key) {
-            match on_session(session, &key, mode, message, deadline(options.timeout)) {
+            match on_session(session, &key, mode, message, options.timeout) {
                 Err(Failed::NotTaken(error)) => not_taken = Some(error),
                 done => return done.map_err(Error::from),
             }
@@ -43,7 +48,7 @@ fn try_to_post(channel: &Channel, mode: Mode, message: &Message, options: &Optio
             }
             Connected::Native(socket) => {
                 let session = Exclusive::new(socket, options.max_message, options.spin)?;
-                match on_session(session, &key, mode, message, deadline(options.timeout)) {
+                match on_session(session, &key, mode, message, options.timeout) {
                     Err(Failed::NotTaken(error)) => not_taken = Some(error),
                     done => return done.map_err(Error::from),
                 }
@@ -57,12 +62,12 @@ fn on_session(
     mut session: Exclusive,
     key: &Key,
     mode: Mode,
-    message: &Message,
-    deadline: Option<Instant>,
+    message: MessageRef<'_>,
+    timeout: Option<Duration>,
 ) -> Attempt<Option<Message>> {
     let done = match mode {
-        Mode::Request => session.request(message, deadline).map(Some),
-        Mode::Broadcast => session.broadcast(message, deadline).map(|()| None),
+        Mode::Request => session.request(message, timeout, deadline(timeout)).map(Some),
+        Mode::Broadcast => session.broadcast(message, deadline(timeout)).map(|()| None),
     };
     if session.is_open() {
         pool::put(key.clone(), session);
@@ -86,7 +91,7 @@ async fn try_to_post_async(
     message: &Message,
     options: &Options,
 ) -> Result<Option<Message>> {
-    let address = check(channel, message, options)?;
+    let address = check(channel, message.into(), options)?;
     let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
     let mut not_taken = None;
     for _ in 0..TRIES {
@@ -114,7 +119,7 @@ async fn try_to_post_async(
 }
 
 /// What can be wrong before anything is sent.
-fn check(channel: &Channel, message: &Message, options: &Options) -> Result<Address> {
+fn check(channel: &Channel, message: MessageRef<'_>, options: &Options) -> Result<Address> {
     options.check()?;
     check_size(message, options)?;
     address(channel, options)

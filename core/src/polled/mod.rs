@@ -653,7 +653,7 @@ impl Queue {
         let ticket = *ticket;
         let Some(call) = self.calls.get(ticket.0) else { return };
         let message = call.body.message().expect("what goes over the Deno wire has a body");
-        let result = match exchange.step(message) {
+        let result = match exchange.step(message.into()) {
             Ok(Progress::Wants(what)) => {
                 let room = what.contains(PollFlags::OUT);
                 let socket = exchange.socket().expect("it is not over");

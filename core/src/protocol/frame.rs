@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Violation;
-use crate::message::{Message, MessageKind};
+use crate::message::{MessageKind, MessageRef};
 
 /// The length of a frame's header in bytes.
 pub(crate) const HEADER_LEN: usize = 16;
@@ -100,7 +100,8 @@ impl Header {
     }
 
     /// The header of a frame that carries a message.
-    pub(crate) fn of(kind: Kind, id: u32, message: &Message) -> Header {
+    pub(crate) fn of<'a>(kind: Kind, id: u32, message: impl Into<MessageRef<'a>>) -> Header {
+        let message = message.into();
         let flags = match message.kind() {
             MessageKind::Json => 0,
             MessageKind::Bytes => BYTES,
@@ -217,6 +218,11 @@ impl FrameReader {
     /// Whether bytes of an unfinished frame, or of frames not yet taken, are here.
     pub(crate) fn is_empty(&self) -> bool {
         self.filled.is_empty() && self.large.is_none()
+    }
+
+    /// How much of a large body has not come yet.
+    pub(crate) fn missing(&self) -> usize {
+        self.large.as_ref().map_or(0, |(header, body)| header.len as usize - body.len())
     }
 
     /// Takes the memory of a large body back: the system need not make new memory for the next one.
@@ -337,6 +343,7 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Message;
 
     fn request(id: u32, body: &[u8]) -> Vec<u8> {
         let message = Message::bytes(body);

@@ -270,7 +270,8 @@ fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut Waiter) -> 
         return Some(false);
     }
     session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
-    match waiter.receive(|wait| inbox::receive(&session.socket, reader, wait)) {
+    let received = waiter.receive_body(reader.missing(), |wait| inbox::receive(&session.socket, reader, wait));
+    match received {
         Ok(0) if session.retiring.load(Ordering::SeqCst) => Some(false),
         Ok(0) => Some(true),
         Ok(_) => None,

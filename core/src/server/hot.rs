@@ -86,7 +86,8 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                 Task::Request { id, timeout_ms, kind } => {
                     take(&mut message, kind, body);
                     session.listening.count_message();
-                    let responder = Responder::to_session(Arc::clone(session), id, timeout_ms, Mode::Request);
+                    let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
+                    let responder = Responder::until(Arc::clone(session), id, deadline, Mode::Request);
                     call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
@@ -129,7 +130,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             return Done::Hand;
         }
         session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
-        let received = waiter.receive(|wait| inbox::receive(&session.socket, reader, wait));
+        let received = waiter.receive_body(reader.missing(), |wait| inbox::receive(&session.socket, reader, wait));
         match received {
             Ok(0) if session.retiring.load(Ordering::SeqCst) => return Done::Hand,
             Ok(0) => return Done::Ended,

@@ -20,7 +20,7 @@ use super::responder::Responder;
 use super::{Mode, PATIENCE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
-use crate::message::{Message, MessageKind};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::outbox::{Outbox, Sent};
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
@@ -287,7 +287,7 @@ impl Session {
     }
 
     /// Sends the reply to a request in flight.
-    pub(super) fn respond(&self, id: u32, reply: &Message, patience: Duration) -> Result<()> {
+    pub(super) fn respond(&self, id: u32, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         let _answering = self.still_wanted(id)?;
         if reply.len() > self.peer_max {
             let text = format!(

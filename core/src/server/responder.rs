@@ -11,7 +11,7 @@ use super::Mode;
 use super::exchange::Caller;
 use super::native::Session;
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::transport::peer::Peer;
 
 /// Answers one message: at once or later, from any thread, exactly once.
@@ -54,8 +54,8 @@ impl Responder {
     /// Fails with [`ErrorKind::TooLarge`] where the caller takes no message of that size (it is told
     /// so), with [`ErrorKind::Cancelled`] where the caller no longer wants the answer, and with
     /// [`ErrorKind::ConnectionLost`] where it has gone.
-    pub fn respond(self, reply: &Message) -> Result<()> {
-        self.respond_within(reply, patience())
+    pub fn respond<'a>(self, reply: impl Into<MessageRef<'a>>) -> Result<()> {
+        self.respond_within(reply.into(), patience())
     }
 
     /// Tells the caller that the handler failed, and why.
@@ -112,9 +112,9 @@ impl Responder {
     pub(crate) fn finish<A: Serialize>(mut self, result: HandlerResult<A>) -> Result<()> {
         let patience = patience();
         match result {
-            Ok(_) if self.mode == Mode::Broadcast => self.respond_within(&Message::null(), patience),
+            Ok(_) if self.mode == Mode::Broadcast => self.respond_within((&Message::null()).into(), patience),
             Ok(reply) => match Message::json(&reply) {
-                Ok(reply) => self.respond_within(&reply, patience),
+                Ok(reply) => self.respond_within((&reply).into(), patience),
                 Err(error) => self.answer_failure(ErrorKind::HandlerFailed, error.message(), patience),
             },
             Err(error) => self.answer_failure(ErrorKind::HandlerFailed, &error.to_string(), patience),
@@ -126,12 +126,12 @@ impl Responder {
         self.answer_failure(error.kind(), error.message(), Duration::ZERO)
     }
 
-    fn respond_within(mut self, reply: &Message, patience: Duration) -> Result<()> {
+    fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         match self.to.take() {
             Some(To::Session { session, id }) if self.mode == Mode::Request => session.respond(id, reply, patience),
             Some(To::Caller { caller, answer: Some(answer) }) => {
                 let has_left = caller.gone.load(Ordering::Relaxed) || caller.socket.hung_up();
-                if has_left || answer.send(Ok(reply.clone())).is_err() {
+                if has_left || answer.send(Ok(reply.to_message())).is_err() {
                     return Err(gone());
                 }
                 Ok(())

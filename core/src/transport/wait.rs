@@ -18,8 +18,11 @@ use super::socket::{Wait, would_block};
 /// The most receives that block at once after a poll that ran out.
 const LONGEST_PAUSE: u32 = 4095;
 
+/// How long a peer may take to copy 1 KiB, about: 1 GB/s.
+const COPYING: Duration = Duration::from_micros(1);
+
 /// How many tries go by between two looks at the clock.
-const TRIES_A_LOOK: usize = 4;
+const TRIES_A_LOOK: usize = 16;
 
 /// Threads of this process that poll at this moment.
 static POLLING: AtomicUsize = AtomicUsize::new(0);
@@ -34,17 +37,35 @@ pub(crate) struct Waiter {
     pause: u32,
     /// What `pause` becomes when the next poll runs out.
     next_pause: u32,
+    /// The last look at the clock while it polled, if that was moments before the receive returned.
+    looked: Option<Instant>,
 }
 
 impl Waiter {
     /// A strategy that polls for at most `longest`; zero never polls.
     pub(crate) fn new(longest: Duration) -> Waiter {
         let seats = if longest.is_zero() { 0 } else { online_cpus() / 2 };
-        Waiter { longest, seats, pause: 0, next_pause: 1 }
+        Waiter { longest, seats, pause: 0, next_pause: 1, looked: None }
+    }
+
+    /// The time, as it was within a few microseconds when the last receive returned.
+    pub(crate) fn now(&self) -> Instant {
+        self.looked.unwrap_or_else(Instant::now)
     }
 
     /// Receives through `recv`: without waiting while polling pays, then with waiting.
-    pub(crate) fn receive<T>(&mut self, mut recv: impl FnMut(Wait) -> io::Result<T>) -> io::Result<T> {
+    pub(crate) fn receive<T>(&mut self, recv: impl FnMut(Wait) -> io::Result<T>) -> io::Result<T> {
+        self.receive_body(0, recv)
+    }
+
+    /// As [`receive`](Waiter::receive), where the peer has about `bytes` to copy before something can
+    /// come: it polls for that much longer.
+    pub(crate) fn receive_body<T>(
+        &mut self,
+        bytes: usize,
+        mut recv: impl FnMut(Wait) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.looked = None;
         if self.seats == 0 {
             return recv(Wait::Yes);
         }
@@ -62,6 +83,8 @@ impl Waiter {
             return recv(Wait::Yes);
         };
         let began = Instant::now();
+        self.looked = Some(began);
+        let longest = self.longest + COPYING * (bytes / 1024) as u32;
         loop {
             // A try is a system call, which costs a few times what the clock does.
             for _ in 0..TRIES_A_LOOK {
@@ -73,10 +96,13 @@ impl Waiter {
                     }
                 }
             }
-            if began.elapsed() >= self.longest {
+            let now = Instant::now();
+            self.looked = Some(now);
+            if now - began >= longest {
                 break;
             }
         }
+        self.looked = None;
         self.pause = self.next_pause;
         self.next_pause = (self.next_pause * 2 + 1).min(LONGEST_PAUSE);
         drop(_seat);
