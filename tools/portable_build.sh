@@ -3,6 +3,7 @@
 # same bytes wherever the checkout lies, and prints the folder of what was built (the only line on standard output).
 #
 #   tools/portable_build.sh PACKAGE...      for instance: tools/portable_build.sh simple-ipc-ffi
+#   tools/portable_build.sh --flags         only prints CARGO_ENCODED_RUSTFLAGS, for what another tool builds
 #
 # The oldest glibc is $SIMPLE_IPC_GLIBC (2.17 unless set). The linker is zig's, which brings the old libraries along; it
 # comes from PyPI into the ignored folder .tools of the checkout, in the versions named here.
@@ -26,20 +27,6 @@ case $(uname -s) in
         ;;
 esac
 
-tools=$root/.tools/zig-$cargo_zigbuild-$ziglang
-mkdir -p "$root/.tools"
-(
-    # Packages of several languages may be built at once.
-    flock 9
-    [ -e "$tools/complete" ] || {
-        rm -rf "$tools"
-        python3 -m venv "$tools"
-        "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps \
-            "cargo-zigbuild==$cargo_zigbuild" "ziglang==$ziglang"
-        touch "$tools/complete"
-    } >&2
-) 9>"$root/.tools/zig.lock"
-
 target=${CARGO_TARGET_DIR:-$root/target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 home=${CARGO_HOME:-$HOME/.cargo}
@@ -54,6 +41,25 @@ CARGO_ENCODED_RUSTFLAGS="$CARGO_ENCODED_RUSTFLAGS${separator}--remap-path-prefix
 for registry in "$home"/registry/src/*; do
     CARGO_ENCODED_RUSTFLAGS="$CARGO_ENCODED_RUSTFLAGS${separator}--remap-path-prefix=$registry=/crates"
 done
+if [ "$1" = --flags ]; then
+    printf '%s' "$CARGO_ENCODED_RUSTFLAGS"
+    exit
+fi
+
+tools=$root/.tools/zig-$cargo_zigbuild-$ziglang
+mkdir -p "$root/.tools"
+(
+    # Packages of several languages may be built at once.
+    flock 9
+    [ -e "$tools/complete" ] || {
+        rm -rf "$tools"
+        python3 -m venv "$tools"
+        "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            "cargo-zigbuild==$cargo_zigbuild" "ziglang==$ziglang"
+        touch "$tools/complete"
+    } >&2
+) 9>"$root/.tools/zig.lock"
+
 export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$target"
 unset RUSTFLAGS
 export CARGO_INCREMENTAL=0
