@@ -1,0 +1,95 @@
+// The JavaScript peer of the chaos and soak runs; ../README.md says what it does and writes.
+//
+//     peer.mjs post JOURNAL NAME STOP        SIMPLE_IPC_MODULE is the address of the module
+
+import { existsSync, openSync, writeSync } from "node:fs";
+import process from "node:process";
+
+const ipc = await import(process.env.SIMPLE_IPC_MODULE);
+const [, journalPath, name, stop] = process.argv.slice(2);
+const journal = openSync(journalPath, "a", 0o600);
+const PATIENCE = 30_000;
+const PADDING = "x".repeat(200_000);
+const BATCH = 16;
+
+function note(...words) {
+  const line = Buffer.from(`${process.hrtime.bigint()} ${words.join(" ")}\n`);
+  if (writeSync(journal, line) !== line.length) throw new Error("a line of the journal could not be written");
+}
+
+const textOf = (error) => String(error.message).slice(0, 200);
+const mayHave = (error) => {
+  if (typeof error.mayHaveBeenHandled !== "boolean") throw error;
+  return error.mayHaveBeenHandled;
+};
+const noteError = (kind, number, error) => note(mayHave(error) ? "may" : "not", kind, number, error.code, textOf(error));
+
+async function call(kind, number, large, post) {
+  const head = `${kind} ${name} ${number}`;
+  note("try", kind, number);
+  try {
+    const reply = await post(large ? `${head} ${PADDING}` : head);
+    if ("hrtk".includes(kind) && reply !== head) note("wrong", kind, number, String(reply).slice(0, 200));
+    else note("ok", kind, number);
+  } catch (error) {
+    noteError(kind, number, error);
+  }
+}
+
+/** A batch of one-way messages on the kept session, and the flush that confirms them. */
+async function stream(client, number) {
+  let first = number + 1;
+  for (let count = 0; count < BATCH; count++) {
+    number++;
+    note("try", "s", number);
+    try {
+      await client.broadcast(`s ${name} ${number}`);
+    } catch (error) {
+      if (mayHave(error)) {
+        note("lost", "s", first, number, textOf(error));
+        first = number + 1;
+      } else {
+        noteError("s", number, error);
+      }
+    }
+  }
+  try {
+    await client.flush();
+    note("flushed", "s", first, number);
+  } catch (error) {
+    mayHave(error);
+    note("lost", "s", first, number, textOf(error));
+  }
+  return number;
+}
+
+const request = (options) => (body) => ipc.postUdsRequest("chaos_requests", body, options);
+const broadcast = (options) => (body) => ipc.postUdsBroadcast("chaos_broadcasts", body, options);
+const waiting = { wait: PATIENCE, timeout: PATIENCE };
+const hasty = { timeout: PATIENCE };
+const brief = { wait: PATIENCE, timeout: 20 };
+const requests = await ipc.connect("chaos_requests", waiting);
+const broadcasts = await ipc.connect("chaos_broadcasts", waiting);
+const calls = [
+  ["h", request(hasty)],
+  ["r", request(waiting)],
+  ["t", request(brief)],
+  ["b", broadcast(waiting)],
+  ["g", broadcast(hasty)],
+  ["k", (body) => requests.request(body)],
+  ["b", broadcast(waiting)],
+];
+
+let streamed = 0;
+for (let number = 1; !existsSync(stop); number++) {
+  if (number % 8 === 7) {
+    streamed = await stream(broadcasts, streamed);
+  } else {
+    const large = number % 32 < 8 && number % 8 < 6 && Math.floor(number / 32) % 2 === 0;
+    const [kind, post] = calls[number % 8];
+    await call(kind, number, large, post);
+  }
+}
+await requests.close();
+await broadcasts.close().catch(mayHave);
+note("done");

@@ -1,0 +1,95 @@
+"""The Python peer of the chaos and soak runs; ../README.md says what it does and writes.
+
+    peer.py post JOURNAL NAME STOP    until the file STOP exists
+"""
+
+import os
+import sys
+import time
+
+import simple_ipc
+
+PATIENCE = 30.0
+PADDING = "x" * 200_000
+BATCH = 16
+
+_, _, journal_path, name, stop = sys.argv
+journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def note(*words):
+    line = f"{time.monotonic_ns()} {' '.join(map(str, words))}\n".encode()
+    if os.write(journal, line) != len(line):
+        sys.exit("peer: a line of the journal could not be written")
+
+
+def note_error(kind, number, error):
+    note("may" if error.may_have_been_handled else "not", kind, number, error.code, str(error)[:200])
+
+
+def call(kind, number, large, post):
+    head = f"{kind} {name} {number}"
+    note("try", kind, number)
+    try:
+        reply = post(f"{head} {PADDING}" if large else head)
+    except simple_ipc.IpcError as error:
+        note_error(kind, number, error)
+        return
+    if kind in "hrtk" and reply != head:
+        note("wrong", kind, number, str(reply)[:200])
+    else:
+        note("ok", kind, number)
+
+
+def stream(client, number):
+    """A batch of one-way messages on the kept session, and the flush that confirms them."""
+    first = number + 1
+    for _ in range(BATCH):
+        number += 1
+        note("try", "s", number)
+        try:
+            client.broadcast(f"s {name} {number}")
+        except simple_ipc.IpcError as error:
+            if error.may_have_been_handled:
+                note("lost", "s", first, number, str(error)[:200])
+                first = number + 1
+            else:
+                note_error("s", number, error)
+    try:
+        client.flush()
+        note("flushed", "s", first, number)
+    except simple_ipc.IpcError as error:
+        note("lost", "s", first, number, str(error)[:200])
+    return number
+
+
+def request(**options):
+    return lambda body: simple_ipc.post_uds_request("chaos_requests", body, **options)
+
+
+def broadcast(**options):
+    return lambda body: simple_ipc.post_uds_broadcast("chaos_broadcasts", body, **options)
+
+
+def main():
+    waiting, hasty = {"wait": PATIENCE, "timeout": PATIENCE}, {"timeout": PATIENCE}
+    brief = {"wait": PATIENCE, "timeout": 0.02}
+    requests = simple_ipc.connect("chaos_requests", **waiting)
+    broadcasts = simple_ipc.connect("chaos_broadcasts", **waiting)
+    calls = [
+        ("h", request(**hasty)), ("r", request(**waiting)), ("t", request(**brief)), ("b", broadcast(**waiting)),
+        ("g", broadcast(**hasty)), ("k", requests.request), ("b", broadcast(**waiting)),
+    ]
+    number = streamed = 0
+    while not os.path.exists(stop):
+        number += 1
+        if number % 8 == 7:
+            streamed = stream(broadcasts, streamed)
+        else:
+            large = number % 32 < 8 and number % 8 < 6 and number // 32 % 2 == 0
+            kind, post = calls[number % 8]
+            call(kind, number, large, post)
+    note("done")
+
+
+main()
