@@ -111,6 +111,8 @@ def runners():
     yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
     security = [sys.executable, "-m", "unittest", "discover", "-s", "tests/security", "-t", "."]
     yield Runner("security", "two users on one machine", security, count_unittest)
+    exits = "exits, forks, signals, loading and unloading, 100 times each"
+    yield Runner("exits", exits, ["tests/exits/run.sh"], count_summary_line)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
     orders = ["tests/interleavings/run.sh"]
     yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
@@ -122,6 +124,7 @@ def runners():
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
+    yield Runner("chaos", "killed at any moment", ["tests/chaos/run.sh", "--time", "20"], count_summary_line)
     if shutil.which("node") or os.environ.get("CI"):
         javascript = ["bindings/node/test.sh"]
         yield Runner("node", "JavaScript tests under Node, Deno and Bun", javascript, count_summary_line)

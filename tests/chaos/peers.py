@@ -40,17 +40,18 @@ def rust():
 
 
 def python():
-    package = Path(os.environ.get("SIMPLE_IPC_PYTHON", ROOT / "bindings" / "python" / "python"))
-    missing = "" if any(package.glob("simple_ipc/_native*.so")) else "its extension is not built"
-    return Peer("python", [sys.executable, PEERS / "peer.py"], {"PYTHONPATH": str(package)}, collected=True, missing=missing)
+    """The package as it is installed in the checkout's virtual environment."""
+    program = ROOT / ".venv" / "bin" / "python"
+    there = program.exists() and subprocess.run([program, "-c", "import simple_ipc"], cwd=PEERS, capture_output=True)
+    missing = "" if there and there.returncode == 0 else "the package is not built and installed in .venv"
+    return Peer("python", [program, PEERS / "peer.py"], collected=True, missing=missing)
 
 
 def node():
-    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
-    missing = "" if module.with_name("simple-ipc.node").exists() else "its add-on is not built: bindings/node/build.sh"
-    if shutil.which("node") is None:
-        missing = "there is no node"
-    return Peer("node", ["node", PEERS / "peer.mjs"], {"SIMPLE_IPC_MODULE": module.as_uri()}, collected=True, missing=missing)
+    module, program = ROOT / "bindings" / "node" / "lib" / "index.mjs", shutil.which("node")
+    missing = "" if module.with_name("simple-ipc.node").exists() else "the add-on is not built"
+    return Peer("node", [program, PEERS / "peer.mjs"], {"SIMPLE_IPC_MODULE": module.as_uri()}, collected=True,
+                missing=missing if program else "there is no node")
 
 
 def dotnet():

@@ -12,4 +12,5 @@ export RELEASE_DIR STAGE
 PYTHONPYCACHEPREFIX=$target/pycache
 export PYTHONPYCACHEPREFIX
 "${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc-chaos-peer
+tests/interop/build_bindings.sh
 exec python3 tests/chaos/run.py "$@"
