@@ -8,9 +8,10 @@ import dataclasses
 WAITING = "rtbks"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Sent:
     """One message, as its sender's journal has it."""
+
     tried: int
     #: `ok`, `not` (certainly not handled), `may` (it cannot be known), or `none`: the sender was killed before.
     outcome: str = "none"
@@ -21,6 +22,7 @@ class Sent:
 @dataclasses.dataclass
 class Findings:
     """What came out. Each list holds lines that name messages, and is empty where all is well."""
+
     messages: int = 0
     acknowledged: int = 0
     handled: int = 0

@@ -30,8 +30,23 @@ class Peer:
 def c(built):
     stage, program = Path(os.environ["STAGE"]), Path(built) / "peer"
     subprocess.run(
-        [os.environ.get("CC", "cc"), "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{stage}/include", "-o", program,
-         PEERS / "peer.c", f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"], check=True)
+        [
+            os.environ.get("CC", "cc"),
+            "-std=c99",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            f"-I{stage}/include",
+            "-o",
+            program,
+            PEERS / "peer.c",
+            f"-L{stage}/lib",
+            f"-Wl,-rpath,{stage}/lib",
+            "-lsimpleipc",
+        ],
+        check=True,
+    )
     return Peer("c", [program], listens=True)
 
 
@@ -50,20 +65,42 @@ def python():
 def node():
     module, program = ROOT / "bindings" / "node" / "lib" / "index.mjs", shutil.which("node")
     missing = "" if module.with_name("simple-ipc.node").exists() else "the add-on is not built"
-    return Peer("node", [program, PEERS / "peer.mjs"], {"SIMPLE_IPC_MODULE": module.as_uri()}, collected=True,
-                missing=missing if program else "there is no node")
+    return Peer(
+        "node",
+        [program, PEERS / "peer.mjs"],
+        {"SIMPLE_IPC_MODULE": module.as_uri()},
+        collected=True,
+        missing=missing if program else "there is no node",
+    )
 
 
 def dotnet():
     target, tool = Path(os.environ["RELEASE_DIR"]).parent, ROOT / "tools" / "dotnet.sh"
     done = subprocess.run(
-        [tool, "build", "--nologo", "--verbosity", "quiet", "--configuration", "Release", PEERS / "dotnet" / "Peer.csproj"],
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)}, capture_output=True, text=True)
+        [
+            tool,
+            "build",
+            "--nologo",
+            "--verbosity",
+            "quiet",
+            "--configuration",
+            "Release",
+            PEERS / "dotnet" / "Peer.csproj",
+        ],
+        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
+        capture_output=True,
+        text=True,
+    )
     missing = "" if done.returncode == 0 else " ".join((done.stdout + done.stderr).split())[-300:]
     programs = sorted(target.glob("dotnet/Peer/bin/Release/*/ChaosPeer.dll"), key=lambda file: file.stat().st_mtime)
     library = str(Path(os.environ["STAGE"]) / "lib" / "libsimpleipc.so")
-    return Peer("dotnet", [tool, "exec", programs[-1] if programs else ""], {"SIMPLE_IPC_LIBRARY": library},
-                collected=True, missing=missing)
+    return Peer(
+        "dotnet",
+        [tool, "exec", programs[-1] if programs else ""],
+        {"SIMPLE_IPC_LIBRARY": library},
+        collected=True,
+        missing=missing,
+    )
 
 
 def present(built):

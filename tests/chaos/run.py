@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills, stops and continues peers at random moments, then compares their journals. README.md says more.
 
-    tests/chaos/run.py [--time 60] [--seed N]
+tests/chaos/run.py [--time 60] [--seed N]
 """
 
 import argparse
@@ -26,6 +26,8 @@ from peers import present
 HANG_SECONDS = 180
 # A restarted listener takes a few milliseconds on an idle machine.
 TAKE_OVER_SECONDS = 30
+# A run that is longer than this is at a slower pace, or its journals would fill disk and memory.
+FULL_SPEED_SECONDS = 120
 
 
 def seconds(text):
@@ -34,7 +36,7 @@ def seconds(text):
 
 
 class Slot:
-    """A place in which a process of some peer lives, dies and is replaced; its troubles come from a thread of its own."""
+    """A place in which a process of some peer lives, dies and is replaced; a thread of its own brings the trouble."""
 
     def __init__(self, run, name, pace):
         self.run, self.name, self.pace = run, name, pace
@@ -44,7 +46,7 @@ class Slot:
         self.thread = threading.Thread(target=self.live)
 
     def spawn(self, peer, *arguments, **how):
-        environment = {**os.environ, **peer.environment, "SIMPLE_IPC_DIR": str(self.run.scratch)}
+        environment = {**os.environ, **peer.environment, **self.run.environment}
         self.lives += 1
         self.process = subprocess.Popen([*peer.command, *map(str, arguments)], env=environment, **how)
 
@@ -115,8 +117,13 @@ class Listener(Slot):
 
     def start(self):
         peer = self.random.choice(self.peers)
-        self.spawn(peer, "listen", self.run.scratch / f"listener-{self.lives + 1:06}", stdin=subprocess.PIPE,
-                   stdout=subprocess.PIPE)
+        self.spawn(
+            peer,
+            "listen",
+            self.run.scratch / f"listener-{self.lives + 1:06}",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         watchdog = threading.Timer(HANG_SECONDS, self.process.kill)
         watchdog.start()
         if self.process.stdout.readline() != b"ready\n":
@@ -152,8 +159,9 @@ class Listener(Slot):
 
 
 class Run:
-    def __init__(self, scratch, seed, peers):
+    def __init__(self, scratch, seed, peers, pause_ms):
         self.scratch, self.seed = Path(scratch), seed
+        self.environment = {"SIMPLE_IPC_DIR": str(scratch), "PAUSE_MS": str(pause_ms)}
         self.stop = self.scratch / "stop"
         self.over = threading.Event()
         self.complaints = []
@@ -200,7 +208,9 @@ def own_tests(checks):
     """The comparison's own tests: a comparison that finds nothing wrong in anything proves nothing."""
     suite = unittest.defaultTestLoader.discover(str(Path(__file__).parent), "test_*.py")
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(suite)
-    checks.check(f"{result.testsRun} tests of the comparison", [str(case) for case, _ in result.failures + result.errors])
+    checks.check(
+        f"{result.testsRun} tests of the comparison", [str(case) for case, _ in result.failures + result.errors]
+    )
 
 
 def report(run, found, how_long, checks):
@@ -222,9 +232,12 @@ def report(run, found, how_long, checks):
     print(f"doubled                          {len(found.doubled)}")
     print(f"handled although 'not handled'   {len(found.untrue)}")
     print(f"out of order                     {len(found.disordered)}")
-    print(f"take-over, ms: median, longest   {statistics.median(took) * 1e3:.0f}, {took[-1] * 1e3:.0f}   ({len(took)} times)")
-    print(f"posts that waited for a listener {len(found.waited)}; answered after its start, ms: "
-          f"median {statistics.median(waited) / 1e6:.0f}, longest {waited[-1] / 1e6:.0f}")
+    median = statistics.median(took) * 1e3
+    print(f"take-over, ms: median, longest   {median:.0f}, {took[-1] * 1e3:.0f} ({len(took)} times)")
+    print(
+        f"posts that waited for a listener {len(found.waited)}; answered after its start, ms: "
+        f"median {statistics.median(waited) / 1e6:.0f}, longest {waited[-1] / 1e6:.0f}"
+    )
     print("errors: " + ", ".join(f"{name} {count}" for name, count in found.by_error.most_common()) + "\n")
 
     checks.check("every acknowledged message was handled", found.lost)
@@ -235,11 +248,15 @@ def report(run, found, how_long, checks):
     checks.check("every answer belongs to its request", found.wrong)
     checks.check("no post that waits for a listener gave up before its time", found.impatient)
     checks.check("posts waited for a listener and went through", [] if found.waited else ["no post ever waited"])
-    checks.check(f"every restarted listener took over within {TAKE_OVER_SECONDS} s",
-                 [f"{time} s" for time in took if time > TAKE_OVER_SECONDS])
+    checks.check(
+        f"every restarted listener took over within {TAKE_OVER_SECONDS} s",
+        [f"{time} s" for time in took if time > TAKE_OVER_SECONDS],
+    )
     idle = [s.name for s in senders if not s.kills + s.stops]
-    checks.check("every sender met with trouble, and so did the listener",
-                 [f"{name} was left in peace" for name in idle] + (["no listener was killed"] if not listener.kills else []))
+    checks.check(
+        "every sender met with trouble, and so did the listener",
+        [f"{name} was left in peace" for name in idle] + (["no listener was killed"] if not listener.kills else []),
+    )
     checks.check("nothing ended by itself, failed or hung", run.complaints)
 
 
@@ -253,7 +270,7 @@ def main():
     checks = Checks()
     own_tests(checks)
     scratch = tempfile.mkdtemp(prefix="sipc-chaos-")
-    run = Run(scratch, arguments.seed, present(scratch))
+    run = Run(scratch, arguments.seed, present(scratch), 10 if arguments.time > FULL_SPEED_SECONDS else 0)
     began = time.monotonic()
     run.go(arguments.time)
     elapsed = time.monotonic() - began

@@ -13,16 +13,27 @@ def findings(sender, *listeners, gaps=()):
 class Compare(unittest.TestCase):
     def check(self, found, **due):
         lists = ("lost", "doubled", "untrue", "invented", "disordered", "wrong", "impatient")
-        self.assertEqual({name: len(getattr(found, name)) for name in lists}, {name: due.get(name, 0) for name in lists})
+        self.assertEqual(
+            {name: len(getattr(found, name)) for name in lists}, {name: due.get(name, 0) for name in lists}
+        )
 
     def test_all_is_well(self):
         found = findings(
-            ["1 try r 1", "3 ok r 1", "4 try h 2", "5 not h 2 not_listening nobody", "6 try r 3", "8 may r 3 timed_out late",
-             "9 try r 4"],
-            ["2 handled r c-1 1", "7 handled r c-1 3"])
+            [
+                "1 try r 1",
+                "3 ok r 1",
+                "4 try h 2",
+                "5 not h 2 not_listening nobody",
+                "6 try r 3",
+                "8 may r 3 timed_out late",
+                "9 try r 4",
+            ],
+            ["2 handled r c-1 1", "7 handled r c-1 3"],
+        )
         self.check(found)
-        self.assertEqual((found.messages, found.acknowledged, found.not_sent, found.unknown, found.killed_before),
-                         (4, 1, 1, 1, 1))
+        self.assertEqual(
+            (found.messages, found.acknowledged, found.not_sent, found.unknown, found.killed_before), (4, 1, 1, 1, 1)
+        )
 
     def test_acknowledged_and_not_handled_is_lost(self):
         self.check(findings(["1 try r 1", "3 ok r 1"], ["2 ready"]), lost=1)
@@ -60,7 +71,10 @@ class Compare(unittest.TestCase):
         self.check(findings(["1 try b 1", "2 not b 1 NotListening nobody"]), impatient=1)
 
     def test_posts_that_waited_are_told(self):
-        found = findings(["15 try r 1", "27 ok r 1", "30 try r 2", "32 ok r 2"],
-                         ["26 handled r c-1 1", "31 handled r c-1 2"], gaps=[(1, 2), (10, 20)])
+        found = findings(
+            ["15 try r 1", "27 ok r 1", "30 try r 2", "32 ok r 2"],
+            ["26 handled r c-1 1", "31 handled r c-1 2"],
+            gaps=[(1, 2), (10, 20)],
+        )
         self.check(found)
         self.assertEqual(found.waited, [7])

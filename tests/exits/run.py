@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs each scenario of exits.c and loads.c many times, several at once: no hang, no crash, nothing said, no stray file.
+"""Runs each scenario of exits.c and loads.c many times, several at once: no hang, no crash, no stray file.
 
-    tests/exits/run.py [--runs 100] [--at-once 4] [SCENARIO…]        STAGE is where the library is installed
+tests/exits/run.py [--runs 100] [--at-once 4] [SCENARIO…]        STAGE is where the library is installed
 """
 
 import argparse
@@ -24,11 +24,22 @@ MAY_BE_LEFT = {f".deno.{name}.{kind}" for name in ("exits", "exits_other") for k
 
 def build(scratch):
     stage = Path(os.environ["STAGE"])
-    compiler = [os.environ.get("CC", "cc"), "-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread",
-                f"-I{stage}/include", f"-I{HERE.parent}/c"]
+    compiler = [
+        os.environ.get("CC", "cc"),
+        "-std=gnu99",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pthread",
+        f"-I{stage}/include",
+        f"-I{HERE.parent}/c",
+    ]
     exits, loads = scratch / "exits", scratch / "loads"
-    subprocess.run([*compiler, "-o", exits, HERE / "exits.c", f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"],
-                   check=True)
+    subprocess.run(
+        [*compiler, "-o", exits, HERE / "exits.c", f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"],
+        check=True,
+    )
     subprocess.run([*compiler, "-o", loads, HERE / "loads.c", "-ldl"], check=True)
     library, copy = (stage / "lib" / "libsimpleipc.so").resolve(), scratch / "libanother.so"
     shutil.copy(library, copy)
@@ -44,8 +55,15 @@ def build(scratch):
 def started(command, directory):
     """How a process ended, if not well, and how long it took."""
     began = time.monotonic()
-    process = subprocess.Popen(command, env={**os.environ, "SIMPLE_IPC_DIR": directory}, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "SIMPLE_IPC_DIR": directory},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         said, _ = process.communicate(timeout=HANG_SECONDS)
     except subprocess.TimeoutExpired:
@@ -87,11 +105,16 @@ def main():
             if name not in scenarios:
                 parser.error(f"no scenario is called {name}: they are {', '.join(scenarios)}")
             with concurrent.futures.ThreadPoolExecutor(arguments.at_once) as pool:
-                done = list(pool.map(lambda _, command=scenarios[name]: once(command, take_over), range(arguments.runs)))
+                done = list(
+                    pool.map(lambda _, command=scenarios[name]: once(command, take_over), range(arguments.runs))
+                )
             wrong = [what for what, _ in done if what]
             passed, failed = passed + (not wrong), failed + bool(wrong)
             longest = max(took for _, took in done)
-            print(f"{'not ok' if wrong else 'ok'} - {name}: {arguments.runs} runs, the longest {longest * 1e3:.0f} ms", flush=True)
+            print(
+                f"{'not ok' if wrong else 'ok'} - {name}: {arguments.runs} runs, the longest {longest * 1e3:.0f} ms",
+                flush=True,
+            )
             for what in wrong[:3]:
                 print(f"#   {len(wrong)} runs of {arguments.runs} went wrong; {what.strip()}")
     print(f"{passed} passed, {failed} failed")

@@ -1,7 +1,7 @@
 /* The C peer of the chaos and soak runs; ../README.md says what it does and writes.
  *
  *     peer listen JOURNAL            until standard input ends
- *     peer post JOURNAL NAME STOP    until the file STOP exists */
+ *     peer post JOURNAL NAME STOP    until the file STOP exists; rests for $PAUSE_MS after each round */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -65,7 +65,8 @@ static int listen_until_end(void) {
     sipc_listener *requests = NULL, *broadcasts = NULL;
     sipc_error *error = NULL;
     must(sipc_listen_uds_request("chaos_requests", on_message, &yes, NULL, NULL, &requests, &error), "listen", error);
-    must(sipc_listen_uds_broadcast("chaos_broadcasts", on_message, NULL, NULL, NULL, &broadcasts, &error), "listen", error);
+    must(sipc_listen_uds_broadcast("chaos_broadcasts", on_message, NULL, NULL, NULL, &broadcasts, &error), "listen",
+         error);
     note("ready");
     puts("ready");
     fflush(stdout);
@@ -113,7 +114,8 @@ static void note_error(char kind, uint64_t number, sipc_error *error) {
     sipc_error_free(error);
 }
 
-static void note_result(char kind, uint64_t number, const char *due, size_t head, sipc_message *reply, sipc_error *error) {
+static void note_result(char kind, uint64_t number, const char *due, size_t head, sipc_message *reply,
+                        sipc_error *error) {
     const char *text = reply != NULL ? sipc_message_text(reply) : NULL;
     if (error != NULL)
         note_error(kind, number, error);
@@ -124,7 +126,8 @@ static void note_result(char kind, uint64_t number, const char *due, size_t head
     sipc_message_free(reply);
 }
 
-static void post_request(const sipc_client *client, char kind, uint64_t number, bool large, const sipc_options *options) {
+static void post_request(const sipc_client *client, char kind, uint64_t number, bool large,
+                         const sipc_options *options) {
     sipc_message *reply = NULL;
     sipc_error *error = NULL;
     size_t head;
@@ -195,6 +198,9 @@ static int post_until_stopped(const char *stop) {
     sipc_error *error = NULL;
     must(sipc_client_connect_uds("chaos_requests", waiting, &requests, &error), "connect", error);
     must(sipc_client_connect_uds("chaos_broadcasts", waiting, &broadcasts, &error), "connect", error);
+    const char *pause = getenv("PAUSE_MS");
+    long pause_ms = pause != NULL ? strtol(pause, NULL, 10) : 0;
+    struct timespec rest = {pause_ms / 1000, pause_ms % 1000 * 1000000};
     uint64_t streamed = 0;
     for (uint64_t number = 1; access(stop, F_OK) != 0; number++) {
         bool large = number % 32 < 8 && number % 8 < 6 && number / 32 % 2 == 0;
@@ -206,7 +212,10 @@ static int post_until_stopped(const char *stop) {
         case 4: post_broadcast('g', number, large, hasty); break;
         case 5: post_request(requests, 'k', number, large, NULL); break;
         case 6: post_broadcast('b', number, large, waiting); break;
-        default: stream(broadcasts, &streamed);
+        default:
+            stream(broadcasts, &streamed);
+            if (pause_ms > 0)
+                nanosleep(&rest, NULL);
         }
     }
     sipc_client_free(requests);

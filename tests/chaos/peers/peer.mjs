@@ -1,9 +1,11 @@
 // The JavaScript peer of the chaos and soak runs; ../README.md says what it does and writes.
 //
-//     peer.mjs post JOURNAL NAME STOP        SIMPLE_IPC_MODULE is the address of the module
+//     peer.mjs post JOURNAL NAME STOP    until the file STOP exists; rests for $PAUSE_MS after each round
+//                                        SIMPLE_IPC_MODULE is the address of the module
 
 import { existsSync, openSync, writeSync } from "node:fs";
 import process from "node:process";
+import { setTimeout } from "node:timers/promises";
 
 const ipc = await import(process.env.SIMPLE_IPC_MODULE);
 const [, journalPath, name, stop] = process.argv.slice(2);
@@ -11,6 +13,7 @@ const journal = openSync(journalPath, "a", 0o600);
 const PATIENCE = 30_000;
 const PADDING = "x".repeat(200_000);
 const BATCH = 16;
+const PAUSE = Number(process.env.PAUSE_MS ?? 0);
 
 function note(...words) {
   const line = Buffer.from(`${process.hrtime.bigint()} ${words.join(" ")}\n`);
@@ -22,7 +25,8 @@ const mayHave = (error) => {
   if (typeof error.mayHaveBeenHandled !== "boolean") throw error;
   return error.mayHaveBeenHandled;
 };
-const noteError = (kind, number, error) => note(mayHave(error) ? "may" : "not", kind, number, error.code, textOf(error));
+const noteError = (kind, number, error) =>
+  note(mayHave(error) ? "may" : "not", kind, number, error.code, textOf(error));
 
 async function call(kind, number, large, post) {
   const head = `${kind} ${name} ${number}`;
@@ -84,6 +88,7 @@ let streamed = 0;
 for (let number = 1; !existsSync(stop); number++) {
   if (number % 8 === 7) {
     streamed = await stream(broadcasts, streamed);
+    if (PAUSE > 0) await setTimeout(PAUSE);
   } else {
     const large = number % 32 < 8 && number % 8 < 6 && Math.floor(number / 32) % 2 === 0;
     const [kind, post] = calls[number % 8];

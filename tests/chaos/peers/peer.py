@@ -1,6 +1,6 @@
 """The Python peer of the chaos and soak runs; ../README.md says what it does and writes.
 
-    peer.py post JOURNAL NAME STOP    until the file STOP exists
+peer.py post JOURNAL NAME STOP    until the file STOP exists; rests for $PAUSE_MS after each round
 """
 
 import os
@@ -12,6 +12,7 @@ import simple_ipc
 PATIENCE = 30.0
 PADDING = "x" * 200_000
 BATCH = 16
+PAUSE = int(os.environ.get("PAUSE_MS", "0")) / 1000
 
 _, _, journal_path, name, stop = sys.argv
 journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -77,14 +78,21 @@ def main():
     requests = simple_ipc.connect("chaos_requests", **waiting)
     broadcasts = simple_ipc.connect("chaos_broadcasts", **waiting)
     calls = [
-        ("h", request(**hasty)), ("r", request(**waiting)), ("t", request(**brief)), ("b", broadcast(**waiting)),
-        ("g", broadcast(**hasty)), ("k", requests.request), ("b", broadcast(**waiting)),
+        ("h", request(**hasty)),
+        ("r", request(**waiting)),
+        ("t", request(**brief)),
+        ("b", broadcast(**waiting)),
+        ("g", broadcast(**hasty)),
+        ("k", requests.request),
+        ("b", broadcast(**waiting)),
     ]
     number = streamed = 0
     while not os.path.exists(stop):
         number += 1
         if number % 8 == 7:
             streamed = stream(broadcasts, streamed)
+            if PAUSE:
+                time.sleep(PAUSE)
         else:
             large = number % 32 < 8 and number % 8 < 6 and number // 32 % 2 == 0
             kind, post = calls[number % 8]

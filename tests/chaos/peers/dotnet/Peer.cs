@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics;
+using System.Globalization;
 using System.IO;
 using System.Text;
 using System.Threading.Tasks;
@@ -32,7 +33,8 @@ namespace SimpleIpc.Chaos
             journal.Flush();
         }
 
-        static string Text(IpcException error) => error.Message.Length > 200 ? error.Message.Substring(0, 200) : error.Message;
+        static string Text(IpcException error) =>
+            error.Message.Length > 200 ? error.Message.Substring(0, 200) : error.Message;
 
         static void NoteError(char kind, long number, IpcException error) =>
             Note($"{(error.MayHaveBeenHandled ? "may" : "not")} {kind} {number} {error.Status} {Text(error)}");
@@ -114,12 +116,14 @@ namespace SimpleIpc.Chaos
                 ('k', async body => await requests.RequestAsync<string, string>(body)),
                 ('b', Broadcast(waiting)),
             };
+            int pause = int.Parse(Environment.GetEnvironmentVariable("PAUSE_MS") ?? "0", CultureInfo.InvariantCulture);
             long streamed = 0;
             for (long number = 1; !File.Exists(stop); number++)
             {
                 if (number % 8 == 7)
                 {
                     streamed = await Stream(broadcasts, streamed);
+                    await Task.Delay(pause);
                     continue;
                 }
                 bool large = number % 32 < 8 && number % 8 < 6 && number / 32 % 2 == 0;

@@ -1,6 +1,6 @@
 //! The Rust peer of the chaos and soak runs; `tests/chaos/README.md` says what it does and writes.
 //!
-//! `peer listen JOURNAL`, `peer post JOURNAL NAME STOP`
+//! `peer listen JOURNAL`, `peer post JOURNAL NAME STOP`, which rests for `$PAUSE_MS` after each round
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -102,6 +102,7 @@ impl Poster {
         let tell = |text: &str, options: &Options| {
             post_uds_broadcast_with("chaos_broadcasts", text, options).map(|()| None::<String>)
         };
+        let pause = std::env::var("PAUSE_MS").map_or(Ok(0), |text| text.parse())?;
         let mut number = 0;
         while !stop.exists() {
             number += 1;
@@ -112,7 +113,10 @@ impl Poster {
                 3 | 6 => self.call('b', number, |text| tell(text, &waiting)),
                 4 => self.call('g', number, |text| tell(text, &hasty)),
                 5 => self.call('k', number, |text| self.requests.request(text).map(Some)),
-                _ => self.stream(),
+                _ => {
+                    self.stream();
+                    std::thread::sleep(Duration::from_millis(pause));
+                }
             }
         }
         self.journal.note("done");
