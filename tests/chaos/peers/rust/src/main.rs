@@ -125,7 +125,7 @@ impl Poster {
 
     fn call(&self, kind: char, number: u64, post: impl FnOnce(&str) -> Result<Option<String>, Error>) {
         let head = format!("{kind} {} {number}", self.name);
-        let large = number % 32 < 8 && number % 8 < 6 && number / 32 % 2 == 0;
+        let large = number % 32 < 8 && number % 8 < 6 && (number / 32).is_multiple_of(2);
         let text = if large { format!("{head} {}", self.padding) } else { head.clone() };
         self.journal.note(&format!("try {kind} {number}"));
         match post(&text) {
