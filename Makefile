@@ -18,7 +18,7 @@ help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
-	@echo "  make bench QUICK=1                        two short rounds instead of five"
+	@echo "  make bench QUICK=1                        two very short rounds, to see that it runs"
 	@echo "  make test ONLY='rust c'                   some of what tests/run.py --help names"
 
 setup: ## bring what this machine lacks, or name the command that does
@@ -59,11 +59,12 @@ fmt: ## format the Rust sources
 header: ## write include/simple_ipc.h from the library's sources
 	$(CARGO) run --quiet --locked -p simple-ipc-ffi --example header
 
-bench: ## the library beside bare system calls, in the same rounds
+bench: ## what the library reaches beside bare system calls, about 2 minutes
 	@tools/setup.sh bench
 	@$(MAKE) --no-print-directory stage
 	@benches/build.sh $(STAGE) $(TARGET)/benches
-	@benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick)
+	@BENCH_COMMAND='make bench$(if $(QUICK), QUICK=1)' benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick) \
+		--json $(TARGET)/benches/results.json
 
 bench-languages: ## the bindings beside what their users would otherwise take
 	@tools/setup.sh bench

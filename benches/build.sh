@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compiles the measuring programs: benches/build.sh STAGE OUT, where STAGE is a prefix that the library is installed in.
 set -eu
-stage=$1
+stage=$(cd "$1" && pwd)
 out=$2
 here=$(dirname "$0")
 cc=${CC:-cc}
@@ -9,9 +9,17 @@ flags="-std=gnu11 -O2 -Wall -Wextra -Werror -I$here/measure"
 
 mkdir -p "$out"
 # shellcheck disable=SC2086 # flags are meant to be split
-$cc $flags "$here/bare/bare.c" "$here/measure/measure.c" -o "$out/bare"
+{
+    $cc $flags "$here/bare/bare.c" "$here/measure/measure.c" -o "$out/bare"
+    $cc $flags "$here/bare/busy.c" -o "$out/busy"
+    $cc $flags "$here/bare/empty.c" -o "$out/empty"
+}
 
 export PKG_CONFIG_PATH="$stage/lib/pkgconfig"
-# shellcheck disable=SC2046,SC2086
-$cc $flags $(pkg-config --cflags simple_ipc) "$here/sipc/bench.c" "$here/measure/measure.c" -o "$out/library" \
-    $(pkg-config --libs simple_ipc) -Wl,-rpath,"$stage/lib" -pthread
+cflags=$(pkg-config --cflags simple_ipc)
+libs=$(pkg-config --libs simple_ipc)
+for program in bench:library clients:clients idle:idle first:first; do
+    # shellcheck disable=SC2086
+    $cc $flags $cflags "$here/sipc/${program%:*}.c" "$here/sipc/channel.c" "$here/measure/measure.c" \
+        -o "$out/${program#*:}" $libs -Wl,-rpath,"$stage/lib" -pthread
+done

@@ -1,141 +1,144 @@
 #!/usr/bin/env python3
-"""Runs the library beside bare system calls and prints what the library costs.
+"""Runs the library beside bare system calls and prints what was reached beside each goal.
 
-In every round each exchange runs in turn as bare C that polls before it blocks ("spin"), as bare C that blocks, and
-through the library, so that whatever else the machine does touches all three. A ratio is that of one round; the table
-shows the median over the rounds. `make bench` builds the programs and calls this.
-
+Columns: bare C that polls before it blocks ("spin"), bare C that blocks ("block"), the library through its C interface.
 Placement: "same" pins both processes to one processor, "cross" to two. Waking an idle processor costs far more than a
-message, so "same" shows what the library adds and "cross" shows how well it waits.
+message, so "same" shows what the library adds and "cross" shows how well it waits. `make bench` builds the programs and
+calls this.
 """
 
 import argparse
-import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-WHATS = ["roundtrip", "pipeline", "oneway", "bulk"]
-TITLES = {
-    "roundtrip": "64 B there and back, one in flight: median in µs (less is better)",
-    "pipeline": "64 B there and back, 64 in flight: thousand requests/s (more is better)",
-    "oneway": "64 B one way: thousand messages/s at the receiver (more is better)",
-    "bulk": "1 MiB there, 8 B back, one in flight: GB/s (more is better)",
-}
-BULK_BYTES = 1 << 20
+import goals
+import harness
+from harness import Failed, run_program
+
+# Sizes of a body for the plot of throughput against size.
+SWEEP = [1, 16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, (64 << 20) - 64]
 
 
-class Failed(Exception):
-    pass
+class Bench:
+    def __init__(self, arguments):
+        self.programs = arguments.programs.resolve()
+        self.seconds = 0.1 if arguments.quick else 0.4
+        self.warmup = 0.05 if arguments.quick else 0.15
+        self.idle_seconds = 2 if arguments.quick else 10
+        self.starts = 10 if arguments.quick else 40
+        self.only = arguments.only
+        self.placements = harness.placements()
+        self.rounds = harness.Rounds()
+
+    def wanted(self, group):
+        return not self.only or group in self.only
+
+    def exchange(self, case, what, placement, column, *more):
+        """One run of `bare` or `library`; both take the same words."""
+        program = "library" if column == "library" else "bare"
+        pair = self.placements[placement]
+        result = run_program([
+            self.programs / program, what, "--wait", column, "--seconds", self.seconds, "--warmup", self.warmup,
+            "--cpus", f"{pair[0]},{pair[1]}", *more,
+        ])
+        self.rounds.keep(case, placement, column, result)
+
+    def one_round(self, first):
+        for placement in self.placements:
+            if self.wanted("roundtrip"):
+                for column in ("spin", "block", "library"):
+                    self.exchange("roundtrip", "roundtrip", placement, column)
+            if self.wanted("post"):
+                if not self.wanted("roundtrip"):
+                    for column in ("spin", "block"):
+                        self.exchange("roundtrip", "roundtrip", placement, column)
+                self.exchange("post", "post", placement, "library")
+            if self.wanted("tcp"):
+                for column in ("spin", "library"):
+                    self.exchange("roundtrip_tcp", "roundtrip", placement, column, "--net", "tcp")
+            for what in ("pipeline", "oneway"):
+                if self.wanted(what):
+                    for column in ("spin", "library"):
+                        self.exchange(what, what, placement, column)
+            if self.wanted("bulk"):
+                for name, size in goals.BULK_SIZES.items():
+                    for column in ("spin", "library"):
+                        self.exchange(f"bulk_{name}", "bulk", placement, column, "--bytes", size)
+            if self.wanted("deno"):
+                self.exchange("oneshot", "oneshot", placement, "block")
+                self.exchange("deno", "deno", placement, "library")
+            if self.wanted("busy"):
+                self.among_busy_processes(placement)
+        if self.wanted("clients"):
+            for number in goals.CLIENT_COUNTS:
+                result = run_program([self.programs / "clients", number, self.seconds])
+                self.rounds.keep(f"clients_{number}", "default", "library", result)
+        if self.wanted("first"):
+            result = run_program([self.programs / "first", self.programs / "empty", self.starts])
+            self.rounds.keep("first", "default", "library", result)
+        if self.wanted("idle") and first:
+            result = run_program([self.programs / "idle", 1000, self.idle_seconds])
+            self.rounds.keep("idle", "default", "library", result)
+
+    def among_busy_processes(self, placement):
+        busy = []
+        try:
+            for cpu in set(sum(self.placements.values(), ())):
+                busy.append(subprocess.Popen([str(self.programs / "busy"), str(cpu), "300"]))
+            for column in ("block", "library"):
+                self.exchange("busy", "roundtrip", placement, column)
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+
+    def sweep(self):
+        """One round of bodies of every size, back and forth for the rate, on different cores if there are any."""
+        placement = "cross" if "cross" in self.placements else "same"
+        for size in SWEEP:
+            for column in ("spin", "block", "library"):
+                self.exchange(f"size_{size}", "bulk", placement, column, "--bytes", size)
 
 
-def measure(program, what, wait, cpus, seconds, warmup):
-    command = [str(program), what, "--wait", wait, "--seconds", str(seconds), "--warmup", str(warmup)]
-    if cpus:
-        command += ["--cpus", f"{cpus[0]},{cpus[1]}"]
-    try:
-        # The programs have a watchdog of their own; this one is for a program that lost it.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + warmup + 120)
-    except subprocess.TimeoutExpired as late:
-        raise Failed(f"{' '.join(command)} hung and was ended") from late
-    if done.returncode != 0:
-        raise Failed(f"{' '.join(command)} ended with status {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
-
-
-def figure(what, result):
-    """The number the table shows, in the unit of the table's title."""
-    if what == "roundtrip":
-        return result["p50_us"]
-    if what == "bulk":
-        return result["rate"] * BULK_BYTES / 1e9
-    return result["rate"] / 1e3
-
-
-def spread(values):
-    return f"{statistics.median(values):.2f} ({min(values):.2f}..{max(values):.2f})"
-
-
-def table(rows):
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
-
-
-def report(what, rounds, placements, columns):
-    print(f"\n{TITLES[what]}")
-    head = ["placement"] + [name for name, _, _ in columns]
-    with_library = any(name == "library" for name, _, _ in columns)
-    if with_library:
-        head += ["library/spin", "library/block"]
-    if what == "roundtrip":
-        head += [f"p99 {name}" for name, _, _ in columns]
-    head += [f"CPU s/M {name}" for name, _, _ in columns]
-    rows = [head]
-    for placement in placements:
-        results = {name: [a_round[what, placement, name] for a_round in rounds] for name, _, _ in columns}
-        figures = {name: [figure(what, result) for result in results[name]] for name in results}
-        row = [placement] + [f"{statistics.median(figures[name]):.2f}" for name in figures]
-        if with_library:
-            for bare in ("spin", "block"):
-                row.append(spread([ours / theirs for ours, theirs in zip(figures["library"], figures[bare])]))
-        if what == "roundtrip":
-            row += [f"{statistics.median(result['p99_us'] for result in results[name]):.1f}" for name in results]
-        row += [f"{statistics.median(result['cpu_s_per_million'] for result in results[name]):.3f}" for name in results]
-        rows.append(row)
-    for line in table(rows):
-        print(line)
+GROUPS = ["roundtrip", "busy", "tcp", "pipeline", "oneway", "bulk", "post", "deno", "clients", "first", "idle"]
 
 
 def main():
     parser = argparse.ArgumentParser(description="Measure the library beside bare system calls.")
     parser.add_argument("--programs", type=Path, required=True, help="the folder benches/build.sh built into")
-    parser.add_argument("--quick", action="store_true", help="two short rounds instead of five")
-    parser.add_argument("--rounds", type=int, help="how many rounds")
-    parser.add_argument("--only", choices=WHATS, action="append", help="only this exchange; may be repeated")
-    parser.add_argument("--bare", action="store_true", help="leave the library out")
-    parser.add_argument("--json", type=Path, help="also write every single result to this file, one a line")
+    parser.add_argument("--quick", action="store_true", help="two very short rounds, to see that everything runs")
+    parser.add_argument("--rounds", type=int, help="how many rounds (5)")
+    parser.add_argument("--only", choices=GROUPS, action="append", help="only this group; may be repeated")
+    parser.add_argument("--sweep", action="store_true", help="also bodies of 1 B to 64 MiB, for the plots")
+    parser.add_argument("--json", type=Path, help="also write every single result to this file")
     arguments = parser.parse_args()
 
+    bench = Bench(arguments)
     count = arguments.rounds or (2 if arguments.quick else 5)
-    seconds, warmup = (0.4, 0.2) if arguments.quick else (1.0, 0.3)
-    whats = arguments.only or WHATS
-    cpus = sorted(os.sched_getaffinity(0))
-    placements = {"same": (cpus[0], cpus[0])}
-    if len(cpus) > 1:
-        placements["cross"] = (cpus[0], cpus[1])
-    else:
-        print("bench: one processor only, so the placement \"cross\" is left out")
-    columns = [("spin", "bare", "spin"), ("block", "bare", "block")]
-    if not arguments.bare:
-        columns.append(("library", "library", "library"))
-
-    total = count * len(whats) * len(placements) * len(columns) * (seconds + warmup)
-    print(f"bench: {count} rounds, about {total:.0f} s; {os.cpu_count()} processors, Linux {platform.release()}")
-    print("bench: columns are bare C that polls and then blocks (spin), bare C that blocks (block)"
-          + ("" if arguments.bare else ", the library"), flush=True)
-
-    rounds = []
+    machine = harness.machine()
+    print(f"bench: {count} rounds; {machine['processors']} processors ({machine['processor']}), {machine['kernel']}, "
+          f"load {machine['load_before']:.1f}", flush=True)
+    if "cross" not in bench.placements:
+        print("bench: one processor only, so different cores are left out")
+    if machine["load_before"] > 0.5:
+        print("bench: the machine is busy with something else: the figures will be worse than they should be")
     for number in range(count):
-        results = {}
-        for what in whats:
-            for placement, pair in placements.items():
-                for name, program, wait in columns:
-                    result = measure(arguments.programs / program, what, wait, pair, seconds, warmup)
-                    results[what, placement, name] = result
-                    if arguments.json:
-                        with arguments.json.open("a") as out:
-                            out.write(json.dumps({"round": number, **result}) + "\n")
-        rounds.append(results)
+        bench.rounds.begin()
+        bench.one_round(number == 0)
+        if arguments.sweep:
+            bench.sweep()
         print(f"bench: round {number + 1} of {count} done", flush=True)
 
-    for what in whats:
-        report(what, rounds, placements, columns)
-    print("\nlibrary/…: ratio within a round, median (least..most). "
-          "CPU s/M: processor seconds of both processes a million messages.")
+    rows = goals.rows(bench.rounds)
+    print()
+    for line in harness.table([[row[0], row[1], row[3], row[2]] for row in rows]):
+        print(line)
+    print("\nratios are those within a round; every figure is the median over the rounds (least..most)")
+    if arguments.json:
+        extra = {"goals": [dict(zip(rows[0], row)) for row in rows[1:]]}
+        harness.write_json(arguments.json, bench.rounds, {"Simple IPC": harness.library_version()}, extra)
+        print(f"bench: every single result is in {arguments.json}")
     return 0
 
 

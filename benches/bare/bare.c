@@ -5,17 +5,24 @@
  *   pipeline   64 bytes each way, 64 in flight; what is ready goes out in one write
  *   oneway     64 bytes, no reply; 32 KiB a write
  *   bulk       1 MiB there, 8 bytes back, one in flight
+ *   oneshot    connect, 64 bytes and the end of the stream each way, close: what a post on the Deno wire does
+ *
+ * `--net tcp` takes 127.0.0.1 instead, `--bytes` another size than 64 bytes or 1 MiB.
  */
 #define _GNU_SOURCE
 #include "measure.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +122,44 @@ static void send_all(struct end *end, const void *buffer, size_t size) {
     }
 }
 
+struct address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_un uds;
+        struct sockaddr_in tcp;
+    };
+    socklen_t size;
+};
+
+/* A listener at an address that the system picks: an abstract name, or a port. */
+static int listen_somewhere(int family, struct address *address) {
+    int listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *address = (struct address){.any.sa_family = (sa_family_t)family};
+    socklen_t size = sizeof(sa_family_t);
+    if (family == AF_INET) {
+        address->tcp.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        size = sizeof address->tcp;
+    }
+    address->size = sizeof address->uds;
+    if (listener < 0 || bind(listener, &address->any, size) != 0 || listen(listener, 1024) != 0 ||
+        getsockname(listener, &address->any, &address->size) != 0)
+        die("listen");
+    return listener;
+}
+
+static void no_delay(int socket) {
+    int on = 1;
+    if (setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+        die("send without delay");
+}
+
+static int connect_to(int family, const struct address *address) {
+    int made = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (made < 0 || connect(made, &address->any, address->size) != 0)
+        die("connect");
+    return made;
+}
+
 static void *allocate(size_t size) {
     void *memory = malloc(size);
     if (!memory)
@@ -125,10 +170,11 @@ static void *allocate(size_t size) {
 
 /* Servers: each runs until its client closes the socket. */
 
-static void serve_roundtrip(struct end *end) {
-    char message[SMALL_BYTES];
-    while (receive_all(end, message, sizeof message))
-        send_all(end, message, sizeof message);
+static void serve_roundtrip(struct end *end, size_t bytes) {
+    char *message = allocate(bytes);
+    while (receive_all(end, message, bytes))
+        send_all(end, message, bytes);
+    free(message);
 }
 
 static void serve_pipeline(struct end *end) {
@@ -158,11 +204,28 @@ static void serve_oneway(struct end *end) {
     free(messages);
 }
 
-static void serve_bulk(struct end *end) {
-    char *message = allocate(BULK_BYTES);
-    while (receive_all(end, message, BULK_BYTES))
+static void serve_bulk(struct end *end, size_t bytes) {
+    char *message = allocate(bytes);
+    while (receive_all(end, message, bytes))
         send_all(end, message, ACK_BYTES);
     free(message);
+}
+
+/* One connection after another, each read to its end, answered and closed. */
+static _Noreturn void serve_oneshot(int listener, size_t bytes) {
+    char *message = allocate(bytes + 1);
+    for (;;) {
+        struct end end = {.socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC)};
+        if (end.socket < 0)
+            die("accept");
+        size_t have = 0, got;
+        while ((got = receive_some(&end, message + have, bytes + 1 - have)) > 0)
+            have += got;
+        if (have != bytes)
+            die("receive a whole request");
+        send_all(&end, message, bytes);
+        close(end.socket);
+    }
 }
 
 /* Clients: each goes on for so long and so many, and tells how many there were. */
@@ -170,7 +233,7 @@ static void serve_bulk(struct end *end) {
 static uint64_t ask_one_by_one(struct end *end, uint64_t for_ns, uint64_t most, struct run *run, size_t request_bytes,
                                size_t reply_bytes) {
     char *request = allocate(request_bytes);
-    char reply[SMALL_BYTES];
+    char *reply = allocate(reply_bytes);
     uint64_t count = 0, before = now_ns(), stop = before + for_ns;
     while (before < stop && count < most) {
         send_all(end, request, request_bytes);
@@ -185,6 +248,34 @@ static uint64_t ask_one_by_one(struct end *end, uint64_t for_ns, uint64_t most, 
         count++;
     }
     free(request);
+    free(reply);
+    return count;
+}
+
+static uint64_t ask_oneshot(int family, const struct address *address, size_t bytes, uint64_t for_ns, uint64_t most,
+                            struct run *run) {
+    char *request = allocate(bytes);
+    char *reply = allocate(bytes + 1);
+    uint64_t count = 0, before = now_ns(), stop = before + for_ns;
+    while (before < stop && count < most) {
+        struct end end = {.socket = connect_to(family, address)};
+        send_all(&end, request, bytes);
+        if (shutdown(end.socket, SHUT_WR) != 0)
+            die("end the request");
+        size_t have = 0, got;
+        while ((got = receive_some(&end, reply + have, bytes + 1 - have)) > 0)
+            have += got;
+        close(end.socket);
+        if (have != bytes)
+            die("receive a whole reply");
+        uint64_t after = now_ns();
+        if (run)
+            run_sample(run, after - before);
+        before = after;
+        count++;
+    }
+    free(request);
+    free(reply);
     return count;
 }
 
@@ -242,65 +333,83 @@ static uint64_t send_oneway(struct end *end, uint64_t for_ns, uint64_t most) {
     return count;
 }
 
-static uint64_t drive(struct end *end, const struct plan *plan, uint64_t for_ns, uint64_t most, struct run *run) {
+static uint64_t drive(struct end *end, const struct address *address, const struct plan *plan, uint64_t for_ns,
+                      uint64_t most, struct run *run) {
+    size_t bytes = plan_bytes(plan);
+    if (plan_is(plan, "oneshot"))
+        return ask_oneshot(address->any.sa_family, address, bytes, for_ns, most, run);
     if (plan_is(plan, "pipeline"))
         return ask_pipelined(end, for_ns, most, run);
     if (plan_is(plan, "oneway"))
         return send_oneway(end, for_ns, most);
-    if (plan_is(plan, "bulk"))
-        return ask_one_by_one(end, for_ns, most, run, BULK_BYTES, ACK_BYTES);
-    return ask_one_by_one(end, for_ns, most, run, SMALL_BYTES, SMALL_BYTES);
+    return ask_one_by_one(end, for_ns, most, run, bytes, plan_is(plan, "bulk") ? ACK_BYTES : bytes);
 }
 
-static _Noreturn void serve(int socket, const struct plan *plan) {
+static _Noreturn void serve(int listener, const struct plan *plan) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     pin_to(plan->server_cpu);
     start_watchdog(plan);
-    struct end end = end_of(socket, plan);
+    if (plan_is(plan, "oneshot"))
+        serve_oneshot(listener, plan_bytes(plan));
+    int accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (accepted < 0)
+        die("accept");
+    if (strcmp(plan->net, "tcp") == 0)
+        no_delay(accepted);
+    struct end end = end_of(accepted, plan);
     if (plan_is(plan, "pipeline"))
         serve_pipeline(&end);
     else if (plan_is(plan, "oneway"))
         serve_oneway(&end);
     else if (plan_is(plan, "bulk"))
-        serve_bulk(&end);
+        serve_bulk(&end, plan_bytes(plan));
     else
-        serve_roundtrip(&end);
+        serve_roundtrip(&end, plan_bytes(plan));
     exit(0);
 }
 
 int main(int argc, char **argv) {
     static const char *const waits[] = {"block", "spin", NULL};
     struct plan plan = plan_from_arguments(argc, argv, waits);
-
-    int sockets[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-        die("make a pair of sockets");
-    if (plan_is(&plan, "bulk")) {
-        /* The kernel takes what the machine allows (net.core.wmem_max), for the library as for this program. */
-        int size = SEND_BUFFER_BYTES;
-        if (setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size) != 0)
-            die("set the send buffer's size");
+    if (plan_is(&plan, "post") || plan_is(&plan, "deno")) {
+        fprintf(stderr, "bench: bare has no %s; its like is oneshot\n", plan.what);
+        return 2;
     }
+
+    int family = strcmp(plan.net, "tcp") == 0 ? AF_INET : AF_UNIX;
+    struct address address;
+    int listener = listen_somewhere(family, &address);
     pid_t server = fork();
     if (server < 0)
         die("start the server's process");
-    if (server == 0) {
-        close(sockets[0]);
-        serve(sockets[1], &plan);
-    }
-    close(sockets[1]);
+    if (server == 0)
+        serve(listener, &plan);
+    close(listener);
     pin_to(plan.client_cpu);
     start_watchdog(&plan);
 
-    struct end end = end_of(sockets[0], &plan);
-    drive(&end, &plan, plan.warmup_ns, UINT64_MAX, NULL);
+    struct end end = {.socket = -1};
+    if (!plan_is(&plan, "oneshot")) {
+        end = end_of(connect_to(family, &address), &plan);
+        if (family == AF_INET)
+            no_delay(end.socket);
+    }
+    if (plan_is(&plan, "bulk")) {
+        /* The kernel takes what the machine allows (net.core.wmem_max), for the library as for this program. */
+        int size = SEND_BUFFER_BYTES;
+        if (setsockopt(end.socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) != 0)
+            die("set the send buffer's size");
+    }
+    drive(&end, &address, &plan, plan.warmup_ns, UINT64_MAX, NULL);
     struct run run;
     run_begin(&run, &plan, server, !plan_is(&plan, "oneway"));
-    run.count = drive(&end, &plan, plan.measure_ns, plan.max_count, &run);
+    run.count = drive(&end, &address, &plan, plan.measure_ns, plan.max_count, &run);
     run_end(&run);
     run_print(&run);
 
-    close(sockets[0]);
+    if (plan_is(&plan, "oneshot"))
+        return kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server ? 0 : 1;
+    close(end.socket);
     int status = 0;
     if (waitpid(server, &status, 0) < 0 || status != 0) {
         fprintf(stderr, "bench: the server ended with status %d\n", status);

@@ -17,10 +17,10 @@ _Noreturn void die(const char *attempted) {
 }
 
 static _Noreturn void usage(const char *program, const char *const *waits) {
-    fprintf(stderr, "usage: %s roundtrip|pipeline|oneway|bulk [--wait ", program);
+    fprintf(stderr, "usage: %s roundtrip|pipeline|oneway|bulk|oneshot|post|deno [--wait ", program);
     for (size_t i = 0; waits[i]; i++)
         fprintf(stderr, "%s%s", i ? "|" : "", waits[i]);
-    fprintf(stderr, "] [--cpus SERVER,CLIENT] [--warmup SECONDS] [--seconds SECONDS] [--count N]\n");
+    fprintf(stderr, "] [--net uds|tcp] [--bytes N] [--spin-us N] [--cpus SERVER,CLIENT] [--warmup SECONDS] [--seconds SECONDS] [--count N]\n");
     exit(2);
 }
 
@@ -32,9 +32,19 @@ static uint64_t seconds_to_ns(const char *text, const char *program, const char 
     return (uint64_t)(seconds * 1e9);
 }
 
+static uint64_t number(const char *text, const char *program, const char *const *waits) {
+    char *end = NULL;
+    uint64_t value = strtoull(text, &end, 10);
+    if (end == text || *end || *text == '-')
+        usage(program, waits);
+    return value;
+}
+
 struct plan plan_from_arguments(int argc, char **argv, const char *const *waits) {
-    static const char *const whats[] = {"roundtrip", "pipeline", "oneway", "bulk", NULL};
+    static const char *const whats[] = {"roundtrip", "pipeline", "oneway", "bulk", "oneshot", "post", "deno", NULL};
     struct plan plan = {
+        .net = "uds",
+        .spin_us = -1,
         .wait = waits[0],
         .server_cpu = -1,
         .client_cpu = -1,
@@ -67,10 +77,15 @@ struct plan plan_from_arguments(int argc, char **argv, const char *const *waits)
             plan.warmup_ns = seconds_to_ns(value, argv[0], waits);
         } else if (strcmp(name, "--seconds") == 0) {
             plan.measure_ns = seconds_to_ns(value, argv[0], waits);
+        } else if (strcmp(name, "--net") == 0 && (strcmp(value, "uds") == 0 || strcmp(value, "tcp") == 0)) {
+            plan.net = value;
+        } else if (strcmp(name, "--bytes") == 0) {
+            plan.bytes = number(value, argv[0], waits);
+        } else if (strcmp(name, "--spin-us") == 0) {
+            plan.spin_us = (int64_t)number(value, argv[0], waits);
         } else if (strcmp(name, "--count") == 0) {
-            char *end = NULL;
-            plan.max_count = strtoull(value, &end, 10);
-            if (end == value || *end || plan.max_count == 0)
+            plan.max_count = number(value, argv[0], waits);
+            if (plan.max_count == 0)
                 usage(argv[0], waits);
         } else {
             usage(argv[0], waits);
@@ -81,6 +96,12 @@ struct plan plan_from_arguments(int argc, char **argv, const char *const *waits)
 
 bool plan_is(const struct plan *plan, const char *what) {
     return strcmp(plan->what, what) == 0;
+}
+
+size_t plan_bytes(const struct plan *plan) {
+    if (plan->bytes > 0)
+        return plan->bytes;
+    return plan_is(plan, "bulk") ? BULK_BYTES : SMALL_BYTES;
 }
 
 void pin_to(int cpu) {
@@ -161,14 +182,20 @@ void run_print(struct run *run) {
     double seconds = (double)(run->ended_ns - run->started_ns) / 1e9;
     double cpu_seconds = (double)(run->cpu_ended_ns - run->cpu_started_ns) / 1e9;
     double count = (double)run->count;
-    printf("{\"what\":\"%s\",\"wait\":\"%s\",\"placement\":\"%s\",\"count\":%llu,\"seconds\":%.3f,", run->plan->what,
-           run->plan->wait, placement(run->plan), (unsigned long long)run->count, seconds);
+    printf("{\"what\":\"%s\",\"wait\":\"%s\",\"net\":\"%s\",\"bytes\":%zu,\"placement\":\"%s\",\"count\":%llu,\"seconds\":%.3f,",
+           run->plan->what, run->plan->wait, run->plan->net, plan_bytes(run->plan), placement(run->plan),
+           (unsigned long long)run->count, seconds);
     if (run->sample_count > 0) {
         double sum = 0;
         for (size_t i = 0; i < run->sample_count; i++)
             sum += run->samples[i];
         qsort(run->samples, run->sample_count, sizeof *run->samples, by_size);
-        printf("\"p50_us\":%.3f,\"p99_us\":%.3f,\"mean_us\":%.3f,", run->samples[run->sample_count / 2] / 1e3,
+        static const double shares[] = {0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999};
+        printf("\"percentiles\":{");
+        for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+            printf("%s\"%g\":%.3f", i ? "," : "", shares[i] * 100,
+                   run->samples[(size_t)((double)run->sample_count * shares[i])] / 1e3);
+        printf("},\"p50_us\":%.3f,\"p99_us\":%.3f,\"mean_us\":%.3f,", run->samples[run->sample_count / 2] / 1e3,
                run->samples[run->sample_count * 99 / 100] / 1e3, sum / (double)run->sample_count / 1e3);
     } else {
         printf("\"p50_us\":null,\"p99_us\":null,\"mean_us\":null,");

@@ -16,7 +16,10 @@ enum {
 };
 
 struct plan {
-    const char *what;     /* roundtrip, pipeline, oneway or bulk */
+    const char *what;     /* roundtrip, pipeline, oneway, bulk, oneshot, post or deno */
+    const char *net;      /* uds or tcp */
+    size_t bytes;         /* of a message; 0 stands for SMALL_BYTES, or BULK_BYTES in bulk */
+    int64_t spin_us;      /* the library's option of that name; -1 leaves it alone */
     const char *wait;     /* block or spin; the library waits in its own way */
     int server_cpu;       /* -1: not pinned */
     int client_cpu;
@@ -41,6 +44,7 @@ struct run {
 
 struct plan plan_from_arguments(int argc, char **argv, const char *const *waits);
 bool plan_is(const struct plan *plan, const char *what);
+size_t plan_bytes(const struct plan *plan);
 void pin_to(int cpu);
 
 /* Ends the process with a line on standard error: what was attempted and errno's text. */

@@ -1,11 +1,10 @@
-/* The bare program's four exchanges, written against the library as its users would write them: a listener with a plain
+/* The bare program's exchanges, and one-shot posts (`post`: over the session that the library keeps; `deno`: a connection
+ * each, on the Deno wire), written against the library as its users would write them: a listener with a plain
  * handler in one process, a blocking client in the other (a queue for what keeps 64 requests in flight). */
 #define _GNU_SOURCE
+#include "channel.h"
 #include "measure.h"
 
-#include <simple_ipc.h>
-
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -17,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char CHANNEL[] = "bench";
+static sipc_options *options; /* of both sides */
 
 /* What the two processes share besides the channel: pipes to say 'ready' and 'leave', and the count of one-way messages
  * that have reached the handler. */
@@ -26,40 +25,13 @@ struct stage {
     int leave[2];
     int arrived[2];
     struct arrivals {
+        _Atomic uint32_t port; /* of a listener on TCP */
         _Atomic uint64_t count;
         _Atomic uint64_t awaited; /* the handler that makes count reach it writes a byte to `arrived` */
     } *arrivals;
 };
 
-static _Noreturn void die_of(const char *attempted, sipc_status status, sipc_error *error) {
-    const char *reason = error ? sipc_error_message(error) : "no reason given";
-    fprintf(stderr, "bench: cannot %s: %s (status %d)\n", attempted, reason, (int)status);
-    exit(1);
-}
-
-static void write_byte(int pipe) {
-    if (write(pipe, "", 1) != 1)
-        die("write to a pipe");
-}
-
-/* True for a byte, false for end of file. */
-static bool read_byte(int pipe) {
-    char byte;
-    ssize_t got;
-    do
-        got = read(pipe, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        die("read from a pipe");
-    return got == 1;
-}
-
 /* The server's side. */
-
-static void on_small(const sipc_message *message, sipc_responder *responder, void *user_data) {
-    (void)user_data;
-    sipc_respond(responder, sipc_bytes(sipc_message_data(message), sipc_message_len(message)), NULL);
-}
 
 static void on_bulk(const sipc_message *message, sipc_responder *responder, void *user_data) {
     static const char ack[ACK_BYTES];
@@ -83,13 +55,17 @@ static _Noreturn void serve(struct stage *stage, const struct plan *plan) {
     sipc_listener *listener = NULL;
     sipc_error *error = NULL;
     sipc_status status;
+    bool tcp = strcmp(plan->net, "tcp") == 0;
+    sipc_handler handler = plan_is(plan, "oneway") ? on_oneway : plan_is(plan, "bulk") ? on_bulk : answer_with_body;
     if (plan_is(plan, "oneway"))
-        status = sipc_listen_uds_broadcast(CHANNEL, on_oneway, stage, NULL, NULL, &listener, &error);
+        status = tcp ? sipc_listen_ip_broadcast(0, handler, stage, NULL, options, &listener, &error)
+                     : sipc_listen_uds_broadcast(CHANNEL, handler, stage, NULL, options, &listener, &error);
     else
-        status = sipc_listen_uds_request(CHANNEL, plan_is(plan, "bulk") ? on_bulk : on_small, stage, NULL, NULL,
-                                         &listener, &error);
+        status = tcp ? sipc_listen_ip_request(0, handler, stage, NULL, options, &listener, &error)
+                     : sipc_listen_uds_request(CHANNEL, handler, stage, NULL, options, &listener, &error);
     if (status != SIPC_OK)
         die_of("listen", status, error);
+    atomic_store(&stage->arrivals->port, sipc_listener_port(listener));
     write_byte(stage->ready[1]);
     read_byte(stage->leave[0]);
     status = sipc_listener_close(listener, &error);
@@ -101,8 +77,10 @@ static _Noreturn void serve(struct stage *stage, const struct plan *plan) {
 
 /* The client's side. Each exchange goes on for so long and so many, and tells how many messages there were. */
 
-static uint64_t ask_one_by_one(sipc_client *client, uint64_t for_ns, uint64_t most, struct run *run,
-                               size_t request_bytes) {
+static uint64_t ask_one_by_one(sipc_client *client, uint32_t port, const struct plan *plan, uint64_t for_ns, uint64_t most,
+                               struct run *run) {
+    bool one_shot = plan_is(plan, "post") || plan_is(plan, "deno"), tcp = strcmp(plan->net, "tcp") == 0;
+    size_t request_bytes = plan_bytes(plan);
     char *request = calloc(1, request_bytes);
     if (!request)
         die("allocate a request");
@@ -110,7 +88,10 @@ static uint64_t ask_one_by_one(sipc_client *client, uint64_t for_ns, uint64_t mo
     while (before < stop && count < most) {
         sipc_message *reply = NULL;
         sipc_error *error = NULL;
-        sipc_status status = sipc_client_request(client, sipc_bytes(request, request_bytes), NULL, &reply, &error);
+        sipc_body body = sipc_bytes(request, request_bytes);
+        sipc_status status = !one_shot ? sipc_client_request(client, body, NULL, &reply, &error)
+                             : tcp     ? sipc_post_ip_request(port, body, options, &reply, &error)
+                                       : sipc_post_uds_request(CHANNEL, body, options, &reply, &error);
         if (status != SIPC_OK)
             die_of("request", status, error);
         sipc_message_free(reply);
@@ -168,14 +149,15 @@ static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error,
         ask(slot);
 }
 
-static uint64_t ask_pipelined(uint64_t for_ns, uint64_t most, struct run *run) {
+static uint64_t ask_pipelined(uint32_t port, uint64_t for_ns, uint64_t most, struct run *run) {
     static struct pipeline pipeline;
     uint64_t now = now_ns();
     pipeline = (struct pipeline){.run = run, .now_ns = now, .stop_ns = now + for_ns, .most = most};
     sipc_error *error = NULL;
     sipc_status status = sipc_queue_new(&pipeline.queue, &error);
     if (status == SIPC_OK)
-        status = sipc_queue_connect_uds(pipeline.queue, CHANNEL, NULL, &pipeline.client, &error);
+        status = port ? sipc_queue_connect_ip(pipeline.queue, port, options, &pipeline.client, &error)
+                      : sipc_queue_connect_uds(pipeline.queue, CHANNEL, options, &pipeline.client, &error);
     if (status != SIPC_OK)
         die_of("open a queue", status, error);
     for (uint64_t i = 0; i < IN_FLIGHT && i < most; i++) {
@@ -217,34 +199,26 @@ static uint64_t send_oneway(sipc_client *client, struct stage *stage, uint64_t f
 static uint64_t drive(sipc_client *client, struct stage *stage, const struct plan *plan, uint64_t for_ns, uint64_t most,
                       struct run *run) {
     if (plan_is(plan, "pipeline"))
-        return ask_pipelined(for_ns, most, run);
+        return ask_pipelined(atomic_load(&stage->arrivals->port), for_ns, most, run);
     if (plan_is(plan, "oneway"))
         return send_oneway(client, stage, for_ns, most);
-    return ask_one_by_one(client, for_ns, most, run, plan_is(plan, "bulk") ? BULK_BYTES : SMALL_BYTES);
-}
-
-static char scratch[] = "/tmp/simple-ipc-bench-XXXXXX";
-
-/* Runs when the client's process ends, however a run went. The server's process does not come here: it is registered
- * after the fork. */
-static void remove_scratch(void) {
-    DIR *folder = opendir(scratch);
-    if (!folder)
-        return;
-    for (struct dirent *entry; (entry = readdir(folder));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(folder), entry->d_name, 0);
-    closedir(folder);
-    rmdir(scratch);
+    return ask_one_by_one(client, atomic_load(&stage->arrivals->port), plan, for_ns, most, run);
 }
 
 int main(int argc, char **argv) {
     static const char *const waits[] = {"library", NULL};
     struct plan plan = plan_from_arguments(argc, argv, waits);
 
-    if (!mkdtemp(scratch))
-        die("make a scratch folder");
-    setenv("SIMPLE_IPC_DIR", scratch, 1);
+    make_scratch();
+
+    options = sipc_options_new();
+    if (!options || (plan.spin_us >= 0 && sipc_options_set_spin_us(options, plan.spin_us) != SIPC_OK) ||
+        (plan_is(&plan, "deno") && sipc_options_set_wire(options, SIPC_WIRE_DENO) != SIPC_OK))
+        die("set options");
+    if (plan_is(&plan, "oneshot")) {
+        fprintf(stderr, "bench: the library has no oneshot; its likes are post and deno\n");
+        return 2;
+    }
 
     struct stage stage;
     if (pipe(stage.ready) != 0 || pipe(stage.leave) != 0 || pipe(stage.arrived) != 0)
@@ -259,7 +233,7 @@ int main(int argc, char **argv) {
         die("start the server's process");
     if (server == 0)
         serve(&stage, &plan);
-    atexit(remove_scratch);
+    remove_scratch_at_exit(); /* the client's process: it lives longer */
     close(stage.ready[1]);
     close(stage.leave[0]);
     pin_to(plan.client_cpu);
@@ -269,7 +243,9 @@ int main(int argc, char **argv) {
     if (read_byte(stage.ready[0])) {
         sipc_client *client = NULL;
         sipc_error *error = NULL;
-        sipc_status status = sipc_client_connect_uds(CHANNEL, NULL, &client, &error);
+        uint32_t port = atomic_load(&stage.arrivals->port);
+        sipc_status status = port ? sipc_client_connect_ip(port, options, &client, &error)
+                                  : sipc_client_connect_uds(CHANNEL, options, &client, &error);
         if (status != SIPC_OK)
             die_of("connect", status, error);
 
