@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-languages demo package check-packages install clean chaos
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-languages demo package check-packages install clean chaos soak
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -44,10 +44,15 @@ fuzz: ## fuzz the parsers and the C functions, each for TIME seconds (60)
 	@tools/setup.sh test
 	@fuzz/run.sh $(or $(TIME),60)
 
-chaos: ## processes are killed at random moments, and journals compared; TIME=10m, SEED=1
+chaos: ## processes are killed at random moments, and journals compared; TIME=60, SEED=1
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/chaos/run.sh $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED))
+
+soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@tests/soak/run.sh $(if $(TIME),--time $(TIME)) --plot $(TARGET)/soak.svg
 
 lint: ## every check that runs no test; changes nothing
 	@tools/setup.sh lint

@@ -125,6 +125,7 @@ def runners():
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
     yield Runner("chaos", "killed at any moment", ["tests/chaos/run.sh", "--time", "20"], count_summary_line)
+    yield Runner("soak", "mixed load, measured", ["tests/soak/run.sh", "--time", "20"], count_summary_line)
     if shutil.which("node") or os.environ.get("CI"):
         javascript = ["bindings/node/test.sh"]
         yield Runner("node", "JavaScript tests under Node, Deno and Bun", javascript, count_summary_line)
