@@ -89,6 +89,7 @@ check "the Python package" bindings/python/lint.sh
 check ".NET without warnings" dotnet_is_clean
 check "versions agree" versions_agree
 check "JavaScript" bindings/node/lint.sh
+check "dependencies" tools/deny.sh
 
 if [ "$failures" -gt 0 ]; then
     echo "lint: $failures checks failed" >&2
