@@ -173,8 +173,10 @@ def why_not(poster, listener, transport, case):
         if case == "string, lone surrogate":
             return "plain text is UTF-8, which has no lone surrogate"
         return "plain text carries strings only"
-    if case == "bytes, 64 MiB" and transport == "TCP" and "C" not in (poster.name, listener.name):
-        return "64 MiB over TCP goes to and from C only, for the sake of time"
+    if case == "bytes, 64 MiB" and "C" not in (poster.name, listener.name):
+        # Everybody sends and takes them; every pair of languages would need minutes for what the core does in each.
+        if transport == "TCP" or poster.name != listener.name:
+            return "64 MiB goes to and from C, and over Unix sockets to oneself, for the sake of time"
     if case == "cancelled call" and poster.cancels is not True:
         return f"{poster.name} as a poster: {poster.cancels}"
     return None
