@@ -10,6 +10,9 @@ out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
 PATH=$root/.venv/bin:$PATH
 mkdir -p "$out"
 rm -f "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
+# No path of this machine stays in what is built.
+CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
+export CARGO_ENCODED_RUSTFLAGS
 maturin build -q --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out"
 maturin sdist -q -m "$here/Cargo.toml" -o "$out"
 for wheel in "$out"/simple_ipc-*.whl; do
