@@ -114,6 +114,7 @@ class Listener(Slot):
         super().__init__(run, "listener", (0.2, 1.6))
         self.peers, self.closes = peers, 0
         self.gaps, self.take_overs = [], []
+        self.first = threading.Event()
 
     def start(self):
         peer = self.random.choice(self.peers)
@@ -126,12 +127,19 @@ class Listener(Slot):
         )
         watchdog = threading.Timer(HANG_SECONDS, self.process.kill)
         watchdog.start()
-        if self.process.stdout.readline() != b"ready\n":
+        ready, _, ports = self.process.stdout.readline().decode().strip().partition(" ")
+        if ready != "ready":
             self.run.complain(f"{self.name}, life {self.lives}, a {peer.name} one, did not begin to listen")
+        elif "PORTS" in self.run.environment:
+            # The next one listens on the same ports.
+            self.run.environment["PORTS"] = ports
         watchdog.cancel()
+        self.first.set()
 
     def trouble(self):
-        what = self.random.random()
+        # The first trouble is one that every run is to have: killed, and nobody there for a while.
+        first = not self.kills
+        what = 1 if first else self.random.random()
         if what < 0.3:
             return self.stop_for_a_while()
         gone = time.monotonic_ns()
@@ -141,7 +149,7 @@ class Listener(Slot):
         else:
             self.kill()
         # Half the time nobody listens for a while.
-        self.run.over.wait(self.random.choice([0, self.random.uniform(0, 0.3)]))
+        self.run.over.wait(0.2 if first else self.random.choice([0, self.random.uniform(0, 0.3)]))
         restarted = time.monotonic_ns()
         self.start()
         ready = time.monotonic_ns()
@@ -159,9 +167,12 @@ class Listener(Slot):
 
 
 class Run:
-    def __init__(self, scratch, seed, peers, pause_ms):
+    def __init__(self, scratch, seed, peers, pause_ms, tcp):
         self.scratch, self.seed = Path(scratch), seed
         self.environment = {"SIMPLE_IPC_DIR": str(scratch), "PAUSE_MS": str(pause_ms)}
+        if tcp:
+            self.environment["PORTS"] = "0,0"
+            peers = [peer for peer in peers if peer.listens]
         self.stop = self.scratch / "stop"
         self.over = threading.Event()
         self.complaints = []
@@ -174,8 +185,10 @@ class Run:
 
     def go(self, how_long):
         slots = [self.listener, *self.senders]
-        for slot in slots:
-            slot.thread.start()
+        self.listener.thread.start()
+        self.listener.first.wait()
+        for sender in self.senders:
+            sender.thread.start()
         self.over.wait(how_long)
         self.over.set()
         for slot in slots:
@@ -260,6 +273,22 @@ def report(run, found, how_long, checks):
     checks.check("nothing ended by itself, failed or hung", run.complaints)
 
 
+def try_out(how_long, seed, tcp, checks, keep):
+    """One run: on Unix sockets with everybody, or on TCP between C and Rust."""
+    scratch = tempfile.mkdtemp(prefix="sipc-chaos-")
+    pause_ms = 10 if how_long > FULL_SPEED_SECONDS else 0
+    run = Run(scratch, seed, present(scratch), pause_ms, tcp)
+    began, failed = time.monotonic(), checks.failed
+    run.go(how_long)
+    elapsed = time.monotonic() - began
+    report(run, run.read(), elapsed, checks)
+    checks.check("the last listener left no file behind", [path.name for path in Path(scratch).glob(".*")])
+    if keep or checks.failed > failed:
+        print(f"the journals are in {scratch}; the same troubles again: --seed {seed}")
+    else:
+        shutil.rmtree(scratch)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Kill peers at random moments and compare their journals.")
     parser.add_argument("--time", type=seconds, default=60, help="such as 60, 90s, 10m; default 60")
@@ -269,20 +298,11 @@ def main():
     print(f"seed {arguments.seed}", flush=True)
     checks = Checks()
     own_tests(checks)
-    scratch = tempfile.mkdtemp(prefix="sipc-chaos-")
-    run = Run(scratch, arguments.seed, present(scratch), 10 if arguments.time > FULL_SPEED_SECONDS else 0)
-    began = time.monotonic()
-    run.go(arguments.time)
-    elapsed = time.monotonic() - began
-    found = run.read()
-    left = [path.name for path in Path(scratch).glob(".*")]
-    report(run, found, elapsed, checks)
-    checks.check("the last listener left no file behind", left)
+    print("\non Unix sockets", flush=True)
+    try_out(arguments.time, arguments.seed, False, checks, arguments.keep)
+    print("\non TCP", flush=True)
+    try_out(arguments.time / 4, arguments.seed, True, checks, arguments.keep)
     print(f"{checks.passed} passed, {checks.failed} failed")
-    if arguments.keep or checks.failed:
-        print(f"the journals are in {scratch}; the same troubles again: --seed {arguments.seed}")
-    else:
-        shutil.rmtree(scratch)
     return checks.failed != 0
 
 

@@ -41,7 +41,7 @@ class Load:
         listener = self.start(
             listening, "listener", "listen", os.devnull, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        if listener.stdout.readline() != b"ready\n":
+        if not listener.stdout.readline().startswith(b"ready"):
             raise SystemExit("the listener did not begin to listen")
         for peer in peers:
             # One of the two is asked afterwards what it has done, and works more slowly: its journal grows.

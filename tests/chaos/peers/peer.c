@@ -1,7 +1,8 @@
 /* The C peer of the chaos and soak runs; ../README.md says what it does and writes.
  *
  *     peer listen JOURNAL            until standard input ends
- *     peer post JOURNAL NAME STOP    until the file STOP exists; rests for $PAUSE_MS after each round */
+ *     peer post JOURNAL NAME STOP    until the file STOP exists; rests for $PAUSE_MS after each round *
+ * On Unix sockets, or on the two ports in $PORTS: `0,0` are ports that the system picks. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -19,6 +20,8 @@
 enum { LINE = 512, PADDING = 200000, BATCH = 16, PATIENCE_MS = 30000 };
 
 static int journal;
+static bool on_ports;
+static uint32_t request_port, broadcast_port;
 
 static void die(const char *what, const char *why) {
     fprintf(stderr, "peer: %s: %s\n", what, why);
@@ -64,11 +67,14 @@ static int listen_until_end(void) {
     static char yes;
     sipc_listener *requests = NULL, *broadcasts = NULL;
     sipc_error *error = NULL;
-    must(sipc_listen_uds_request("chaos_requests", on_message, &yes, NULL, NULL, &requests, &error), "listen", error);
-    must(sipc_listen_uds_broadcast("chaos_broadcasts", on_message, NULL, NULL, NULL, &broadcasts, &error), "listen",
-         error);
+    must(on_ports ? sipc_listen_ip_request(request_port, on_message, &yes, NULL, NULL, &requests, &error)
+                  : sipc_listen_uds_request("chaos_requests", on_message, &yes, NULL, NULL, &requests, &error),
+         "listen", error);
+    must(on_ports ? sipc_listen_ip_broadcast(broadcast_port, on_message, NULL, NULL, NULL, &broadcasts, &error)
+                  : sipc_listen_uds_broadcast("chaos_broadcasts", on_message, NULL, NULL, NULL, &broadcasts, &error),
+         "listen", error);
     note("ready");
-    puts("ready");
+    printf("ready %" PRIu32 ",%" PRIu32 "\n", sipc_listener_port(requests), sipc_listener_port(broadcasts));
     fflush(stdout);
     char byte;
     while (read(STDIN_FILENO, &byte, 1) > 0) {
@@ -135,6 +141,8 @@ static void post_request(const sipc_client *client, char kind, uint64_t number, 
     note_call("try", kind, number, "");
     if (client != NULL)
         sipc_client_request(client, sipc_text(text), NULL, &reply, &error);
+    else if (on_ports)
+        sipc_post_ip_request(request_port, sipc_text(text), options, &reply, &error);
     else
         sipc_post_uds_request("chaos_requests", sipc_text(text), options, &reply, &error);
     note_result(kind, number, text, head, reply, error);
@@ -146,7 +154,10 @@ static void post_broadcast(char kind, uint64_t number, bool large, const sipc_op
     size_t head;
     char *text = message_of(kind, number, large, &head);
     note_call("try", kind, number, "");
-    sipc_post_uds_broadcast("chaos_broadcasts", sipc_text(text), options, &error);
+    if (on_ports)
+        sipc_post_ip_broadcast(broadcast_port, sipc_text(text), options, &error);
+    else
+        sipc_post_uds_broadcast("chaos_broadcasts", sipc_text(text), options, &error);
     note_result(kind, number, text, head, NULL, error);
     free(text);
 }
@@ -196,8 +207,12 @@ static int post_until_stopped(const char *stop) {
                  *brief = options_of(PATIENCE_MS, 20);
     sipc_client *requests = NULL, *broadcasts = NULL;
     sipc_error *error = NULL;
-    must(sipc_client_connect_uds("chaos_requests", waiting, &requests, &error), "connect", error);
-    must(sipc_client_connect_uds("chaos_broadcasts", waiting, &broadcasts, &error), "connect", error);
+    must(on_ports ? sipc_client_connect_ip(request_port, waiting, &requests, &error)
+                  : sipc_client_connect_uds("chaos_requests", waiting, &requests, &error),
+         "connect", error);
+    must(on_ports ? sipc_client_connect_ip(broadcast_port, waiting, &broadcasts, &error)
+                  : sipc_client_connect_uds("chaos_broadcasts", waiting, &broadcasts, &error),
+         "connect", error);
     const char *pause = getenv("PAUSE_MS");
     long pause_ms = pause != NULL ? strtol(pause, NULL, 10) : 0;
     struct timespec rest = {pause_ms / 1000, pause_ms % 1000 * 1000000};
@@ -234,6 +249,10 @@ int main(int count, char **arguments) {
     journal = open(arguments[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (journal < 0)
         die("journal", "it cannot be opened");
+    const char *ports = getenv("PORTS");
+    on_ports = ports != NULL;
+    if (on_ports && sscanf(ports, "%" SCNu32 ",%" SCNu32, &request_port, &broadcast_port) != 2)
+        die("usage", "PORTS is two numbers with a comma between them");
     if (strcmp(arguments[1], "listen") == 0)
         return listen_until_end();
     if (count != 5)

@@ -1,5 +1,7 @@
 //! The Rust peer of the chaos and soak runs; `tests/chaos/README.md` says what it does and writes.
 //!
+//! On Unix sockets, or on the two ports in `$PORTS`: `0,0` are ports that the system picks.
+//!
 //! `peer listen JOURNAL`, `peer post JOURNAL NAME STOP`, which rests for `$PAUSE_MS` after each round
 
 use std::fs::{File, OpenOptions};
@@ -9,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use simple_ipc::blocking::{
-    Client, listen_uds_broadcast, listen_uds_request, post_uds_broadcast_with, post_uds_request_with,
-};
-use simple_ipc::{Channel, Error, Options};
+use simple_ipc::blocking::{Client, Listener, post_broadcast, post_request};
+use simple_ipc::{Channel, Error, Message, Mode, Options, Responder};
 
 /// Any error: the peer ends with it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -51,18 +51,22 @@ fn head_of(text: &str) -> &str {
 }
 
 fn listen(journal: &Arc<Journal>) -> Result<(), Failure> {
-    let (on_request, on_broadcast) = (Arc::clone(journal), Arc::clone(journal));
-    let requests = listen_uds_request("chaos_requests", move |text: String| {
-        on_request.note(&format!("handled {}", head_of(&text)));
-        Ok(head_of(&text).to_owned())
-    })?;
-    let broadcasts = listen_uds_broadcast("chaos_broadcasts", move |text: String| {
-        on_broadcast.note(&format!("handled {}", head_of(&text)));
-        Ok(())
-    })?;
+    let serve = |channel: &Channel, mode: Mode| {
+        let journal = Arc::clone(journal);
+        Listener::serve(channel, mode, &Options::new(), move |message: &Message, responder: Responder| {
+            let text: String = message.decode().expect("every message is a text");
+            journal.note(&format!("handled {}", head_of(&text)));
+            // Whoever has gone needs no answer; one to a broadcast is not sent.
+            responder.respond(&Message::text(head_of(&text))).ok();
+        })
+    };
+    let (requests, broadcasts) = channels()?;
+    let requests = serve(&requests, Mode::Request)?;
+    let broadcasts = serve(&broadcasts, Mode::Broadcast)?;
     journal.note("ready");
+    let port = |listener: &Listener| listener.port().unwrap_or_default();
     let mut output = std::io::stdout();
-    output.write_all(b"ready\n").and_then(|()| output.flush())?;
+    writeln!(output, "ready {},{}", port(&requests), port(&broadcasts)).and_then(|()| output.flush())?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
     requests.close()?;
     broadcasts.close()?;
@@ -70,11 +74,21 @@ fn listen(journal: &Arc<Journal>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Of requests and of broadcasts.
+fn channels() -> Result<(Channel, Channel), Failure> {
+    let Ok(ports) = std::env::var("PORTS") else {
+        return Ok((Channel::uds("chaos_requests")?, Channel::uds("chaos_broadcasts")?));
+    };
+    let (requests, broadcasts) = ports.split_once(',').ok_or("PORTS is two numbers with a comma between them")?;
+    Ok((Channel::ip(requests.parse()?)?, Channel::ip(broadcasts.parse()?)?))
+}
+
 struct Poster {
     journal: Journal,
     name: String,
     padding: String,
     waiting: Options,
+    channels: (Channel, Channel),
     requests: Client,
     broadcasts: Client,
     streamed: u64,
@@ -83,13 +97,15 @@ struct Poster {
 impl Poster {
     fn new(journal: Journal, name: &str) -> Result<Poster, Failure> {
         let waiting = Options::new().wait(PATIENCE).timeout(PATIENCE);
+        let channels = channels()?;
         Ok(Poster {
             journal,
             name: name.to_owned(),
             padding: "x".repeat(PADDING),
-            requests: Client::connect(&Channel::uds("chaos_requests")?, &waiting)?,
-            broadcasts: Client::connect(&Channel::uds("chaos_broadcasts")?, &waiting)?,
+            requests: Client::connect(&channels.0, &waiting)?,
+            broadcasts: Client::connect(&channels.1, &waiting)?,
             waiting,
+            channels,
             streamed: 0,
         })
     }
@@ -98,9 +114,11 @@ impl Poster {
         let waiting = self.waiting.clone();
         let hasty = Options::new().timeout(PATIENCE);
         let brief = waiting.clone().timeout(Duration::from_millis(20));
-        let ask = |text: &str, options: &Options| post_uds_request_with("chaos_requests", text, options).map(Some);
+        let (requests, broadcasts) = self.channels.clone();
+        let ask =
+            |text: &str, options: &Options| post_request(&requests, &Message::text(text), options)?.decode().map(Some);
         let tell = |text: &str, options: &Options| {
-            post_uds_broadcast_with("chaos_broadcasts", text, options).map(|()| None::<String>)
+            post_broadcast(&broadcasts, &Message::text(text), options).map(|()| None::<String>)
         };
         let pause = std::env::var("PAUSE_MS").map_or(Ok(0), |text| text.parse())?;
         let mut number = 0;
