@@ -469,3 +469,21 @@ fn waiting_for_a_listener_ends() {
     assert_eq!(error.kind(), ErrorKind::NotListening);
     assert!(began.elapsed() >= Duration::from_millis(60));
 }
+
+#[test]
+fn a_message_for_the_next_listener_is_not_refused_by_the_one_that_closes() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let name = Channel::uds("turns").unwrap();
+    let answer = |message: &Message, responder: simple_ipc::Responder| {
+        responder.respond(message).unwrap();
+    };
+    for _ in 0..100 {
+        let listener = blocking::Listener::serve(&name, Mode::Request, &options, answer).unwrap();
+        blocking::post_request(&name, &Message::null(), &options).unwrap();
+        drop(listener);
+        let listener = blocking::Listener::serve(&name, Mode::Broadcast, &options, |_, _| ()).unwrap();
+        blocking::post_broadcast(&name, &Message::null(), &options).unwrap();
+        drop(listener);
+    }
+}

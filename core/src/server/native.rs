@@ -267,6 +267,11 @@ impl Session {
     /// Whether a message is of the listener's mode, and JSON where it says so. If not, says so.
     fn acceptable(&self, header: &Header, body: &[u8], mode: Mode) -> bool {
         let (kind, text) = if self.listening.mode != mode {
+            if self.listening.is_closing() {
+                // It is meant for the next listener on the channel: the goodbye that follows says that
+                // it was not taken.
+                return false;
+            }
             (
                 ErrorKind::WrongMode,
                 match self.listening.mode {
