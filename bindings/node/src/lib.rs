@@ -1,6 +1,6 @@
 //! The Node-API add-on under the npm package `simple-ipc`: what `lib/*.cjs` calls, and nothing that users call.
 //!
-//! Each JavaScript environment (the main thread, a worker) makes one [`hub::Hub`]. Calls start on JavaScript's
+//! Each JavaScript environment (the main thread, a worker) makes one `Hub`. Calls start on JavaScript's
 //! thread and end on the library's runtime; what is ready for JavaScript gathers in the hub's queue, and one
 //! threadsafe function takes the whole of it at a time.
 
