@@ -6,7 +6,22 @@ from xml.sax.saxutils import escape
 
 #: The first part of a run is warm-up: caches, pools and garbage collectors fill.
 WARM_UP = 0.4
-COLOURS = ["#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#b91c1c", "#0f766e", "#a16207", "#475569"]
+#: More points than this make no better line.
+MOST_POINTS = 150
+COLOURS = [
+    "#0b6e99",
+    "#c2410c",
+    "#4d7c0f",
+    "#7e22ce",
+    "#b91c1c",
+    "#0f766e",
+    "#a16207",
+    "#475569",
+    "#db2777",
+    "#1d4ed8",
+    "#84cc16",
+    "#f59e0b",
+]
 
 
 @dataclasses.dataclass
@@ -88,7 +103,8 @@ def chart(title, series, top, width=900, height=220):
     for share in (0, 0.5, 1):
         x = left + (width - left - right) * share
         yield f'<text x="{x:.0f}" y="{lower + 16}" text-anchor="middle">{end * share:.0f} s</text>'
-    for index, (name, points) in enumerate(series.items()):
+    for index, (name, all_points) in enumerate(series.items()):
+        points = all_points[:: -(-len(all_points) // MOST_POINTS)]
         colour = COLOURS[index % len(COLOURS)]
         path = " ".join(
             f"{left + (width - left - right) * seconds / end:.1f},{lower - (lower - upper) * value / highest:.1f}"
