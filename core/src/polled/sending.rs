@@ -1,0 +1,155 @@
+//! What goes out: calls in the line of a session, and what has gathered on it.
+
+use super::call::{Id, State, Ticket, What};
+use super::link::Room;
+use super::{Connection, Queue};
+use crate::client::{Failed, deadline, too_large};
+use crate::error::Error;
+use crate::interrupt;
+use crate::protocol::frame::{ACK_WANTED, Header, Kind};
+
+impl Queue {
+    /// Puts a call in the line of a link.
+    pub(super) fn enqueue(&mut self, ticket: Ticket, id: Id) {
+        let Some(call) = self.calls.get_mut(ticket.0) else { return };
+        call.wake = None;
+        if let What::Meet(_) = call.what {
+            return self.finish(ticket, Ok(None));
+        }
+        let until = deadline(call.timeout);
+        call.deadline = until;
+        call.state = State::Queued;
+        self.note_due(until);
+        let Some(call) = self.calls.get(ticket.0) else { return };
+        // Nobody answers a one-way message, so the first after a while had better not go to a listener
+        // that has said goodbye where that has not been read yet.
+        if let (What::Cast, Some(Connection::Link(link))) = (&call.what, self.connections.get(id))
+            && !link.ledger.is_unconfirmed()
+            && !link.ledger.is_waiting()
+            && link.waiting.is_empty()
+        {
+            self.receive(id);
+        }
+        let Some(Connection::Link(link)) = self.connections.get_mut(id) else {
+            return self.try_again(ticket, None);
+        };
+        link.waiting.push_back(ticket);
+        self.pump(id, Some(ticket));
+    }
+
+    /// Sends what the link has room for of the calls in its line, which `fresh` has just joined.
+    pub(super) fn pump(&mut self, id: Id, fresh: Option<Ticket>) {
+        loop {
+            let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+            let Some(&ticket) = link.waiting.front() else { return };
+            let Some(call) = self.calls.get_mut(ticket.0) else {
+                // It was given up.
+                link.waiting.pop_front();
+                continue;
+            };
+            let len = call.body.len();
+            match link.room_for(len) {
+                Room::Yes => {}
+                Room::Later => {
+                    // The hello has to go out before the listener says what it takes.
+                    self.list(id);
+                    return self.submit_link(id);
+                }
+                Room::Never(most) => {
+                    link.waiting.pop_front();
+                    self.finish(ticket, Err(too_large(len, most)));
+                    continue;
+                }
+            }
+            link.waiting.pop_front();
+            let alone = !link.ledger.is_waiting() && link.waiting.is_empty();
+            let begun = match &mut call.what {
+                What::Cast => link.ledger.cast().map(|()| 0),
+                What::Flush(sent) | What::Close(sent) => {
+                    *sent = link.ledger.sent();
+                    match link.ledger.is_unconfirmed().then(|| link.ledger.begin(0, ticket)) {
+                        None => Ok(0),
+                        Some(Ok(frame)) => Ok(frame),
+                        Some(Err(failed)) => link.ledger.flushed(*sent, Err(failed)).map(|()| 0),
+                    }
+                }
+                _ => link.ledger.begin(len, ticket),
+            };
+            let frame = match begun {
+                Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush(_) | What::Close(_)) => {
+                    self.try_again(ticket, Some(error));
+                    continue;
+                }
+                Err(failed) => {
+                    self.finish(ticket, Err(failed.into()));
+                    continue;
+                }
+                Ok(frame) => frame,
+            };
+            if frame == 0 && !matches!(call.what, What::Cast) {
+                // Nothing to make sure of.
+                self.finish(ticket, Ok(None));
+                continue;
+            }
+            let mut header = match (&call.what, call.body.message()) {
+                (What::Request, Some(message)) => Header::of(Kind::Request, frame, message),
+                (_, Some(message)) => Header::of(Kind::Broadcast, frame, message),
+                (What::Ping, None) => Header::bare(Kind::Ping, frame),
+                (_, None) => Header::bare(Kind::Ack, frame),
+            };
+            match call.what {
+                What::Request => {
+                    let left = if fresh == Some(ticket) { call.timeout } else { interrupt::left(call.deadline) };
+                    header.timeout_ms =
+                        left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+                }
+                What::Broadcast => header.flags |= ACK_WANTED,
+                _ => {}
+            }
+            call.state = State::Sent(id, frame);
+            link.add(&header, &mut call.body);
+            let is_cast = matches!(call.what, What::Cast);
+            let is_now = link.is_full() || (alone && !is_cast);
+            self.list(id);
+            if is_now {
+                self.submit_link(id);
+            }
+            if is_cast {
+                self.finish(ticket, Ok(None));
+            }
+        }
+    }
+
+    /// Notes that a link has something to send.
+    pub(super) fn list(&mut self, id: Id) {
+        if let Some(Connection::Link(link)) = self.connections.get_mut(id)
+            && !link.listed
+            && !link.is_all_sent()
+        {
+            link.listed = true;
+            self.unsent.push(id);
+        }
+    }
+
+    pub(super) fn submit_link(&mut self, id: Id) {
+        if let Some(at) = self.unsent.iter().position(|listed| *listed == id) {
+            self.unsent.swap_remove(at);
+            self.send(id);
+        }
+    }
+
+    /// Sends what a link has gathered, as far as the socket takes it.
+    pub(super) fn send(&mut self, id: Id) {
+        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+        link.listed = false;
+        link.send();
+        let room = !link.is_all_sent();
+        if room != link.watches_room {
+            link.watches_room = room;
+            if let Err(error) = self.readiness.watch_again(&link.socket, id.number(), room) {
+                return self.end(id, &Error::from_os("cannot watch the connection", error));
+            }
+        }
+        self.drop_if_over(id);
+    }
+}

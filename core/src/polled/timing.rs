@@ -1,0 +1,82 @@
+//! Calls that are given up, whose time is over, or that have paused.
+
+use std::time::Instant;
+
+use super::call::{Call, State, Ticket, What};
+use super::link::Body;
+use super::{Completion, Connection, Queue};
+use crate::client::timed_out;
+use crate::protocol::frame::{Header, Kind};
+
+impl Queue {
+    /// Takes a call out of wherever it is. Its handler is told.
+    pub(super) fn withdraw(&mut self, ticket: Ticket) -> Option<Call> {
+        let call = self.calls.remove(ticket.0)?;
+        match &call.state {
+            State::Sent(id, frame) => {
+                if let Some(Connection::Link(link)) = self.connections.get_mut(*id)
+                    && link.ledger.withdraw(*frame)
+                    && matches!(call.what, What::Request)
+                {
+                    link.add(&Header::bare(Kind::Cancel, *frame), &mut Body::default());
+                    self.list(*id);
+                }
+            }
+            State::Exchanging(id) => drop(self.remove(*id)),
+            State::Starting | State::Connecting(_) | State::Queued => {}
+        }
+        Some(call)
+    }
+
+    /// Ends calls whose time is over, and goes on with those that paused.
+    pub(super) fn look_at_the_clock(&mut self) {
+        let now = Instant::now();
+        let due: Vec<Ticket> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.due().is_some_and(|due| due <= now))
+            .map(|(id, _)| Ticket(id))
+            .collect();
+        for ticket in due {
+            let Some(call) = self.calls.get_mut(ticket.0) else { continue };
+            if call.deadline.is_some_and(|deadline| deadline <= now) {
+                let error = match &call.state {
+                    State::Sent(..) => timed_out().after_sending(),
+                    State::Exchanging(id) => match self.connections.get(*id) {
+                        Some(Connection::Exchange(exchange, _)) => exchange.late(),
+                        _ => timed_out(),
+                    },
+                    _ => timed_out(),
+                };
+                if let Some(call) = self.withdraw(ticket) {
+                    let result = Err(error.on_channel(&call.target.channel));
+                    self.done.push(Completion { ticket, result });
+                }
+            } else {
+                call.wake = None;
+                match call.state {
+                    State::Connecting(_) => self.connect_on(ticket),
+                    _ => self.start(ticket),
+                }
+            }
+        }
+        // Found anew: most calls are over before their time, and cost nothing here.
+        self.due = self.calls.iter().filter_map(|(_, call)| call.due()).min();
+    }
+
+    pub(super) fn note_due(&mut self, at: Option<Instant>) {
+        self.due = match (self.due, at) {
+            (Some(due), Some(at)) => Some(due.min(at)),
+            (due, at) => due.or(at),
+        };
+    }
+
+    /// Has the descriptor become readable when there is something to do.
+    pub(super) fn rearm(&mut self) {
+        let at = if self.done.is_empty() { self.due } else { Some(Instant::now()) };
+        // A clock that goes too early finds nothing to do and is set again then.
+        if at != self.readiness.armed() {
+            let _the_clock_takes_any_time = self.readiness.arm(at);
+        }
+    }
+}
