@@ -57,6 +57,7 @@ case $verb in bench) need pkg-config pkg-config ;; esac
 case $verb in test | all)
     want cmake cmake
     want valgrind valgrind
+    want chromium chromium
     ;;
 esac
 case $verb in lint | all)
@@ -99,6 +100,7 @@ if [ -n "$packages" ]; then
     case " $before_needed " in *" python3 "*) need python3 python3 ;; esac
     case " $packages " in *" cmake "*) want cmake cmake ;; esac
     case " $packages " in *" valgrind "*) want valgrind valgrind ;; esac
+    case " $packages " in *" chromium "*) want chromium chromium ;; esac
     case " $packages " in *" shellcheck "*) want shellcheck shellcheck ;; esac
 fi
 

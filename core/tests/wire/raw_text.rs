@@ -95,8 +95,15 @@ fn text_that_is_not_utf8_or_too_long_is_closed_and_counted_and_what_came_before_
     scratch.assert_serves(&listener);
 }
 
+/// How a browser greets an encrypted server: a TLS 1.2 ClientHello with one cipher and the name `localhost`.
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x43\x01\x00\x00\x3f\x03\x03\
+    0123456789abcdef0123456789abcdef\x00\x00\x02\x13\x01\x01\x00\x00\x14\
+    \x00\x00\x00\x10\x00\x0e\x00\x00\x0blocalhost..";
+
 /// What a browser or a scanner sends first.
-const STRANGERS: [&[u8]; 5] = [
+const STRANGERS: [&[u8]; 7] = [
+    CLIENT_HELLO,
+    b"OPTIONS / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccess-Control-Request-Private-Network: true\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     b"POST /x HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n\"hey\"",
     b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n",
@@ -121,6 +128,31 @@ fn text_is_refused_on_tcp_unless_it_was_asked_for() {
     let mut raw = Raw::to(&listener);
     raw.send(b"hello\n");
     assert_eq!(raw.receive(6), b"hello\n");
+}
+
+#[test]
+fn strangers_are_closed_without_an_answer_wherever_they_are_cut() {
+    let scratch = Scratch::new();
+    let listener = scratch.listen_tcp(Mode::Request, &scratch.options(), echo);
+    let mut closed = 0;
+    for sent in STRANGERS {
+        for cut in [1, 2, 3, 5, 8, sent.len() - 1].into_iter().filter(|cut| *cut < sent.len()) {
+            let mut raw = Raw::to(&listener);
+            raw.send_what_goes(&sent[..cut]);
+            // The first byte was enough: there is no waiting for more.
+            assert_eq!(raw.receive_to_end(), b"", "{cut} bytes of {sent:?}");
+            closed += 1;
+            assert_eq!(listener.counters().malformed, closed);
+            let mut raw = Raw::to(&listener);
+            raw.send_what_goes(&sent[..cut]);
+            raw.send_what_goes(&sent[cut..]);
+            assert_eq!(raw.receive_to_end(), b"", "{cut} bytes of {sent:?}, then the rest");
+            closed += 1;
+            assert_eq!(listener.counters().malformed, closed);
+        }
+    }
+    assert_eq!(listener.counters().messages, 0);
+    scratch.assert_serves(&listener);
 }
 
 #[test]
