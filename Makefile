@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-languages demo package check-packages install clean chaos soak
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos soak
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -70,6 +70,31 @@ bench: ## what the library reaches beside bare system calls, about 2 minutes
 	@benches/build.sh $(STAGE) $(TARGET)/benches
 	@BENCH_COMMAND='make bench$(if $(QUICK), QUICK=1)' benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick) \
 		--json $(TARGET)/benches/results.json
+
+bench-check: ## instructions a message takes, beside the committed figures; RENEW=1 writes them anew
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@benches/build.sh $(STAGE) $(TARGET)/benches
+	@benches/check.py --programs $(TARGET)/benches $(if $(RENEW),--renew)
+
+bench-peers: ## other libraries in the same rounds, installed in pinned versions; QUICK=1 as well
+	@tools/setup.sh bench
+	@$(MAKE) --no-print-directory stage
+	@benches/build.sh $(STAGE) $(TARGET)/benches
+	@benches/peers/setup.sh $(TARGET)/benches
+	@BENCH_COMMAND='make bench-peers$(if $(QUICK), QUICK=1)' benches/peers.py --programs $(TARGET)/benches \
+		$(if $(QUICK),--quick) --json $(TARGET)/benches/peers.json --markdown $(TARGET)/benches/peers.md
+
+bench-docs: ## docs/performance.md from a run of bench and bench-peers, about 10 minutes
+	@tools/setup.sh bench
+	@$(MAKE) --no-print-directory stage
+	@benches/build.sh $(STAGE) $(TARGET)/benches
+	@benches/peers/setup.sh $(TARGET)/benches
+	@BENCH_COMMAND='make bench-docs$(if $(QUICK), QUICK=1)' benches/run.py --programs $(TARGET)/benches --sweep \
+		$(if $(QUICK),--quick) --json $(TARGET)/benches/results.json
+	@BENCH_COMMAND='make bench-docs$(if $(QUICK), QUICK=1)' benches/peers.py --programs $(TARGET)/benches \
+		$(if $(QUICK),--quick) --json $(TARGET)/benches/peers.json
+	@.venv/bin/python benches/document.py --results $(TARGET)/benches/results.json --peers $(TARGET)/benches/peers.json
 
 bench-languages: ## the bindings beside what their users would otherwise take
 	@tools/setup.sh bench

@@ -18,7 +18,7 @@ mkdir -p "$out"
 export PKG_CONFIG_PATH="$stage/lib/pkgconfig"
 cflags=$(pkg-config --cflags simple_ipc)
 libs=$(pkg-config --libs simple_ipc)
-for program in bench:library clients:clients idle:idle first:first; do
+for program in bench:library clients:clients idle:idle first:first loop:loop; do
     # shellcheck disable=SC2086
     $cc $flags $cflags "$here/sipc/${program%:*}.c" "$here/sipc/channel.c" "$here/measure/measure.c" \
         -o "$out/${program#*:}" $libs -Wl,-rpath,"$stage/lib" -pthread
