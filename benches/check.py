@@ -20,8 +20,8 @@ from pathlib import Path
 FIGURES = Path(__file__).resolve().parent / "instructions.json"
 ALLOWED_GROWTH = 0.05
 # How many of a queue's 64 requests one read brings the listener is up to the scheduler, and with it the share of a read
-# in each; over five runs on a busy machine it moved by 11 %, all others by 2 %.
-ALLOWED_GROWTH_OF = {"queue, listener": 0.15}
+# in each; over seven runs on a busy machine it moved by 25 %, all others by 4 %.
+ALLOWED_GROWTH_OF = {"queue, listener": 0.3}
 FEW, MANY = 2048, 6144
 EXCHANGES = {"blocking": "request", "queue": "request", "oneway": "broadcast"}
 HANG_SECONDS = 600
