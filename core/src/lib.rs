@@ -68,6 +68,7 @@ mod outbox;
 pub mod polled;
 mod protocol;
 mod server;
+mod sync;
 mod transport;
 
 pub use asynchronous::{

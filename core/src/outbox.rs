@@ -5,12 +5,12 @@
 //! socket does not take waits here for the session's driver, which sends it when there is room.
 
 use std::io;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 
 use crate::lock::lock;
+use crate::sync::{Mutex, MutexGuard};
 use crate::transport::socket::{Socket, advance, interrupted, would_block};
 
 /// A frame up to this many bytes is sent from one place.
@@ -146,12 +146,12 @@ impl Outbox {
         }
     }
 
-    fn usable(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
+    fn usable(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.unbroken()?;
         if state.closed { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(state) }
     }
 
-    fn unbroken(&self) -> io::Result<std::sync::MutexGuard<'_, State>> {
+    fn unbroken(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.0);
         match state.broken {
             Some(kind) => Err(kind.into()),

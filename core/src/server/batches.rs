@@ -16,6 +16,7 @@ use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::listening::Listening;
 use super::native::{Session, Task};
 use super::responder::Responder;
+use super::turn;
 use super::{Mode, PATIENCE, cold};
 use crate::inbox;
 use crate::lock::lock;
@@ -41,14 +42,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// How many looks in a row find nobody at work before there are no more.
 const LOOKS_AT_NOTHING: u32 = 20;
 
-/// Where one thread of one session is.
-#[derive(Debug, Default)]
-struct Turn {
-    /// Odd while it is with the handler. Counts on.
-    count: AtomicU32,
-    /// What it reads with, while it is with the handler. Gone: the runtime has taken over.
-    parked: Mutex<Option<FrameReader>>,
-}
+type Turn = turn::Turn<FrameReader>;
 
 /// Whether a session had better not have a thread of its own for a while.
 #[derive(Debug, Default)]
@@ -85,7 +79,7 @@ impl Watch {
     }
 
     fn is_any_at_work(&self) -> bool {
-        lock(&self.turns).iter().any(|(turn, _)| turn.count.load(Ordering::SeqCst) % 2 == 1)
+        lock(&self.turns).iter().any(|(turn, _)| turn.is_at_work())
     }
 
     fn forget(&self, turn: &Arc<Turn>) {
@@ -114,7 +108,7 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
     };
     let handler = Arc::clone(handler);
     session.hot.store(true, Ordering::SeqCst);
-    let turn = Arc::new(Turn::default());
+    let turn = Arc::new(Turn::new());
     lock(&session.listening.watch.turns).push((Arc::clone(&turn), Arc::downgrade(&session)));
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
         serve(&session, &turn, reader, &*handler)
@@ -150,12 +144,12 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
     }
     session.kept.store(false, Ordering::Relaxed);
     loop {
-        *lock(&turn.parked) = Some(reader);
+        turn.begin_batch(reader, &session.batching);
         let batch = serve_batch(session, turn, &mut message, handler);
         if let Batch::Forked = batch {
             return Done::Forked;
         }
-        let Some(mine) = lock(&turn.parked).take() else {
+        let Some(mine) = turn.take_back() else {
             if session.listening.mode == Mode::Broadcast {
                 // Those that came meanwhile wait for the one that this thread was stuck with.
                 cold::run_casts(session, handler);
@@ -187,10 +181,9 @@ enum Batch {
 fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handler: &BlockingHandler) -> Batch {
     let born = fork::generation();
     let mut pace = Pace::new();
-    session.batching.store(true, Ordering::SeqCst);
     let over = loop {
         let (responder, id) = {
-            let mut parked = lock(&turn.parked);
+            let mut parked = turn.reader();
             let Some(reader) = parked.as_mut() else { break Batch::Over };
             let (header, body) = match reader.next() {
                 Ok(Some(frame)) => frame,
@@ -217,7 +210,7 @@ fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handl
                 Body::Owned(bytes) => *message = Message::from_parts(kind, bytes),
             }
             // Where somebody may look: before this the thread is not with the handler.
-            turn.count.fetch_add(1, Ordering::SeqCst);
+            turn.step();
             let deadline = pace.deadline(header.timeout_ms);
             (Responder::until(Arc::clone(session), id, deadline, session.listening.mode), id)
         };
@@ -227,7 +220,7 @@ fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handl
         // Before anybody hears that it was handled.
         session.listening.count_message();
         call_blocking(handler, message, responder);
-        turn.count.fetch_add(1, Ordering::SeqCst);
+        turn.step();
         if born != fork::generation() {
             return Batch::Forked;
         }
@@ -241,14 +234,12 @@ fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handl
             session.send_gathered();
         }
         if message.len() > KEPT
-            && let Some(reader) = lock(&turn.parked).as_mut()
+            && let Some(reader) = turn.reader().as_mut()
         {
             reader.recycle(message.take_large(KEPT));
         }
     };
-    if lock(&turn.parked).is_some() {
-        session.batching.store(false, Ordering::SeqCst);
-    }
+    turn.end_batch(&session.batching);
     // After that: whoever adds an answer from now on sends it.
     if session.outbox.waiting() > 0 {
         session.send_gathered();
@@ -346,7 +337,7 @@ pub(super) async fn watch(listening: Weak<Listening>) {
         let mut found = Vec::with_capacity(turns.len());
         let mut has_moved = turns.len() != seen.len();
         for (turn, session) in turns {
-            let count = turn.count.load(Ordering::SeqCst);
+            let count = turn.count();
             let before = seen.iter().find(|(seen, _)| Arc::ptr_eq(seen, &turn)).map(|(_, count)| *count);
             has_moved |= before != Some(count);
             if count % 2 == 1
@@ -366,13 +357,7 @@ pub(super) async fn watch(listening: Weak<Listening>) {
 
 /// Goes on with a session on the runtime, and with its messages on other threads.
 fn take_over(session: &Arc<Session>, turn: &Arc<Turn>) {
-    let reader = {
-        let mut parked = lock(&turn.parked);
-        let Some(reader) = parked.take() else { return };
-        // Under the lock: the thread takes a message in under it.
-        session.batching.store(false, Ordering::SeqCst);
-        reader
-    };
+    let Some(reader) = turn.take_over(&session.batching) else { return };
     session.listening.watch.forget(turn);
     session.slowness.begin(session.listening.now_ms());
     session.hot.store(false, Ordering::SeqCst);

@@ -20,6 +20,7 @@ pub(crate) mod listening;
 mod native;
 mod responder;
 mod text;
+mod turn;
 mod workers;
 
 use std::fmt;
