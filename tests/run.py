@@ -116,6 +116,9 @@ def runners():
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
     orders = ["tests/interleavings/run.sh"]
     yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
+    target = os.environ.get("CARGO_TARGET_DIR", "target")
+    loom = [cargo, "test", "--locked", "--manifest-path", "tests/loom/Cargo.toml", "--lib", "--target-dir", target]
+    yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test)
     yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
     if sdk_is_there():
         yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)

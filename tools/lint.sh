@@ -64,7 +64,8 @@ versions_agree() {
 lock_is_current() {
     # Where a dependency of the library has changed: cargo metadata --manifest-path fuzz/Cargo.toml
     cargo metadata --locked --format-version 1 >/dev/null &&
-        cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+        cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null &&
+        cargo metadata --locked --format-version 1 --manifest-path tests/loom/Cargo.toml >/dev/null
 }
 
 dotnet_is_clean() {
@@ -80,6 +81,7 @@ check "formatting" "$cargo" fmt --all --check
 check "Cargo.lock is current" lock_is_current
 check "fuzz corpora are those of the vectors" python3 fuzz/seeds.py --check
 check "fuzz targets are formatted" "$cargo" fmt --manifest-path fuzz/Cargo.toml --check
+check "models are formatted" "$cargo" fmt --manifest-path tests/loom/Cargo.toml --check
 check "clippy" "$cargo" clippy --workspace --all-targets --quiet -- -D warnings
 check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --no-deps --quiet
 check "Python compiles" python_compiles
