@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos soak
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos sanitize soak
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -43,6 +43,12 @@ faults: ## every n-th system call fails, in every way and in series: some minute
 fuzz: ## fuzz the parsers and the C functions, each for TIME seconds (60)
 	@tools/setup.sh test
 	@fuzz/run.sh $(or $(TIME),60)
+
+sanitize: ## valgrind, AddressSanitizer and UndefinedBehaviourSanitizer over the C tests, loom over what threads share
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@tests/c/run.sh --prefix $(STAGE) valgrind asan
+	@tests/run.py loom
 
 chaos: ## processes are killed at random moments, and journals compared; TIME=60, SEED=1
 	@tools/setup.sh test

@@ -482,3 +482,31 @@ fn a_listener_speaks_every_dialect_at_once_on_tcp_too() {
     assert_eq!(deno.receive_to_end(), b"\0[]");
     assert_eq!(listener.counters().connections, 3);
 }
+
+#[test]
+fn no_more_than_1024_requests_of_a_session_are_in_flight_and_all_are_answered_in_the_end() {
+    const MOST: usize = 1024;
+    let scratch = Scratch::new();
+    let (listener, got) = hold(&scratch, &scratch.options());
+    for sent in [MOST - 1, MOST, MOST + 1, 3 * MOST] {
+        let mut raw = Raw::session(&listener, MULTIPLEXED);
+        raw.send(&(1..=sent as u32).flat_map(|id| request(id, "1")).collect::<Vec<u8>>());
+        let mut held: Vec<Responder> = (0..sent.min(MOST)).map(|_| next(&got).1).collect();
+        // Others are served meanwhile, each by way of the same handler.
+        for _ in 0..3 {
+            let mut other = Raw::session(&listener, MULTIPLEXED);
+            other.send(&request(1, "2"));
+            let (message, responder) = next(&got);
+            assert_eq!(message.data(), b"2", "more than {MOST} of {sent} in flight");
+            responder.respond(&Message::null()).unwrap();
+            assert!(other.frame().is(RESPONSE, 1));
+        }
+        for _ in 0..sent {
+            let responder = if held.is_empty() { next(&got).1 } else { held.swap_remove(0) };
+            responder.respond(&Message::null()).unwrap();
+        }
+        let mut answered: Vec<u32> = (0..sent).map(|_| raw.frame().id).collect();
+        answered.sort_unstable();
+        assert!(answered.into_iter().eq(1..=sent as u32));
+    }
+}
