@@ -248,3 +248,29 @@ fn a_handful_of_threads_serves_everybody() {
         listener.close().unwrap();
     }
 }
+
+#[test]
+fn no_more_than_16_sessions_with_a_listener_wait_for_the_next_post() {
+    for posts in [15, 16, 17, 20] {
+        let scratch = Scratch::new();
+        let all = Arc::new(std::sync::Barrier::new(posts));
+        let handler = move |_: &Message, responder: simple_ipc::Responder| {
+            // So that each post has a session of its own.
+            all.wait();
+            responder.respond(&Message::null()).unwrap();
+        };
+        let name = Channel::uds("pooled").unwrap();
+        let listener = blocking::Listener::serve(&name, Mode::Request, &scratch.options(), handler).unwrap();
+        let options = scratch.options().wire(Wire::Native);
+        std::thread::scope(|scope| {
+            for _ in 0..posts {
+                scope.spawn(|| blocking::post_request(&name, &bytes(1), &options).unwrap());
+            }
+        });
+        let begun = std::time::Instant::now();
+        while listener.counters().open != posts.min(16) as u64 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} are open after {posts}", listener.counters().open);
+            std::thread::yield_now();
+        }
+    }
+}
