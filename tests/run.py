@@ -189,6 +189,8 @@ def run(runner):
 
 
 def main():
+    # Started in the background by a shell, it has SIGINT ignored, and so would have every test that is ended by one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     known = list(runners())
     parser = argparse.ArgumentParser(description="Run the project's tests and add up their counts.")
     parser.add_argument("names", nargs="*", metavar="RUNNER", help=f"of: {', '.join(r.name for r in known)}; default all")
