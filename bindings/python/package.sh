@@ -6,15 +6,15 @@ root=$(cd "$here/../.." && pwd)
 out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
 
 "$here/environment.sh"
-# maturin looks for zig as a module of the Python on PATH.
+# Its own words go to the other output: what is printed here is what was made. maturin looks for zig as a module of the Python on PATH.
 PATH=$root/.venv/bin:$PATH
 mkdir -p "$out"
 rm -f "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
 # No path of this machine stays in what is built.
 CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
 export CARGO_ENCODED_RUSTFLAGS
-maturin build -q --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out"
-maturin sdist -q -m "$here/Cargo.toml" -o "$out"
+maturin build -q --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
+maturin sdist -q -m "$here/Cargo.toml" -o "$out" >&2
 for wheel in "$out"/simple_ipc-*.whl; do
     # The tag says what was asked for; auditwheel says what the library needs.
     shown=$(auditwheel show "$wheel" | tr '\n' ' ')
