@@ -29,6 +29,8 @@ class Implementation:
     #: The number that it writes for minus zero, and the texts that it reads as minus zero.
     writes_minus_zero: str = "-0.0"
     reads_minus_zero: tuple = ("-0.0", "-0")
+    #: Its listener hands back the text that came, not the value that it read from it.
+    hands_back_text: bool = False
     #: Whether its listener on TCP can be told to take plain text, and if not, why.
     text_on_tcp: object = True
     #: Whether a call under way can be cancelled, and if not, why.
@@ -118,7 +120,7 @@ def dotnet():
     programs = sorted(target.glob("dotnet/Driver/bin/Release/*/InteropDriver.dll"), key=lambda file: file.stat().st_mtime)
     program = programs[-1] if programs else ""
     return Implementation(
-        ".NET", [tool, "exec", program], missing=missing, writes_minus_zero="-0",
+        ".NET", [tool, "exec", program], missing=missing, writes_minus_zero="-0", hands_back_text=True,
         lone_surrogates="System.Text.Json refuses half a surrogate pair: such a request is sent as JSON text",
         environment={"SIMPLE_IPC_LIBRARY": str(Path(os.environ["STAGE"]) / "lib" / "libsimpleipc.so")})
 
