@@ -127,10 +127,6 @@ def runners():
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
-    if shutil.which("valgrind") or os.environ.get("CI"):
-        yield Runner("instructions", "instructions a message takes", ["benches/instructions.sh"], count_summary_line)
-    else:
-        print("run.py: left out: the count of instructions, since valgrind is absent", file=sys.stderr)
     yield Runner("chaos", "killed at any moment", ["tests/chaos/run.sh", "--time", "20"], count_summary_line)
     yield Runner("soak", "mixed load, measured", ["tests/soak/run.sh", "--time", "20"], count_summary_line)
     if shutil.which("node") or os.environ.get("CI"):
