@@ -26,5 +26,7 @@ for language in $languages; do
         exit 2
     }
     echo "package.sh: $language" >&2
-    "$script" | sed "s|^|$language |"
+    # Into a variable first: a pipe would hide that the script failed.
+    made=$("$script")
+    printf '%s\n' "$made" | sed "s|^|$language |"
 done
