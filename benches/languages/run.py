@@ -104,7 +104,7 @@ def measure_c(size, in_flight, cpus, seconds):
         return None
     what = "bulk" if size > 64 else "roundtrip" if in_flight == 1 else "pipeline"
     program = Path(os.environ["RELEASE_DIR"]).parent / "benches" / "library"
-    done = subprocess.run([program, what, "--wait", "block", "--seconds", str(seconds), "--warmup", str(seconds / 5),
+    done = subprocess.run([program, what, "--seconds", str(seconds), "--warmup", str(seconds / 5),
                            "--cpus", f"{cpus[0]},{cpus[1]}"], capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode != 0:
         raise RuntimeError(f"C: {done.stderr.strip()}")
