@@ -32,7 +32,7 @@ impl Session {
         let _gone = self.outbox.flush(&self.socket, Duration::ZERO).unwrap();
     }
 
-    /// As `Session::respond` and `Session::gather` in core/src/server/native.rs.
+    /// As `Session::respond` and `Session::gather` in core/src/server/native/sending.rs.
     fn answer(&self, with: u8) {
         if self.batching.load(Ordering::SeqCst) {
             self.outbox.append(&[with], &[]).unwrap();

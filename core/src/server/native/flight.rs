@@ -1,0 +1,211 @@
+//! What of a session is with handlers: the requests in flight, and the broadcasts in their order.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use rustc_hash::FxHashSet;
+
+use super::Session;
+use crate::lock::lock;
+use crate::message::Message;
+use crate::server::responder::Responder;
+
+/// The most requests of one session that are in flight before the listener stops reading it.
+const MOST_IN_FLIGHT: usize = 1024;
+/// The most bytes of one session that wait for handlers, or of its answers that wait for the peer,
+/// before the listener stops reading it. A single larger message still passes.
+const MOST_WAITING: usize = 4 << 20;
+
+#[derive(Default)]
+pub(super) struct Calls {
+    /// Requests in flight on a multiplexed session.
+    pub(super) in_flight: FxHashSet<u32>,
+    /// Those of them that no thread has begun with yet.
+    pub(super) requests: VecDeque<(Message, Responder)>,
+    /// Threads that take `requests` to the handler, one after another.
+    pub(super) runners: usize,
+    /// Broadcasts that wait for the one before them, and questions for an acknowledgement.
+    pub(super) casts: VecDeque<Cast>,
+    /// Somebody is taking `casts` to the handler.
+    pub(super) casting: bool,
+    /// The bytes of messages that handlers have not yet returned from.
+    pub(super) bytes: usize,
+}
+
+/// What is handed over in the order sent.
+pub(in crate::server) enum Cast {
+    Message {
+        message: Message,
+        ack: Option<u32>,
+    },
+    /// The client asks to be told when all before this is handed over.
+    Ack(u32),
+}
+
+/// An answer on its way. Until it is sent, or given up, the session does not end and its listener
+/// does not go.
+pub(super) struct Answering<'a>(&'a Session);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answered();
+        self.0.listening.end();
+    }
+}
+
+impl Session {
+    /// Takes a request out of flight, for exactly one of those who try, who then answers it.
+    pub(super) fn finish(&self, id: u32) -> Option<Answering<'_>> {
+        // First, so that there is no moment in which the request is neither in flight nor being answered.
+        self.answering.fetch_add(1, Ordering::SeqCst);
+        let was_current = id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if was_current || (!self.exclusive && lock(&self.calls).in_flight.remove(&id)) {
+            return Some(Answering(self));
+        }
+        self.answered();
+        None
+    }
+
+    pub(super) fn answered(&self) {
+        self.answering.fetch_sub(1, Ordering::SeqCst);
+        if !self.hot.load(Ordering::SeqCst) {
+            self.unstall();
+        }
+    }
+
+    pub(super) fn others_in_flight(&self) -> bool {
+        !self.exclusive && !lock(&self.calls).in_flight.is_empty()
+    }
+
+    /// Whether a request still waits for its answer.
+    pub(in crate::server) fn in_flight(&self) -> bool {
+        self.current.load(Ordering::Relaxed) != 0 || (!self.exclusive && !lock(&self.calls).in_flight.is_empty())
+    }
+
+    /// Puts a request that a thread has come back from aside if it has not been answered: somebody
+    /// will do that later, and the thread goes on with the next.
+    pub(in crate::server) fn keep_unanswered(&self, id: u32) {
+        if self.current.load(Ordering::Relaxed) != id {
+            return;
+        }
+        // Whoever answers it now finds it either here or, after this, there.
+        let mut calls = lock(&self.calls);
+        if self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            calls.in_flight.insert(id);
+            self.kept.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The thread of the session takes broadcasts to the handler itself; others queue.
+    pub(in crate::server) fn begin_casting(&self) {
+        lock(&self.calls).casting = true;
+    }
+
+    pub(in crate::server) fn end_casting(&self) {
+        lock(&self.calls).casting = false;
+    }
+
+    /// Whether nothing is in flight, queued or unsent.
+    pub(in crate::server) fn is_quiet(&self) -> bool {
+        let calls = lock(&self.calls);
+        self.current.load(Ordering::SeqCst) == 0
+            && calls.in_flight.is_empty()
+            // After the two above: an answer is counted here before it leaves them.
+            && self.answering.load(Ordering::SeqCst) == 0
+            && calls.requests.is_empty()
+            && calls.casts.is_empty()
+            && !calls.casting
+            && self.outbox.is_empty()
+    }
+
+    /// Whether the session may take more; if not, the driver is told when it may.
+    pub(in crate::server) fn has_room(&self) -> bool {
+        let room = || {
+            let calls = lock(&self.calls);
+            calls.in_flight.len() < MOST_IN_FLIGHT
+                && calls.bytes < MOST_WAITING
+                && calls.casts.len() < MOST_IN_FLIGHT
+                && self.outbox.waiting() < MOST_WAITING
+        };
+        if room() {
+            return true;
+        }
+        self.stalled.store(true, Ordering::SeqCst);
+        room()
+    }
+
+    pub(super) fn unstall(&self) {
+        let stalled = self.stalled.load(Ordering::SeqCst) && self.stalled.swap(false, Ordering::SeqCst);
+        if stalled || self.retiring.load(Ordering::SeqCst) {
+            self.driver.notify_one();
+        }
+    }
+
+    /// Queues a request for the threads that run handlers.
+    pub(in crate::server) fn queue_request(&self, message: Message, responder: Responder) {
+        lock(&self.calls).requests.push_back((message, responder));
+    }
+
+    /// Whether one more thread is wanted for the requests that wait: the first, or as many again as
+    /// there are where these are `stuck`. The caller sends it.
+    pub(in crate::server) fn want_runners(&self, stuck: bool) -> usize {
+        let mut calls = lock(&self.calls);
+        let wanted = match calls.runners {
+            _ if calls.requests.is_empty() => 0,
+            0 => 1,
+            runners if stuck => runners.min(calls.requests.len()),
+            _ => 0,
+        };
+        calls.runners += wanted;
+        wanted
+    }
+
+    /// Whether threads are busy with requests: the driver then looks after them now and then.
+    pub(in crate::server) fn is_running(&self) -> bool {
+        lock(&self.calls).runners > 0
+    }
+
+    /// The next request for a thread that is done with one of `done` bytes. `None` ends its turn:
+    /// it then sends what has gathered.
+    pub(in crate::server) fn next_request(&self, done: usize) -> Option<(Message, Responder)> {
+        let mut calls = lock(&self.calls);
+        calls.bytes -= done;
+        let next = calls.requests.pop_front();
+        if next.is_none() {
+            calls.runners -= 1;
+        }
+        drop(calls);
+        if done > 0 || next.is_none() {
+            self.unstall();
+        }
+        next
+    }
+
+    /// Queues what is handed over in order. True if the caller is now the one who takes it there.
+    pub(in crate::server) fn queue_cast(&self, cast: Cast) -> bool {
+        let mut calls = lock(&self.calls);
+        if let Cast::Message { message, .. } = &cast {
+            calls.bytes += message.len();
+        }
+        calls.casts.push_back(cast);
+        !std::mem::replace(&mut calls.casting, true)
+    }
+
+    /// The next in the queue; `None` ends the caller's turn.
+    pub(in crate::server) fn next_cast(&self) -> Option<Cast> {
+        let mut calls = lock(&self.calls);
+        let cast = calls.casts.pop_front();
+        if cast.is_none() {
+            calls.casting = false;
+            drop(calls);
+            self.unstall();
+        }
+        cast
+    }
+
+    /// Says that a handler has returned from a message of `bytes`.
+    pub(in crate::server) fn release_bytes(&self, bytes: usize) {
+        lock(&self.calls).bytes -= bytes;
+        self.unstall();
+    }
+}

@@ -1,0 +1,325 @@
+//! A native session at a listener. Its books of what handlers have are in `flight`, what it sends in `sending`.
+//!
+//! A session has one driver at a time, which receives its frames: a task on the runtime while it is
+//! quiet or multiplexed ([`cold`](super::cold)), a thread of its own while it is busy and exclusive
+//! ([`hot`](super::hot)). Answers are sent by whoever has them.
+
+mod flight;
+mod sending;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use self::flight::Calls;
+pub(super) use self::flight::Cast;
+use super::Mode;
+use super::batches::Slowness;
+use super::counters::count;
+use super::listening::Listening;
+use crate::error::ErrorKind;
+use crate::lock::lock;
+use crate::message::MessageKind;
+use crate::outbox::Outbox;
+use crate::protocol::Violation;
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
+use crate::transport::peer::Peer;
+use crate::transport::socket::Socket;
+
+/// How long a new session may take to its first message, and any one between two pieces of a message,
+/// in milliseconds, before it may be let go to make room for another.
+const FIRST_MS: u32 = 50;
+const STALE_MS: u32 = 1000;
+
+pub(crate) struct Session {
+    pub(super) socket: Arc<Socket>,
+    pub(super) listening: Arc<Listening>,
+    pub(super) exclusive: bool,
+    pub(super) outbox: Outbox,
+    /// Tells a cold driver that there is something to do besides receiving.
+    pub(super) driver: Notify,
+    /// A thread drives the session.
+    pub(super) hot: AtomicBool,
+    /// The listener wants the session to end once what has arrived is answered.
+    pub(super) retiring: AtomicBool,
+    /// Whether the handler keeps the session's threads too long.
+    pub(super) slowness: Slowness,
+    key: u64,
+    peer: Peer,
+    /// The largest body that the client takes.
+    peer_max: usize,
+    /// The client has gone, or the session was given up.
+    gone: AtomicBool,
+    cancellations: Notify,
+    /// The request that is with the session's thread, or in flight on an exclusive session; 0 for none.
+    current: AtomicU32,
+    /// The session's thread is at a batch, at whose end it sends the answers.
+    pub(super) batching: AtomicBool,
+    /// Since it has a thread, requests were put aside unanswered.
+    pub(super) kept: AtomicBool,
+    /// Part of a frame is here.
+    pub(super) receiving: AtomicBool,
+    /// Answers that are on their way: no longer in flight, not yet sent.
+    answering: AtomicU32,
+    /// The last request, or broadcast with an id, that was taken.
+    last_taken: AtomicU32,
+    calls: Mutex<Calls>,
+    /// The driver waits until less is in flight.
+    stalled: AtomicBool,
+    /// A broadcast whose handler runs and whose acknowledgement is due: see [`Listening::watch`].
+    /// Its id in the upper half, the time in milliseconds in the lower.
+    due_ack: AtomicU64,
+    /// When something last came, in milliseconds since the listener started.
+    active_at: AtomicU32,
+}
+
+/// What a frame asks its driver to do.
+pub(super) enum Task {
+    Request { id: u32, timeout_ms: u32, kind: MessageKind },
+    Broadcast { ack: Option<u32>, kind: MessageKind },
+    Ack(u32),
+    Nothing,
+}
+
+impl Session {
+    pub(super) fn new(
+        socket: Arc<Socket>,
+        listening: Arc<Listening>,
+        key: u64,
+        peer: Peer,
+        exclusive: bool,
+        peer_max: usize,
+    ) -> Session {
+        let now = listening.now_ms();
+        Session {
+            socket,
+            listening,
+            exclusive,
+            outbox: Outbox::default(),
+            driver: Notify::new(),
+            hot: AtomicBool::new(false),
+            retiring: AtomicBool::new(false),
+            slowness: Slowness::default(),
+            key,
+            peer,
+            peer_max,
+            gone: AtomicBool::new(false),
+            cancellations: Notify::new(),
+            current: AtomicU32::new(0),
+            batching: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
+            receiving: AtomicBool::new(false),
+            answering: AtomicU32::new(0),
+            last_taken: AtomicU32::new(0),
+            calls: Mutex::default(),
+            stalled: AtomicBool::new(false),
+            due_ack: AtomicU64::new(0),
+            active_at: AtomicU32::new(now),
+        }
+    }
+
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    pub(super) fn cancellations(&self) -> &Notify {
+        &self.cancellations
+    }
+
+    /// For how many milliseconds nothing has come, `now`.
+    pub(super) fn idle(&self, now: u32) -> u32 {
+        // Something may have come since `now`.
+        now.wrapping_sub(self.active_at.load(Ordering::Relaxed)).cast_signed().max(0).cast_unsigned()
+    }
+
+    pub(super) fn note_activity(&self) {
+        self.active_at.store(self.listening.now_ms(), Ordering::Relaxed);
+    }
+
+    pub(super) fn count_failure(&self) {
+        count(&self.listening.tally.failed);
+    }
+
+    /// Counts a session whose client has gone in the middle of a frame.
+    pub(super) fn count_unfinished(&self, reader: &FrameReader) {
+        if !reader.is_empty() {
+            count(&self.listening.tally.incomplete);
+        }
+    }
+
+    /// Takes a frame in: answers what the session itself can answer, and says what is left to do.
+    pub(super) fn admit(&self, header: &Header, body: &[u8]) -> Result<Task, Violation> {
+        match header.kind {
+            Kind::Request => {
+                // A thread has one at a time; `current` is enough for that.
+                let one_at_a_time = self.exclusive || self.batching.load(Ordering::Relaxed);
+                let current = self.current.load(Ordering::Relaxed);
+                let taken = if self.exclusive {
+                    current != 0
+                } else {
+                    let others = !one_at_a_time || self.kept.load(Ordering::Relaxed);
+                    current == header.id || (others && lock(&self.calls).in_flight.contains(&header.id))
+                };
+                if taken {
+                    return Err(Violation::Malformed(if self.exclusive {
+                        "a second request is in flight on an exclusive session"
+                    } else {
+                        "a request has the id of one that is in flight"
+                    }));
+                }
+                if !self.acceptable(header, body, Mode::Request) {
+                    return Ok(Task::Nothing);
+                }
+                self.last_taken.store(header.id, Ordering::Relaxed);
+                self.listening.begin();
+                if one_at_a_time {
+                    self.current.store(header.id, Ordering::Relaxed);
+                } else {
+                    let mut calls = lock(&self.calls);
+                    calls.in_flight.insert(header.id);
+                    calls.bytes += body.len();
+                }
+                Ok(Task::Request { id: header.id, timeout_ms: header.timeout_ms, kind: header.message_kind() })
+            }
+            Kind::Broadcast => {
+                let ack = (header.flags & ACK_WANTED != 0).then_some(header.id);
+                if !self.acceptable(header, body, Mode::Broadcast) {
+                    return Ok(Task::Nothing);
+                }
+                if header.id != 0 {
+                    self.last_taken.store(header.id, Ordering::Relaxed);
+                }
+                Ok(Task::Broadcast { ack, kind: header.message_kind() })
+            }
+            Kind::Ack => Ok(Task::Ack(header.id)),
+            Kind::Cancel => {
+                if let Some(_answering) = self.finish(header.id) {
+                    self.cancellations.notify_waiters();
+                    self.transmit_error(
+                        header.id,
+                        ErrorKind::Cancelled,
+                        "the caller cancelled the request",
+                        Duration::ZERO,
+                    );
+                }
+                Ok(Task::Nothing)
+            }
+            Kind::Ping => {
+                self.transmit(&Header::bare(Kind::Pong, header.id), &[], Duration::ZERO);
+                Ok(Task::Nothing)
+            }
+            Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway => Ok(Task::Nothing),
+        }
+    }
+
+    /// Whether a message is of the listener's mode, and JSON where it says so. If not, says so.
+    fn acceptable(&self, header: &Header, body: &[u8], mode: Mode) -> bool {
+        let (kind, text) = if self.listening.mode != mode {
+            if self.listening.is_closing() {
+                // It is meant for the next listener on the channel: the goodbye that follows says that
+                // it was not taken.
+                return false;
+            }
+            (
+                ErrorKind::WrongMode,
+                match self.listening.mode {
+                    Mode::Request => "the listener answers requests and takes no broadcasts; post a request",
+                    Mode::Broadcast => "the listener takes broadcasts and answers no requests; post a broadcast",
+                },
+            )
+        } else if self.listening.check_json
+            && header.message_kind() == MessageKind::Json
+            && crate::message::check_json(body).is_err()
+        {
+            (ErrorKind::InvalidBody, "the body is not JSON")
+        } else {
+            return true;
+        };
+        self.transmit_error(header.id, kind, text, Duration::ZERO);
+        false
+    }
+
+    /// Whether the session may get a thread of its own: nothing of it is elsewhere.
+    pub(super) fn is_free_for_a_thread(&self) -> bool {
+        if self.exclusive {
+            return !self.in_flight() && self.outbox.waiting() == 0;
+        }
+        let is_to_stay = self.retiring.load(Ordering::SeqCst) || self.is_running();
+        !is_to_stay && self.is_quiet() && self.slowness.is_over(self.listening.now_ms())
+    }
+
+    /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
+    /// client has had a moment to send its first message, and none is on its way.
+    pub(super) fn may_retire(&self, now: u32) -> bool {
+        let idle = self.idle(now);
+        let on_its_way = if self.receiving.load(Ordering::Relaxed) {
+            self.hot.load(Ordering::Relaxed) || idle < STALE_MS
+        } else {
+            self.last_taken.load(Ordering::Relaxed) == 0 && idle < FIRST_MS
+        };
+        !on_its_way && !self.retiring.load(Ordering::Relaxed) && self.is_quiet()
+    }
+
+    pub(super) fn is_cancelled(&self, id: u32, mode: Mode) -> bool {
+        if self.gone.load(Ordering::Relaxed) {
+            return true;
+        }
+        if mode == Mode::Broadcast {
+            return false;
+        }
+        if self.current.load(Ordering::Relaxed) == id {
+            return self.exclusive && self.unread_cancel(id);
+        }
+        self.exclusive || !lock(&self.calls).in_flight.contains(&id)
+    }
+
+    /// On a hot session nobody receives while its handler runs, so the question looks for itself.
+    fn unread_cancel(&self, id: u32) -> bool {
+        if !self.hot.load(Ordering::Relaxed) || self.retiring.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut header = [0; HEADER_LEN];
+        match self.socket.peek(&mut header) {
+            Ok(0) => true,
+            Ok(HEADER_LEN) => Header::decode(&header, Sender::Client, usize::MAX)
+                .is_ok_and(|header| header.kind == Kind::Cancel && header.id == id),
+            Ok(_) => false,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// The client has gone: nobody waits for anything any more.
+    pub(super) fn lose(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        let current = self.current.load(Ordering::Relaxed);
+        if current != 0 {
+            drop(self.finish(current));
+        }
+        let dropped = std::mem::take(&mut lock(&self.calls).in_flight).len();
+        for _ in 0..dropped {
+            self.listening.end();
+        }
+        self.cancellations.notify_waiters();
+        self.driver.notify_one();
+    }
+
+    /// Asks the session to end: what has arrived is answered, nothing more is taken.
+    pub(super) fn retire(&self) {
+        self.retiring.store(true, Ordering::SeqCst);
+        let _gone_already = self.socket.shutdown_recv();
+        self.driver.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("key", &self.key).field("exclusive", &self.exclusive).finish_non_exhaustive()
+    }
+}

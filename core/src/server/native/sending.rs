@@ -1,0 +1,184 @@
+//! What a listener sends on a session: answers, errors, acknowledgements, and what it says of itself.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Session;
+use super::flight::Answering;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lock::lock;
+use crate::message::MessageRef;
+use crate::outbox::Sent;
+use crate::protocol::frame::{Header, Kind};
+use crate::protocol::hello::Hello;
+use crate::server::{PATIENCE, error_body};
+
+/// An answer of this many bytes does not wait for others.
+const LARGE_ANSWER: usize = 16 << 10;
+
+impl Session {
+    /// Sends the reply to a request in flight.
+    pub(in crate::server) fn respond(&self, id: u32, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
+        let _answering = self.still_wanted(id)?;
+        if reply.len() > self.peer_max {
+            let text = format!(
+                "the reply of {} bytes is larger than the {} that the caller takes",
+                reply.len(),
+                self.peer_max
+            );
+            self.transmit_error(id, ErrorKind::TooLarge, &text, patience);
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        let header = Header::of(Kind::Response, id, reply);
+        if self.batching.load(Ordering::SeqCst) {
+            if reply.len() < LARGE_ANSWER {
+                return self.gather(&header, reply.data());
+            }
+            self.send_gathered();
+        } else if self.others_in_flight() {
+            // It goes out with the answers that are about to follow.
+            if self.outbox.append(&header.encode(), reply.data()).is_err() {
+                return Err(self.lost());
+            }
+            // A runner sends what has gathered after it has counted itself out.
+            if lock(&self.calls).runners == 0 {
+                self.driver.notify_one();
+            }
+            return Ok(());
+        }
+        if self.transmit(&header, reply.data(), patience) { Ok(()) } else { Err(self.lost()) }
+    }
+
+    /// Adds an answer to those that the thread of the session sends at the end of its batch.
+    pub(super) fn gather(&self, header: &Header, body: &[u8]) -> Result<()> {
+        if self.outbox.append(&header.encode(), body).is_err() {
+            return Err(self.lost());
+        }
+        // The batch may have ended meanwhile; another thread's answer is not seen to by anyone then.
+        if !self.batching.load(Ordering::SeqCst) {
+            self.send_gathered();
+        }
+        Ok(())
+    }
+
+    /// Says that a request in flight failed.
+    pub(in crate::server) fn fail(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
+        let _answering = self.still_wanted(id)?;
+        if self.transmit_error(id, kind, text, patience) { Ok(()) } else { Err(self.lost()) }
+    }
+
+    pub(super) fn still_wanted(&self, id: u32) -> Result<Answering<'_>> {
+        if let Some(answering) = self.finish(id) {
+            return Ok(answering);
+        }
+        if self.gone.load(Ordering::Relaxed) {
+            return Err(self.lost());
+        }
+        Err(Error::new(ErrorKind::Cancelled, "cannot answer: the caller cancelled the request"))
+    }
+
+    pub(super) fn lost(&self) -> Error {
+        Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
+    }
+
+    /// Sends what has gathered.
+    pub(in crate::server) fn send_gathered(&self) {
+        match self.outbox.flush(&self.socket, PATIENCE) {
+            // One that has stalled, or is to end, has waited for this.
+            Ok(Sent::Gone) => self.unstall(),
+            Ok(Sent::Waiting) => self.driver.notify_one(),
+            Err(_) => self.lose(),
+        }
+    }
+
+    /// Runs `handing_over` a broadcast, and acknowledges it when that is done or has taken a while.
+    pub(in crate::server) fn begin_ack(&self, ack: Option<u32>) {
+        if let Some(id) = ack {
+            let now = u64::from(self.listening.now_ms());
+            self.due_ack.store(u64::from(id) << 32 | now, Ordering::SeqCst);
+            self.listening.watch_acks();
+        }
+    }
+
+    /// The other end of [`begin_ack`](Session::begin_ack): the handler has returned.
+    pub(in crate::server) fn end_ack(&self, patience: Duration) {
+        let due = self.due_ack.swap(0, Ordering::SeqCst);
+        if due != 0 {
+            self.transmit(&Header::bare(Kind::Ack, (due >> 32) as u32), &[], patience);
+        }
+    }
+
+    /// Acknowledges a broadcast whose handler has been running for `after` milliseconds. Whether
+    /// one is still waiting for that.
+    pub(in crate::server) fn send_overdue_ack(&self, now: u32, after: u32) -> bool {
+        let due = self.due_ack.load(Ordering::SeqCst);
+        if due == 0 {
+            return false;
+        }
+        if now.wrapping_sub(due as u32) < after {
+            return true;
+        }
+        if self.due_ack.compare_exchange(due, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.transmit(&Header::bare(Kind::Ack, (due >> 32) as u32), &[], Duration::ZERO);
+        }
+        false
+    }
+
+    /// Answers a client's question whether all before it has been handed over.
+    pub(in crate::server) fn ack(&self, id: u32, patience: Duration) {
+        self.transmit(&Header::bare(Kind::Ack, id), &[], patience);
+    }
+
+    /// Sends the listener's hello. False: the client lives, and cannot be told. Without a hello it takes it
+    /// that nothing was taken, and may send its messages elsewhere.
+    pub(in crate::server) fn greet(&self, hello: &Hello) -> bool {
+        match self.outbox.send(&self.socket, &hello.encode(), &[], Duration::ZERO) {
+            Ok(Sent::Waiting) => self.driver.notify_one(),
+            Ok(Sent::Gone) => {}
+            // What it sent before it left is still handled.
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Sends an error frame about a message, or with id 0 about the session.
+    pub(in crate::server) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
+        let body = error_body(kind, text, self.peer_max);
+        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
+        self.transmit(&header, &body, patience)
+    }
+
+    /// Hands over the last thing that is said on the session: an error about it.
+    pub(in crate::server) fn transmit_last(&self, kind: ErrorKind, text: &str) {
+        let body = error_body(kind, text, self.peer_max);
+        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, 0) };
+        let _gone_already = self.outbox.append_last(&header.encode(), &body);
+    }
+
+    /// Sends a frame. Whether the client was still there.
+    pub(super) fn transmit(&self, header: &Header, body: &[u8], patience: Duration) -> bool {
+        match self.outbox.send(&self.socket, &header.encode(), body, patience) {
+            Ok(Sent::Gone) => {
+                // The driver may have been waiting for just that.
+                self.unstall();
+                true
+            }
+            Ok(Sent::Waiting) => {
+                self.driver.notify_one();
+                true
+            }
+            Err(_) => {
+                self.lose();
+                false
+            }
+        }
+    }
+
+    /// Says goodbye: what was taken is answered, nothing after it was.
+    pub(in crate::server) fn say_goaway(&self) {
+        let header = Header::bare(Kind::Goaway, self.last_taken.load(Ordering::Relaxed));
+        self.transmit(&header, &[], Duration::ZERO);
+    }
+}
