@@ -137,6 +137,7 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
 }
 
 fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
+    let began = Instant::now();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
     if session.listening.mode == Mode::Broadcast {
@@ -161,7 +162,11 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
             session.end_casting();
             return Done::Violated(violation);
         }
-        let done = receive(session, &mut reader, &mut waiter);
+        let done = if session.listening.workers.is_turn_over(began) {
+            Some(false)
+        } else {
+            receive(session, &mut reader, &mut waiter)
+        };
         if let Some(ended) = done {
             session.end_casting();
             return if ended { Done::Ended(reader) } else { Done::Hand(reader) };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::native::{Session, Task};
@@ -68,6 +68,7 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
 
 fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
     let born = fork::generation();
+    let began = Instant::now();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
     let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
@@ -123,6 +124,9 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             }
         }
         handled.tell();
+        if session.listening.workers.is_turn_over(began) {
+            return Done::Hand;
+        }
         // A client that no longer reads may still have sent something: that is taken to its end.
         if session.outbox.waiting() > 0
             && let Ok(Sent::Waiting) = session.outbox.flush(&session.socket, QUIET)

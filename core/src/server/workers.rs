@@ -2,12 +2,17 @@
 //!
 //! A thread is either dedicated to one busy session or takes jobs from a queue. Threads are made
 //! when they are needed, up to a bound, and end when they have had nothing to do for a while. A
-//! quarter of them (at least one) is never dedicated, so that the queue always moves.
+//! quarter of them (at least one) is never dedicated, so that the queue always moves. The queue has few
+//! threads while its jobs are quick, and more where they are not.
+//!
+//! Where more sessions are busy than there are threads to dedicate, few take turns with them: threads
+//! by the hundred that all want to run keep each other, and whoever has none, waiting.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -19,6 +24,21 @@ const IDLE: Duration = Duration::from_secs(10);
 /// When a thread that could not be made is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
+/// How many threads take turns for as long as there are not enough for all.
+const TAKING_TURNS: usize = 8;
+/// How long a turn takes at least.
+const TURN: Duration = Duration::from_millis(2);
+/// How many threads take jobs from the queue before it is looked whether more would help.
+const QUICK: usize = 4;
+/// A queue that two looks this far apart find as it was is stuck,
+const LOOK: Duration = Duration::from_millis(1);
+/// unless the second look came this late: then there is no processor to spare,
+const LATE: Duration = Duration::from_millis(4);
+/// in as many looks as this at the most.
+const MOST_LATE: u32 = 16;
+/// For how long after a session went without a thread there are not enough.
+const SHORTAGE: Duration = Duration::from_secs(1);
+
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Workers {
@@ -26,6 +46,8 @@ pub(crate) struct Workers {
     work: Condvar,
     most: usize,
     most_dedicated: usize,
+    /// There are not enough threads for all sessions that want one.
+    short: AtomicBool,
     /// Tries again where a thread could not be made.
     runtime: Handle,
 }
@@ -36,31 +58,66 @@ struct State {
     threads: usize,
     idle: usize,
     dedicated: usize,
+    /// How many jobs have been taken.
+    taken: u64,
+    /// Somebody looks whether the queue is stuck.
+    looking: bool,
+    /// A session has gone without a thread since one last gave its own back.
+    wanted: bool,
+    /// When a session last went without a thread, if that is not long ago.
+    short_since: Option<Instant>,
     /// A thread could not be made, and will be tried again.
     trying_again: bool,
+}
+
+impl State {
+    /// How many threads take jobs from the queue.
+    fn for_the_queue(&self) -> usize {
+        self.threads.saturating_sub(self.dedicated)
+    }
 }
 
 impl Workers {
     pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Workers> {
         let most_dedicated = most - (most / 4).max(1);
-        Arc::new(Workers { state: Mutex::default(), work: Condvar::new(), most, most_dedicated, runtime })
+        let short = AtomicBool::new(false);
+        Arc::new(Workers { state: Mutex::default(), work: Condvar::new(), most, most_dedicated, short, runtime })
     }
 
     /// Runs a job on a thread as soon as one is free.
     pub(crate) fn submit(self: &Arc<Workers>, job: Job) {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
-        self.call_a_thread(state);
+        let if_stuck = state.for_the_queue() >= QUICK;
+        self.call_a_thread(state, if_stuck);
     }
 
     /// The right to a thread for long, unless too many have one.
     pub(crate) fn reserve(self: &Arc<Workers>) -> Option<Seat> {
         let mut state = lock(&self.state);
-        if state.dedicated >= self.most_dedicated {
+        if state.short_since.is_some_and(|since| since.elapsed() > SHORTAGE) {
+            state.short_since = None;
+            self.short.store(false, Ordering::Relaxed);
+        }
+        let most =
+            if state.short_since.is_some() { TAKING_TURNS.min(self.most_dedicated) } else { self.most_dedicated };
+        if state.dedicated >= most {
+            state.short_since = Some(Instant::now());
+            state.wanted = true;
+            self.short.store(true, Ordering::Relaxed);
             return None;
         }
         state.dedicated += 1;
         Some(Seat(Arc::clone(self)))
+    }
+
+    /// Whether a session that has had a thread since `began` is to give it back, as others want one.
+    pub(crate) fn is_turn_over(&self, began: Instant) -> bool {
+        if !self.short.load(Ordering::Relaxed) || began.elapsed() < TURN {
+            return false;
+        }
+        let mut state = lock(&self.state);
+        state.dedicated > TAKING_TURNS || std::mem::take(&mut state.wanted)
     }
 
     /// Runs a job that keeps its thread for long.
@@ -71,26 +128,64 @@ impl Workers {
             let _given_back_at_the_end = seat;
             job();
         }));
-        self.call_a_thread(state);
+        let if_stuck = state.short_since.is_some() && state.for_the_queue() >= QUICK;
+        self.call_a_thread(state, if_stuck);
     }
 
-    fn call_a_thread(self: &Arc<Workers>, mut state: std::sync::MutexGuard<'_, State>) {
+    /// Sees to it that a thread takes the job that has just been queued: a new one where all are busy, or
+    /// only `if_stuck`.
+    fn call_a_thread(self: &Arc<Workers>, mut state: MutexGuard<'_, State>, if_stuck: bool) {
         if state.idle >= state.jobs.len() {
             drop(state);
             self.work.notify_one();
+        } else if if_stuck {
+            if !state.looking {
+                state.looking = true;
+                self.runtime.spawn(Arc::clone(self).look_after(state.taken));
+            }
         } else if state.threads < self.most {
             state.threads += 1;
             drop(state);
-            let workers = Arc::clone(self);
-            let made = std::thread::Builder::new().name("simple-ipc-work".into()).spawn(move || workers.run());
-            if made.is_err() {
-                // Those that exist may be busy for long, or there are none.
-                let mut state = lock(&self.state);
-                state.threads -= 1;
-                if !state.trying_again {
-                    state.trying_again = true;
-                    self.runtime.spawn(Arc::clone(self).try_again());
-                }
+            self.make_thread();
+        }
+    }
+
+    /// Makes a thread that has been counted.
+    fn make_thread(self: &Arc<Workers>) {
+        let workers = Arc::clone(self);
+        let made = std::thread::Builder::new().name("simple-ipc-work".into()).spawn(move || workers.run());
+        if made.is_err() {
+            // Those that exist may be busy for long, or there are none.
+            let mut state = lock(&self.state);
+            state.threads -= 1;
+            if !state.trying_again {
+                state.trying_again = true;
+                self.runtime.spawn(Arc::clone(self).try_again());
+            }
+        }
+    }
+
+    /// Adds threads for as long as jobs wait and none is taken: the handlers are slow then, or wait for
+    /// something, and others need not wait for them.
+    async fn look_after(self: Arc<Workers>, mut seen: u64) {
+        let mut late = 0;
+        loop {
+            let slept = Instant::now();
+            tokio::time::sleep(LOOK).await;
+            late = if slept.elapsed() > LATE && late < MOST_LATE { late + 1 } else { 0 };
+            let mut state = lock(&self.state);
+            if state.jobs.is_empty() {
+                state.looking = false;
+                return;
+            }
+            if late == 0 && state.taken == seen {
+                let room = self.most.saturating_sub(state.threads);
+                let more = (state.for_the_queue() / 2).max(1).min(state.jobs.len()).min(room);
+                state.threads += more;
+                drop(state);
+                (0..more).for_each(|_| self.make_thread());
+            } else {
+                seen = state.taken;
             }
         }
     }
@@ -100,7 +195,7 @@ impl Workers {
         let mut state = lock(&self.state);
         state.trying_again = false;
         if !state.jobs.is_empty() {
-            self.call_a_thread(state);
+            self.call_a_thread(state, false);
         }
     }
 
@@ -109,6 +204,7 @@ impl Workers {
         let mut state = lock(&self.state);
         loop {
             if let Some(job) = state.jobs.pop_front() {
+                state.taken += 1;
                 drop(state);
                 // Handlers' panics are caught where the handler is called; this is for what is left.
                 let _reported_by_the_panic_hook = catch_unwind(AssertUnwindSafe(job));
@@ -159,6 +255,56 @@ mod tests {
         workers.submit(Box::new(move || done.send(1).unwrap()));
         assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
         drop(release);
+    }
+
+    #[test]
+    fn jobs_that_wait_for_each_other_all_get_a_thread() {
+        let workers = at_most(64);
+        let (done, results) = mpsc::channel();
+        let all = Arc::new(std::sync::Barrier::new(48));
+        for _ in 0..48 {
+            let (done, all) = (done.clone(), Arc::clone(&all));
+            workers.submit(Box::new(move || {
+                all.wait();
+                done.send(()).unwrap();
+            }));
+        }
+        (0..48).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+    }
+
+    #[test]
+    fn quick_jobs_do_with_few_threads() {
+        let workers = at_most(256);
+        let (done, results) = mpsc::channel();
+        for _ in 0..10_000 {
+            let done = done.clone();
+            workers.submit(Box::new(move || done.send(()).unwrap()));
+        }
+        (0..10_000).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        let threads = lock(&workers.state).threads;
+        assert!(threads < 64, "{threads} threads");
+    }
+
+    #[test]
+    fn sessions_take_turns_where_there_are_not_enough_threads() {
+        let workers = at_most(16);
+        let long_ago = Instant::now() - 2 * TURN;
+        let mut seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
+        assert_eq!(seats.len(), 12);
+        // Down to those that take turns, and then one for each that went without.
+        while workers.is_turn_over(long_ago) {
+            seats.pop();
+        }
+        assert_eq!(seats.len(), TAKING_TURNS - 1);
+        seats.push(workers.reserve().unwrap());
+        assert!(workers.reserve().is_none());
+        assert!(!workers.is_turn_over(Instant::now()));
+        assert!(workers.is_turn_over(long_ago));
+        assert!(!workers.is_turn_over(long_ago));
+        // Long after the last went without, all may have one again.
+        lock(&workers.state).short_since = Some(Instant::now() - 2 * SHORTAGE);
+        seats.extend(std::iter::from_fn(|| workers.reserve()));
+        assert_eq!(seats.len(), 12);
     }
 
     #[test]
