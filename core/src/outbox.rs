@@ -95,6 +95,14 @@ impl Outbox {
         self.after_send(socket, Ok(Vec::new()), patience)
     }
 
+    /// Gives memory back that nothing is in.
+    pub(crate) fn rest(&self) {
+        let mut state = lock(&self.0);
+        if state.waiting.is_empty() {
+            state.waiting = Vec::new();
+        }
+    }
+
     /// How many bytes wait.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.0).waiting.len()
@@ -118,7 +126,10 @@ impl Outbox {
                         state.sending = false;
                         return Ok(Sent::Waiting);
                     }
-                    Ok(_) if state.waiting.is_empty() => {
+                    Ok(spare) if state.waiting.is_empty() => {
+                        if state.waiting.capacity() < spare.capacity() {
+                            state.waiting = spare;
+                        }
                         state.sending = false;
                         return Ok(Sent::Gone);
                     }

@@ -63,14 +63,13 @@ pub unsafe extern "C" fn sipc_respond(
     unsafe {
         boundary::fallible(error, || {
             let Some(responder) = sipc_responder::reclaim(responder)? else { return Ok(()) };
-            match body.to_message() {
-                Ok(reply) => responder.respond(&reply),
-                Err(mistake) => {
-                    // The caller may be gone; the mistake is what the handler's author must see.
-                    let _told = responder.fail(&format!("the handler's reply was refused: {mistake}"));
-                    Err(mistake)
-                }
+            let mut responder = Some(responder);
+            let responded = body.with(|reply| responder.take().map_or(Ok(()), |responder| responder.respond(reply)));
+            if let (Err(mistake), Some(responder)) = (&responded, responder) {
+                // The caller may be gone; the mistake is what the handler's author must see.
+                let _told = responder.fail(&format!("the handler's reply was refused: {mistake}"));
             }
+            responded
         })
     }
 }

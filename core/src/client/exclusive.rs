@@ -23,7 +23,8 @@ const ASK_FIRST: usize = 64 << 10;
 /// How many bytes of one-way messages gather before they are sent.
 const GATHER: usize = 64 << 10;
 
-/// A session that its owner uses from one thread at a time.
+/// A session that its owner uses from one thread at a time. In a box, since it changes hands with every
+/// message.
 #[derive(Debug)]
 pub(crate) struct Exclusive {
     socket: Socket,
@@ -47,9 +48,9 @@ pub(crate) struct Exclusive {
 }
 
 impl Exclusive {
-    pub(crate) fn new(socket: Socket, max_message: usize, spin: Duration) -> Result<Exclusive> {
+    pub(crate) fn new(socket: Socket, max_message: usize, spin: Duration) -> Result<Box<Exclusive>> {
         socket.set_blocking(true).map_err(|error| Error::from_os("cannot set up the connection", error))?;
-        Ok(Exclusive {
+        Ok(Box::new(Exclusive {
             socket,
             reader: FrameReader::new(Sender::Listener, max_message),
             waiter: Waiter::new(spin),
@@ -62,7 +63,7 @@ impl Exclusive {
             cast_error: None,
             broken: false,
             copying: 0,
-        })
+        }))
     }
 
     /// Whether the session can take another message: nothing has come that says otherwise. One
@@ -194,7 +195,7 @@ impl Exclusive {
 
     /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
     /// closed before all that came on it was received is reset, which takes what is on its way along.
-    pub(crate) fn leave(self) {
+    pub(crate) fn leave(self: Box<Self>) {
         if self.socket.is_tcp() {
             drop(super::deno::Lingering::new(self.socket));
         }

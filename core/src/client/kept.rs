@@ -36,14 +36,15 @@ pub(crate) struct Kept {
     born: u32,
     closed: AtomicBool,
     /// Sessions that no request is using.
-    sessions: Mutex<Vec<Exclusive>>,
+    #[expect(clippy::vec_box, reason = "they go in and out with every message")]
+    sessions: Mutex<Vec<Box<Exclusive>>>,
     /// The session of one-way messages: they keep their order.
     casts: Arc<Mutex<Casts>>,
 }
 
 #[derive(Default)]
 struct Casts {
-    session: Option<Exclusive>,
+    session: Option<Box<Exclusive>>,
     /// Messages since the last flush.
     unconfirmed: u64,
     /// What became of earlier ones, where that has not been said yet.
@@ -130,7 +131,7 @@ impl Kept {
         for _ in 0..TRIES {
             let free = loop {
                 let mut free = lock(&self.sessions).pop();
-                if free.as_mut().is_none_or(Exclusive::may_be_used) {
+                if free.as_mut().is_none_or(|session| session.may_be_used()) {
                     break free;
                 }
             };
@@ -226,7 +227,7 @@ impl Kept {
                 tokio::time::sleep(LATEST).await;
                 match casts.try_lock() {
                     Ok(mut casts) => {
-                        if casts.session.as_mut().is_none_or(Exclusive::try_send_gathered) {
+                        if casts.session.as_mut().is_none_or(|session| session.try_send_gathered()) {
                             casts.sender_is_coming = false;
                             return;
                         }
@@ -293,7 +294,7 @@ impl Kept {
         connect(&self.channel, &self.address, &self.options, until)
     }
 
-    fn session(&self, socket: crate::transport::socket::Socket) -> Result<Exclusive> {
+    fn session(&self, socket: crate::transport::socket::Socket) -> Result<Box<Exclusive>> {
         Exclusive::new(socket, self.options.max_message, self.options.spin)
     }
 }

@@ -16,7 +16,8 @@ const MOST_IDLE: usize = 16;
 static POOL: ForkLocal<Pool> = ForkLocal::new();
 
 #[derive(Default)]
-struct Pool(Mutex<HashMap<Key, Vec<Exclusive>>>);
+#[expect(clippy::vec_box, reason = "sessions go in and out with every message")]
+struct Pool(Mutex<HashMap<Key, Vec<Box<Exclusive>>>>);
 
 /// What two posts must agree in to use the same session.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -38,7 +39,7 @@ impl Key {
 }
 
 /// A session that is still good, if one waits. The one used last comes first.
-pub(super) fn take(key: &Key) -> Option<Exclusive> {
+pub(super) fn take(key: &Key) -> Option<Box<Exclusive>> {
     loop {
         let mut session = lock(&POOL.get().0).get_mut(key)?.pop()?;
         if session.may_be_used() {
@@ -48,12 +49,12 @@ pub(super) fn take(key: &Key) -> Option<Exclusive> {
 }
 
 /// Keeps a session for the next post.
-pub(super) fn put(key: Key, session: Exclusive) {
+pub(super) fn put(key: Key, session: Box<Exclusive>) {
     let mut pool = lock(&POOL.get().0);
     if !pool.contains_key(&key) {
         // Sessions of listeners that are gone, which nobody may ever ask for again.
         pool.retain(|_, waiting| {
-            waiting.retain_mut(Exclusive::is_usable);
+            waiting.retain_mut(|session| session.is_usable());
             !waiting.is_empty()
         });
     }

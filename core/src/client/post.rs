@@ -59,7 +59,7 @@ fn try_to_post(channel: &Channel, mode: Mode, message: MessageRef<'_>, options: 
 }
 
 fn on_session(
-    mut session: Exclusive,
+    mut session: Box<Exclusive>,
     key: &Key,
     mode: Mode,
     message: MessageRef<'_>,

@@ -93,6 +93,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
             continue;
         }
         reader.rest();
+        session.outbox.rest();
         session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
         tokio::select! {
             () = sleep(patience), if session.is_running() => {
