@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -82,7 +83,12 @@ impl Channel {
     pub(crate) fn address(&self, directory: Option<&Path>, style: PathStyle) -> Result<Address> {
         match &self.0 {
             Place::Name(name) => {
-                let path = directory_or_default(directory).join(style.file_name(name));
+                let (before, after) = style.around_name();
+                let mut path = directory_or_default(directory);
+                path.reserve(1 + before.len() + name.len() + after.len());
+                path.push(before);
+                path.as_mut_os_string().push(name);
+                path.as_mut_os_string().push(after);
                 check_path(&path)?;
                 Ok(Address::Unix(path))
             }
@@ -148,18 +154,20 @@ pub enum PathStyle {
 }
 
 impl PathStyle {
-    fn file_name(self, name: &str) -> String {
+    /// What is before the name, and what after it.
+    fn around_name(self) -> (&'static str, &'static str) {
         match self {
-            PathStyle::V0_0_1 => format!(".deno.{name}.socket"),
-            PathStyle::V0_0_3 => format!(".{name}.socket"),
-            PathStyle::V0_0_5 => format!(".{name}.sock"),
-            PathStyle::V0_0_14 => format!("{name}.sock"),
+            PathStyle::V0_0_1 => (".deno.", ".socket"),
+            PathStyle::V0_0_3 => (".", ".socket"),
+            PathStyle::V0_0_5 => (".", ".sock"),
+            PathStyle::V0_0_14 => ("", ".sock"),
         }
     }
 }
 
-/// Where a channel's socket is, and where its lock file is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Where a channel's socket is, and where its lock file is. Compared by the bytes of its path: every post
+/// looks for a session by it, and a `Path` is compared by its components, which takes longer than the rest.
+#[derive(Clone, Debug)]
 pub(crate) enum Address {
     Unix(PathBuf),
     /// A port of 127.0.0.1; the directory holds its lock file.
@@ -170,6 +178,13 @@ pub(crate) enum Address {
 }
 
 impl Address {
+    fn bytes(&self) -> (u32, &[u8]) {
+        match self {
+            Address::Unix(path) => (u32::MAX, path.as_os_str().as_bytes()),
+            Address::Tcp { port, directory } => (u32::from(*port), directory.as_os_str().as_bytes()),
+        }
+    }
+
     /// The lock file beside the socket.
     pub(crate) fn lock_path(&self) -> PathBuf {
         match self {
@@ -180,6 +195,20 @@ impl Address {
             }
             Address::Tcp { port, directory } => directory.join(format!(".deno.tcp-{port}.lock")),
         }
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Address) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Address {}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
     }
 }
 

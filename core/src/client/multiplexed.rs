@@ -1,12 +1,12 @@
 //! A native session shared by any number of tasks: frames are sent by the task that has them, answers
 //! are handed out by one task that receives.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use tokio::io::Interest;
 use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
@@ -388,7 +388,7 @@ async fn receive(fd: &WatchedSocket, session: &Session, reader: &mut FrameReader
 }
 
 /// Sessions for one-shot posts, by where they lead, who may be there, and which runtime drives them.
-static SHARED: ForkLocal<Mutex<HashMap<Key, Multiplexed>>> = ForkLocal::new();
+static SHARED: ForkLocal<Mutex<FxHashMap<Key, Multiplexed>>> = ForkLocal::new();
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {

@@ -1,8 +1,9 @@
 //! Native sessions of this process that wait for the next one-shot post.
 
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
+
+use rustc_hash::FxHashMap;
 
 use super::exclusive::Exclusive;
 use crate::channel::Address;
@@ -17,7 +18,7 @@ static POOL: ForkLocal<Pool> = ForkLocal::new();
 
 #[derive(Default)]
 #[expect(clippy::vec_box, reason = "sessions go in and out with every message")]
-struct Pool(Mutex<HashMap<Key, Vec<Box<Exclusive>>>>);
+struct Pool(Mutex<FxHashMap<Key, Vec<Box<Exclusive>>>>);
 
 /// What two posts must agree in to use the same session.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -49,17 +50,18 @@ pub(super) fn take(key: &Key) -> Option<Box<Exclusive>> {
 }
 
 /// Keeps a session for the next post.
-pub(super) fn put(key: Key, session: Box<Exclusive>) {
+pub(super) fn put(key: &Key, session: Box<Exclusive>) {
     let mut pool = lock(&POOL.get().0);
-    if !pool.contains_key(&key) {
-        // Sessions of listeners that are gone, which nobody may ever ask for again.
-        pool.retain(|_, waiting| {
-            waiting.retain_mut(|session| session.is_usable());
-            !waiting.is_empty()
-        });
-    }
-    let waiting = pool.entry(key).or_default();
-    if waiting.len() < MOST_IDLE {
-        waiting.push(session);
+    match pool.get_mut(key) {
+        Some(waiting) if waiting.len() < MOST_IDLE => waiting.push(session),
+        Some(_) => {}
+        None => {
+            // Sessions of listeners that are gone, which nobody may ever ask for again.
+            pool.retain(|_, waiting| {
+                waiting.retain_mut(|session| session.is_usable());
+                !waiting.is_empty()
+            });
+            pool.insert(key.clone(), vec![session]);
+        }
     }
 }

@@ -70,7 +70,7 @@ fn on_session(
         Mode::Broadcast => session.broadcast(message, deadline(timeout)).map(|()| None),
     };
     if session.is_open() {
-        pool::put(key.clone(), session);
+        pool::put(key, session);
     }
     done
 }

@@ -43,10 +43,11 @@ mod sending;
 mod starting;
 mod timing;
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
 
 use self::call::{Call, Id, Key, Slots, Target, What};
 pub use self::call::{ClientId, Ticket};
@@ -85,7 +86,7 @@ pub struct Queue {
     connections: Slots<Connection>,
     clients: Slots<Client>,
     /// Sessions for one-shot posts.
-    shared: HashMap<Key, Id>,
+    shared: FxHashMap<Key, Id>,
     /// Links that have something to send.
     unsent: Vec<Id>,
     done: Vec<Completion>,
@@ -116,7 +117,7 @@ impl Queue {
             calls: Slots::new(),
             connections: Slots::new(),
             clients: Slots::new(),
-            shared: HashMap::new(),
+            shared: FxHashMap::default(),
             unsent: Vec::new(),
             done: Vec::new(),
             due: None,
