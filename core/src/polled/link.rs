@@ -22,6 +22,8 @@ use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 const SMALL: usize = 16 << 10;
 /// How much gathers before it is sent without being told to.
 const GATHER: usize = 64 << 10;
+/// How much gathers where the listener could be at work meanwhile, on another core.
+const GATHER_BESIDE: usize = 2 << 10;
 /// How many bytes may wait to be sent before calls wait too.
 const MOST_WAITING: usize = 1 << 20;
 /// A larger body than this is not sent before the listener has said what it takes.
@@ -125,9 +127,9 @@ impl Link {
         self.unsent == 0
     }
 
-    /// Whether so much has gathered that it had better go.
-    pub(super) fn is_full(&self) -> bool {
-        self.unsent >= GATHER
+    /// Whether so much has gathered that it had better go, where the listener works at the same time or not.
+    pub(super) fn is_full(&self, beside: bool) -> bool {
+        self.unsent >= if beside { GATHER_BESIDE } else { GATHER }
     }
 
     /// Sends what the socket takes.

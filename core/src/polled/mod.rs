@@ -93,6 +93,8 @@ pub struct Queue {
     /// When a call has something to do by itself.
     due: Option<Instant>,
     waiter: Option<Waiter>,
+    /// Listeners seem to work at the same time as this thread, on other cores.
+    beside: bool,
 }
 
 enum Connection {
@@ -122,6 +124,7 @@ impl Queue {
             done: Vec::new(),
             due: None,
             waiter: Some(Waiter::new(Options::new().spin)),
+            beside: false,
         })
     }
 
@@ -268,6 +271,7 @@ impl Queue {
         let until = deadline(timeout);
         let mut waiter = self.waiter.take().unwrap_or_else(|| Waiter::new(Duration::ZERO));
         let waited = self.wait_with(&mut waiter, until);
+        self.beside = waiter.pays();
         self.waiter = Some(waiter);
         waited
     }

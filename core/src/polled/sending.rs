@@ -109,7 +109,7 @@ impl Queue {
             call.state = State::Sent(id, frame);
             link.add(&header, &mut call.body);
             let is_cast = matches!(call.what, What::Cast);
-            let is_now = link.is_full() || (alone && !is_cast);
+            let is_now = link.is_full(self.beside) || (alone && !is_cast);
             self.list(id);
             if is_now {
                 self.submit_link(id);

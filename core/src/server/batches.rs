@@ -35,6 +35,8 @@ const QUIET: Duration = Duration::from_secs(1);
 const KEPT: usize = 64 << 10;
 /// Answers are sent when handlers have taken this long since the last look at the clock.
 const SLOW: Duration = Duration::from_micros(20);
+/// How many answers gather where the client could be at work meanwhile, on another core.
+const GATHER_BESIDE: u32 = 24;
 /// The most messages between two looks at the clock.
 const MOST_BLIND: u32 = 16;
 /// A handler that two looks this far apart both find running is stuck.
@@ -146,7 +148,7 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
     session.kept.store(false, Ordering::Relaxed);
     loop {
         turn.begin_batch(reader, &session.batching);
-        let batch = serve_batch(session, turn, &mut message, handler);
+        let batch = serve_batch(session, turn, &mut message, handler, waiter.pays());
         if let Batch::Forked = batch {
             return Done::Forked;
         }
@@ -182,9 +184,17 @@ enum Batch {
     Violated(Violation),
 }
 
-/// Takes the frames that are here to the handler, and sends the answers together.
-fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handler: &BlockingHandler) -> Batch {
+/// Takes the frames that are here to the handler, and sends the answers together; some at a time where the
+/// client could work `beside` it, on another core.
+fn serve_batch(
+    session: &Arc<Session>,
+    turn: &Turn,
+    message: &mut Message,
+    handler: &BlockingHandler,
+    beside: bool,
+) -> Batch {
     let born = fork::generation();
+    let mut gathered = 0;
     let mut pace = Pace::new();
     let over = loop {
         let (responder, id) = {
@@ -234,9 +244,11 @@ fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, handl
         } else {
             session.keep_unanswered(id);
         }
-        if pace.is_slow() {
-            // Answers do not wait for a handler that is not quick.
+        gathered += 1;
+        if pace.is_slow() || (beside && gathered >= GATHER_BESIDE) {
+            // Answers do not wait for a handler that is not quick, nor for more where they need not.
             session.send_gathered();
+            gathered = 0;
         }
         if message.len() > KEPT
             && let Some(reader) = turn.reader().as_mut()

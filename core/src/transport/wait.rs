@@ -53,6 +53,11 @@ impl Waiter {
         self.looked.unwrap_or_else(Instant::now)
     }
 
+    /// Whether the last poll found something: the peer runs at the same time, on another core.
+    pub(crate) fn pays(&self) -> bool {
+        self.seats > 0 && self.pause == 0 && self.next_pause == 1
+    }
+
     /// Receives through `recv`: without waiting while polling pays, then with waiting.
     pub(crate) fn receive<T>(&mut self, recv: impl FnMut(Wait) -> io::Result<T>) -> io::Result<T> {
         self.receive_body(0, recv)
