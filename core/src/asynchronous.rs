@@ -47,6 +47,21 @@ impl Listener {
         Listener::start(channel, mode, options, true, move |message, responder| Box::pin(handler(message, responder)))
     }
 
+    /// As [`serve`](Listener::serve), but JSON bodies that the handler gets are what has arrived: for a
+    /// handler that reads each anyway, and [rejects](Responder::reject) those that are not JSON.
+    pub async fn serve_unchecked<F, Fut>(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: F,
+    ) -> Result<Listener>
+    where
+        F: Fn(Message, Responder) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Listener::start(channel, mode, options, false, move |message, responder| Box::pin(handler(message, responder)))
+    }
+
     fn start(
         channel: &Channel,
         mode: Mode,
@@ -76,7 +91,7 @@ impl Listener {
                 })
             }
             Err(error) => {
-                let _nobody_is_left_to_tell = responder.reject(&error);
+                let _nobody_is_left_to_tell = responder.reject(error.message());
                 Box::pin(std::future::ready(()))
             }
         })

@@ -57,6 +57,17 @@ impl Listener {
         Listener::start(channel, mode, options, handler, true)
     }
 
+    /// As [`serve`](Listener::serve), but JSON bodies that the handler gets are what has arrived: for a
+    /// handler that reads each anyway, and [rejects](Responder::reject) those that are not JSON.
+    pub fn serve_unchecked(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<Listener> {
+        Listener::start(channel, mode, options, handler, false)
+    }
+
     fn start(
         channel: &Channel,
         mode: Mode,
@@ -82,7 +93,7 @@ impl Listener {
         let typed = move |message: &Message, responder: Responder| {
             let _nobody_is_left_to_tell = match message.decode() {
                 Ok(request) => responder.finish(handler(request)),
-                Err(error) => responder.reject(&error),
+                Err(error) => responder.reject(error.message()),
             };
         };
         Listener::start(channel, Mode::Request, options, typed, false)
@@ -99,7 +110,7 @@ impl Listener {
         let typed = move |message: &Message, responder: Responder| {
             let _nobody_is_told = match message.decode() {
                 Ok(data) => responder.finish(handler(data)),
-                Err(error) => responder.reject(&error),
+                Err(error) => responder.reject(error.message()),
             };
         };
         Listener::start(channel, Mode::Broadcast, options, typed, false)
@@ -179,9 +190,17 @@ impl Client {
         message: impl Into<MessageRef<'a>>,
         timeout: Option<Duration>,
     ) -> Result<Message> {
-        let reply = self.named(self.0.request(message.into(), timeout))?;
-        reply.check().map_err(crate::Error::after_sending)?;
-        Ok(reply)
+        checked(self.request_message_unchecked(message, timeout)?)
+    }
+
+    /// As [`request_message`](Client::request_message), but a JSON answer is what has arrived: for callers
+    /// that read it anyway.
+    pub fn request_message_unchecked<'a>(
+        &self,
+        message: impl Into<MessageRef<'a>>,
+        timeout: Option<Duration>,
+    ) -> Result<Message> {
+        self.named(self.0.request(message.into(), timeout))
     }
 
     /// Sends a message that nobody answers, without waiting for its arrival. Those that follow each
@@ -233,18 +252,21 @@ impl std::fmt::Debug for Client {
 
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON.
 pub fn post_request<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>, options: &Options) -> Result<Message> {
-    let reply = request(channel, message.into(), options)?;
-    reply.check().map_err(crate::Error::after_sending)?;
-    Ok(reply)
+    checked(post_request_unchecked(channel, message, options)?)
+}
+
+/// As [`post_request`], but a JSON answer is what has arrived: for callers that read it anyway.
+pub fn post_request_unchecked<'a>(
+    channel: &Channel,
+    message: impl Into<MessageRef<'a>>,
+    options: &Options,
+) -> Result<Message> {
+    post::post(channel, Mode::Request, message.into(), options).map(|reply| reply.expect("a request has a reply"))
 }
 
 /// Posts a raw broadcast to any channel; returns when the handler has it.
 pub fn post_broadcast<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
     post::post(channel, Mode::Broadcast, message.into(), options).map(drop)
-}
-
-fn request(channel: &Channel, message: MessageRef<'_>, options: &Options) -> Result<Message> {
-    post::post(channel, Mode::Request, message, options).map(|reply| reply.expect("a request has a reply"))
 }
 
 /// Answers requests on a Unix-socket channel.
@@ -334,7 +356,7 @@ pub fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize
 
 /// As [`post_uds_request`], with options.
 pub fn post_uds_request_with<A: DeserializeOwned>(channel: &str, data: impl Serialize, options: &Options) -> Result<A> {
-    decode(request(&Channel::uds(channel)?, (&Message::json(&data)?).into(), options)?)
+    decode(post_request_unchecked(&Channel::uds(channel)?, &Message::json(&data)?, options)?)
 }
 
 /// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
@@ -354,7 +376,7 @@ pub fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> 
 
 /// As [`post_ip_request`], with options.
 pub fn post_ip_request_with<A: DeserializeOwned>(port: u16, data: impl Serialize, options: &Options) -> Result<A> {
-    decode(request(&Channel::ip(port)?, (&Message::json(&data)?).into(), options)?)
+    decode(post_request_unchecked(&Channel::ip(port)?, &Message::json(&data)?, options)?)
 }
 
 /// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.
@@ -370,4 +392,9 @@ pub fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options
 /// The handler has answered: what the caller makes of it does not undo that.
 fn decode<A: DeserializeOwned>(reply: Message) -> Result<A> {
     reply.decode().map_err(crate::Error::after_sending)
+}
+
+fn checked(reply: Message) -> Result<Message> {
+    reply.check().map_err(crate::Error::after_sending)?;
+    Ok(reply)
 }

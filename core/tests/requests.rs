@@ -233,6 +233,50 @@ async fn a_body_of_the_wrong_type_is_refused_on_either_side_and_says_who_saw_it(
     assert_eq!(simple_ipc::post_uds_request_with::<u8>("numbers", 5, &options).await.unwrap(), 5);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_reads_bodies_itself_gets_them_as_they_came_and_can_reject_them() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let not_json = Message::json_unchecked("{");
+    let answer = |message: &Message, responder: simple_ipc::Responder| {
+        match message.check() {
+            Ok(()) => responder.respond(&Message::json_unchecked("[")),
+            Err(error) => responder.reject(error.message()),
+        }
+        .unwrap();
+    };
+    let (threads, tasks) = (Channel::uds("threads").unwrap(), Channel::uds("tasks").unwrap());
+    let _threads = blocking::Listener::serve_unchecked(&threads, Mode::Request, &options, answer).unwrap();
+    let serve =
+        simple_ipc::Listener::serve_unchecked(&tasks, Mode::Request, &options, move |message, responder| async move {
+            answer(&message, responder);
+        });
+    let _tasks = serve.await.unwrap();
+    for channel in [threads, tasks] {
+        let client = blocking::Client::connect(&channel, &options).unwrap();
+        for error in [
+            blocking::post_request_unchecked(&channel, &not_json, &options).unwrap_err(),
+            client.request_message_unchecked(&not_json, None).unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::InvalidBody, false), "{error}");
+            assert!(error.message().contains("is not JSON"), "{error}");
+        }
+        for reply in [
+            blocking::post_request_unchecked(&channel, &Message::null(), &options),
+            client.request_message_unchecked(&Message::null(), None),
+        ] {
+            assert_eq!(reply.unwrap(), Message::json_unchecked("["));
+        }
+        for reply in [
+            blocking::post_request(&channel, &Message::null(), &options),
+            client.request_message(&Message::null(), None),
+        ] {
+            let error = reply.unwrap_err();
+            assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::InvalidBody, true), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_blocking_post_works_inside_a_runtime_and_inside_a_handler() {
     let scratch = Scratch::new();

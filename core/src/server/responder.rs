@@ -63,6 +63,11 @@ impl Responder {
         self.answer_failure(ErrorKind::HandlerFailed, text, patience())
     }
 
+    /// Tells the caller that its body cannot be read, and why: it gets [`ErrorKind::InvalidBody`].
+    pub fn reject(mut self, text: &str) -> Result<()> {
+        self.answer_failure(ErrorKind::InvalidBody, text, Duration::ZERO)
+    }
+
     /// Who sent the message.
     pub fn peer(&self) -> Peer {
         match self.to() {
@@ -119,11 +124,6 @@ impl Responder {
             },
             Err(error) => self.answer_failure(ErrorKind::HandlerFailed, &error.to_string(), patience),
         }
-    }
-
-    /// Tells the caller that its message did not get to the handler.
-    pub(crate) fn reject(mut self, error: &Error) -> Result<()> {
-        self.answer_failure(error.kind(), error.message(), Duration::ZERO)
     }
 
     fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
