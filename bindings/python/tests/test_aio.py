@@ -187,3 +187,33 @@ def test_a_post_waits_for_its_listener_without_holding_up_the_loop(run):
             assert await task == 2
 
     run(main())
+
+
+def test_what_belongs_to_another_loop_is_refused_there(run):
+    kept = {}
+
+    async def here():
+        kept["server"] = aio.listen_uds_request("echo", lambda data: data)
+        kept["client"] = await aio.connect("echo")
+
+    async def there():
+        client, server = kept["client"], kept["server"]
+        for call in (client.request, client.broadcast):
+            with pytest.raises(simple_ipc.InvalidArgumentError, match="not to the running loop"):
+                await call(1)
+        for call in (client.flush, client.ping, client.close, server.wait, server.close):
+            with pytest.raises(simple_ipc.InvalidArgumentError, match="open one in each loop"):
+                await call()
+
+    async def back():
+        assert await kept["client"].request(1) == 1
+        await kept["client"].close()
+        await kept["server"].close()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(here())
+        run(there())
+        loop.run_until_complete(back())
+    finally:
+        loop.close()

@@ -1,5 +1,6 @@
 """One class for each kind of core's table, and what is raised when."""
 
+import gc
 import pickle
 import threading
 
@@ -117,3 +118,22 @@ def test_an_async_handler_is_refused_by_the_blocking_api():
 
     with pytest.raises(simple_ipc.InvalidArgumentError, match=r"simple_ipc\.aio"):
         simple_ipc.listen_uds_request("x", handler)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["request", "broadcast"])
+def test_a_coroutine_that_a_handler_returns_is_the_handlers_failure(kind, caplog):
+    async def handler(_):
+        return 1
+
+    listen, post = getattr(simple_ipc, f"listen_uds_{kind}"), getattr(simple_ipc, f"post_uds_{kind}")
+    with listen("x", lambda data: handler(data)) as server:
+        if kind == "request":
+            with pytest.raises(simple_ipc.HandlerFailedError, match=r"coroutine.*simple_ipc\.aio"):
+                post("x", 1)
+        else:
+            post("x", 1)
+        assert server.counters.failed == 1
+    assert "simple_ipc.aio" in caplog.text
+    # A coroutine that was not closed would warn now, which is an error here.
+    gc.collect()

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import _native
 from ._listen import check_callable
+from ._loop import check_loop
 from ._server import BaseServer, logger, text_of
 
 
@@ -76,6 +77,7 @@ class Server(BaseServer):
 
     async def wait(self) -> None:
         """Waits until it is closed."""
+        check_loop(self._loop, self._process, "listener")
         await asyncio.shield(self._end)
 
     async def close(self) -> None:
@@ -83,6 +85,7 @@ class Server(BaseServer):
 
         Closing again does nothing.
         """
+        check_loop(self._loop, self._process, "listener")
         if not self._closing:
             self._closing = True
             if self._closed or not self._listener.close():

@@ -8,6 +8,7 @@ import weakref
 from typing import Any
 
 from . import _native
+from ._errors import ForkedError, InvalidArgumentError
 
 
 class Calls:
@@ -47,6 +48,17 @@ class Calls:
         except asyncio.CancelledError:
             self.queue.cancel(call)
             raise
+
+
+def check_loop(loop: asyncio.AbstractEventLoop, process: int, what: str) -> None:
+    """Refuses the use of what was made on `loop` in `process` elsewhere."""
+    if asyncio.get_running_loop() is loop:
+        return
+    if os.getpid() != process:
+        raise ForkedError(
+            f"this {what} was opened before a fork and belongs to the parent; open a new one in the child"
+        )
+    raise InvalidArgumentError(f"this {what} belongs to {loop!r}, not to the running loop; open one in each loop")
 
 
 _calls: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = weakref.WeakKeyDictionary()

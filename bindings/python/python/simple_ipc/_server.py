@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import logging
 import os
 import threading
@@ -112,7 +113,15 @@ def adapted(handler: Callable[..., Any], context: bool) -> Callable[[Any, _nativ
 
     def run(data: Any, about: _native.Context) -> Any:
         try:
-            return handler(data, about) if context else handler(data)
+            result = handler(data, about) if context else handler(data)
+            if inspect.iscoroutine(result):
+                # What nobody awaits is closed, or Python warns of it somewhere else later.
+                result.close()
+                raise TypeError(
+                    "the handler returned a coroutine, which nobody awaits here: listen with simple_ipc.aio and give "
+                    "the async def function itself, or return a value"
+                )
+            return result
         except BaseException:
             logger.exception("a handler failed")
             raise

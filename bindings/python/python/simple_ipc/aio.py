@@ -16,14 +16,15 @@ and uvloop have it.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Unpack
 
 from . import ChannelInfo, Context, Counters, _name, _port, channels
 from ._aio_server import Server, listen
-from ._errors import ClosedError, ForkedError
-from ._loop import calls_of
+from ._errors import ClosedError
+from ._loop import calls_of, check_loop
 from ._options import ListenOptions, PostOptions, RequestOptions
 
 __all__ = [
@@ -117,15 +118,14 @@ class Client:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         self._loop = loop
+        self._process = os.getpid()
         self._calls = calls_of(loop)
         self._number: int | None = number
 
     def _open(self) -> int:
         if self._number is None:
             raise ClosedError("the client is closed; connect again for a new one")
-        running = asyncio.get_running_loop()
-        if running is not self._loop:
-            raise ForkedError("this client belongs to another event loop; connect in each loop")
+        check_loop(self._loop, self._process, "client")
         return self._number
 
     async def _outcome(self, call: int, future: asyncio.Future[Any]) -> Any:
