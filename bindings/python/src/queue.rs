@@ -52,6 +52,13 @@ impl Queue {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Looks at or changes the state, which is free again before an exception is made: that runs Python,
+    /// which may come back here from another thread or from a finalizer.
+    fn with<T>(&self, py: Python<'_>, inside: impl FnOnce(&mut State) -> Result<T, Error>) -> PyResult<T> {
+        let result = inside(&mut self.state());
+        result.map_err(|error| exception(py, &error))
+    }
 }
 
 /// A call's future, its value or its exception.
@@ -84,9 +91,10 @@ impl Queue {
         let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         let message = body::to_message(data)?;
-        let mut state = self.state();
-        let ticket = state.queue.post(&channel, mode, message, &options);
-        ticket.map(|ticket| state.keep(ticket, future)).map_err(|error| exception(where_.py(), &error))
+        self.with(where_.py(), |state| {
+            let ticket = state.queue.post(&channel, mode, message, &options)?;
+            Ok(state.keep(ticket, future))
+        })
     }
 
     /// Opens a client; returns its number and the call's.
@@ -98,15 +106,12 @@ impl Queue {
         future: Py<PyAny>,
     ) -> PyResult<(u64, u64)> {
         let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
-        let mut state = self.state();
-        match state.queue.connect(&channel, &options) {
-            Ok((id, ticket)) => {
-                let client = state.number();
-                state.clients.insert(client, id);
-                Ok((client, state.keep(ticket, future)))
-            }
-            Err(error) => Err(exception(where_.py(), &error)),
-        }
+        self.with(where_.py(), |state| {
+            let (id, ticket) = state.queue.connect(&channel, &options)?;
+            let client = state.number();
+            state.clients.insert(client, id);
+            Ok((client, state.keep(ticket, future)))
+        })
     }
 
     #[pyo3(signature = (client, data, keywords, future, /))]
@@ -117,50 +122,50 @@ impl Queue {
         keywords: &Bound<'_, PyDict>,
         future: Py<PyAny>,
     ) -> PyResult<u64> {
-        let usual = {
-            let state = self.state();
-            state.client(client).and_then(|id| state.queue.timeout(id))
-        };
-        let usual = usual.map_err(|error| exception(data.py(), &error))?;
+        let py = data.py();
+        let usual = self.with(py, |state| state.queue.timeout(state.client(client)?))?;
         let timeout = request_timeout(Some(keywords), usual)?;
         let message = body::to_message(data)?;
-        let mut state = self.state();
-        let begun = state.client(client).and_then(|id| state.queue.request(id, message, timeout));
-        begun.map(|ticket| state.keep(ticket, future)).map_err(|error| exception(data.py(), &error))
+        self.with(py, |state| {
+            let ticket = state.queue.request(state.client(client)?, message, timeout)?;
+            Ok(state.keep(ticket, future))
+        })
     }
 
     /// Sends a broadcast; `None` where there is nothing to wait for.
     #[pyo3(signature = (client, data, future, /))]
     fn broadcast(&self, client: u64, data: &Bound<'_, PyAny>, future: Py<PyAny>) -> PyResult<Option<u64>> {
         let message = body::to_message(data)?;
-        let mut state = self.state();
-        let begun = state.client(client).and_then(|id| state.queue.broadcast(id, message));
-        begun
-            .map(|ticket| ticket.map(|ticket| state.keep(ticket, future)))
-            .map_err(|error| exception(data.py(), &error))
+        self.with(data.py(), |state| {
+            let ticket = state.queue.broadcast(state.client(client)?, message)?;
+            Ok(ticket.map(|ticket| state.keep(ticket, future)))
+        })
     }
 
     #[pyo3(signature = (client, future, /))]
     fn flush(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
-        let mut state = self.state();
-        let begun = state.client(client).and_then(|id| state.queue.flush(id));
-        begun.map(|ticket| state.keep(ticket, future)).map_err(|error| exception(py, &error))
+        self.with(py, |state| {
+            let ticket = state.queue.flush(state.client(client)?)?;
+            Ok(state.keep(ticket, future))
+        })
     }
 
     #[pyo3(signature = (client, future, /))]
     fn ping(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
-        let mut state = self.state();
-        let begun = state.client(client).and_then(|id| state.queue.ping(id));
-        begun.map(|ticket| state.keep(ticket, future)).map_err(|error| exception(py, &error))
+        self.with(py, |state| {
+            let ticket = state.queue.ping(state.client(client)?)?;
+            Ok(state.keep(ticket, future))
+        })
     }
 
     /// Closes a client; its number is good for nothing afterwards.
     #[pyo3(signature = (client, future, /))]
     fn close(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
-        let mut state = self.state();
-        let begun = state.client(client).and_then(|id| state.queue.close(id));
-        state.clients.remove(&client);
-        begun.map(|ticket| state.keep(ticket, future)).map_err(|error| exception(py, &error))
+        self.with(py, |state| {
+            let begun = state.client(client).and_then(|id| state.queue.close(id));
+            state.clients.remove(&client);
+            begun.map(|ticket| state.keep(ticket, future))
+        })
     }
 
     /// Lets a client go without waiting for anything.
@@ -197,22 +202,22 @@ impl Queue {
     /// Does what there is to do; returns the calls that are done.
     fn process<'py>(&self, py: Python<'py>) -> PyResult<Vec<Done<'py>>> {
         let mut done = Vec::new();
-        let mut completions = Vec::new();
-        {
-            let mut state = self.state();
-            state.queue.process(&mut completions).map_err(|error| exception(py, &error))?;
+        self.with(py, |state| {
+            let mut completions = Vec::new();
+            state.queue.process(&mut completions)?;
             for Completion { ticket, result } in completions {
                 if let Some((number, future)) = state.calls.remove(&ticket) {
                     state.tickets.remove(&number);
                     done.push((future, result));
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(done
             .into_iter()
             .map(|(future, result)| match result {
                 Ok(None) => (future, None, None),
-                Ok(Some(reply)) => match body::to_object(py, &reply) {
+                Ok(Some(reply)) => match body::of_reply(py, &reply) {
                     Ok(value) => (future, Some(value), None),
                     Err(error) => (future, None, Some(error)),
                 },
