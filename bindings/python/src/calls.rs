@@ -25,8 +25,8 @@ pub(crate) fn post<'py>(
     let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
     let message = body::to_message(data)?;
     if request {
-        let reply = interpreter::blocking(py, || blocking::post_request(&channel, &message, &options))?;
-        body::to_object(py, &reply)
+        let reply = interpreter::blocking(py, || blocking::post_request_unchecked(&channel, &message, &options))?;
+        body::of_reply(py, &reply)
     } else {
         interpreter::blocking(py, || blocking::post_broadcast(&channel, &message, &options))?;
         Ok(py.None().into_bound(py))
@@ -75,8 +75,8 @@ impl Client {
     ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = request_timeout(options, self.0.timeout())?;
         let message = body::to_message(data)?;
-        let reply = interpreter::blocking(py, || self.0.request_message(&message, timeout))?;
-        body::to_object(py, &reply)
+        let reply = interpreter::blocking(py, || self.0.request_message_unchecked(&message, timeout))?;
+        body::of_reply(py, &reply)
     }
 
     /// Sends a message that nobody answers, without waiting for its arrival; `flush` makes sure of it.

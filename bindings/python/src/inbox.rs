@@ -19,10 +19,8 @@ use crate::body;
 use crate::context::{Caller, Context};
 use crate::error::exception;
 use crate::interpreter;
-use crate::listener::{Numbers, numbers};
+use crate::listener::{Answer, Numbers, numbers, text_of};
 use crate::options::{channel, options};
-
-type Answer = Result<Message, String>;
 
 enum News {
     Message(Arrived),
@@ -93,12 +91,7 @@ async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
             answered.await
         }
     };
-    // What cannot be delivered has nobody to be told to: the caller has gone.
-    let _delivered = match outcome {
-        Ok(Ok(reply)) => responder.respond(&reply),
-        Ok(Err(text)) => responder.fail(&text),
-        Err(_) => responder.fail("the listener's event loop has ended"),
-    };
+    outcome.unwrap_or_else(|_| Answer::Failure("the listener's event loop has ended".to_owned())).give(responder);
 }
 
 /// What `take` returns: messages with their calls, numbers of calls that nobody waits for, whether the
@@ -119,7 +112,7 @@ impl Inbox {
         let inbox = Arc::clone(&post);
         let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
         let listener = interpreter::blocking(py, || {
-            background::calls()?.block_on(Listener::serve(&channel, mode, &options, handler))
+            background::calls()?.block_on(Listener::serve_unchecked(&channel, mode, &options, handler))
         })?;
         Ok(Inbox {
             address: listener.address().to_owned(),
@@ -168,7 +161,7 @@ impl Inbox {
                     let context = Context::new(arrived.peer, arrived.time_left, Caller::OnLoop(arrived.cancelled));
                     match body::to_object(py, &arrived.message) {
                         Ok(data) => messages.push((data, call, context)),
-                        Err(error) => call.send(Err(crate::listener::text_of(py, &error))),
+                        Err(error) => call.send(Answer::Rejection(text_of(py, &error))),
                     }
                 }
                 News::Cancelled(number) => cancelled.push(number),
@@ -230,9 +223,9 @@ impl Call {
             Mode::Request => body::to_message(reply),
         };
         match message {
-            Ok(message) => self.send(Ok(message)),
+            Ok(message) => self.send(Answer::Reply(message)),
             Err(error) => {
-                self.send(Err(crate::listener::text_of(reply.py(), &error)));
+                self.send(Answer::Failure(text_of(reply.py(), &error)));
                 return Err(error);
             }
         }
@@ -241,6 +234,6 @@ impl Call {
 
     #[pyo3(signature = (text, /))]
     fn fail(&self, text: String) {
-        self.send(Err(text));
+        self.send(Answer::Failure(text));
     }
 }

@@ -42,8 +42,9 @@ impl Listener {
         let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         let answer = move |message: &Message, responder: Responder| handle(&handler, message, responder);
-        let listener =
-            interpreter::blocking(where_.py(), || blocking::Listener::serve(&channel, mode, &options, answer))?;
+        let listener = interpreter::blocking(where_.py(), || {
+            blocking::Listener::serve_unchecked(&channel, mode, &options, answer)
+        })?;
         Ok(Listener {
             address: listener.address().to_owned(),
             path: listener.path().map(|path| path.to_string_lossy().into_owned()),
@@ -100,30 +101,44 @@ fn handle(handler: &Py<PyAny>, message: &Message, responder: Responder) {
     let context = Context::new(peer, time_left, Caller::OnThread(Arc::clone(&shared)));
     let outcome = attach(|py| run(py, handler.bind(py), message, context, mode));
     let Some(responder) = take(&shared) else { return };
-    // What cannot be delivered has nobody to be told to: the caller has gone.
-    let _delivered = match outcome {
-        Some(Ok(reply)) => responder.respond(&reply),
-        Some(Err(text)) => responder.fail(&text),
-        None => responder.fail("the listener's process is ending"),
-    };
+    let answer = outcome.unwrap_or_else(|| Answer::Failure("the listener's process is ending".to_owned()));
+    answer.give(responder);
 }
 
-/// The reply to a message, or the text of what went wrong.
-fn run(
-    py: Python<'_>,
-    handler: &Bound<'_, PyAny>,
-    message: &Message,
-    context: Context,
-    mode: Mode,
-) -> Result<Message, String> {
-    let outcome = body::to_object(py, message)
-        .and_then(|data| PyTuple::new(py, [data, Py::new(py, context)?.into_bound(py).into_any()]))
+/// What a caller gets.
+pub(crate) enum Answer {
+    Reply(Message),
+    /// The handler failed, and with what text.
+    Failure(String),
+    /// The body cannot be read, and why; the handler was not called.
+    Rejection(String),
+}
+
+impl Answer {
+    pub(crate) fn give(&self, responder: Responder) {
+        // What cannot be delivered has nobody to be told to: the caller has gone.
+        let _delivered = match self {
+            Answer::Reply(reply) => responder.respond(reply),
+            Answer::Failure(text) => responder.fail(text),
+            Answer::Rejection(text) => responder.reject(text),
+        };
+    }
+}
+
+/// Runs the handler.
+fn run(py: Python<'_>, handler: &Bound<'_, PyAny>, message: &Message, context: Context, mode: Mode) -> Answer {
+    let data = match body::to_object(py, message) {
+        Ok(data) => data,
+        Err(error) => return Answer::Rejection(text_of(py, &error)),
+    };
+    let reply = Py::new(py, context)
+        .and_then(|context| PyTuple::new(py, [data, context.into_bound(py).into_any()]))
         .and_then(|arguments| call_user(handler, &arguments))
         .and_then(|reply| match mode {
             Mode::Request => body::to_message(&reply),
             Mode::Broadcast => Ok(Message::null()),
         });
-    outcome.map_err(|error| text_of(py, &error))
+    reply.map_or_else(|error| Answer::Failure(text_of(py, &error)), Answer::Reply)
 }
 
 /// The text of an exception; its type where it has none.

@@ -1,11 +1,17 @@
 """What bodies become, and what is refused."""
 
 import asyncio
+import contextlib
 import dataclasses
 import enum
+import fcntl
 import json
 import math
+import os
 import random
+import socket
+import struct
+import threading
 from collections import namedtuple
 
 import pytest
@@ -116,3 +122,122 @@ def test_a_very_deep_text_is_an_error_and_not_a_crash():
 def test_what_is_not_json_is_refused(text):
     with pytest.raises(simple_ipc.InvalidJsonError):
         _native.decode(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.0", 0.0), ("-0", 0), ("-0.0", -0.0), ("1e300", 1e300), ("1E2", 100.0)])
+def test_numbers_that_look_alike_are_told_apart(text, value):
+    assert same(_native.decode(f"[{text}]"), [value])
+    assert same(_native.decode(text), json.loads(text))
+
+
+def test_keys_that_come_again_are_right():
+    keys = ["", "a", "b" * 32, "b" * 33, "é", "\n", *map(str, range(500))]
+    value = [{key: number for number, key in enumerate(keys)}, dict.fromkeys(reversed(keys))] * 2
+    assert _native.decode(json.dumps(value)) == value
+    assert _native.decode(json.dumps(value, ensure_ascii=False)) == value
+    assert _native.decode('{"a": 1, "a": 2}') == {"a": 2}
+
+
+NOT_JSON = [b"", b"{", b"NaN", b"[Infinity]", b'"\xff"', b"\xef\xbb\xbf1", '"x"'.encode("utf-16"), b"1 1"]
+
+
+def hello(role):
+    """How one side of a native session begins (docs/protocol.md)."""
+    return b"\xf5SIP" + bytes([1, role, 0, 0]) + struct.pack("<II", 0, 1 << 20)
+
+
+def frame(kind, number, body):
+    return struct.pack("<IBBHII", len(body), kind, 0, 0, number, 0) + body
+
+
+def receive(connection):
+    """A frame's kind, number and body."""
+    length, kind, _, _, number, _ = struct.unpack("<IBBHII", connection.recv(16, socket.MSG_WAITALL))
+    return kind, number, connection.recv(length, socket.MSG_WAITALL)
+
+
+def post_what_is_not_json(path, got):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(path)
+        connection.sendall(hello(1))
+        connection.recv(16, socket.MSG_WAITALL)
+        for number, body in enumerate(NOT_JSON, start=1):
+            connection.sendall(frame(1, number, body))
+            kind, answered, error = receive(connection)
+            assert (kind, answered, json.loads(error)["code"]) == (3, number, "invalid_body"), body
+        connection.sendall(frame(1, 99, b"1"))
+        assert receive(connection) == (2, 99, b"1")
+    assert got == [1]
+
+
+def test_a_body_that_is_not_json_never_reaches_a_handler():
+    got = []
+
+    def handler(data):
+        got.append(data)
+        return data
+
+    with simple_ipc.listen_uds_request("raw", handler) as server:
+        post_what_is_not_json(server.path, got)
+
+    async def main():
+        got.clear()
+        async with aio.listen_uds_request("raw", handler) as server:
+            await asyncio.to_thread(post_what_is_not_json, server.path, got)
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def answers_no_json(echo, directory):
+    """A listener by hand that answers with what is not JSON, one after another."""
+    path = f"{echo.path[: -len('echo.socket')]}fake.socket"
+    left = list(NOT_JSON)
+    with socket.socket(socket.AF_UNIX) as listening, open(f"{path}.lock", "w") as lock:
+        about = {"pid": os.getpid(), "version": "9", "channel": "fake", "mode": "request", "started": 1}
+        lock.write(json.dumps(about) + "\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        listening.bind(path)
+        listening.listen()
+
+        def serve(connection):
+            with contextlib.suppress(struct.error), connection:
+                connection.recv(16, socket.MSG_WAITALL)
+                connection.sendall(hello(0x11))
+                while True:
+                    connection.sendall(frame(2, receive(connection)[1], left.pop(0)))
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield left
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize("api", ["post", "client", "aio", "aio client"])
+def test_a_reply_that_is_not_json_is_an_error_after_the_handler(answers_no_json, api):
+    async def in_loop():
+        if api == "aio":
+            return await aio.post_uds_request("fake", 1)
+        async with aio.connect("fake") as client:
+            return await client.request(1)
+
+    def call():
+        if api == "post":
+            return simple_ipc.post_uds_request("fake", 1)
+        if api == "client":
+            with simple_ipc.connect("fake") as client:
+                return client.request(1)
+        return asyncio.run(in_loop())
+
+    while answers_no_json:
+        with pytest.raises(simple_ipc.InvalidBodyError) as caught:
+            call()
+        assert caught.value.may_have_been_handled
