@@ -703,6 +703,51 @@ sipc_status sipc_options_set_max_message(sipc_options *options, size_t bytes);
 sipc_status sipc_options_set_max_connections(sipc_options *options, size_t connections);
 
 /**
+ * The most requests of one session that a listener has in flight, and broadcasts that wait in it: 1024
+ * unless set. At the limit the listener stops reading the session.
+ */
+sipc_status sipc_options_set_max_session_in_flight(sipc_options *options,
+                                                   size_t messages);
+
+/**
+ * The most messages that a listener has in flight on all connections together: 16384 unless set. At the
+ * limit it stops reading those who send more. Threads that take messages at the same moment may
+ * exceed it by one each.
+ */
+sipc_status sipc_options_set_max_in_flight(sipc_options *options,
+                                           size_t messages);
+
+/**
+ * The most bytes of one session's messages that wait for handlers, and of its answers that wait for the
+ * client to read, each: 4 MiB unless set. At the limit the listener stops reading the session. A single
+ * larger message still passes.
+ */
+sipc_status sipc_options_set_max_session_waiting(sipc_options *options,
+                                                 size_t bytes);
+
+/**
+ * The most bytes, on all connections of a listener together, of messages that wait for handlers, and of
+ * answers that wait for clients to read, each: 256 MiB unless set. At the limit for messages the
+ * listener stops reading; at that for answers, only those clients that do not read.
+ */
+sipc_status sipc_options_set_max_waiting(sipc_options *options,
+                                         size_t bytes);
+
+/**
+ * How long a new connection to a listener may take to its first byte, and then to the end of its hello:
+ * 10000 each unless set, more than 0. It is closed then.
+ */
+sipc_status sipc_options_set_hello_timeout_ms(sipc_options *options,
+                                              int64_t hello_timeout_ms);
+
+/**
+ * How long the other end of a connection without a session (Deno wire, plain text) may be silent inside
+ * a message, or take nothing of its answer: 30000 unless set, more than 0. It is closed then.
+ */
+sipc_status sipc_options_set_stall_timeout_ms(sipc_options *options,
+                                              int64_t stall_timeout_ms);
+
+/**
  * Lets only the user of this process (and root) be at the other end: the default. Takes back what
  * `sipc_options_allow_user` and `sipc_options_allow_anyone` allowed.
  */

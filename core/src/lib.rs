@@ -81,7 +81,9 @@ pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathS
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
 pub use message::{Message, MessageKind, MessageRef};
 pub use options::{
-    DEFAULT_GRACE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_MESSAGE, DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
+    DEFAULT_GRACE, DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE,
+    DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_STALL_TIMEOUT,
+    DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
 };
 pub use server::{Counters, Mode, Responder};
 pub use transport::discover::ChannelInfo;

@@ -12,6 +12,18 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DEFAULT_MAX_MESSAGE: usize = 64 << 20;
 /// The most connections of one listener unless told otherwise.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
+/// The most messages of one session that are in flight unless told otherwise.
+pub const DEFAULT_MAX_SESSION_IN_FLIGHT: usize = 1024;
+/// The most messages of one listener that are in flight unless told otherwise.
+pub const DEFAULT_MAX_IN_FLIGHT: usize = 16_384;
+/// The most bytes of one session that wait unless told otherwise: 4 MiB.
+pub const DEFAULT_MAX_SESSION_WAITING: usize = 4 << 20;
+/// The most bytes of one listener that wait unless told otherwise: 256 MiB.
+pub const DEFAULT_MAX_WAITING: usize = 256 << 20;
+/// How long a connection may take to its first byte, and then to the end of its hello, unless told otherwise.
+pub const DEFAULT_HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a sender may be silent inside a message unless told otherwise.
+pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most threads that one listener runs blocking handlers on unless told otherwise.
 pub const DEFAULT_THREADS: usize = 256;
 /// How long a closing listener waits for the handlers that are running, unless told otherwise.
@@ -61,6 +73,12 @@ pub struct Options {
     pub(crate) socket_mode: u32,
     pub(crate) max_message: usize,
     pub(crate) max_connections: usize,
+    pub(crate) max_session_in_flight: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_session_waiting: usize,
+    pub(crate) max_waiting: usize,
+    pub(crate) hello_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
     pub(crate) peers: Peers,
     pub(crate) grace: Duration,
     pub(crate) wait: Duration,
@@ -81,6 +99,12 @@ impl Default for Options {
             socket_mode: 0o600,
             max_message: DEFAULT_MAX_MESSAGE,
             max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_session_in_flight: DEFAULT_MAX_SESSION_IN_FLIGHT,
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            max_session_waiting: DEFAULT_MAX_SESSION_WAITING,
+            max_waiting: DEFAULT_MAX_WAITING,
+            hello_timeout: DEFAULT_HELLO_TIMEOUT,
+            stall_timeout: DEFAULT_STALL_TIMEOUT,
             peers: Peers::SameUser,
             grace: DEFAULT_GRACE,
             wait: Duration::ZERO,
@@ -166,6 +190,61 @@ impl Options {
         self
     }
 
+    /// The most requests of one session that a listener has in flight, and broadcasts that wait in it.
+    /// Default: 1024. At the limit the listener stops reading the session.
+    #[must_use]
+    pub fn max_session_in_flight(mut self, messages: usize) -> Options {
+        self.max_session_in_flight = messages;
+        self
+    }
+
+    /// The most messages that a listener has in flight on all connections together: taken and not yet
+    /// answered. Default: 16384. At the limit the listener stops reading those who send more, and goes on
+    /// with one after another as there is room. Threads that take messages at the same moment may
+    /// exceed it by one each.
+    #[must_use]
+    pub fn max_in_flight(mut self, messages: usize) -> Options {
+        self.max_in_flight = messages;
+        self
+    }
+
+    /// The most bytes of one session's messages that wait for handlers, and of its answers that wait for
+    /// the client to read, each. Default: 4 MiB. At the limit the listener stops reading the session. A
+    /// single larger message still passes.
+    #[must_use]
+    pub fn max_session_waiting(mut self, bytes: usize) -> Options {
+        self.max_session_waiting = bytes;
+        self
+    }
+
+    /// The most bytes, on all connections of a listener together, of messages that wait for handlers, and
+    /// of answers that wait for clients to read, each. Default: 256 MiB. At the limit for messages the
+    /// listener stops reading; at that for answers, only those clients that do not read. A single larger
+    /// message still passes.
+    #[must_use]
+    pub fn max_waiting(mut self, bytes: usize) -> Options {
+        self.max_waiting = bytes;
+        self
+    }
+
+    /// How long a new connection may take to its first byte, and then to the end of its hello. Default:
+    /// 10 s each. It is closed then, and counted as incomplete.
+    #[must_use]
+    pub fn hello_timeout(mut self, timeout: Duration) -> Options {
+        self.hello_timeout = timeout;
+        self
+    }
+
+    /// How long the other end of a connection without a session (Deno wire, plain text) may be silent
+    /// inside a message, or take nothing of its answer. Default: 30 s. It is closed then, and counted as
+    /// incomplete where its message was. Native sessions that stop inside a message are let go when
+    /// their connection is needed for others.
+    #[must_use]
+    pub fn stall_timeout(mut self, timeout: Duration) -> Options {
+        self.stall_timeout = timeout;
+        self
+    }
+
     /// Which users may be at the other end. Default: [`Peers::SameUser`].
     #[must_use]
     pub fn peers(mut self, peers: Peers) -> Options {
@@ -231,6 +310,12 @@ impl Options {
             "a listener needs at least one connection".to_owned()
         } else if self.threads == 0 {
             "a listener needs at least one thread".to_owned()
+        } else if self.max_session_in_flight == 0 || self.max_in_flight == 0 {
+            "a listener needs room for at least one message in flight".to_owned()
+        } else if self.max_session_waiting == 0 || self.max_waiting == 0 {
+            "a listener needs room for at least one byte that waits".to_owned()
+        } else if self.hello_timeout.is_zero() || self.stall_timeout.is_zero() {
+            "a listener has to give its clients some time".to_owned()
         } else if self.check_interval.is_zero() {
             "the check interval is zero".to_owned()
         } else {
@@ -261,6 +346,12 @@ mod tests {
             Options::new().max_message(u32::MAX as usize + 1),
             Options::new().max_connections(0),
             Options::new().threads(0),
+            Options::new().max_session_in_flight(0),
+            Options::new().max_in_flight(0),
+            Options::new().max_session_waiting(0),
+            Options::new().max_waiting(0),
+            Options::new().hello_timeout(Duration::ZERO),
+            Options::new().stall_timeout(Duration::ZERO),
             Options::new().check_interval(Duration::ZERO),
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::InvalidArgument);

@@ -66,12 +66,12 @@ impl Outbox {
         self.after_send(socket, result, patience)
     }
 
-    /// Adds bytes without sending; the driver has to be told.
-    pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
+    /// Adds bytes without sending; the driver has to be told. How many wait now.
+    pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
         let mut state = self.usable()?;
         state.waiting.extend_from_slice(head);
         state.waiting.extend_from_slice(body);
-        Ok(())
+        Ok(state.waiting.len())
     }
 
     /// Adds the last bytes: nothing is taken after them. The driver sends them.

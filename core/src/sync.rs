@@ -1,3 +1,4 @@
 //! What modules share state with that tests/loom takes in by their path: there, these are loom's.
 
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
+pub(crate) use tokio::sync::Notify;

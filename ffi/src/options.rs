@@ -235,6 +235,74 @@ pub unsafe extern "C" fn sipc_options_set_max_connections(
     unsafe { set(options, |options, _| Ok(options.max_connections(connections))) }
 }
 
+/// The most requests of one session that a listener has in flight, and broadcasts that wait in it: 1024
+/// unless set. At the limit the listener stops reading the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_max_session_in_flight(
+    options: *mut sipc_options,
+    messages: usize,
+) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe { set(options, |options, _| Ok(options.max_session_in_flight(messages))) }
+}
+
+/// The most messages that a listener has in flight on all connections together: 16384 unless set. At the
+/// limit it stops reading those who send more. Threads that take messages at the same moment may
+/// exceed it by one each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_max_in_flight(options: *mut sipc_options, messages: usize) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe { set(options, |options, _| Ok(options.max_in_flight(messages))) }
+}
+
+/// The most bytes of one session's messages that wait for handlers, and of its answers that wait for the
+/// client to read, each: 4 MiB unless set. At the limit the listener stops reading the session. A single
+/// larger message still passes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_max_session_waiting(options: *mut sipc_options, bytes: usize) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe { set(options, |options, _| Ok(options.max_session_waiting(bytes))) }
+}
+
+/// The most bytes, on all connections of a listener together, of messages that wait for handlers, and of
+/// answers that wait for clients to read, each: 256 MiB unless set. At the limit for messages the
+/// listener stops reading; at that for answers, only those clients that do not read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_max_waiting(options: *mut sipc_options, bytes: usize) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe { set(options, |options, _| Ok(options.max_waiting(bytes))) }
+}
+
+/// How long a new connection to a listener may take to its first byte, and then to the end of its hello:
+/// 10000 each unless set, more than 0. It is closed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_hello_timeout_ms(
+    options: *mut sipc_options,
+    hello_timeout_ms: i64,
+) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe {
+        set(options, |options, _| {
+            Ok(options.hello_timeout(argument::milliseconds(hello_timeout_ms, "hello_timeout_ms")?))
+        })
+    }
+}
+
+/// How long the other end of a connection without a session (Deno wire, plain text) may be silent inside
+/// a message, or take nothing of its answer: 30000 unless set, more than 0. It is closed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_stall_timeout_ms(
+    options: *mut sipc_options,
+    stall_timeout_ms: i64,
+) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe {
+        set(options, |options, _| {
+            Ok(options.stall_timeout(argument::milliseconds(stall_timeout_ms, "stall_timeout_ms")?))
+        })
+    }
+}
+
 /// Lets only the user of this process (and root) be at the other end: the default. Takes back what
 /// `sipc_options_allow_user` and `sipc_options_allow_anyone` allowed.
 #[unsafe(no_mangle)]
@@ -364,6 +432,12 @@ mod tests {
                 sipc_options_set_threads(options, 11),
                 sipc_options_set_spin_us(options, 12),
                 sipc_options_set_check_interval_ms(options, 13),
+                sipc_options_set_max_session_in_flight(options, 14),
+                sipc_options_set_max_in_flight(options, 15),
+                sipc_options_set_max_session_waiting(options, 16),
+                sipc_options_set_max_waiting(options, 17),
+                sipc_options_set_hello_timeout_ms(options, 18),
+                sipc_options_set_stall_timeout_ms(options, 19),
             ];
             assert!(statuses.iter().all(|&status| status == SIPC_OK), "{statuses:?}");
             let expected = Options::new()
@@ -381,7 +455,13 @@ mod tests {
                 .plain_text(true)
                 .threads(11)
                 .spin(Duration::from_micros(12))
-                .check_interval(Duration::from_millis(13));
+                .check_interval(Duration::from_millis(13))
+                .max_session_in_flight(14)
+                .max_in_flight(15)
+                .max_session_waiting(16)
+                .max_waiting(17)
+                .hello_timeout(Duration::from_millis(18))
+                .stall_timeout(Duration::from_millis(19));
             let copy = sipc_options_clone(options);
             sipc_options_free(options);
             assert_eq!(sipc_options::read(copy).unwrap(), expected);

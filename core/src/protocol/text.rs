@@ -72,6 +72,16 @@ impl TextReader {
         }
     }
 
+    /// Whether nothing of a message is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Whether something is there that a quiet while does not end: it stops in the middle of a character.
+    pub(crate) fn is_cut(&mut self) -> bool {
+        !self.pending.is_empty() && !self.can_end()
+    }
+
     /// What was left when the sender went quiet or ended the stream.
     pub(crate) fn take_rest(&mut self) -> Result<Option<Line>, Violation> {
         if self.pending.is_empty() {

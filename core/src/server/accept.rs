@@ -22,8 +22,6 @@ use crate::transport::fork::ForkFd;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
 
-/// How long a connection may take to send its first byte, and then its hello.
-const GREETING: Duration = Duration::from_secs(10);
 /// How long accepting pauses when the process is out of descriptors or memory.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 /// How often a listener at its limit looks for a session that has gone quiet.
@@ -128,7 +126,7 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
     let mut first = Vec::with_capacity(4096);
     let received = tokio::select! {
-        received = timeout(GREETING, receive(&fd, &mut first)) => received,
+        received = timeout(listening.hello_timeout, receive(&fd, &mut first)) => received,
         () = listening.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
     };
     if !matches!(received, Ok(Ok(1..))) {
@@ -154,7 +152,7 @@ fn take_what_is_there(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<us
 
 async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
     let listening = Arc::clone(seat.listening());
-    let whole = timeout(GREETING, async {
+    let whole = timeout(listening.hello_timeout, async {
         while first.len() < HELLO_LEN {
             if receive(&fd, &mut first).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

@@ -164,7 +164,7 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
             session.end_casting();
             return Done::Violated(violation);
         }
-        let done = if session.listening.workers.is_turn_over(began) {
+        let done = if matches!(batch, Batch::Full) || session.listening.workers.is_turn_over(began) {
             Some(false)
         } else {
             receive(session, &mut reader, &mut waiter)
@@ -180,6 +180,8 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
 enum Batch {
     /// All that was there has been handled, or the runtime has taken over.
     Over,
+    /// The session, or its listener, has as much in hand as it may.
+    Full,
     Forked,
     Violated(Violation),
 }
@@ -200,6 +202,9 @@ fn serve_batch(
         let (responder, id) = {
             let mut parked = turn.reader();
             let Some(reader) = parked.as_mut() else { break Batch::Over };
+            if !session.may_go_on() && !reader.is_empty() {
+                break Batch::Full;
+            }
             let (header, body) = match reader.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Batch::Over,

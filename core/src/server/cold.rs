@@ -77,6 +77,12 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
         };
         // A client that no longer reads may still have sent something: that is taken to its end.
         let sent = session.outbox.flush(&session.socket, Duration::ZERO).unwrap_or(Sent::Gone);
+        session.tell_unsent(session.outbox.waiting());
+        // There may be room for answers again.
+        run_requests(&session, false);
+        if stalled && !session.listening.room.is_there() {
+            session.listening.room.join(&session.driver);
+        }
         if stalled && session.has_room() {
             // What waited to be sent was what it stalled for: nobody else would say that it has gone.
             next = process(&session, &mut reader, ended);
@@ -144,6 +150,8 @@ impl Drop for Driving {
         if let Some(session) = self.0.take() {
             session.lose();
             session.socket.shutdown();
+            session.tell_unsent(0);
+            session.listening.room.leave(&session.driver);
             session.listening.remove(&session);
         }
     }
@@ -167,6 +175,7 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next
     let next = take_frames(session, reader, stay);
     // Whatever came after them: what was taken is handled.
     run_requests(session, false);
+    session.listening.room.leave(&session.driver);
     next
 }
 
@@ -221,12 +230,18 @@ fn hand_over_request(session: &Arc<Session>, message: Message, responder: Respon
     let listening = Arc::clone(&session.listening);
     listening.count_message();
     let session = Arc::clone(session);
-    let bytes = if session.exclusive { 0 } else { message.len() };
+    let bytes = message.len();
+    if session.exclusive {
+        session.hold_bytes(bytes);
+    }
     match &listening.handler {
         Handler::Blocking(_) if !session.exclusive => session.queue_request(message, responder),
         Handler::Blocking(handler) => {
             let handler = Arc::clone(handler);
-            listening.workers.submit(Box::new(move || call_blocking(&*handler, &message, responder)));
+            listening.workers.submit(Box::new(move || {
+                call_blocking(&*handler, &message, responder);
+                session.release_bytes(bytes);
+            }));
         }
         Handler::Async(handler) => {
             let handler = Arc::clone(handler);
@@ -264,6 +279,9 @@ fn run_queued(session: &Session, handler: &BlockingHandler) {
         began = now;
     }
     session.send_gathered();
+    if session.has_requests() {
+        session.driver.notify_one();
+    }
 }
 
 /// Takes the broadcasts that wait to the handler, in the calling thread.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::Mode;
 use super::counters::count;
-use super::exchange::{Connection, STALL};
+use super::exchange::Connection;
 use super::listening::Listening;
 use crate::message::Message;
 use crate::protocol::deno;
@@ -37,7 +37,7 @@ async fn receive_all(listening: &Listening, connection: &Connection, stream: &mu
             return Ok(false);
         }
         let received = tokio::select! {
-            received = timeout(STALL, connection.receive(stream)) => received,
+            received = timeout(listening.stall_timeout, connection.receive(stream)) => received,
             () = listening.until_closed() => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
         match received {

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::io::unix::AsyncFdReadyGuard;
 use tokio::sync::{Notify, oneshot};
@@ -18,9 +17,6 @@ use crate::message::Message;
 use crate::transport::peer::Peer;
 use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
 use crate::transport::watch::WatchedSocket;
-
-/// How long a peer may be slow to send more of a message, or to take more of its answer.
-pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// A connection of such a dialect.
 pub(super) struct Connection {
@@ -64,7 +60,11 @@ impl Connection {
     /// Takes a message to the handler. For a request, the answer: `None` if the caller has gone.
     /// For a broadcast `None`, when the handler has returned or has run for a while.
     pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
+        let bytes = message.len();
+        wait_for_room(listening).await;
         listening.begin();
+        listening.room.take(bytes);
+        listening.room.pass_on();
         listening.count_message();
         let (answered, answer) = oneshot::channel();
         let (began, begun) = oneshot::channel();
@@ -73,12 +73,14 @@ impl Connection {
         let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
         // Counted as in flight until the handler has returned, or a request is answered.
         let in_flight = InFlight(Arc::clone(listening));
+        let held = Held(Arc::clone(listening), bytes);
         match &listening.handler {
             Handler::Blocking(handler) => {
                 let handler = Arc::clone(handler);
                 listening.workers.submit(Box::new(move || {
                     let _nobody_waits_for_it = began.send(());
                     call_blocking(&*handler, &message, responder);
+                    drop((message, held));
                     let _nobody_waits_any_more = finished.send(in_flight);
                 }));
             }
@@ -87,6 +89,7 @@ impl Connection {
                 listening.runtime.spawn(async move {
                     let _nobody_waits_for_it = began.send(());
                     call_async(&*handler, message, responder).await;
+                    drop(held);
                     let _nobody_waits_any_more = finished.send(in_flight);
                 });
             }
@@ -129,7 +132,7 @@ impl Connection {
                     if let Some(mut guard) = room.take() {
                         guard.clear_ready();
                     }
-                    let waited = timeout(STALL, self.fd.writable()).await;
+                    let waited = timeout(self.caller.listening.stall_timeout, self.fd.writable()).await;
                     room = Some(waited.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?);
                 }
                 Err(error) if interrupted(&error) => {}
@@ -144,6 +147,36 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Handlers that still run hold the socket: the connection must not stay open for them.
         self.socket().shutdown();
+    }
+}
+
+/// Completes when the listener may take one more message.
+async fn wait_for_room(listening: &Listening) {
+    let called = Arc::new(Notify::new());
+    let _leaves_the_line = InLine(listening, &called);
+    while !listening.room.is_there() {
+        listening.room.join(&called);
+        if !listening.room.is_there() {
+            called.notified().await;
+        }
+    }
+}
+
+/// A place in the line of those who wait for room.
+struct InLine<'a>(&'a Listening, &'a Arc<Notify>);
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.room.leave(self.1);
+    }
+}
+
+/// The bytes of a message that a handler has.
+struct Held(Arc<Listening>, usize);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.room.give(self.1);
     }
 }
 

@@ -74,6 +74,10 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
     let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
     loop {
         loop {
+            if !session.listening.room.is_there() && !reader.is_empty() {
+                // The listener has its hands full: the runtime waits until it has room.
+                return Done::Hand;
+            }
             let (header, body) = match reader.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,

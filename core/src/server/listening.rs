@@ -13,6 +13,8 @@ use tokio::time::{sleep, timeout};
 use super::counters::{Tally, count};
 use super::handler::Handler;
 use super::native::Session;
+use super::room::Room;
+use super::text::TextLine;
 use super::workers::Workers;
 use super::{Counters, Mode, accept, batches};
 use crate::channel::{Address, Channel};
@@ -41,6 +43,13 @@ pub(crate) struct Listening {
     pub(super) plain_text: bool,
     pub(super) peers: Peers,
     pub(super) spin: Duration,
+    /// What one session may have in flight, and in bytes that wait.
+    pub(super) max_session_in_flight: usize,
+    pub(super) max_session_waiting: usize,
+    pub(super) hello_timeout: Duration,
+    pub(super) stall_timeout: Duration,
+    /// What all have in hand together.
+    pub(super) room: Room,
     max_connections: usize,
     grace: Duration,
     check_interval: Duration,
@@ -55,10 +64,10 @@ pub(crate) struct Listening {
     /// The accepting task has taken in what was waiting and has ended.
     accepted_all: AtomicBool,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    /// Connections of plain text.
+    texts: Mutex<Vec<Arc<TextLine>>>,
     next_key: AtomicU64,
     open: AtomicUsize,
-    /// Messages that were taken and are not yet answered.
-    active: AtomicUsize,
     /// Something that a closing listener waits for has ended.
     progress: Notify,
     /// The look after sessions that have a thread.
@@ -101,6 +110,11 @@ impl Listening {
             plain_text,
             peers: options.peers.clone(),
             spin: options.spin,
+            max_session_in_flight: options.max_session_in_flight,
+            max_session_waiting: options.max_session_waiting,
+            hello_timeout: options.hello_timeout,
+            stall_timeout: options.stall_timeout,
+            room: Room::new(options.max_in_flight, options.max_waiting),
             max_connections: options.max_connections,
             grace: options.grace,
             check_interval: options.check_interval,
@@ -113,9 +127,9 @@ impl Listening {
             accepting: Notify::new(),
             accepted_all: AtomicBool::new(false),
             sessions: Mutex::default(),
+            texts: Mutex::default(),
             next_key: AtomicU64::new(1),
             open: AtomicUsize::new(0),
-            active: AtomicUsize::new(0),
             progress: Notify::new(),
             watch: batches::Watch::default(),
             watching_acks: AtomicBool::new(false),
@@ -214,11 +228,11 @@ impl Listening {
 
     /// Takes a message in; [`end`](Listening::end) follows exactly once.
     pub(super) fn begin(&self) {
-        self.active.fetch_add(1, Ordering::Relaxed);
+        self.room.begin();
     }
 
     pub(super) fn end(&self) {
-        if self.active.fetch_sub(1, Ordering::Relaxed) == 1 && self.is_closing() {
+        if self.room.end() && self.is_closing() {
             self.progress.notify_waiters();
         }
     }
@@ -245,20 +259,31 @@ impl Listening {
         }
     }
 
-    /// Lets go of the native session that has been quiet longest. Whether there was one.
-    pub(super) fn retire_quietest(&self) -> bool {
+    /// Lets go of the native session that has been quiet longest, or, where none is, of such a connection
+    /// of plain text, whose client would not open another by itself.
+    pub(super) fn retire_quietest(&self) {
         let quietest = {
             let sessions = lock(&self.sessions);
             let now = self.now_ms();
             sessions.values().filter(|session| session.may_retire(now)).max_by_key(|session| session.idle(now)).cloned()
         };
-        match quietest {
-            Some(session) => {
-                session.retire();
-                true
-            }
-            None => false,
+        if let Some(session) = quietest {
+            return session.retire();
         }
+        let now = self.now_ms();
+        if let Some(text) =
+            lock(&self.texts).iter().rev().filter(|text| text.may_retire(now)).max_by_key(|text| text.idle(now))
+        {
+            text.retire();
+        }
+    }
+
+    pub(super) fn add_text(&self, text: &Arc<TextLine>) {
+        lock(&self.texts).push(Arc::clone(text));
+    }
+
+    pub(super) fn remove_text(&self, text: &Arc<TextLine>) {
+        lock(&self.texts).retain(|other| !Arc::ptr_eq(other, text));
     }
 
     pub(super) fn next_key(&self) -> u64 {
@@ -344,7 +369,7 @@ impl Listening {
             for session in self.all_sessions() {
                 session.retire();
             }
-            let all_done = || self.open.load(Ordering::SeqCst) == 0 && self.active.load(Ordering::SeqCst) == 0;
+            let all_done = || self.open.load(Ordering::SeqCst) == 0 && self.room.in_flight() == 0;
             until(&self.progress, all_done).await;
         };
         let _what_is_left_is_cut_off = timeout(self.grace, orderly).await;

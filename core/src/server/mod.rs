@@ -5,6 +5,7 @@
 //! | `listening` | one listener's shared state: its claim on the channel, limits, sessions, shutdown |
 //! | `accept` | taking connections in, telling dialects apart |
 //! | `native`, `cold`, `hot`, `batches` | native sessions, driven by the runtime or by a thread |
+//! | `room` | what a listener has in hand altogether, and who waits for room |
 //! | `exchange`, `deno`, `text` | the dialects without sessions |
 //! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
 
@@ -19,6 +20,7 @@ mod hot;
 pub(crate) mod listening;
 mod native;
 mod responder;
+mod room;
 mod text;
 mod turn;
 mod workers;

@@ -1,8 +1,10 @@
 //! Plain text at a listener: messages one after another on one connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::counters::count;
@@ -14,12 +16,52 @@ use crate::protocol::text::{Line, TextReader, encode_reply};
 /// A sender that is quiet for this long has ended its message.
 const QUIET: Duration = Duration::from_millis(50);
 
+/// One that has been quiet for this many milliseconds may be let go to make room for another.
+const IDLE_MS: u32 = 1000;
+
+/// A connection of plain text as its listener sees it.
+#[derive(Debug, Default)]
+pub(super) struct TextLine {
+    /// Since when it waits for its next message, in milliseconds since the listener started; 0 while it does not.
+    waiting_since: AtomicU32,
+    retire: Notify,
+}
+
+impl TextLine {
+    pub(super) fn idle(&self, now: u32) -> u32 {
+        match self.waiting_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.wrapping_sub(since).cast_signed().max(0).cast_unsigned(),
+        }
+    }
+
+    pub(super) fn may_retire(&self, now: u32) -> bool {
+        self.idle(now) >= IDLE_MS
+    }
+
+    pub(super) fn retire(&self) {
+        self.retire.notify_one();
+    }
+}
+
+/// Its listener knows it until this is dropped.
+struct Known<'a>(&'a Listening, Arc<TextLine>);
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        self.0.remove_text(&self.1);
+    }
+}
+
 pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, first: &[u8]) {
     let mut reader = TextReader::new(listening.max_message);
     reader.feed(first);
+    let known = Known(listening, Arc::default());
+    listening.add_text(&known.1);
     let mut stopping = false;
     let mut buffer = Vec::with_capacity(4096);
     loop {
+        known.1.waiting_since.store(0, Ordering::Relaxed);
         match reader.next_line() {
             Ok(Some(line)) => {
                 if !answer(listening, &connection, line).await {
@@ -31,6 +73,7 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, fi
             Err(_) => return count(&listening.tally.malformed),
         }
         buffer.clear();
+        known.1.waiting_since.store(if reader.is_empty() { listening.now_ms().max(1) } else { 0 }, Ordering::Relaxed);
         tokio::select! {
             received = connection.receive(&mut buffer) => match received {
                 Ok(0) if stopping => return,
@@ -38,6 +81,7 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, fi
                 Ok(_) => reader.feed(&buffer),
                 Err(_) => return,
             },
+            () = sleep(listening.stall_timeout), if reader.is_cut() => return count(&listening.tally.incomplete),
             () = sleep(QUIET), if reader.can_end() => {
                 if !finish_message(listening, &connection, &mut reader).await {
                     return;
@@ -45,6 +89,11 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, fi
             }
             () = listening.until_stopping(), if !stopping => {
                 // What has arrived is still taken: then the stream ends.
+                stopping = true;
+                let _gone_already = connection.socket().shutdown_recv();
+            }
+            () = known.1.retire.notified(), if !stopping => {
+                // The same.
                 stopping = true;
                 let _gone_already = connection.socket().shutdown_recv();
             }

@@ -8,13 +8,8 @@ use rustc_hash::FxHashSet;
 use super::Session;
 use crate::lock::lock;
 use crate::message::Message;
+use crate::server::listening::Listening;
 use crate::server::responder::Responder;
-
-/// The most requests of one session that are in flight before the listener stops reading it.
-const MOST_IN_FLIGHT: usize = 1024;
-/// The most bytes of one session that wait for handlers, or of its answers that wait for the peer,
-/// before the listener stops reading it. A single larger message still passes.
-const MOST_WAITING: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Calls {
@@ -118,20 +113,42 @@ impl Session {
             && self.outbox.is_empty()
     }
 
-    /// Whether the session may take more; if not, the driver is told when it may.
+    /// Whether the session may take more, by its own bounds and the listener's; if not, the driver is
+    /// told when it may by its own.
     pub(in crate::server) fn has_room(&self) -> bool {
+        let Listening { max_session_in_flight, max_session_waiting, room: of_all, .. } = &*self.listening;
         let room = || {
+            let unsent = self.outbox.waiting();
             let calls = lock(&self.calls);
-            calls.in_flight.len() < MOST_IN_FLIGHT
-                && calls.bytes < MOST_WAITING
-                && calls.casts.len() < MOST_IN_FLIGHT
-                && self.outbox.waiting() < MOST_WAITING
+            of_all.is_there()
+                && calls.in_flight.len() < *max_session_in_flight
+                && calls.bytes < *max_session_waiting
+                && calls.casts.len() < *max_session_in_flight
+                && unsent < *max_session_waiting
+                && (unsent == 0 || of_all.is_there_for_unsent())
         };
         if room() {
             return true;
         }
         self.stalled.store(true, Ordering::SeqCst);
         room()
+    }
+
+    /// For the thread of the session in the middle of a batch: whether it may go on. Where much has
+    /// gathered, that is sent first.
+    pub(in crate::server) fn may_go_on(&self) -> bool {
+        if self.overfull.load(Ordering::Relaxed) {
+            self.overfull.store(false, Ordering::Relaxed);
+            self.send_gathered();
+            return self.has_room();
+        }
+        if self.kept.load(Ordering::Relaxed) { self.has_room() } else { self.listening.room.is_there() }
+    }
+
+    /// Tells the listener how much the peer has not taken: the driver's call.
+    pub(in crate::server) fn tell_unsent(&self, now: usize) {
+        let before = self.unsent.swap(now, Ordering::SeqCst);
+        self.listening.room.count_unsent(before, now);
     }
 
     pub(super) fn unstall(&self) {
@@ -149,8 +166,10 @@ impl Session {
     /// Whether one more thread is wanted for the requests that wait: the first, or as many again as
     /// there are where these are `stuck`. The caller sends it.
     pub(in crate::server) fn want_runners(&self, stuck: bool) -> usize {
+        let full = self.is_outbox_full();
         let mut calls = lock(&self.calls);
         let wanted = match calls.runners {
+            _ if full => 0,
             _ if calls.requests.is_empty() => 0,
             0 => 1,
             runners if stuck => runners.min(calls.requests.len()),
@@ -165,12 +184,24 @@ impl Session {
         lock(&self.calls).runners > 0
     }
 
-    /// The next request for a thread that is done with one of `done` bytes. `None` ends its turn:
-    /// it then sends what has gathered.
+    /// Whether as many answers wait for the peer as may.
+    fn is_outbox_full(&self) -> bool {
+        self.outbox.waiting() >= self.listening.max_session_waiting
+    }
+
+    /// Whether requests wait for a thread.
+    pub(in crate::server) fn has_requests(&self) -> bool {
+        !lock(&self.calls).requests.is_empty()
+    }
+
+    /// The next request for a thread that is done with one of `done` bytes. `None` ends its turn: none is
+    /// left, or the peer has to read before there are more answers. It then sends what has gathered.
     pub(in crate::server) fn next_request(&self, done: usize) -> Option<(Message, Responder)> {
+        self.listening.room.give(done);
+        let full = self.is_outbox_full();
         let mut calls = lock(&self.calls);
         calls.bytes -= done;
-        let next = calls.requests.pop_front();
+        let next = if full { None } else { calls.requests.pop_front() };
         if next.is_none() {
             calls.runners -= 1;
         }
@@ -186,6 +217,7 @@ impl Session {
         let mut calls = lock(&self.calls);
         if let Cast::Message { message, .. } = &cast {
             calls.bytes += message.len();
+            self.listening.room.take(message.len());
         }
         calls.casts.push_back(cast);
         !std::mem::replace(&mut calls.casting, true)
@@ -203,9 +235,16 @@ impl Session {
         cast
     }
 
+    /// Counts a message of `bytes` that goes to a handler.
+    pub(in crate::server) fn hold_bytes(&self, bytes: usize) {
+        lock(&self.calls).bytes += bytes;
+        self.listening.room.take(bytes);
+    }
+
     /// Says that a handler has returned from a message of `bytes`.
     pub(in crate::server) fn release_bytes(&self, bytes: usize) {
         lock(&self.calls).bytes -= bytes;
+        self.listening.room.give(bytes);
         self.unstall();
     }
 }

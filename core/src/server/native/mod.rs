@@ -8,7 +8,7 @@ mod flight;
 mod sending;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) struct Session {
     pub(super) exclusive: bool,
     pub(super) outbox: Outbox,
     /// Tells a cold driver that there is something to do besides receiving.
-    pub(super) driver: Notify,
+    pub(super) driver: Arc<Notify>,
     /// A thread drives the session.
     pub(super) hot: AtomicBool,
     /// The listener wants the session to end once what has arrived is answered.
@@ -60,6 +60,10 @@ pub(crate) struct Session {
     pub(super) batching: AtomicBool,
     /// Since it has a thread, requests were put aside unanswered.
     pub(super) kept: AtomicBool,
+    /// More answers have gathered than are to wait.
+    overfull: AtomicBool,
+    /// How much of its answers the listener counts as not taken by the peer.
+    unsent: AtomicUsize,
     /// Part of a frame is here.
     pub(super) receiving: AtomicBool,
     /// Answers that are on their way: no longer in flight, not yet sent.
@@ -99,7 +103,7 @@ impl Session {
             listening,
             exclusive,
             outbox: Outbox::default(),
-            driver: Notify::new(),
+            driver: Arc::default(),
             hot: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             slowness: Slowness::default(),
@@ -111,6 +115,8 @@ impl Session {
             current: AtomicU32::new(0),
             batching: AtomicBool::new(false),
             kept: AtomicBool::new(false),
+            overfull: AtomicBool::new(false),
+            unsent: AtomicUsize::new(0),
             receiving: AtomicBool::new(false),
             answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
@@ -185,6 +191,7 @@ impl Session {
                     let mut calls = lock(&self.calls);
                     calls.in_flight.insert(header.id);
                     calls.bytes += body.len();
+                    self.listening.room.take(body.len());
                 }
                 Ok(Task::Request { id: header.id, timeout_ms: header.timeout_ms, kind: header.message_kind() })
             }

@@ -36,6 +36,9 @@ impl Session {
                 return self.gather(&header, reply.data());
             }
             self.send_gathered();
+            if self.outbox.waiting() >= self.listening.max_session_waiting {
+                self.overfull.store(true, Ordering::Relaxed);
+            }
         } else if self.others_in_flight() {
             // It goes out with the answers that are about to follow.
             if self.outbox.append(&header.encode(), reply.data()).is_err() {
@@ -52,8 +55,9 @@ impl Session {
 
     /// Adds an answer to those that the thread of the session sends at the end of its batch.
     pub(super) fn gather(&self, header: &Header, body: &[u8]) -> Result<()> {
-        if self.outbox.append(&header.encode(), body).is_err() {
-            return Err(self.lost());
+        let waiting = self.outbox.append(&header.encode(), body).map_err(|_| self.lost())?;
+        if waiting >= self.listening.max_session_waiting {
+            self.overfull.store(true, Ordering::Relaxed);
         }
         // The batch may have ended meanwhile; another thread's answer is not seen to by anyone then.
         if !self.batching.load(Ordering::SeqCst) {

@@ -1,0 +1,126 @@
+//! What a whole listener has in hand, its bounds, and those who wait for room under them.
+//!
+//! At a bound nobody is refused: who has something to hand over does not read on. Those wait in line,
+//! one is called when there is room, and calls the next once it has taken what it had.
+
+use std::collections::VecDeque;
+
+use crate::lock::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Notify};
+
+#[derive(Debug)]
+pub(super) struct Room {
+    most_in_flight: usize,
+    most_waiting: usize,
+    /// Messages that were taken and are not yet answered.
+    in_flight: AtomicUsize,
+    /// The bytes of messages that handlers have not yet returned from.
+    bytes: AtomicUsize,
+    /// The bytes of answers that peers have not taken, as far as drivers have told.
+    unsent: AtomicUsize,
+    line: Mutex<VecDeque<Arc<Notify>>>,
+    /// How many are in line.
+    length: AtomicUsize,
+}
+
+impl Room {
+    pub(super) fn new(most_in_flight: usize, most_waiting: usize) -> Room {
+        Room {
+            most_in_flight,
+            most_waiting,
+            in_flight: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            line: Mutex::new(VecDeque::new()),
+            length: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether one more message may be taken, however large.
+    pub(super) fn is_there(&self) -> bool {
+        self.in_flight.load(Ordering::SeqCst) < self.most_in_flight
+            && self.bytes.load(Ordering::SeqCst) < self.most_waiting
+    }
+
+    /// Takes a message in; [`end`](Room::end) follows exactly once.
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether it was the last.
+    pub(super) fn end(&self) -> bool {
+        let last = self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1;
+        self.pass_on();
+        last
+    }
+
+    /// How many messages are in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Counts the bytes of a message; [`give`](Room::give) follows for as many.
+    pub(super) fn take(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    pub(super) fn give(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+            self.pass_on();
+        }
+    }
+
+    /// Counts what a peer has not taken: `now` instead of `before`.
+    pub(super) fn count_unsent(&self, before: usize, now: usize) {
+        if now > before {
+            self.unsent.fetch_add(now - before, Ordering::SeqCst);
+        } else if now < before {
+            self.unsent.fetch_sub(before - now, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether a peer may be sent more that has not taken all of what it was sent. Those who have are not
+    /// held up by the others.
+    pub(super) fn is_there_for_unsent(&self) -> bool {
+        self.unsent.load(Ordering::SeqCst) < self.most_waiting
+    }
+
+    /// Waits in line, if not there already. Who does looks once more whether there is room, and
+    /// [leaves](Room::leave) in any case.
+    pub(super) fn join(&self, who: &Arc<Notify>) {
+        let mut line = lock(&self.line);
+        if !line.iter().any(|other| Arc::ptr_eq(other, who)) {
+            line.push_back(Arc::clone(who));
+            self.length.store(line.len(), Ordering::SeqCst);
+        }
+    }
+
+    /// Is done with waiting, and leaves room that is there to the next.
+    pub(super) fn leave(&self, who: &Arc<Notify>) {
+        if self.length.load(Ordering::SeqCst) > 0 {
+            let mut line = lock(&self.line);
+            line.retain(|other| !Arc::ptr_eq(other, who));
+            self.length.store(line.len(), Ordering::SeqCst);
+        }
+        self.pass_on();
+    }
+
+    /// Calls the first in line if there is room.
+    pub(super) fn pass_on(&self) {
+        if self.length.load(Ordering::SeqCst) == 0 || !self.is_there() {
+            return;
+        }
+        let first = {
+            let mut line = lock(&self.line);
+            let first = line.pop_front();
+            self.length.store(line.len(), Ordering::SeqCst);
+            first
+        };
+        if let Some(first) = first {
+            first.notify_one();
+        }
+    }
+}
