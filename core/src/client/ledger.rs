@@ -1,6 +1,7 @@
 //! The books of a session with several calls in flight: who waits for which answer, what the listener
 //! takes, what became of one-way messages, why the session ended. Bytes and waiting are others' matter.
 
+use std::collections::hash_map::Entry;
 use std::io;
 
 use rustc_hash::FxHashMap;
@@ -83,14 +84,13 @@ impl<C> Ledger<C> {
     /// Notes a call with a body of `len` bytes; its frame bears the returned id.
     pub(crate) fn begin(&mut self, len: usize, caller: C) -> Attempt<u32> {
         self.check_open()?;
-        let id = loop {
+        loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            if !self.pending.contains_key(&self.last_id) {
-                break self.last_id;
+            if let Entry::Vacant(vacant) = self.pending.entry(self.last_id) {
+                vacant.insert(Pending { caller, len });
+                return Ok(self.last_id);
             }
-        };
-        self.pending.insert(id, Pending { caller, len });
-        Ok(id)
+        }
     }
 
     /// Notes a one-way message.
@@ -135,6 +135,11 @@ impl<C> Ledger<C> {
     /// What went wrong with one-way messages, if it has not been said yet.
     pub(crate) fn take_cast_error(&mut self) -> Option<Error> {
         self.cast_error.take()
+    }
+
+    /// Whether [`take_cast_error`](Ledger::take_cast_error) has something to say.
+    pub(crate) fn has_cast_error(&self) -> bool {
+        self.cast_error.is_some()
     }
 
     /// How many one-way messages were sent: a flush that begins now is about them.

@@ -8,6 +8,7 @@ use crate::channel::{Address, Channel};
 use crate::client::connect::Connecting;
 use crate::error::Error;
 use crate::options::{Options, Peers};
+use crate::protocol::frame::{ACK_WANTED, Header, Kind};
 use crate::server::Mode;
 
 /// A call under way in a [`Queue`](super::Queue). Never used twice by one queue.
@@ -186,6 +187,45 @@ pub(super) struct Call {
 }
 
 impl Call {
+    pub(super) fn new(
+        what: What,
+        target: Arc<Target>,
+        client: Option<ClientId>,
+        body: Body,
+        timeout: Option<Duration>,
+    ) -> Call {
+        Call {
+            what,
+            target,
+            client,
+            body,
+            timeout,
+            deadline: None,
+            wake: None,
+            state: State::Starting,
+            tries: 0,
+            not_taken: None,
+        }
+    }
+
+    /// The header that it goes under on a session, where it has the time that is `left`.
+    pub(super) fn header(&self, frame: u32, left: Option<Duration>) -> Header {
+        let header = match (&self.what, self.body.message()) {
+            (What::Request, Some(message)) => Header::of(Kind::Request, frame, message),
+            (_, Some(message)) => Header::of(Kind::Broadcast, frame, message),
+            (What::Ping, None) => Header::bare(Kind::Ping, frame),
+            (_, None) => Header::bare(Kind::Ack, frame),
+        };
+        match self.what {
+            What::Request => {
+                let timeout_ms = left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+                Header { timeout_ms, ..header }
+            }
+            What::Broadcast => Header { flags: header.flags | ACK_WANTED, ..header },
+            _ => header,
+        }
+    }
+
     /// When something is to be done about it at the latest.
     pub(super) fn due(&self) -> Option<Instant> {
         match (self.deadline, self.wake) {

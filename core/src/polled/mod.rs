@@ -58,7 +58,7 @@ use crate::client::post::address;
 use crate::client::{check_size, closed, deadline, no_ping};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::options::{Options, Wire};
 use crate::server::Mode;
 use crate::transport::fork;
@@ -68,6 +68,10 @@ use crate::transport::wait::Waiter;
 
 /// How long a queue that is dropped tries to get rid of broadcasts that have gathered.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The most bodies whose memory is kept for the next, and the most bytes of each.
+const MOST_SPARE: usize = 128;
+const MOST_SPARE_BYTES: usize = 512;
 
 /// What a call came to.
 #[derive(Debug)]
@@ -90,6 +94,8 @@ pub struct Queue {
     /// Links that have something to send.
     unsent: Vec<Id>,
     done: Vec<Completion>,
+    /// Memory of small bodies that nobody needs any more.
+    spare: Vec<Vec<u8>>,
     /// When a call has something to do by itself.
     due: Option<Instant>,
     waiter: Option<Waiter>,
@@ -122,6 +128,7 @@ impl Queue {
             shared: FxHashMap::default(),
             unsent: Vec::new(),
             done: Vec::new(),
+            spare: Vec::new(),
             due: None,
             waiter: Some(Waiter::new(Options::new().spin)),
             beside: false,
@@ -168,8 +175,21 @@ impl Queue {
         }
     }
 
+    /// A message with a copy of this body, in memory that earlier small ones of this queue have left.
+    pub fn copy(&mut self, body: MessageRef<'_>) -> Message {
+        let mut data = if body.len() <= MOST_SPARE_BYTES { self.spare.pop() } else { None }.unwrap_or_default();
+        data.extend_from_slice(body.data());
+        Message::from_parts(body.kind(), data)
+    }
+
     /// Sends a request, which may take `timeout`; `None` is without limit.
     pub fn request(&mut self, client: ClientId, message: Message, timeout: Option<Duration>) -> Result<Ticket> {
+        fork::check(self.born, "queue")?;
+        if let Some(link) = self.link_at_hand(client, message.len()) {
+            let ticket = self.request_on(link, client, message, timeout);
+            self.rearm();
+            return Ok(ticket);
+        }
         self.on_client(client, What::Request, Body::Own(message), timeout)
     }
 

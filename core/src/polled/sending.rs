@@ -1,14 +1,59 @@
 //! What goes out: calls in the line of a session, and what has gathered on it.
 
-use super::call::{Id, State, Ticket, What};
-use super::link::Room;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{Call, ClientId, Id, State, Ticket, What};
+use super::link::{Body, Room};
 use super::{Connection, Queue};
 use crate::client::{Failed, deadline, too_large};
 use crate::error::Error;
 use crate::interrupt;
-use crate::protocol::frame::{ACK_WANTED, Header, Kind};
+use crate::message::Message;
 
 impl Queue {
+    /// The session of a client, where a request with a body of `len` bytes can go on it this moment: by far the
+    /// usual case.
+    pub(super) fn link_at_hand(&self, client: ClientId, len: usize) -> Option<Id> {
+        let client = self.clients.get(client.0)?;
+        let id = client.link?;
+        let Connection::Link(link) = self.connections.get(id)? else { return None };
+        let has_room = link.waiting.is_empty() && matches!(link.room_for(len), Room::Yes);
+        let says_nothing = client.cast_error.is_none() && link.ledger.is_open() && !link.ledger.has_cast_error();
+        (has_room && says_nothing && len <= client.target.options.max_message).then_some(id)
+    }
+
+    /// Sends a request on a session that is [at hand](Queue::link_at_hand).
+    pub(super) fn request_on(
+        &mut self,
+        id: Id,
+        client: ClientId,
+        message: Message,
+        timeout: Option<Duration>,
+    ) -> Ticket {
+        let target = Arc::clone(&self.clients.get(client.0).expect("its link is at hand").target);
+        let until = deadline(timeout);
+        let mut call = Call::new(What::Request, target, Some(client), Body::Own(message), timeout);
+        call.deadline = until;
+        let ticket = Ticket(self.calls.insert(call));
+        let (Some(call), Some(Connection::Link(link))) = (self.calls.get_mut(ticket.0), self.connections.get_mut(id))
+        else {
+            unreachable!("both are here")
+        };
+        let alone = !link.ledger.is_waiting();
+        let Ok(frame) = link.ledger.begin(call.body.len(), ticket) else { unreachable!("it is open") };
+        let header = call.header(frame, timeout);
+        call.state = State::Sent(id, frame);
+        link.add(&header, &mut call.body);
+        let is_now = alone || link.is_full(self.beside);
+        self.note_due(until);
+        self.list(id);
+        if is_now {
+            self.submit_link(id);
+        }
+        ticket
+    }
+
     /// Puts a call in the line of a link.
     pub(super) fn enqueue(&mut self, ticket: Ticket, id: Id) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
@@ -91,21 +136,8 @@ impl Queue {
                 self.finish(ticket, Ok(None));
                 continue;
             }
-            let mut header = match (&call.what, call.body.message()) {
-                (What::Request, Some(message)) => Header::of(Kind::Request, frame, message),
-                (_, Some(message)) => Header::of(Kind::Broadcast, frame, message),
-                (What::Ping, None) => Header::bare(Kind::Ping, frame),
-                (_, None) => Header::bare(Kind::Ack, frame),
-            };
-            match call.what {
-                What::Request => {
-                    let left = if fresh == Some(ticket) { call.timeout } else { interrupt::left(call.deadline) };
-                    header.timeout_ms =
-                        left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
-                }
-                What::Broadcast => header.flags |= ACK_WANTED,
-                _ => {}
-            }
+            let left = if fresh == Some(ticket) { call.timeout } else { interrupt::left(call.deadline) };
+            let header = call.header(frame, left);
             call.state = State::Sent(id, frame);
             link.add(&header, &mut call.body);
             let is_cast = matches!(call.what, What::Cast);

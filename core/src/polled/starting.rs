@@ -7,7 +7,7 @@ use rustix::event::PollFlags;
 
 use super::call::{Call, ClientId, Id, State, Target, Ticket, What};
 use super::link::{Body, Link};
-use super::{Completion, Connection, Queue};
+use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
 use crate::client::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
 use crate::client::deno::{Exchange, Progress};
 use crate::client::post::TRIES;
@@ -26,18 +26,7 @@ impl Queue {
         body: Body,
         timeout: Option<Duration>,
     ) -> Ticket {
-        let ticket = Ticket(self.calls.insert(Call {
-            what,
-            target,
-            client,
-            body,
-            timeout,
-            deadline: None,
-            wake: None,
-            state: State::Starting,
-            tries: 0,
-            not_taken: None,
-        }));
+        let ticket = Ticket(self.calls.insert(Call::new(what, target, client, body, timeout)));
         self.start(ticket);
         ticket
     }
@@ -218,5 +207,15 @@ impl Queue {
         }
         let result = result.map_err(|error| error.on_channel(&call.target.channel));
         self.done.push(Completion { ticket, result });
+        if let Body::Own(body) = call.body {
+            self.keep_spare(body.into_data());
+        }
+    }
+
+    fn keep_spare(&mut self, mut data: Vec<u8>) {
+        if (1..=MOST_SPARE_BYTES).contains(&data.capacity()) && self.spare.len() < MOST_SPARE {
+            data.clear();
+            self.spare.push(data);
+        }
     }
 }

@@ -7,7 +7,7 @@ use simple_ipc::{Channel, Result};
 
 use super::{Then, borrow, sipc_queue, start};
 use crate::argument::{self, Out};
-use crate::body::sipc_body;
+use crate::body::{SIPC_KIND_TEXT, sipc_body};
 use crate::boundary;
 use crate::callback::{sipc_drop, sipc_reply_callback};
 use crate::error::sipc_error;
@@ -91,8 +91,14 @@ pub unsafe extern "C" fn sipc_queue_request(
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe {
         start(queue, then, ticket, error, || {
-            let (message, client) = (body.to_message()?, ClientId::from_number(client));
-            borrow(queue)?.check_casts(client)?;
+            let client = ClientId::from_number(client);
+            let queue = borrow(queue)?;
+            let message = match body.kind {
+                // That becomes something else, which needs memory of its own anyway.
+                SIPC_KIND_TEXT => body.to_message()?,
+                _ => body.with(|body| Ok(queue.queue.copy(body)))?,
+            };
+            queue.check_casts(client)?;
             Ok(move |queue: &mut Queue| {
                 let timeout = sipc_options::read_timeout(options, queue.timeout(client)?)?;
                 queue.request(client, message, timeout)
