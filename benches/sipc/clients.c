@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,12 +71,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     alarm(120 + (unsigned)seconds);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        die("ask for the limit of descriptors");
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-
+    allow_many_descriptors();
     make_scratch();
     int ready[2];
     if (pipe(ready) != 0)
