@@ -1300,7 +1300,7 @@ size_t sipc_queue_under_way(const sipc_queue *queue);
 /**
  * Sends what has gathered. The first call on a session with nothing under way is sent at once; those
  * that follow gather until this, `sipc_queue_process` or `sipc_queue_wait`, or until 64 KiB have
- * gathered. Costs nothing when there is nothing to send.
+ * gathered, 2 KiB where the listener seems to work on another core meanwhile. Costs nothing when there is nothing to send.
  *
  * `queue`: may be NULL.
  */

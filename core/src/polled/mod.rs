@@ -33,8 +33,8 @@
 //!
 //! Calls go out together: the first on a session that has nothing under way is sent at once, those that
 //! follow gather until [`Queue::submit`], [`Queue::process`] or [`Queue::wait`], or until 64 KiB have
-//! gathered. A caller that returns to its event loop calls `submit` first if
-//! [`Queue::has_unsent`] says so.
+//! gathered, 2 KiB where the listener seems to work on another core meanwhile. A caller that returns to
+//! its event loop calls `submit` first if [`Queue::has_unsent`] says so.
 
 mod call;
 mod link;
