@@ -44,10 +44,11 @@ fuzz: ## fuzz the parsers and the C functions, each for TIME seconds (60)
 	@tools/setup.sh test
 	@fuzz/run.sh $(or $(TIME),60)
 
-sanitize: ## valgrind, AddressSanitizer and UndefinedBehaviourSanitizer over the C tests, loom over what threads share
+sanitize: ## valgrind, AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSanitizer, and loom over what threads share
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/c/run.sh --prefix $(STAGE) valgrind asan
+	@tests/races/run.sh 20
 	@tests/run.py loom
 
 chaos: ## processes are killed at random moments, and journals compared; TIME=60, SEED=1

@@ -119,6 +119,7 @@ def runners():
     target = os.environ.get("CARGO_TARGET_DIR", "target")
     loom = [cargo, "test", "--locked", "--manifest-path", "tests/loom/Cargo.toml", "--lib", "--target-dir", target]
     yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test)
+    yield Runner("races", "data races, under ThreadSanitizer", ["tests/races/run.sh"], count_summary_line)
     yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
     if sdk_is_there():
         yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)
