@@ -69,8 +69,10 @@ def calls_of(loop: asyncio.AbstractEventLoop) -> Calls:
     calls = _calls.get(loop)
     if calls is None:
         # A closed loop may be kept alive by what it holds; its descriptors are not needed any more.
-        for other in [other for other in _calls if other.is_closed()]:
-            del _calls[other]
+        # Other threads do the same for their loops: no step here minds what they change.
+        for reference in _calls.keyrefs():
+            if (other := reference()) is not None and other.is_closed():
+                _calls.pop(other, None)
         calls = _calls[loop] = Calls(loop)
     return calls
 

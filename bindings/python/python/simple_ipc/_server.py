@@ -54,7 +54,7 @@ class BaseServer:
         self._listener = native
         self._closed = False
         self._process = os.getpid()
-        _open.add(self)
+        _open[id(self)] = self
 
     @property
     def address(self) -> str:
@@ -90,14 +90,15 @@ class BaseServer:
         self._abandon()
 
 
-_open: weakref.WeakSet[BaseServer] = weakref.WeakSet()
+_open: weakref.WeakValueDictionary[int, BaseServer] = weakref.WeakValueDictionary()
 
 
 def _at_exit() -> None:
     # Handlers begin no more; then the channels' files are removed.
     _native.shut_gate()
-    for server in list(_open):
-        server._abandon()
+    for reference in _open.valuerefs():
+        if server := reference():
+            server._abandon()
 
 
 atexit.register(_at_exit)
