@@ -109,6 +109,46 @@ def test_a_cancelled_task_gives_the_call_up_and_its_handler_hears_of_it(run):
     run(main())
 
 
+@pytest.mark.parametrize("way", ["cancel", "timeout", "task group"])
+def test_a_clients_request_that_is_given_up_is_told_to_a_handler_on_a_thread(run, way):
+    began, heard = threading.Event(), threading.Event()
+
+    def handler(data, context):
+        if data == "quick":
+            return data
+        began.set()
+        while not context.cancelled:
+            heard.wait(0.001)
+        heard.set()
+
+    async def in_a_group_that_fails(client):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(client.request(1, timeout=None))
+            await asyncio.to_thread(began.wait)
+            raise ValueError
+
+    async def main():
+        async with aio.connect("slow") as client:
+            if way == "timeout":
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await client.request(1, timeout=None)
+            elif way == "cancel":
+                task = asyncio.create_task(client.request(1, timeout=None))
+                await asyncio.to_thread(began.wait)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            else:
+                with pytest.raises(ExceptionGroup):
+                    await in_a_group_that_fails(client)
+            assert await asyncio.to_thread(heard.wait, 60)
+            assert await client.request("quick") == "quick"
+
+    with simple_ipc.listen_uds_request("slow", handler, context=True):
+        run(main())
+
+
 def test_a_handler_that_raises_is_the_callers_error(run):
     async def main():
         async def fails(data):
@@ -165,12 +205,14 @@ def test_each_loop_has_calls_of_its_own_and_closed_ones_are_let_go(run):
         assert len(os.listdir("/proc/self/fd")) <= before + 20
 
         results = []
-        threads = [threading.Thread(target=lambda n=n: results.append(run(main(n)))) for n in range(8)]
+        threads = [
+            threading.Thread(target=lambda n=n: results.extend(run(main(n)) for _ in range(25))) for n in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert sorted(results) == list(range(8))
+        assert sorted(results) == sorted(list(range(8)) * 25)
 
 
 def test_a_call_without_a_running_loop_is_a_clear_error():
