@@ -124,6 +124,7 @@ case $verb in test | lint | all)
     fi
     ;;
 esac
+case $verb in test | lint | all) "$(dirname "$0")/../bindings/python/environment.sh" ;; esac
 case $verb in
     test | all) "$(dirname "$0")/../bindings/node/setup.sh" test ;;
     lint) "$(dirname "$0")/../bindings/node/setup.sh" lint ;;

@@ -13,5 +13,9 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     exit 1
 }
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$here/requirements.txt"
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+broken=$("$venv/bin/python" -m pip check --disable-pip-version-check) || {
+    printf 'setup: requirements.txt lacks something: %s\n' "$broken" >&2
+    exit 1
+}
 cp "$here/requirements.txt" "$venv/requirements.done"
