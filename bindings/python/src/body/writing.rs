@@ -81,6 +81,9 @@ impl<'a, 'py> Value<'a, 'py> {
     }
 
     fn dict<S: Serializer>(&self, dict: &Bound<'py, PyDict>, serializer: S) -> Result<S::Ok, S::Error> {
+        // Without a GIL another thread may change the dict while its values are written.
+        #[cfg(Py_GIL_DISABLED)]
+        let dict = &dict.copy().map_err(|raised| self.raise(raised))?;
         let (all_text, unusual) = (Cell::new(true), Cell::new(false));
         let looked = dict.locked_for_each(|key, _| {
             match key.cast::<PyString>() {
