@@ -1,24 +1,37 @@
 #!/bin/sh
-# Installs the wheel of $OUT (default: <target>/packages) into an empty environment outside the checkout and runs
-# the first example from there.
+# Installs each package that is given, a wheel or a source distribution (default: those in $OUT, or in <target>/packages),
+# into an empty environment outside the checkout, and runs the README's first example there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
+[ $# -gt 0 ] || set -- "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-python3 -m venv "$scratch/venv"
-"$scratch/venv/bin/python" -m pip install -q --disable-pip-version-check --no-index "$out"/simple_ipc-*.whl
-mkdir "$scratch/channels"
-cd "$scratch"
-printed=$(SIMPLE_IPC_DIR=$scratch/channels "$scratch/venv/bin/python" -I -c '
-import simple_ipc
-with simple_ipc.listen_uds_request("example_channel", lambda data: "response-bar") as server:
-    print(simple_ipc.post_uds_request("example_channel", "request-foo"))
-')
-if [ "$printed" != response-bar ]; then
-    echo "check_package.sh: the example printed \"$printed\" and not response-bar" >&2
-    exit 1
-fi
-echo "the installed wheel runs the example"
+awk '/^```python$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$here/README.md" >"$scratch/example.py"
+expected=$(sed -n 's/.*print(.*# //p' "$scratch/example.py")
+
+for package in "$@"; do
+    [ -f "$package" ] || { echo "check_package.sh: there is no $package" >&2; exit 1; }
+    place=$(mktemp -d "$scratch/XXXXXX")
+    wheel=$package
+    case $package in
+        *.tar.gz)
+            # What pip does with it, with the maturin of requirements.txt.
+            "$here/environment.sh"
+            PATH=$root/.venv/bin:$PATH "$root/.venv/bin/python" -m pip wheel -q --disable-pip-version-check --no-index \
+                --no-deps --no-build-isolation -w "$place" "$package"
+            wheel=$(echo "$place"/simple_ipc-*.whl)
+            ;;
+    esac
+    python3 -m venv "$place/venv"
+    "$place/venv/bin/python" -m pip install -q --disable-pip-version-check --no-index "$wheel"
+    mkdir "$place/channels"
+    printed=$(cd "$place" && SIMPLE_IPC_DIR=$place/channels "$place/venv/bin/python" -I "$scratch/example.py")
+    if [ -z "$expected" ] || [ "$printed" != "$expected" ]; then
+        echo "check_package.sh: from $package the example printed \"$printed\" and not \"$expected\"" >&2
+        exit 1
+    fi
+    echo "the example runs from $(basename "$package")"
+done

@@ -13,7 +13,7 @@ rm -f "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
 # No path of this machine stays in what is built.
 CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
 export CARGO_ENCODED_RUSTFLAGS
-maturin build -q --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
+maturin build -q --locked --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
 maturin sdist -m "$here/Cargo.toml" -o "$out" >&2
 for wheel in "$out"/simple_ipc-*.whl; do
     # The tag says what was asked for; auditwheel says what the library needs.

@@ -8,7 +8,7 @@ wheels=${CARGO_TARGET_DIR:-$root/target}/python-wheels
 
 "$here/environment.sh"
 rm -rf "$wheels"
-"$root/.venv/bin/maturin" build -q --release -m "$here/Cargo.toml" -o "$wheels"
+"$root/.venv/bin/maturin" build -q --locked --release -m "$here/Cargo.toml" -o "$wheels"
 "$root/.venv/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps --no-index "$wheels"/*.whl
 # Not from the source folder: what is imported is what was installed.
 cd "$root/tests"

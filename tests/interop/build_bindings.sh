@@ -18,7 +18,7 @@ fi
 python_package() {
     bindings/python/environment.sh >&2 || return 1
     wheels=$(mktemp -d) || return 1
-    .venv/bin/maturin build -q --release -m bindings/python/Cargo.toml -o "$wheels" &&
+    .venv/bin/maturin build -q --locked --release -m bindings/python/Cargo.toml -o "$wheels" &&
         .venv/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps --no-index \
             "$wheels"/*.whl
     status=$?
