@@ -55,9 +55,8 @@ pub(crate) enum Sender {
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        const KINDS: [Kind; 9] = [Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway];
+        KINDS.get(usize::from(byte).wrapping_sub(1)).copied()
     }
 
     fn may_come_from(self, sender: Sender) -> bool {
@@ -121,6 +120,7 @@ impl Header {
     }
 
     /// The header in these bytes, if `sender` may send such a frame and its body is not over `max`.
+    #[inline]
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN], sender: Sender, max: usize) -> Result<Header, Violation> {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let kind = Kind::from_byte(bytes[4]).ok_or(Violation::Malformed("a frame is of an unknown kind"))?;
@@ -292,6 +292,7 @@ impl FrameReader {
     }
 
     /// The next whole frame.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<(Header, Body<'_>)>, Violation> {
         if let Some((header, body)) = &mut self.large {
             let len = header.len as usize;
@@ -313,6 +314,7 @@ impl FrameReader {
         Ok(Some((header, Body::Buffered(&self.buffer[start..end]))))
     }
 
+    #[inline]
     fn header(&self) -> Result<Option<Header>, Violation> {
         match self.buffer[self.filled.clone()].first_chunk() {
             Some(bytes) => Header::decode(bytes, self.sender, self.max).map(Some),
