@@ -28,7 +28,7 @@ function encode(value) {
     try {
         text = JSON.stringify(value);
         // JSON.stringify writes NaN and infinities as null: where there is a null, each value is looked at.
-        if (text?.includes("null")) JSON.stringify(value, refuseNaN);
+        if (typeof value !== "string" && text?.includes("null")) JSON.stringify(value, refuseNaN);
     } catch (error) {
         if (error instanceof IpcError) throw error;
         throw refused("this value", reason(error), error);
