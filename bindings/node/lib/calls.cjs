@@ -2,6 +2,7 @@
 
 // Calls in flight, running handlers, and the one function through which the add-on reports both.
 
+const { setImmediate } = require("node:timers");
 const addon = require("./load.cjs");
 const { decode } = require("./body.cjs");
 const { IpcError, fromNative } = require("./error.cjs");
@@ -50,12 +51,20 @@ function deliver(events) {
                 at += 2;
                 watchers.get(id)?.();
                 break;
-            default:
+            case 4:
                 at += 3;
                 native.settle(id, value);
                 break;
+            default:
+                at += 1;
+                setImmediate(resume);
+                break;
         }
     }
+}
+
+function resume() {
+    deliver(native.resume());
 }
 
 function take(id) {

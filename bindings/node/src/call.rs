@@ -42,7 +42,12 @@ impl Call {
         let _on_the_runtime = hub.runtime.enter();
         let call = Arc::new(Call { hub: Arc::clone(hub), id, future: Mutex::new(Some(Box::pin(future))) });
         hub.remember(id, &call);
-        call.step()
+        let outcome = call.step()?;
+        if hub.is_to_turn() && !hub.has_ended() {
+            hub.finished(id, outcome);
+            return None;
+        }
+        Some(outcome)
     }
 
     /// Ends the call without an outcome: its handler, if it has got there, is told.

@@ -9,7 +9,7 @@ use simple_ipc::{Channel, Client, Error, ErrorKind, Message, Mode, Options, Resu
 use tokio::sync::Mutex;
 
 use crate::call::{Call, Outcome};
-use crate::convert::{self, Body, CountersObject};
+use crate::convert::{self, Batch, Body, CountersObject};
 use crate::hub::{Delivered, Hub};
 use crate::listener;
 use crate::options::{OptionsObject, duration};
@@ -276,6 +276,12 @@ impl Native {
     #[napi]
     pub fn watch(&self, id: u32) {
         listener::watch(&self.hub, id);
+    }
+
+    /// What is ready, after the loop has turned.
+    #[napi]
+    pub fn resume(&self) -> Batch {
+        self.hub.resume()
     }
 
     /// The live channels: `[list]` or `[undefined, error]`.

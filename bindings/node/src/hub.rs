@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -20,16 +21,33 @@ use crate::lock;
 const QUEUE_BYTES: u32 = 16 << 20;
 /// What a message counts besides its body.
 const OVERHEAD: u32 = 256;
-/// How many events JavaScript takes in one turn of its loop, so that timers and other sockets have theirs.
+/// How many events JavaScript takes at once.
 const TURN_EVENTS: usize = 256;
-/// How many bytes of bodies it takes in one turn, and one body.
+/// How many bytes of bodies it takes at once, and one body.
 const TURN_BYTES: usize = 1 << 20;
+/// When its loop has not turned for so long, JavaScript gets no more before it has, so that timers and other sockets
+/// have their turn: a threadsafe function that is called again and again gets a thousand calls before that, and a
+/// program that awaits what has ended already goes on for ever.
+const TURN_TIME: Duration = Duration::from_millis(2);
 
 /// Something that JavaScript has to be told.
 pub(crate) enum Event {
-    Finished { call: u32, outcome: Result<Outcome> },
-    Message { listener: u32, id: u32, message: Message, peer: Peer, _room: Option<OwnedSemaphorePermit> },
-    Cancelled { id: u32 },
+    Finished {
+        call: u32,
+        outcome: Result<Outcome>,
+    },
+    Message {
+        listener: u32,
+        id: u32,
+        message: Message,
+        peer: Peer,
+        _room: Option<OwnedSemaphorePermit>,
+    },
+    Cancelled {
+        id: u32,
+    },
+    /// JavaScript is to let its loop turn, and then to [`resume`](Hub::resume).
+    Pause,
 }
 
 impl Event {
@@ -53,8 +71,10 @@ pub(crate) struct Hub {
     pub(crate) runtime: Handle,
     /// Gone when the environment is.
     deliver: Mutex<Option<Deliver>>,
-    /// Whether JavaScript has been called and has not come yet.
+    /// Whether JavaScript has been called and has not come yet, or will come by itself.
     called: AtomicBool,
+    /// When its loop has last turned, as far as is known.
+    turned: Mutex<Instant>,
     queue: Mutex<VecDeque<Event>>,
     room: Arc<Semaphore>,
     calls: Mutex<HashMap<u32, Arc<Call>>>,
@@ -72,6 +92,7 @@ impl Hub {
             runtime,
             deliver: Mutex::new(None),
             called: AtomicBool::new(false),
+            turned: Mutex::new(Instant::now()),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
             calls: Mutex::default(),
@@ -151,23 +172,48 @@ impl Hub {
         }
     }
 
-    /// What JavaScript gets this time. If that is not all, it is called again.
+    /// What JavaScript gets when it was called.
     fn turn(&self) -> Vec<Event> {
-        self.called.store(false, Ordering::SeqCst);
+        let mut events = self.take();
+        if events.len() >= TURN_EVENTS || self.is_to_turn() || !self.wait_for_a_call() {
+            events.push(Event::Pause);
+        }
+        events
+    }
+
+    /// What JavaScript gets after its loop has turned: it comes again after every turn until nothing is left.
+    pub(crate) fn resume(&self) -> Batch {
+        *lock(&self.turned) = Instant::now();
+        let mut events = self.take();
+        if !events.is_empty() || !self.wait_for_a_call() {
+            events.push(Event::Pause);
+        }
+        Batch(events)
+    }
+
+    /// Whether JavaScript's loop is to turn before it gets more.
+    pub(crate) fn is_to_turn(&self) -> bool {
+        lock(&self.turned).elapsed() >= TURN_TIME
+    }
+
+    /// As much of the queue as JavaScript takes at once.
+    fn take(&self) -> Vec<Event> {
         let mut queue = lock(&self.queue);
-        let mut bytes = 0;
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         while count < queue.len().min(TURN_EVENTS) && bytes < TURN_BYTES {
             bytes += queue[count].len();
             count += 1;
         }
-        let events = queue.drain(..count).collect();
-        let is_all = queue.is_empty();
-        drop(queue);
-        if !is_all {
-            self.call_javascript();
+        queue.drain(..count).collect()
+    }
+
+    /// From now on JavaScript is called when something is there, unless something is there already.
+    fn wait_for_a_call(&self) -> bool {
+        let queue = lock(&self.queue);
+        if queue.is_empty() {
+            self.called.store(false, Ordering::SeqCst);
         }
-        events
+        queue.is_empty()
     }
 
     pub(crate) fn begin(&self, id: u32, running: Running) {

@@ -4,6 +4,7 @@ import "./calls.test.mjs";
 import "./bodies.test.mjs";
 import "./errors.test.mjs";
 import "./cancel.test.mjs";
+import "./turns.test.mjs";
 import "./limits.test.mjs";
 import "./exit.test.mjs";
 import "./examples.test.mjs";
