@@ -1,5 +1,6 @@
 "use strict";
 
+const { isMainThread } = require("node:worker_threads");
 const { addon, native } = require("./calls.cjs");
 const { Client, connect } = require("./client.cjs");
 const { IpcError, fromNative } = require("./error.cjs");
@@ -17,7 +18,7 @@ async function channels(options) {
 
 // `process.exit` and the end of the program: listeners remove their files. A worker that is terminated does it in the
 // add-on's own hook.
-process.on("exit", () => native.end());
+process.on("exit", () => native.end(isMainThread));
 
 exports.Client = Client;
 exports.IpcError = IpcError;

@@ -311,10 +311,14 @@ impl Native {
         napi::bindgen_prelude::ToNapiValue::into_unknown(array, env)
     }
 
-    /// Ends everything that is open, as the environment's end does.
+    /// Ends everything that is open, as the environment's end does; at the end of the `process`, everywhere in it.
     #[napi]
-    pub fn end(&self) {
-        self.hub.end();
+    pub fn end(&self, process: bool) {
+        if process {
+            Hub::end_all();
+        } else {
+            self.hub.end();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{FnArgs, Function};
@@ -61,6 +61,9 @@ impl Event {
     }
 }
 
+/// The hubs of this process: one for each environment that has loaded the add-on.
+static HUBS: Mutex<Vec<Weak<Hub>>> = Mutex::new(Vec::new());
+
 /// What JavaScript is called with.
 pub(crate) type Delivered = FnArgs<(Batch,)>;
 
@@ -107,6 +110,10 @@ impl Hub {
             Ok(FnArgs::from((Batch(events),)))
         })?;
         *lock(&hub.deliver) = Some(function);
+        let mut hubs = lock(&HUBS);
+        hubs.retain(|hub| hub.strong_count() > 0);
+        hubs.push(Arc::downgrade(&hub));
+        drop(hubs);
         env.add_env_cleanup_hook(Arc::downgrade(&hub), |hub| {
             if let Some(hub) = hub.upgrade() {
                 hub.end();
@@ -242,6 +249,14 @@ impl Hub {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    /// The process ends: workers' environments end with it, and not every runtime tells them.
+    pub(crate) fn end_all() {
+        let hubs = lock(&HUBS).clone();
+        for hub in hubs.iter().filter_map(Weak::upgrade) {
+            hub.end();
+        }
     }
 
     /// The environment ends: listeners close, calls are cancelled, and nothing calls JavaScript any more.
