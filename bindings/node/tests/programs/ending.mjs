@@ -1,4 +1,6 @@
 // Ends in the way that its first argument names, with a listener open, a handler running and calls in flight.
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from "../../lib/index.mjs";
 
 const [, , way, directory] = process.argv;
@@ -6,7 +8,8 @@ const options = { directory };
 let begun = 0;
 listenUdsRequest(
     "a",
-    () => {
+    (data) => {
+        if (data === "end") process.exit(7);
         begun += 1;
         return new Promise(() => {});
     },
@@ -20,11 +23,19 @@ for (let cast = 0; cast < 100; cast++) calls.push(caster.broadcast("x".repeat(1 
 // They end with the process; where they end before, that is no error of this program's.
 for (const call of calls) call.catch(() => {});
 while (begun < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+if (way === "worker") {
+    const url = new URL("./worker.mjs", import.meta.url);
+    await once(new Worker(url, { workerData: { directory, name: "of_worker" } }), "message");
+}
 console.log("ready");
 
 switch (way) {
     case "exit":
+    case "worker":
         process.exit(7);
+        break;
+    case "handler":
+        client.request("end").catch(() => {});
         break;
     case "throw":
         setTimeout(() => {
