@@ -69,6 +69,7 @@ def node():
         "node",
         [program, PEERS / "peer.mjs"],
         {"SIMPLE_IPC_MODULE": module.as_uri()},
+        listens=True,
         collected=True,
         missing=missing if program else "there is no node",
     )

@@ -274,7 +274,7 @@ def report(run, found, how_long, checks):
 
 
 def try_out(how_long, seed, tcp, checks, keep):
-    """One run: on Unix sockets with everybody, or on TCP between C and Rust."""
+    """One run: on Unix sockets with everybody, or on TCP between those that listen."""
     scratch = tempfile.mkdtemp(prefix="sipc-chaos-")
     pause_ms = 10 if how_long > FULL_SPEED_SECONDS else 0
     run = Run(scratch, seed, present(scratch), pause_ms, tcp)
