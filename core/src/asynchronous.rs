@@ -12,19 +12,18 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
 use crate::channel::{Address, Channel};
-use crate::client::connect::{Connected, connect_async};
+use crate::client::connect::{Connected, connect_async, is_native};
 use crate::client::multiplexed::Multiplexed;
 use crate::client::post::{self, TRIES};
 use crate::client::{Failed, check_size, deadline, deno};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::lock::lock;
 use crate::message::Message;
-use crate::options::{Options, Wire};
+use crate::options::Options;
 use crate::server::handler::Handler;
 use crate::server::listening::Listening;
 use crate::server::{Counters, Mode, Responder};
 use crate::transport::fork;
-use crate::transport::lock::{Probe, probe};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at
 /// once; [`close`](Listener::close) waits for the handlers that are running.
@@ -239,8 +238,7 @@ impl Client {
     /// Asks the listener whether it is there, and says how long the answer took.
     pub async fn ping(&self) -> Result<Duration> {
         self.check_open(&Message::null())?;
-        let native = || matches!(probe(&self.address), Probe::Held(_));
-        if self.options.wire == Wire::Deno || (self.options.wire == Wire::Auto && !native()) {
+        if !is_native(&self.channel, &self.address, &self.options)? {
             return Err(crate::client::no_ping());
         }
         let began = Instant::now();

@@ -245,6 +245,13 @@ static unsigned check_messages(const struct scenario *scenario) {
     return broken;
 }
 
+/* Whether the fault made the lock file one that is not there, or not for this user to read: then the listener seems to be
+ * of another kind. */
+static bool hides_the_lock_file(const struct faults_report *fault) {
+    bool hides = fault->outcome == ENOENT || fault->outcome == EACCES || fault->outcome == ELOOP;
+    return hides && strcmp(fault->function, "open") == 0;
+}
+
 /* One try with a fault. Returns the ways in which the n-th call can go wrong; 0: there is no n-th call. */
 static unsigned try_in(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
                          const struct account *allowed, struct tally *tally, bool verbose) {
@@ -268,6 +275,8 @@ static unsigned try_in(const struct scenario *scenario, unsigned nth, unsigned w
         wrong = "it panicked";
     else if (account->faulty.status == SIPC_INTERNAL)
         wrong = account->faulty.text;
+    else if (account->faulty.status == SIPC_UNSUPPORTED_VERSION && !hides_the_lock_file(&account->report))
+        wrong = "it spoke on the wrong wire, though it could not know that the other is not spoken";
     else if (account->faulty.status != SIPC_OK && (!account->faulty.text[0] || strchr(account->faulty.text, '\n')))
         wrong = "the error is not one line of text";
     else if (account->after.status != SIPC_OK)

@@ -108,12 +108,27 @@ fn greet(socket: Socket, channel: &Channel, address: &Address, options: &Options
             ),
         ));
     }
-    let native = match options.wire {
-        Wire::Native => true,
-        Wire::Deno => false,
-        Wire::Auto => matches!(probe(address), Probe::Held(_)),
-    };
+    let native = is_native(channel, address, options)?;
     Ok(if native { Connected::Native(socket) } else { Connected::Deno(socket) })
+}
+
+/// Whether the listener is to be spoken to natively. An error where that cannot be told: what is said on the
+/// wrong wire gets no answer that its sender understands.
+pub(crate) fn is_native(channel: &Channel, address: &Address, options: &Options) -> Result<bool> {
+    match options.wire {
+        Wire::Native => Ok(true),
+        Wire::Deno => Ok(false),
+        Wire::Auto => match probe(address) {
+            Probe::Held(_) => Ok(true),
+            Probe::Free | Probe::Missing => Ok(false),
+            Probe::Unknown(errno) => {
+                let attempted = format!(
+                    "cannot tell how to speak on channel \"{channel}\": asking its lock file failed; try again, or choose the wire"
+                );
+                Err(Error::from_os(attempted, errno.into()))
+            }
+        },
+    }
 }
 
 /// Who is at a channel, as far as can be told without connecting.
@@ -127,11 +142,7 @@ pub(crate) enum Presence {
 /// Looks who is at a channel. A listener of the Deno original is not connected to before there is a
 /// message for it: its process would end if nothing came.
 pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) -> Result<Presence> {
-    let native = match options.wire {
-        Wire::Native => true,
-        Wire::Deno => false,
-        Wire::Auto => matches!(probe(address), Probe::Held(_)),
-    };
+    let native = is_native(channel, address, options)?;
     match address {
         _ if native => Ok(Presence::Native),
         Address::Unix(path) if !is_socket(path) || unix_table::is_taken(path) == Some(false) => {

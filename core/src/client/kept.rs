@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, presence};
+use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, is_native, presence};
 use super::exclusive::Exclusive;
 use super::post::{TRIES, address};
 use super::{Attempt, Failed, check_size, deadline, deno};
@@ -14,10 +14,9 @@ use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::lock::lock;
 use crate::message::{Message, MessageRef};
-use crate::options::{Options, Wire};
+use crate::options::Options;
 use crate::server::Mode;
 use crate::transport::fork;
-use crate::transport::lock::{Probe, probe};
 
 /// The most sessions that wait for the next request.
 const MOST_IDLE: usize = 16;
@@ -112,9 +111,7 @@ impl Kept {
         self.check_open()?;
         let began = Instant::now();
         let until = deadline(self.options.timeout);
-        if self.options.wire == Wire::Deno
-            || (self.options.wire == Wire::Auto && !matches!(probe(&self.address), Probe::Held(_)))
-        {
+        if !is_native(&self.channel, &self.address, &self.options)? {
             return Err(super::no_ping());
         }
         self.exchange(|session| session.ping(until), |_| Err(super::no_ping()))?;

@@ -53,16 +53,16 @@ use self::call::{Call, Id, Key, Slots, Target, What};
 pub use self::call::{ClientId, Ticket};
 use self::link::{Body, Link};
 use crate::channel::Channel;
+use crate::client::connect::is_native;
 use crate::client::deno::Exchange;
 use crate::client::post::address;
 use crate::client::{check_size, closed, deadline, no_ping};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
-use crate::options::{Options, Wire};
+use crate::options::Options;
 use crate::server::Mode;
 use crate::transport::fork;
-use crate::transport::lock::{Probe, probe};
 use crate::transport::readiness::Readiness;
 use crate::transport::wait::Waiter;
 
@@ -216,8 +216,7 @@ impl Queue {
     /// Done when the listener has answered.
     pub fn ping(&mut self, client: ClientId) -> Result<Ticket> {
         let target = self.client(client)?;
-        let native = || matches!(probe(&target.address), Probe::Held(_));
-        if target.options.wire == Wire::Deno || (target.options.wire == Wire::Auto && !native()) {
+        if !is_native(&target.channel, &target.address, &target.options)? {
             return Err(no_ping());
         }
         self.on_client(client, What::Ping, Body::None, target.options.timeout)

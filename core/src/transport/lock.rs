@@ -48,20 +48,26 @@ pub(crate) struct LockInfo {
 pub(crate) enum Probe {
     /// A listener of this library lives; what it says about itself, if that can be read.
     Held(Option<LockInfo>),
-    /// There is a file, and nobody holds it, or it cannot be asked.
+    /// There is a file, and nobody holds it, or it is not for us to ask.
     Free,
     /// There is no file.
     Missing,
+    /// The system fails to tell: for want of descriptors or memory, say.
+    Unknown(Errno),
 }
 
 /// Asks whether a listener of this library lives at the address, without waiting for anything.
 pub(crate) fn probe(address: &Address) -> Probe {
-    match open_to_ask(&address.lock_path()) {
-        Ok(Some(file)) if is_held(&file) => Probe::Held(read_content(&file)),
-        Ok(_) => Probe::Free,
-        Err(Errno::NOENT | Errno::NOTDIR) => Probe::Missing,
-        Err(_) => Probe::Free,
-    }
+    let asked = open_to_ask(&address.lock_path()).and_then(|file| match file {
+        Some(file) if is_held(&file)? => Ok(Probe::Held(read_content(&file))),
+        _ => Ok(Probe::Free),
+    });
+    asked.unwrap_or_else(|errno| match errno {
+        Errno::NOENT | Errno::NOTDIR => Probe::Missing,
+        // Another user's, a link, a socket, a device.
+        Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NXIO | Errno::NODEV => Probe::Free,
+        errno => Probe::Unknown(errno),
+    })
 }
 
 /// The live listener whose lock file this is. A file that does not read like one of ours is not even
@@ -69,7 +75,7 @@ pub(crate) fn probe(address: &Address) -> Probe {
 pub(crate) fn read_live(path: &Path) -> Option<LockInfo> {
     let file = open_to_ask(path).ok().flatten()?;
     read_content(&file)?;
-    if is_held(&file) { read_content(&file) } else { None }
+    if is_held(&file).is_ok_and(|held| held) { read_content(&file) } else { None }
 }
 
 /// An exclusive lock on a channel's lock file. Dropping it removes the file, if it is still the one
@@ -345,13 +351,17 @@ fn find_holders(table: &str, identity: Identity) -> Holders {
 
 /// Opens a lock file to read and ask; `None` where it is no regular file.
 fn open_to_ask(path: &Path) -> Result<Option<OwnedFd>, Errno> {
-    let file = rustix::fs::open(path, open_flags() | OFlags::RDONLY, Mode::empty())?;
+    let file = rustix::io::retry_on_intr(|| rustix::fs::open(path, open_flags() | OFlags::RDONLY, Mode::empty()))?;
     Ok((Place::of(&file)?.kind == FileType::RegularFile).then_some(file))
 }
 
 /// Whether a listener holds it. Closing the descriptor lets go of the question.
-fn is_held(file: &OwnedFd) -> bool {
-    rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+fn is_held(file: &OwnedFd) -> Result<bool, Errno> {
+    match rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockShared)) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(errno),
+    }
 }
 
 fn read_content(file: impl AsFd) -> Option<LockInfo> {
