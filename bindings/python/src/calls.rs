@@ -10,7 +10,7 @@ use simple_ipc::blocking;
 use crate::body;
 use crate::error::exception;
 use crate::interpreter;
-use crate::options::{channel, options, timeout};
+use crate::options::{channel, of_option, options, timeout};
 
 /// Posts to a name or a port; returns the reply of a request.
 #[pyfunction]
@@ -123,7 +123,7 @@ pub(crate) fn request_timeout(
             let text = format!("a client's request takes the option 'timeout' only, not '{name}'");
             return Err(pyo3::exceptions::PyTypeError::new_err(text));
         }
-        limit = timeout(&value)?;
+        limit = timeout(&value).map_err(|error| of_option(value.py(), &name, error))?;
     }
     Ok(limit)
 }

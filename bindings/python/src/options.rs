@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 use simple_ipc::{Channel, ErrorKind, Options, PathStyle, Peers, Wire};
@@ -15,9 +15,17 @@ pub(crate) fn options(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Options>
     let mut options = Options::new();
     for (name, value) in keywords.into_iter().flat_map(|keywords| keywords.iter()) {
         let name: String = name.extract()?;
-        options = set(options, &name, &value)?;
+        options = set(options, &name, &value).map_err(|error| of_option(value.py(), &name, error))?;
     }
     Ok(options)
+}
+
+/// Says which option is of the wrong type: Python's own text does not.
+pub(crate) fn of_option(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
+    if error.is_instance_of::<PyTypeError>(py) {
+        return PyTypeError::new_err(format!("option '{name}': {}", error.value(py)));
+    }
+    error
 }
 
 fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Options> {
@@ -51,7 +59,7 @@ fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Optio
         "threads" => options.threads(number(name, value)?),
         "spin" => options.spin(seconds(name, value)?),
         "check_interval" => options.check_interval(seconds(name, value)?),
-        _ => return Err(PyTypeError::new_err(format!("there is no option '{name}'"))),
+        _ => return Err(PyTypeError::new_err("there is no option of this name")),
     })
 }
 
@@ -63,7 +71,7 @@ pub(crate) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
 fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let number: f64 = value.extract()?;
     Duration::try_from_secs_f64(number).map_err(|_| {
-        let text = format!("{name} of {number} s is not a length of time; give seconds from 0 on");
+        let text = format!("{name} of {number:?} s is not a length of time; give seconds from 0 on");
         of_kind(value.py(), ErrorKind::InvalidArgument, text)
     })
 }
@@ -72,9 +80,12 @@ fn number<'py, T>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<T>
 where
     T: TryFrom<i64>,
 {
-    let given: i64 = value.extract()?;
-    T::try_from(given)
-        .map_err(|_| of_kind(value.py(), ErrorKind::InvalidArgument, format!("{name} of {given} is out of range")))
+    let given = match value.extract::<i64>() {
+        Err(error) if !error.is_instance_of::<PyOverflowError>(value.py()) => return Err(error),
+        given => given.ok().and_then(|given| T::try_from(given).ok()),
+    };
+    let out_of_range = || of_kind(value.py(), ErrorKind::InvalidArgument, format!("{name} of {value} is out of range"));
+    given.ok_or_else(out_of_range)
 }
 
 fn peers(value: &Bound<'_, PyAny>) -> PyResult<Peers> {
@@ -103,11 +114,13 @@ pub(crate) fn channel(given: &Bound<'_, PyAny>, to_listen: bool) -> PyResult<Cha
     if given.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err("a channel is a name (str) or a port (int), not a bool"));
     }
-    let port: i128 = given.extract().map_err(|_| PyTypeError::new_err("a channel is a name (str) or a port (int)"))?;
-    match u16::try_from(port) {
+    match given.extract::<u16>() {
         Ok(port) if port > 0 || to_listen => Channel::ip(port).map_err(|error| exception(py, &error)),
+        Err(error) if !error.is_instance_of::<PyOverflowError>(py) => {
+            Err(PyTypeError::new_err("a channel is a name (str) or a port (int)"))
+        }
         _ => {
-            let text = format!("{port} is not a port: 1 to 65535, or 0 to listen on a free one");
+            let text = format!("{given} is not a port: 1 to 65535, or 0 to listen on a free one");
             Err(of_kind(py, ErrorKind::InvalidPort, text))
         }
     }

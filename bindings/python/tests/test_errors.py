@@ -1,12 +1,13 @@
 """One class for each kind of core's table, and what is raised when."""
 
+import asyncio
 import gc
 import pickle
 import threading
 
 import pytest
 import simple_ipc
-from simple_ipc import _errors, _native
+from simple_ipc import _errors, _native, aio
 
 
 def test_every_kind_has_exactly_one_class_and_every_class_is_a_kind():
@@ -77,6 +78,12 @@ def test_the_wrong_mode_is_refused():
         ({"peers": [-1]}, simple_ipc.InvalidArgumentError),
         ({"max_message": 0}, simple_ipc.InvalidArgumentError),
         ({"max_message": -1}, simple_ipc.InvalidArgumentError),
+        ({"max_message": 10**50}, simple_ipc.InvalidArgumentError),
+        ({"max_message": 1.5}, TypeError),
+        ({"spin": 1e300}, simple_ipc.InvalidArgumentError),
+        ({"wire": 1}, TypeError),
+        ({"peers": ["root"]}, TypeError),
+        ({"plain_text": 1}, TypeError),
         ({"socket_mode": 0o1777}, simple_ipc.InvalidArgumentError),
         ({"threads": 0}, simple_ipc.InvalidArgumentError),
         ({"directory": "/no/such/directory"}, FileNotFoundError),
@@ -84,8 +91,20 @@ def test_the_wrong_mode_is_refused():
     ],
 )
 def test_options_without_sense_are_refused(options, error):
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         simple_ipc.listen_uds_request("options", print, **options)
+    assert len(str(caught.value)) < 200
+    if error is TypeError:
+        assert f"option '{next(iter(options))}'" in str(caught.value)
+
+
+def test_a_clients_timeout_of_the_wrong_type_is_named():
+    with (
+        simple_ipc.listen_uds_request("echo", print),
+        simple_ipc.connect("echo") as client,
+        pytest.raises(TypeError, match="option 'timeout'"),
+    ):
+        client.request(1, timeout="1")
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a/b", "é", "x" * 86, "\ud800", "a\0"])
@@ -96,8 +115,9 @@ def test_names_without_sense_are_refused(name):
 
 @pytest.mark.parametrize("port", [-1, 0, 65536, 10**50])
 def test_ports_without_sense_are_refused(port):
-    with pytest.raises((simple_ipc.InvalidPortError, TypeError)):
-        simple_ipc.post_ip_request(port, 1)
+    for call in (lambda: simple_ipc.post_ip_request(port, 1), lambda: simple_ipc.connect(port)):
+        with pytest.raises(simple_ipc.InvalidPortError, match=str(port)):
+            call()
 
 
 @pytest.mark.parametrize("call", [
@@ -118,6 +138,23 @@ def test_an_async_handler_is_refused_by_the_blocking_api():
 
     with pytest.raises(simple_ipc.InvalidArgumentError, match=r"simple_ipc\.aio"):
         simple_ipc.listen_uds_request("x", handler)
+
+
+def test_a_handler_with_yield_is_refused():
+    def generator(data):
+        yield data
+
+    async def async_generator(data):
+        yield data
+
+    async def in_loop(handler):
+        aio.listen_uds_broadcast("x", handler)
+
+    for handler in (generator, async_generator):
+        with pytest.raises(simple_ipc.InvalidArgumentError, match="return the answer"):
+            simple_ipc.listen_uds_broadcast("x", handler)
+        with pytest.raises(simple_ipc.InvalidArgumentError, match="return the answer"):
+            asyncio.run(in_loop(handler))
 
 
 @pytest.mark.filterwarnings("error")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import _native
-from ._listen import check_callable
+from ._listen import check_handler
 from ._loop import check_loop
 from ._server import BaseServer, logger, text_of
 
@@ -122,6 +122,6 @@ def listen(
     where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
 ) -> Server:
     """Listens on a name or a port, with handlers on the running loop."""
-    check_callable(handler)
+    check_handler(handler)
     loop = asyncio.get_running_loop()
     return Server(loop, _native.Inbox(where, request, dict(options)), handler, context)

@@ -220,5 +220,4 @@ _NUMBERS = {
 def make(code: str, message: str, may_have_been_handled: bool, errno: int | None) -> IpcError:
     """The exception for an error of the library. A kind that this version has no class for is a plain `IpcError`."""
     number = _NUMBERS.get(code) if errno is None else errno
-    error = CLASSES.get(code, IpcError)(message, may_have_been_handled=may_have_been_handled, errno=number)
-    return error
+    return CLASSES.get(code, IpcError)(message, may_have_been_handled=may_have_been_handled, errno=number)

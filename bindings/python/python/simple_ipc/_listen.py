@@ -11,23 +11,25 @@ from ._errors import InvalidArgumentError
 from ._server import Server, adapted
 
 
-def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether calling it makes a coroutine, as far as can be seen before."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
+def _is(handler: Callable[..., Any], kind: Callable[[object], bool]) -> bool:
+    """Whether a function, or the call of an object, is of this kind, as far as can be seen before."""
+    return kind(handler) or kind(getattr(handler, "__call__", None))  # noqa: B004
 
 
-def check_callable(handler: Callable[..., Any]) -> None:
-    """Refuses what cannot be called."""
+def check_handler(handler: Callable[..., Any]) -> None:
+    """Refuses what cannot be called, and what would do nothing when it is."""
     if not callable(handler):
         raise TypeError(f"a handler is a function, not {type(handler).__name__}")
+    if _is(handler, inspect.isgeneratorfunction) or _is(handler, inspect.isasyncgenfunction):
+        raise InvalidArgumentError("a handler with yield never runs, since nobody iterates over it; return the answer")
 
 
 def listen(
     where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
 ) -> Server:
     """Listens on a name or a port."""
-    check_callable(handler)
-    if is_async(handler):
+    check_handler(handler)
+    if _is(handler, inspect.iscoroutinefunction):
         raise InvalidArgumentError(
             "an async def handler needs an event loop: listen with simple_ipc.aio, or give a def handler"
         )
