@@ -138,7 +138,9 @@ def test_keys_that_come_again_are_right():
     assert _native.decode('{"a": 1, "a": 2}') == {"a": 2}
 
 
-NOT_JSON = [b"", b"{", b"NaN", b"[Infinity]", b'"\xff"', b"\xef\xbb\xbf1", '"x"'.encode("utf-16"), b"1 1"]
+UNREADABLE = [b"", b"{", b"NaN", b"[Infinity]", b'"\xff"', b"\xef\xbb\xbf1", '"x"'.encode("utf-16"), b"1 1"]
+# JSON, but no integer that Python reads, and too deep for it.
+UNREADABLE += [b"9" * 5000, b"[" * 100_000 + b"]" * 100_000]
 
 
 def hello(role):
@@ -156,13 +158,13 @@ def receive(connection):
     return kind, number, connection.recv(length, socket.MSG_WAITALL)
 
 
-def post_what_is_not_json(path, got):
+def post_what_is_unreadable(path, got):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(60)
         connection.connect(path)
         connection.sendall(hello(1))
         connection.recv(16, socket.MSG_WAITALL)
-        for number, body in enumerate(NOT_JSON, start=1):
+        for number, body in enumerate(UNREADABLE, start=1):
             connection.sendall(frame(1, number, body))
             kind, answered, error = receive(connection)
             assert (kind, answered, json.loads(error)["code"]) == (3, number, "invalid_body"), body
@@ -171,7 +173,7 @@ def post_what_is_not_json(path, got):
     assert got == [1]
 
 
-def test_a_body_that_is_not_json_never_reaches_a_handler():
+def test_a_body_that_cannot_be_read_never_reaches_a_handler():
     got = []
 
     def handler(data):
@@ -179,21 +181,21 @@ def test_a_body_that_is_not_json_never_reaches_a_handler():
         return data
 
     with simple_ipc.listen_uds_request("raw", handler) as server:
-        post_what_is_not_json(server.path, got)
+        post_what_is_unreadable(server.path, got)
 
     async def main():
         got.clear()
         async with aio.listen_uds_request("raw", handler) as server:
-            await asyncio.to_thread(post_what_is_not_json, server.path, got)
+            await asyncio.to_thread(post_what_is_unreadable, server.path, got)
 
     asyncio.run(main())
 
 
 @pytest.fixture
-def answers_no_json(echo, directory):
-    """A listener by hand that answers with what is not JSON, one after another."""
+def answers_unreadable(echo, directory):
+    """A listener by hand that answers with what cannot be read, one after another."""
     path = f"{echo.path[: -len('echo.socket')]}fake.socket"
-    left = list(NOT_JSON)
+    left = list(UNREADABLE)
     with socket.socket(socket.AF_UNIX) as listening, open(f"{path}.lock", "w") as lock:
         about = {"pid": os.getpid(), "version": "9", "channel": "fake", "mode": "request", "started": 1}
         lock.write(json.dumps(about) + "\n")
@@ -222,7 +224,7 @@ def answers_no_json(echo, directory):
 
 
 @pytest.mark.parametrize("api", ["post", "client", "aio", "aio client"])
-def test_a_reply_that_is_not_json_is_an_error_after_the_handler(answers_no_json, api):
+def test_a_reply_that_cannot_be_read_is_an_error_after_the_handler(answers_unreadable, api):
     async def in_loop():
         if api == "aio":
             return await aio.post_uds_request("fake", 1)
@@ -237,7 +239,7 @@ def test_a_reply_that_is_not_json_is_an_error_after_the_handler(answers_no_json,
                 return client.request(1)
         return asyncio.run(in_loop())
 
-    while answers_no_json:
+    while answers_unreadable:
         with pytest.raises(simple_ipc.InvalidBodyError) as caught:
             call()
         assert caught.value.may_have_been_handled
