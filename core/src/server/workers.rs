@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::lock::{lock, wait};
 use crate::transport::fork;
+use crate::transport::wait::online_cpus;
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -28,9 +29,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 const TAKING_TURNS: usize = 8;
 /// How long a turn takes at least.
 const TURN: Duration = Duration::from_millis(2);
-/// How many threads take jobs from the queue before it is looked whether more would help.
+/// How many threads for each processor take jobs from the queue before it is looked whether more would help.
 const QUICK: usize = 4;
-/// A queue that two looks this far apart find as it was is stuck,
+/// They would if jobs wait and each thread has been with one for about as long as there is between two looks,
 const LOOK: Duration = Duration::from_millis(1);
 /// unless the second look came this late: then there is no processor to spare,
 const LATE: Duration = Duration::from_millis(4);
@@ -46,6 +47,7 @@ pub(crate) struct Workers {
     work: Condvar,
     most: usize,
     most_dedicated: usize,
+    quick: usize,
     /// There are not enough threads for all sessions that want one.
     short: AtomicBool,
     /// Tries again where a thread could not be made.
@@ -80,15 +82,22 @@ impl State {
 impl Workers {
     pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Workers> {
         let most_dedicated = most - (most / 4).max(1);
-        let short = AtomicBool::new(false);
-        Arc::new(Workers { state: Mutex::default(), work: Condvar::new(), most, most_dedicated, short, runtime })
+        Arc::new(Workers {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            most,
+            most_dedicated,
+            quick: QUICK * online_cpus(),
+            short: AtomicBool::new(false),
+            runtime,
+        })
     }
 
     /// Runs a job on a thread as soon as one is free.
     pub(crate) fn submit(self: &Arc<Workers>, job: Job) {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
-        let if_stuck = state.for_the_queue() >= QUICK;
+        let if_stuck = state.for_the_queue() >= self.quick;
         self.call_a_thread(state, if_stuck);
     }
 
@@ -128,7 +137,7 @@ impl Workers {
             let _given_back_at_the_end = seat;
             job();
         }));
-        let if_stuck = state.short_since.is_some() && state.for_the_queue() >= QUICK;
+        let if_stuck = state.short_since.is_some() && state.for_the_queue() >= self.quick;
         self.call_a_thread(state, if_stuck);
     }
 
@@ -165,8 +174,8 @@ impl Workers {
         }
     }
 
-    /// Adds threads for as long as jobs wait and none is taken: the handlers are slow then, or wait for
-    /// something, and others need not wait for them.
+    /// Adds threads for as long as jobs wait and hardly any is taken: the handlers are slow then, or wait
+    /// for something, and others need not wait for them.
     async fn look_after(self: Arc<Workers>, mut seen: u64) {
         let mut late = 0;
         loop {
@@ -178,14 +187,13 @@ impl Workers {
                 state.looking = false;
                 return;
             }
-            if late == 0 && state.taken == seen {
+            let seen = std::mem::replace(&mut seen, state.taken);
+            if late == 0 && state.taken - seen <= state.for_the_queue() as u64 {
                 let room = self.most.saturating_sub(state.threads);
                 let more = (state.for_the_queue() / 2).max(1).min(state.jobs.len()).min(room);
                 state.threads += more;
                 drop(state);
                 (0..more).for_each(|_| self.make_thread());
-            } else {
-                seen = state.taken;
             }
         }
     }
@@ -282,7 +290,7 @@ mod tests {
         }
         (0..10_000).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
         let threads = lock(&workers.state).threads;
-        assert!(threads < 64, "{threads} threads");
+        assert!(threads < workers.quick + 56, "{threads} threads");
     }
 
     #[test]

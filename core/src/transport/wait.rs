@@ -117,7 +117,7 @@ impl Waiter {
 
 /// The machine's CPUs that are switched on. Not those that this process may run on: two processes
 /// that are bound to one CPU each, and not the same, had better poll.
-fn online_cpus() -> usize {
+pub(crate) fn online_cpus() -> usize {
     static CPUS: OnceLock<usize> = OnceLock::new();
     // SAFETY: it reads a number and takes no pointer.
     *CPUS.get_or_init(|| usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1))
