@@ -88,7 +88,8 @@ class Slot:
 
 class Sender(Slot):
     def __init__(self, run, peer):
-        super().__init__(run, peer.name, (0.3, 2.5) if not peer.collected else (1.0, 6.0))
+        # One that takes long to start is left alone for longer, but not for a whole short run.
+        super().__init__(run, peer.name, (1.0, min(6.0, run.how_long / 2)) if peer.collected else (0.3, 2.5))
         self.peer = peer
 
     def start(self):
@@ -167,8 +168,9 @@ class Listener(Slot):
 
 
 class Run:
-    def __init__(self, scratch, seed, peers, pause_ms, tcp):
-        self.scratch, self.seed = Path(scratch), seed
+    def __init__(self, scratch, seed, peers, how_long, tcp):
+        self.scratch, self.seed, self.how_long = Path(scratch), seed, how_long
+        pause_ms = 10 if how_long > FULL_SPEED_SECONDS else 0
         self.environment = {"SIMPLE_IPC_DIR": str(scratch), "PAUSE_MS": str(pause_ms)}
         if tcp:
             self.environment["PORTS"] = "0,0"
@@ -183,13 +185,13 @@ class Run:
         print(f"# {what}", flush=True)
         self.complaints.append(what)
 
-    def go(self, how_long):
+    def go(self):
         slots = [self.listener, *self.senders]
         self.listener.thread.start()
         self.listener.first.wait()
         for sender in self.senders:
             sender.thread.start()
-        self.over.wait(how_long)
+        self.over.wait(self.how_long)
         self.over.set()
         for slot in slots:
             slot.thread.join()
@@ -276,10 +278,9 @@ def report(run, found, how_long, checks):
 def try_out(how_long, seed, tcp, checks, keep):
     """One run: on Unix sockets with everybody, or on TCP between those that listen."""
     scratch = tempfile.mkdtemp(prefix="sipc-chaos-")
-    pause_ms = 10 if how_long > FULL_SPEED_SECONDS else 0
-    run = Run(scratch, seed, present(scratch), pause_ms, tcp)
+    run = Run(scratch, seed, present(scratch), how_long, tcp)
     began, failed = time.monotonic(), checks.failed
-    run.go(how_long)
+    run.go()
     elapsed = time.monotonic() - began
     report(run, run.read(), elapsed, checks)
     checks.check("the last listener left no file behind", [path.name for path in Path(scratch).glob(".*")])
