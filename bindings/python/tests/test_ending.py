@@ -12,7 +12,7 @@ import pytest
 
 RUNS = 50
 AT_ONCE = 4
-# From the last line of a program to the end of its process, in the middle of all runs. It is some 20 ms; what this is
+# From the last line of a program to the end of its process, in the middle of all runs. It is 20 to 80 ms; what this is
 # to find is an end that waits for something: the shortest such wait in the library would be the grace period, 5 s.
 END_SECONDS = 2
 HANG_SECONDS = 120
