@@ -253,8 +253,8 @@ typedef struct {
  * `message`: borrowed for the call; `sipc_message_clone` keeps it.
  * `responder`: in a request listener owned by the handler, which must use it up, now or later and
  * on any thread, with `sipc_respond`, `sipc_respond_error` or `sipc_responder_free`. In a broadcast
- * listener borrowed for the call: it tells who sent, answering it sends nothing, and using it up
- * does nothing.
+ * listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
+ * has the listener count the message as failed, and nothing uses it up.
  * `user_data`: what was given beside the handler.
  *
  * A handler must return: it must neither throw nor jump out.
@@ -304,6 +304,17 @@ typedef struct {
      */
     uint64_t incomplete;
 } sipc_counters;
+
+/**
+ * Called at most once for each `sipc_responder_on_cancel` that returned `SIPC_OK`, on a thread of the
+ * library, when the caller no longer waits: it has cancelled, its time is over, or it is gone.
+ *
+ * `user_data`: what was given beside the callback.
+ *
+ * It should be brief, as a `sipc_reply_callback`, and must neither throw nor jump out. The responder
+ * may be answered and freed inside it.
+ */
+typedef void (*sipc_cancel_callback)(void *user_data);
 
 /**
  * Called exactly once for each asynchronous call that returned `SIPC_OK`, on a thread of the library;
@@ -993,7 +1004,8 @@ sipc_status sipc_respond(sipc_responder *responder, sipc_body body, sipc_error *
  * `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
  * `error`: may be NULL.
  *
- * `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone.
+ * `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone. For a broadcast nothing is
+ * sent and `SIPC_OK` returned; the listener counts it as failed.
  */
 sipc_status sipc_respond_error(sipc_responder *responder, const char *text, sipc_error **error);
 
@@ -1003,6 +1015,28 @@ sipc_status sipc_respond_error(sipc_responder *responder, const char *text, sipc
  * `responder`: NULL gives `true`.
  */
 bool sipc_responder_is_cancelled(const sipc_responder *responder);
+
+/**
+ * Asks to be told when the caller no longer waits, which `sipc_responder_is_cancelled` tells when
+ * asked: for handlers that keep their responder, or work for long.
+ *
+ * `responder`: not NULL. `callback`: not NULL; called at most once, at once if nobody waits already,
+ * and perhaps before this returns. `user_data`: handed to the callback; may be NULL. `drop`: releases
+ * it; may be NULL. `error`: may be NULL.
+ *
+ * Once `sipc_respond`, `sipc_respond_error` or `sipc_responder_free` of this responder has returned,
+ * the callback does not run, nor begin to, and `user_data` has been dropped; for the responder of a
+ * broadcast, once the handler has returned. They wait for a callback that is running, except inside
+ * it: do not hold a lock around them that the callback takes.
+ *
+ * A second time for the same responder it returns `SIPC_INVALID_ARGUMENT`. Not to be called while
+ * another thread uses the responder up.
+ */
+sipc_status sipc_responder_on_cancel(const sipc_responder *responder,
+                                     sipc_cancel_callback callback,
+                                     void *user_data,
+                                     sipc_drop drop,
+                                     sipc_error **error);
 
 /**
  * How long the caller still waits, in milliseconds; `SIPC_NO_TIMEOUT` if it does not say.

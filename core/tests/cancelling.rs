@@ -129,6 +129,23 @@ fn a_handler_that_runs_on_its_sessions_own_thread_sees_that_its_caller_has_left(
     seen.recv().unwrap();
 }
 
+#[test]
+fn whoever_awaits_the_cancellation_hears_of_it_while_the_handler_holds_its_sessions_thread() {
+    let scratch = Scratch::new();
+    let options = scratch.options().timeout(Duration::from_millis(80));
+    let (saw, seen) = channel::<()>();
+    let handler = move |_: &Message, responder: Responder| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(responder.cancelled());
+        assert!(responder.is_cancelled());
+        saw.send(()).unwrap();
+    };
+    let name = Channel::uds("awaits").unwrap();
+    let _listener = blocking::Listener::serve(&name, Mode::Request, &options, handler).unwrap();
+    blocking::post_request(&name, &Message::null(), &options).unwrap_err();
+    seen.recv().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_future_cancels_its_request_and_no_other() {
     let scratch = Scratch::new();

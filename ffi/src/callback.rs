@@ -13,8 +13,8 @@ use crate::status::sipc_status;
 /// `message`: borrowed for the call; `sipc_message_clone` keeps it.
 /// `responder`: in a request listener owned by the handler, which must use it up, now or later and
 /// on any thread, with `sipc_respond`, `sipc_respond_error` or `sipc_responder_free`. In a broadcast
-/// listener borrowed for the call: it tells who sent, answering it sends nothing, and using it up
-/// does nothing.
+/// listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
+/// has the listener count the message as failed, and nothing uses it up.
 /// `user_data`: what was given beside the handler.
 ///
 /// A handler must return: it must neither throw nor jump out.
@@ -36,6 +36,15 @@ pub type sipc_handler =
 pub type sipc_reply_callback = Option<
     unsafe extern "C" fn(status: sipc_status, reply: *mut sipc_message, error: *mut sipc_error, user_data: *mut c_void),
 >;
+
+/// Called at most once for each `sipc_responder_on_cancel` that returned `SIPC_OK`, on a thread of the
+/// library, when the caller no longer waits: it has cancelled, its time is over, or it is gone.
+///
+/// `user_data`: what was given beside the callback.
+///
+/// It should be brief, as a `sipc_reply_callback`, and must neither throw nor jump out. The responder
+/// may be answered and freed inside it.
+pub type sipc_cancel_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Releases a `user_data`. May be NULL. Called exactly once, after the last use, on any thread; also
 /// when the call that it was given to fails.

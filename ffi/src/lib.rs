@@ -12,6 +12,7 @@
 
 mod argument;
 mod boundary;
+mod cancellation;
 mod handle;
 
 // In the order in which the header is to be read, which the lines between them keep from sorting.

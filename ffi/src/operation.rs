@@ -49,6 +49,13 @@ pub(crate) fn check_may_wait(attempted: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs a callback of C's.
+pub(crate) fn in_callback(call: impl FnOnce()) {
+    let outer = IN_CALLBACK.replace(true);
+    call();
+    IN_CALLBACK.set(outer);
+}
+
 /// What is owed to C for one asynchronous call: its callback, exactly once.
 struct Completion {
     owed: Option<(
@@ -67,12 +74,12 @@ impl Completion {
             }
             Err(error) => (error.kind().code(), null_mut(), sipc_error::new(error).into_handle()),
         };
-        let outer = IN_CALLBACK.replace(true);
-        // SAFETY: a C function of this signature, which gets to own reply and error, with the data
-        // that was given with it.
-        unsafe { callback(status, reply, error, user_data.pointer()) };
-        drop(user_data);
-        IN_CALLBACK.set(outer);
+        in_callback(|| {
+            // SAFETY: a C function of this signature, which gets to own reply and error, with the data
+            // that was given with it.
+            unsafe { callback(status, reply, error, user_data.pointer()) };
+            drop(user_data);
+        });
         *self.progress.finished.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.progress.finishes.notify_all();
     }

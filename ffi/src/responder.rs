@@ -1,19 +1,29 @@
 //! `sipc_responder`: where the answer to one request goes.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use simple_ipc::{Mode, Responder, Result};
+use simple_ipc::{Error, ErrorKind, Mode, Responder, Result};
 
 use crate::argument;
 use crate::body::sipc_body;
 use crate::boundary;
+use crate::callback::{UserData, sipc_cancel_callback, sipc_drop};
+use crate::cancellation::Notice;
 use crate::error::sipc_error;
 use crate::handle::Handle;
 use crate::options::SIPC_NO_TIMEOUT;
 use crate::status::sipc_status;
 
 /// Where the answer to one message goes, and who sent it.
-pub struct sipc_responder(Responder);
+pub struct sipc_responder {
+    responder: Responder,
+    /// Tells C that the caller no longer waits.
+    notice: OnceLock<Notice>,
+    /// The handler of a broadcast has said that it failed.
+    failed: AtomicBool,
+}
 
 impl Handle for sipc_responder {
     const NOUN: &'static str = "responder";
@@ -23,24 +33,31 @@ impl sipc_responder {
     /// Hands a responder to a handler: to keep for a request, to look at for a broadcast, which has
     /// no answer that C could owe.
     pub(crate) fn pass(responder: Responder, call: impl FnOnce(*mut sipc_responder)) {
-        let mut responder = sipc_responder(responder);
-        match responder.0.mode() {
+        let mut responder = sipc_responder { responder, notice: OnceLock::new(), failed: AtomicBool::new(false) };
+        match responder.responder.mode() {
             Mode::Request => call(responder.into_handle()),
-            Mode::Broadcast => call(&mut responder),
+            Mode::Broadcast => {
+                call(&mut responder);
+                if responder.failed.into_inner() {
+                    // Counted by the listener; of a broadcast nobody is told.
+                    let _counted = responder.responder.fail("");
+                }
+            }
         }
     }
 
-    /// The responder of a request, taken back from C; `None` for one that C was only lent.
+    /// The responder of a request, taken back from C, to whom no callback comes any more; `None` for
+    /// one that C was only lent.
     ///
     /// # Safety
     /// `responder` came from [`pass`](sipc_responder::pass) and is not used again.
     unsafe fn reclaim(responder: *mut sipc_responder) -> Result<Option<Responder>> {
         // SAFETY: by this function's contract alive.
-        if unsafe { sipc_responder::borrow(responder) }?.0.mode() == Mode::Broadcast {
+        if unsafe { sipc_responder::borrow(responder) }?.responder.mode() == Mode::Broadcast {
             return Ok(None);
         }
         // SAFETY: the responder of a request came from `into_handle` and is not used again.
-        Ok(unsafe { sipc_responder::take(responder) }.map(|responder| responder.0))
+        Ok(unsafe { sipc_responder::take(responder) }.map(|responder| responder.responder))
     }
 }
 
@@ -81,7 +98,8 @@ pub unsafe extern "C" fn sipc_respond(
 /// `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
 /// `error`: may be NULL.
 ///
-/// `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone.
+/// `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone. For a broadcast nothing is
+/// sent and `SIPC_OK` returned; the listener counts it as failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_respond_error(
     responder: *mut sipc_responder,
@@ -91,9 +109,12 @@ pub unsafe extern "C" fn sipc_respond_error(
     // SAFETY: pointers are NULL or good, and the responder is given up, by the header's contract.
     unsafe {
         boundary::fallible(error, || {
-            let Some(responder) = sipc_responder::reclaim(responder)? else { return Ok(()) };
+            let Some(taken) = sipc_responder::reclaim(responder)? else {
+                sipc_responder::borrow(responder)?.failed.store(true, Ordering::Relaxed);
+                return Ok(());
+            };
             let text = argument::string(text, "text")?;
-            responder.fail(&String::from_utf8_lossy(text))
+            taken.fail(&String::from_utf8_lossy(text))
         })
     }
 }
@@ -105,8 +126,45 @@ pub unsafe extern "C" fn sipc_respond_error(
 pub unsafe extern "C" fn sipc_responder_is_cancelled(responder: *const sipc_responder) -> bool {
     boundary::infallible(true, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_responder::borrow_or_null(responder) }.is_none_or(|responder| responder.0.is_cancelled())
+        unsafe { sipc_responder::borrow_or_null(responder) }.is_none_or(|it| it.responder.is_cancelled())
     })
+}
+
+/// Asks to be told when the caller no longer waits, which `sipc_responder_is_cancelled` tells when
+/// asked: for handlers that keep their responder, or work for long.
+///
+/// `responder`: not NULL. `callback`: not NULL; called at most once, at once if nobody waits already,
+/// and perhaps before this returns. `user_data`: handed to the callback; may be NULL. `drop`: releases
+/// it; may be NULL. `error`: may be NULL.
+///
+/// Once `sipc_respond`, `sipc_respond_error` or `sipc_responder_free` of this responder has returned,
+/// the callback does not run, nor begin to, and `user_data` has been dropped; for the responder of a
+/// broadcast, once the handler has returned. They wait for a callback that is running, except inside
+/// it: do not hold a lock around them that the callback takes.
+///
+/// A second time for the same responder it returns `SIPC_INVALID_ARGUMENT`. Not to be called while
+/// another thread uses the responder up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_responder_on_cancel(
+    responder: *const sipc_responder,
+    callback: sipc_cancel_callback,
+    user_data: *mut c_void,
+    drop: sipc_drop,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    let user_data = UserData::new(user_data, drop);
+    // SAFETY: pointers are NULL or good, by the header's contract.
+    unsafe {
+        boundary::fallible(error, || {
+            let it = sipc_responder::borrow(responder)?;
+            let twice = || Error::new(ErrorKind::InvalidArgument, "this responder has a callback already; give it one");
+            if it.notice.get().is_some() {
+                return Err(twice());
+            }
+            let notice = Notice::new(it.responder.cancelled(), callback, user_data)?;
+            it.notice.set(notice).map_err(|_| twice())
+        })
+    }
 }
 
 /// How long the caller still waits, in milliseconds; `SIPC_NO_TIMEOUT` if it does not say.
@@ -116,8 +174,8 @@ pub unsafe extern "C" fn sipc_responder_is_cancelled(responder: *const sipc_resp
 pub unsafe extern "C" fn sipc_responder_time_left_ms(responder: *const sipc_responder) -> i64 {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_responder::borrow_or_null(responder) }.map_or(0, |responder| {
-            responder.0.time_left().map_or(SIPC_NO_TIMEOUT, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX))
+        unsafe { sipc_responder::borrow_or_null(responder) }.map_or(0, |it| {
+            it.responder.time_left().map_or(SIPC_NO_TIMEOUT, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX))
         })
     })
 }
@@ -164,6 +222,6 @@ pub unsafe extern "C" fn sipc_responder_free(responder: *mut sipc_responder) {
 unsafe fn about_peer(responder: *const sipc_responder, ask: impl FnOnce(&Responder) -> Option<i64>) -> i64 {
     boundary::infallible(-1, || {
         // SAFETY: by this function's contract.
-        unsafe { sipc_responder::borrow_or_null(responder) }.and_then(|responder| ask(&responder.0)).unwrap_or(-1)
+        unsafe { sipc_responder::borrow_or_null(responder) }.and_then(|it| ask(&it.responder)).unwrap_or(-1)
     })
 }

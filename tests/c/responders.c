@@ -173,6 +173,10 @@ static void a_broadcasts_responder_tells_who_sent_and_owes_nothing(void) {
     CHECK_OK(sipc_post_uds_broadcast("news", sipc_text("x"), NULL, NULL));
     CHECK(count_now(&arrived) == 1);
     CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_counters counters = {.size = sizeof counters};
+    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
+    /* It has said so, once or more. */
+    CHECK(counters.messages == 1 && counters.failed == 1);
     sipc_listener_free(listener);
 }
 

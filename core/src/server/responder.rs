@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use super::Mode;
 use super::exchange::Caller;
@@ -31,6 +32,39 @@ enum To {
     Session { session: Arc<Session>, id: u32 },
     Caller { caller: Arc<Caller>, answer: Option<oneshot::Sender<Answer>> },
 }
+
+impl To {
+    fn is_cancelled(&self, mode: Mode) -> bool {
+        match self {
+            To::Session { session, id } => session.is_cancelled(*id, mode),
+            To::Caller { caller, .. } => {
+                caller.gone.load(Ordering::Relaxed) || (mode == Mode::Request && caller.socket.hung_up())
+            }
+        }
+    }
+
+    /// Whether the thread that reads the session is with the handler, so that nobody notes what comes.
+    fn is_with_its_reader(&self) -> bool {
+        matches!(self, To::Session { session, id } if session.is_with_its_reader(*id))
+    }
+
+    fn went(&self) -> &Notify {
+        match self {
+            To::Session { session, .. } => session.cancellations(),
+            To::Caller { caller, .. } => &caller.went,
+        }
+    }
+
+    fn without_answer(&self) -> To {
+        match self {
+            To::Session { session, id } => To::Session { session: Arc::clone(session), id: *id },
+            To::Caller { caller, .. } => To::Caller { caller: Arc::clone(caller), answer: None },
+        }
+    }
+}
+
+/// How often a session is looked at whose reading thread is with the handler.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A reply, or the text of a failure.
 pub(crate) type Answer = std::result::Result<Message, String>;
@@ -83,28 +117,28 @@ impl Responder {
 
     /// Whether the caller has cancelled the request or has gone: nobody waits for the answer.
     pub fn is_cancelled(&self) -> bool {
-        match self.to() {
-            To::Session { session, id } => session.is_cancelled(*id, self.mode),
-            To::Caller { caller, .. } => {
-                caller.gone.load(Ordering::Relaxed) || (self.mode == Mode::Request && caller.socket.hung_up())
-            }
-        }
+        self.to().is_cancelled(self.mode)
     }
 
     /// Completes when nobody waits for the answer any more. Cancelling it changes nothing.
-    pub async fn cancelled(&self) {
-        let went = match self.to() {
-            To::Session { session, .. } => session.cancellations(),
-            To::Caller { caller, .. } => &caller.went,
-        };
-        loop {
-            let changed = went.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if self.is_cancelled() {
-                return;
+    ///
+    /// The future is apart from the responder: it may complete, too, once the responder is used up.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (to, mode) = (self.to().without_answer(), self.mode);
+        async move {
+            loop {
+                let changed = to.went().notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if to.is_cancelled(mode) {
+                    return;
+                }
+                if to.is_with_its_reader() {
+                    let _looked_at_again_either_way = timeout(LOOK, changed).await;
+                } else {
+                    changed.await;
+                }
             }
-            changed.await;
         }
     }
 

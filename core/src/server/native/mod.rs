@@ -287,6 +287,11 @@ impl Session {
         self.exclusive || !lock(&self.calls).in_flight.contains(&id)
     }
 
+    /// Whether the session's own thread, the only one that receives, is at this request.
+    pub(super) fn is_with_its_reader(&self, id: u32) -> bool {
+        self.exclusive && self.hot.load(Ordering::Relaxed) && self.current.load(Ordering::Relaxed) == id
+    }
+
     /// On a hot session nobody receives while its handler runs, so the question looks for itself.
     fn unread_cancel(&self, id: u32) -> bool {
         if !self.hot.load(Ordering::Relaxed) || self.retiring.load(Ordering::Relaxed) {

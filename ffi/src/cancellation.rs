@@ -1,0 +1,81 @@
+//! `sipc_responder_on_cancel`: a C program is told that nobody waits for an answer any more.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::future::Future;
+use std::ptr::null;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use simple_ipc::{Result, background};
+use tokio::task::AbortHandle;
+
+use crate::argument;
+use crate::callback::{UserData, sipc_cancel_callback};
+use crate::operation;
+
+/// A callback that waits for its caller to give up, for as long as this lives.
+pub(crate) struct Notice {
+    /// A child of this process has the notice in its memory, but not the thread that would call.
+    process: u32,
+    gate: Arc<Gate>,
+    task: AbortHandle,
+}
+
+/// What is owed to C until it is called or the responder is used up. The lock is held during the call.
+struct Gate(Mutex<Option<Owed>>);
+
+struct Owed {
+    callback: unsafe extern "C" fn(user_data: *mut c_void),
+    user_data: UserData,
+}
+
+thread_local! {
+    /// The gate whose callback this thread is running.
+    static CALLING: Cell<*const Gate> = const { Cell::new(null()) };
+}
+
+impl Notice {
+    /// Calls back, on the background runtime, once `cancelled` completes.
+    pub(crate) fn new(
+        cancelled: impl Future<Output = ()> + Send + 'static,
+        callback: sipc_cancel_callback,
+        user_data: UserData,
+    ) -> Result<Notice> {
+        let callback = callback.ok_or_else(|| argument::null("callback"))?;
+        let runtime = background::calls()?;
+        let gate = Arc::new(Gate(Mutex::new(Some(Owed { callback, user_data }))));
+        let called = Arc::clone(&gate);
+        let task = runtime.spawn(async move {
+            cancelled.await;
+            called.call();
+        });
+        Ok(Notice { process: std::process::id(), gate, task: task.abort_handle() })
+    }
+}
+
+impl Gate {
+    fn call(&self) {
+        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Owed { callback, user_data }) = owed.take() else { return };
+        let outer = CALLING.replace(self);
+        operation::in_callback(|| {
+            // SAFETY: a C function of this signature, with the data that was given with it.
+            unsafe { callback(user_data.pointer()) };
+            drop(user_data);
+        });
+        CALLING.set(outer);
+    }
+}
+
+impl Drop for Notice {
+    /// After this nothing is called: a call that has begun is waited for, except inside itself.
+    fn drop(&mut self) {
+        if self.process != std::process::id() || std::ptr::eq(CALLING.get(), &raw const *self.gate) {
+            return;
+        }
+        self.task.abort();
+        let owed = self.gate.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Not under the lock: it may be anything that C does there.
+        drop(owed);
+    }
+}
