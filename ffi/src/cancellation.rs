@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::future::Future;
 use std::ptr::null;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use simple_ipc::{Result, background};
+use simple_ipc::{Error, ErrorKind, Result, background};
 use tokio::task::AbortHandle;
 
 use crate::argument;
@@ -18,11 +18,13 @@ pub(crate) struct Notice {
     /// A child of this process has the notice in its memory, but not the thread that would call.
     process: u32,
     gate: Arc<Gate>,
-    task: AbortHandle,
 }
 
-/// What is owed to C until it is called or the responder is used up. The lock is held during the call.
-struct Gate(Mutex<Option<Owed>>);
+struct Gate {
+    /// What is owed to C until it is called or the responder is used up. Locked during the call.
+    owed: Mutex<Option<Owed>>,
+    task: OnceLock<AbortHandle>,
+}
 
 struct Owed {
     callback: unsafe extern "C" fn(user_data: *mut c_void),
@@ -35,27 +37,33 @@ thread_local! {
 }
 
 impl Notice {
-    /// Calls back, on the background runtime, once `cancelled` completes.
-    pub(crate) fn new(
+    /// Calls back, on the background runtime, once `cancelled` completes. `slot` is where the notice is
+    /// kept: from then on the callback may run, and free the responder that the slot belongs to.
+    pub(crate) fn start(
+        slot: &OnceLock<Notice>,
         cancelled: impl Future<Output = ()> + Send + 'static,
         callback: sipc_cancel_callback,
         user_data: UserData,
-    ) -> Result<Notice> {
+    ) -> Result<()> {
         let callback = callback.ok_or_else(|| argument::null("callback"))?;
         let runtime = background::calls()?;
-        let gate = Arc::new(Gate(Mutex::new(Some(Owed { callback, user_data }))));
+        let gate = Arc::new(Gate { owed: Mutex::new(Some(Owed { callback, user_data })), task: OnceLock::new() });
+        slot.set(Notice { process: std::process::id(), gate: Arc::clone(&gate) }).map_err(|_| {
+            Error::new(ErrorKind::InvalidArgument, "this responder has a callback already; it takes one")
+        })?;
         let called = Arc::clone(&gate);
         let task = runtime.spawn(async move {
             cancelled.await;
             called.call();
         });
-        Ok(Notice { process: std::process::id(), gate, task: task.abort_handle() })
+        gate.task.get_or_init(|| task.abort_handle());
+        Ok(())
     }
 }
 
 impl Gate {
     fn call(&self) {
-        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Owed { callback, user_data }) = owed.take() else { return };
         let outer = CALLING.replace(self);
         operation::in_callback(|| {
@@ -73,8 +81,10 @@ impl Drop for Notice {
         if self.process != std::process::id() || std::ptr::eq(CALLING.get(), &raw const *self.gate) {
             return;
         }
-        self.task.abort();
-        let owed = self.gate.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = self.gate.task.get() {
+            task.abort();
+        }
+        let owed = self.gate.owed.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Not under the lock: it may be anything that C does there.
         drop(owed);
     }

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use simple_ipc::{Error, ErrorKind, Mode, Responder, Result};
+use simple_ipc::{Mode, Responder, Result};
 
 use crate::argument;
 use crate::body::sipc_body;
@@ -157,12 +157,7 @@ pub unsafe extern "C" fn sipc_responder_on_cancel(
     unsafe {
         boundary::fallible(error, || {
             let it = sipc_responder::borrow(responder)?;
-            let twice = || Error::new(ErrorKind::InvalidArgument, "this responder has a callback already; give it one");
-            if it.notice.get().is_some() {
-                return Err(twice());
-            }
-            let notice = Notice::new(it.responder.cancelled(), callback, user_data)?;
-            it.notice.set(notice).map_err(|_| twice())
+            Notice::start(&it.notice, it.responder.cancelled(), callback, user_data)
         })
     }
 }
