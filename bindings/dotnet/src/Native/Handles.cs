@@ -16,6 +16,14 @@ namespace SimpleIpc.Native
 
         public override bool IsInvalid => handle == IntPtr.Zero;
 
+        protected abstract void Free();
+
+        protected sealed override bool ReleaseHandle()
+        {
+            Free();
+            return true;
+        }
+
         /// <summary>The pointer for one call; the object stays alive until the result is disposed.</summary>
         internal Borrowed Borrow()
         {
@@ -50,33 +58,21 @@ namespace SimpleIpc.Native
     {
         internal ListenerHandle(IntPtr pointer) : base(pointer, "listener") { }
 
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.sipc_listener_free(handle);
-            return true;
-        }
+        protected override void Free() => NativeMethods.sipc_listener_free(handle);
     }
 
     internal sealed class ClientHandle : NativeHandle
     {
         internal ClientHandle(IntPtr pointer) : base(pointer, "client") { }
 
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.sipc_client_free(handle);
-            return true;
-        }
+        protected override void Free() => NativeMethods.sipc_client_free(handle);
     }
 
     internal sealed class OptionsHandle : NativeHandle
     {
         internal OptionsHandle(IntPtr pointer) : base(pointer, "options") { }
 
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.sipc_options_free(handle);
-            return true;
-        }
+        protected override void Free() => NativeMethods.sipc_options_free(handle);
     }
 
     internal sealed class MessageHandle : NativeHandle
@@ -89,11 +85,7 @@ namespace SimpleIpc.Native
             return Body.To<T>(message.Pointer, json);
         }
 
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.sipc_message_free(handle);
-            return true;
-        }
+        protected override void Free() => NativeMethods.sipc_message_free(handle);
     }
 
     internal sealed class OperationHandle : NativeHandle
@@ -106,21 +98,13 @@ namespace SimpleIpc.Native
             NativeMethods.sipc_operation_cancel(operation.Pointer);
         }
 
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.sipc_operation_free(handle);
-            return true;
-        }
+        protected override void Free() => NativeMethods.sipc_operation_free(handle);
     }
 
     internal sealed class ChannelListHandle : NativeHandle
     {
         internal ChannelListHandle(IntPtr pointer) : base(pointer, "list of channels") { }
 
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.sipc_channel_list_free(handle);
-            return true;
-        }
+        protected override void Free() => NativeMethods.sipc_channel_list_free(handle);
     }
 }
