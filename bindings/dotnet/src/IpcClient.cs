@@ -117,8 +117,7 @@ namespace SimpleIpc
                 int status = NativeMethods.sipc_client_request(
                     client.Pointer, outgoing.Native(data), borrowed.Pointer, out IntPtr reply, out IntPtr error);
                 Failure.Check(status, error);
-                using var message = new MessageHandle(reply);
-                return message.Read<TOut>(json);
+                return Body.Take<TOut>(reply, json);
             }
         }
 

@@ -31,16 +31,16 @@ namespace SimpleIpc
         private readonly DateTime? deadline;
         private CancellationTokenSource? cancellation;
 
-        internal IpcContext(Responder responder)
+        /// <param name="responder">Where the answer goes.</param>
+        /// <param name="pointer">The same, while nobody else has it yet.</param>
+        internal IpcContext(Responder responder, IntPtr pointer)
         {
             this.responder = responder;
-            Peer = responder.Ask(
-                pointer => new IpcPeer(
-                    NativeMethods.sipc_responder_peer_uid(pointer),
-                    NativeMethods.sipc_responder_peer_gid(pointer),
-                    NativeMethods.sipc_responder_peer_pid(pointer)),
-                default);
-            long left = responder.Ask(NativeMethods.sipc_responder_time_left_ms, NativeMethods.NoTimeout);
+            Peer = new IpcPeer(
+                NativeMethods.sipc_responder_peer_uid(pointer),
+                NativeMethods.sipc_responder_peer_gid(pointer),
+                NativeMethods.sipc_responder_peer_pid(pointer));
+            long left = NativeMethods.sipc_responder_time_left_ms(pointer);
             deadline = left == NativeMethods.NoTimeout ? (DateTime?)null : DateTime.UtcNow + TimeSpan.FromMilliseconds(left);
         }
 
@@ -63,7 +63,7 @@ namespace SimpleIpc
 
         /// <summary>
         /// Cancelled when the caller of a request no longer waits: it has given up, also because its time is over, or it is
-        /// gone. It is looked for every 20 ms from the first use of this property until the handler has answered.
+        /// gone. Not cancelled any more once the handler has answered.
         /// </summary>
         public CancellationToken CancellationToken
         {
@@ -76,7 +76,7 @@ namespace SimpleIpc
                     CancellationTokenSource? other = Interlocked.CompareExchange(ref cancellation, source, null);
                     if (other is null)
                     {
-                        Watch.Add(this);
+                        responder.CancelWhenUnwanted(source);
                     }
                     else
                     {
@@ -85,34 +85,6 @@ namespace SimpleIpc
                 }
                 return source.Token;
             }
-        }
-
-        /// <summary>Looks once whether the caller still waits; false when there is nothing to look for any more.</summary>
-        internal bool StillWatched()
-        {
-            if (!responder.Ask(pointer => true, false))
-            {
-                return false;
-            }
-            if (!responder.Ask(pointer => NativeMethods.sipc_responder_is_cancelled(pointer) != 0, false))
-            {
-                return true;
-            }
-            // What is registered with the token may take long, or throw: on another thread, and to nobody.
-            ThreadPool.UnsafeQueueUserWorkItem(
-                source =>
-                {
-                    try
-                    {
-                        ((CancellationTokenSource)source!).Cancel();
-                    }
-                    catch (AggregateException)
-                    {
-                        // The handler's own callbacks failed; the caller that would be told has gone.
-                    }
-                },
-                cancellation);
-            return false;
         }
     }
 }

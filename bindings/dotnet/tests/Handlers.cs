@@ -75,6 +75,9 @@ namespace SimpleIpc.Tests
                 Ipc.PostUdsBroadcast(channel, "two", options);
                 Check.Equal(("one", "two"), (heard.Take(), heard.Take()));
             }
+            sync.Close();
+            later.Close();
+            Check.Equal((2L, 2L), (sync.Counters.Failed, later.Counters.Failed));
         }
 
         [Test]

@@ -54,6 +54,19 @@ namespace SimpleIpc.Native
             }
         }
 
+        /// <summary>Reads a reply, and frees it.</summary>
+        internal static T Take<T>(IntPtr reply, JsonSerializerOptions? json)
+        {
+            try
+            {
+                return To<T>(reply, json);
+            }
+            finally
+            {
+                NativeMethods.sipc_message_free(reply);
+            }
+        }
+
         /// <param name="message">A message that stays alive during the call.</param>
         /// <param name="json">How JSON is read.</param>
         internal static unsafe T To<T>(IntPtr message, JsonSerializerOptions? json)

@@ -46,6 +46,9 @@ namespace SimpleIpc.Native
         /// <summary>Whether this thread is inside this listener's handler.</summary>
         internal bool IsRunning => ReferenceEquals(running, this);
 
+        /// <summary>Whether the handler takes a context, which costs questions to the library.</summary>
+        protected bool TakesContext { get; set; }
+
         protected System.Text.Json.JsonSerializerOptions? Json => options.Json;
 
         /// <summary>A <c>user_data</c>, which C gives back to <see cref="Drop"/>.</summary>
@@ -105,11 +108,17 @@ namespace SimpleIpc.Native
         internal RequestDispatcher(Func<TIn, Task<TOut>> function, IpcOptions? options) : base(function, options) =>
             later = (data, _) => function(data);
 
-        internal RequestDispatcher(Func<TIn, IpcContext, TOut> function, IpcOptions? options) : base(function, options) =>
+        internal RequestDispatcher(Func<TIn, IpcContext, TOut> function, IpcOptions? options) : base(function, options)
+        {
             handler = function;
+            TakesContext = true;
+        }
 
-        internal RequestDispatcher(Func<TIn, IpcContext, Task<TOut>> function, IpcOptions? options) : base(function, options) =>
+        internal RequestDispatcher(Func<TIn, IpcContext, Task<TOut>> function, IpcOptions? options) : base(function, options)
+        {
             later = function;
+            TakesContext = true;
+        }
 
         internal override bool TakesRequests => true;
 
@@ -118,7 +127,7 @@ namespace SimpleIpc.Native
             var responder = new Responder(pointer, owned: true);
             try
             {
-                var context = new IpcContext(responder);
+                IpcContext context = TakesContext ? new IpcContext(responder, pointer) : null!;
                 TIn data = Body.To<TIn>(message, Json);
                 if (handler != null)
                 {
@@ -161,11 +170,17 @@ namespace SimpleIpc.Native
         internal BroadcastDispatcher(Func<TIn, Task> function, IpcOptions? options) : base(function, options) =>
             later = (data, _) => function(data);
 
-        internal BroadcastDispatcher(Action<TIn, IpcContext> function, IpcOptions? options) : base(function, options) =>
+        internal BroadcastDispatcher(Action<TIn, IpcContext> function, IpcOptions? options) : base(function, options)
+        {
             handler = function;
+            TakesContext = true;
+        }
 
-        internal BroadcastDispatcher(Func<TIn, IpcContext, Task> function, IpcOptions? options) : base(function, options) =>
+        internal BroadcastDispatcher(Func<TIn, IpcContext, Task> function, IpcOptions? options) : base(function, options)
+        {
             later = function;
+            TakesContext = true;
+        }
 
         internal override bool TakesRequests => false;
 
@@ -174,7 +189,7 @@ namespace SimpleIpc.Native
             var responder = new Responder(pointer, owned: false);
             try
             {
-                var context = new IpcContext(responder);
+                IpcContext context = TakesContext ? new IpcContext(responder, pointer) : null!;
                 TIn data = Body.To<TIn>(message, Json);
                 if (handler != null)
                 {

@@ -137,7 +137,9 @@ namespace SimpleIpc.Native
         // The error that these two could store is left out: there is nobody to tell, the caller is gone.
         [DllImport(LibraryName)] internal static extern int sipc_respond(IntPtr responder, NativeBody body, IntPtr error);
         [DllImport(LibraryName)] internal static extern int sipc_respond_error(IntPtr responder, byte* text, IntPtr error);
-        [DllImport(LibraryName)] internal static extern byte sipc_responder_is_cancelled(IntPtr responder);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_responder_on_cancel(
+            IntPtr responder, IntPtr callback, IntPtr userData, IntPtr drop, out IntPtr error);
         [DllImport(LibraryName)] internal static extern long sipc_responder_time_left_ms(IntPtr responder);
         [DllImport(LibraryName)] internal static extern long sipc_responder_peer_uid(IntPtr responder);
         [DllImport(LibraryName)] internal static extern long sipc_responder_peer_gid(IntPtr responder);

@@ -1,15 +1,19 @@
 using System;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading;
 
 namespace SimpleIpc.Native
 {
     /// <summary>
-    /// <c>sipc_responder</c>: where the answer to one message goes. Answering uses it up, while other threads may ask
-    /// whether anybody still waits: the lock keeps the two apart.
+    /// <c>sipc_responder</c>: where the answer to one message goes. Answering uses it up, while another thread may ask for
+    /// its cancellation: the lock keeps the two apart.
     /// </summary>
     internal sealed class Responder : SafeHandle
     {
+        private static readonly CancelFunction CancelDelegate = OnCancelled;
+        private static readonly IntPtr CancelCallback = Marshal.GetFunctionPointerForDelegate(CancelDelegate);
+
         private readonly object gate = new object();
 
         /// <param name="pointer">What the handler was given.</param>
@@ -18,6 +22,9 @@ namespace SimpleIpc.Native
         {
             SetHandle(pointer);
         }
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        private delegate void CancelFunction(IntPtr userData);
 
         public override bool IsInvalid => handle == IntPtr.Zero;
 
@@ -52,12 +59,42 @@ namespace SimpleIpc.Native
         /// <summary>Gives up a responder that was lent, when the handler's time is over.</summary>
         internal void Return() => Take();
 
-        /// <summary>Asks the responder something; <paramref name="otherwise"/> once it is used up.</summary>
-        internal T Ask<T>(Func<IntPtr, T> question, T otherwise)
+        /// <summary>Has a source cancelled when nobody waits for the answer any more, until there is one.</summary>
+        internal void CancelWhenUnwanted(CancellationTokenSource source)
         {
             lock (gate)
             {
-                return IsInvalid ? otherwise : question(handle);
+                if (!IsInvalid)
+                {
+                    int status = NativeMethods.sipc_responder_on_cancel(
+                        handle, CancelCallback, Dispatcher.Hold(source), Dispatcher.Drop, out IntPtr error);
+                    Failure.Check(status, error);
+                }
+            }
+        }
+
+        private static void OnCancelled(IntPtr userData)
+        {
+            try
+            {
+                // What is registered with the token may take long, or throw: on another thread, and to nobody.
+                ThreadPool.UnsafeQueueUserWorkItem(
+                    source =>
+                    {
+                        try
+                        {
+                            ((CancellationTokenSource)source!).Cancel();
+                        }
+                        catch (AggregateException)
+                        {
+                            // The handler's own callbacks failed; the caller that would be told has gone.
+                        }
+                    },
+                    GCHandle.FromIntPtr(userData).Target);
+            }
+            catch (Exception)
+            {
+                // Only memory can lack here. No exception may cross into C.
             }
         }
 

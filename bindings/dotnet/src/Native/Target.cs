@@ -56,8 +56,7 @@ namespace SimpleIpc.Native
                     : NativeMethods.sipc_post_ip_request(
                         port, outgoing.Native(data), borrowed.Pointer, out reply, out error);
                 Failure.Check(status, error);
-                using var message = new MessageHandle(reply);
-                return message.Read<TOut>(options?.Json);
+                return Body.Take<TOut>(reply, options?.Json);
             }
         }
 
