@@ -172,20 +172,5 @@ namespace SimpleIpc.Tests
             // 100,000 leaks of a message would be more, were each of 400 bytes only.
             Check.True(grown[1] < 40, $"{grown[1]} MiB more");
         }
-
-        [Test]
-        internal static async Task process_ends_at_once_and_cleanly_whatever_is_under_way()
-        {
-            using var scratch = new Scratch();
-            foreach (string program in new[] { "exit_listening", "exit_in_calls", "exit_in_handlers", "exit_called_in_handler" })
-            {
-                for (int run = 0; run < 8; run++)
-                {
-                    using var child = new Child(program, null, scratch.Path);
-                    (int code, string output, string errors) = await child.EndAsync();
-                    Check.Equal((program, 0, "ready", ""), (program, code, output, errors));
-                }
-            }
-        }
     }
 }
