@@ -21,10 +21,12 @@
 //
 // Threads. A `const` member may be called by any number of threads at once; others by one at a time. Handlers and
 // callbacks run on the library's threads, handlers of several requests at once. What a handler throws fails its caller with
-// the text of `what()`; what a broadcast handler or a callback throws is dropped: neither has anybody to tell.
+// the text of `what()`; what a broadcast handler throws is counted by its listener, what a callback throws is dropped.
 //
 // Objects own what they stand for and can be moved. A listener, a client and an operation that was moved from, or closed,
 // answers with `kind::closed` or does nothing.
+//
+// simple_ipc_queue.hpp has calls for event loops: any number of them behind one descriptor.
 
 #ifndef SIMPLE_IPC_HPP
 #define SIMPLE_IPC_HPP
@@ -541,6 +543,15 @@ public:
 
     // Whether nobody waits any more: the caller has cancelled, or it is gone.
     bool is_cancelled() const noexcept { return sipc_responder_is_cancelled(responder_); }
+    // Has the callback called, at most once and on a thread of the library, when nobody waits any more; at once if that is so
+    // already. It should be brief. Not once the responder is used up, which waits for a callback that is running.
+    result<void> on_cancel(std::function<void()> callback) const {
+        auto owned = std::make_unique<std::function<void()>>(std::move(callback));
+        sipc_error *failure = nullptr;
+        const sipc_status status = sipc_responder_on_cancel(responder_, called, owned.release(), released, &failure);
+        if (status != SIPC_OK) return detail::take_error(status, failure);
+        return {};
+    }
     // How long the caller still waits, if it says so.
     std::optional<std::chrono::milliseconds> time_left() const noexcept {
         const std::int64_t left = sipc_responder_time_left_ms(responder_);
@@ -556,6 +567,14 @@ protected:
     sipc_responder *responder_;
 
 private:
+    static void called(void *callback) noexcept {
+        try {
+            (*static_cast<std::function<void()> *>(callback))();
+        } catch (...) {
+            // A callback has no caller to be told.
+        }
+    }
+    static void released(void *callback) noexcept { delete static_cast<std::function<void()> *>(callback); }
     static std::optional<std::int64_t> known(std::int64_t id) noexcept {
         return id < 0 ? std::nullopt : std::optional<std::int64_t>(id);
     }
@@ -659,7 +678,8 @@ inline void on_broadcast(const sipc_message *message, sipc_responder *lent, void
     try {
         (*static_cast<broadcast_handler *>(handler))(message_view(message), caller(lent));
     } catch (...) {
-        // A broadcast has no caller to be told.
+        // A broadcast has no caller to be told; the listener counts it.
+        sipc_respond_error(lent, "the handler threw", nullptr);
     }
 }
 

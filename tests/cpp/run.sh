@@ -97,24 +97,27 @@ echoes() {
     [ "$said" = hello ] && [ "$status" -eq 0 ]
 }
 
-for standard in 17 20; do
-    check "the tests compile as C++$standard" compile "$scratch/tests-$standard" "$here/tests.cpp" -std=c++$standard -O2
-    suite "C++$standard" "$scratch/tests-$standard"
-done
 sanitize='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g'
-# shellcheck disable=SC2086 # a list of flags
-check "the tests compile with sanitizers" compile "$scratch/tests-sanitized" "$here/tests.cpp" -std=c++17 $sanitize
-suite "AddressSanitizer and UndefinedBehaviorSanitizer" "$scratch/tests-sanitized"
+for tests in tests queues; do
+    for standard in 17 20; do
+        check "$tests compile as C++$standard" compile "$scratch/$tests-$standard" "$here/$tests.cpp" -std=c++$standard -O2
+        suite "$tests, C++$standard" "$scratch/$tests-$standard"
+    done
+    # shellcheck disable=SC2086 # a list of flags
+    check "$tests compile with sanitizers" compile "$scratch/$tests-sanitized" "$here/$tests.cpp" -std=c++17 $sanitize
+    suite "$tests, AddressSanitizer and UndefinedBehaviorSanitizer" "$scratch/$tests-sanitized"
+done
 
 awk '/^```cpp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/bindings/cpp/README.md" >"$scratch/readme.cpp"
 check "the README's first example compiles" compile "$scratch/readme" "$scratch/readme.cpp" -std=c++17
 check "  and prints its reply" says response-bar "$scratch/readme"
-for example in echo_listener echo_client one_way cancel worker_pool; do
+for example in echo_listener echo_client one_way cancel worker_pool event_loop; do
     check "$example compiles" compile "$scratch/$example" "$examples/$example.cpp" -std=c++17
 done
 check "one_way counts" says 1000 "$scratch/one_way"
 check "cancel is heard" says cancelled "$scratch/cancel"
 check "worker_pool adds squares" says 328350 "$scratch/worker_pool"
+check "event_loop adds answers" says 500500 "$scratch/event_loop"
 check "echo_client hears its own word, and echo_listener ends at an interrupt" echoes
 
 if command -v cmake >/dev/null 2>&1; then
