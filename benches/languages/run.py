@@ -112,7 +112,8 @@ def measure_c(size, in_flight, cpus, seconds):
 
 
 def median_ratio(above, below):
-    return statistics.median(first / second for first, second in zip(above, below))
+    # A rival may be so slow that it finished nothing.
+    return statistics.median(first / second if second else float("inf") for first, second in zip(above, below))
 
 
 def rows(results, those, placements):
