@@ -59,7 +59,7 @@ def python():
     program = ROOT / ".venv" / "bin" / "python"
     there = program.exists() and subprocess.run([program, "-c", "import simple_ipc"], cwd=PEERS, capture_output=True)
     missing = "" if there and there.returncode == 0 else "the package is not built and installed in .venv"
-    return Peer("python", [program, PEERS / "peer.py"], collected=True, missing=missing)
+    return Peer("python", [program, PEERS / "peer.py"], listens=True, collected=True, missing=missing)
 
 
 def node():

@@ -1,6 +1,9 @@
 """The Python peer of the chaos and soak runs; ../README.md says what it does and writes.
 
+peer.py listen JOURNAL            until standard input ends
 peer.py post JOURNAL NAME STOP    until the file STOP exists; rests for $PAUSE_MS after each round
+
+On Unix sockets, or on the two ports in $PORTS: `0,0` are ports that the system picks.
 """
 
 import os
@@ -13,8 +16,11 @@ PATIENCE = 30.0
 PADDING = "x" * 200_000
 BATCH = 16
 PAUSE = int(os.environ.get("PAUSE_MS", "0")) / 1000
+PORTS = [int(port) for port in os.environ.get("PORTS", "").split(",") if port]
+REQUESTS, BROADCASTS = PORTS or ("chaos_requests", "chaos_broadcasts")
 
-_, _, journal_path, name, stop = sys.argv
+what, journal_path, *rest = sys.argv[1:]
+name, stop = rest or ("", "")
 journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
@@ -65,18 +71,45 @@ def stream(client, number):
 
 
 def request(**options):
-    return lambda body: simple_ipc.post_uds_request("chaos_requests", body, **options)
+    post = simple_ipc.post_ip_request if PORTS else simple_ipc.post_uds_request
+    return lambda body: post(REQUESTS, body, **options)
 
 
 def broadcast(**options):
-    return lambda body: simple_ipc.post_uds_broadcast("chaos_broadcasts", body, **options)
+    post = simple_ipc.post_ip_broadcast if PORTS else simple_ipc.post_uds_broadcast
+    return lambda body: post(BROADCASTS, body, **options)
 
 
-def main():
+def on_request(message):
+    head = " ".join(message.split(" ", 3)[:3])
+    note("handled", head)
+    return head
+
+
+def on_broadcast(message):
+    on_request(message)
+
+
+def listen():
+    if PORTS:
+        requests = simple_ipc.listen_ip_request(REQUESTS, on_request)
+        broadcasts = simple_ipc.listen_ip_broadcast(BROADCASTS, on_broadcast)
+    else:
+        requests = simple_ipc.listen_uds_request(REQUESTS, on_request)
+        broadcasts = simple_ipc.listen_uds_broadcast(BROADCASTS, on_broadcast)
+    note("ready")
+    print(f"ready {requests.port or 0},{broadcasts.port or 0}", flush=True)
+    sys.stdin.buffer.read()
+    requests.close()
+    broadcasts.close()
+    note("closed")
+
+
+def post():
     waiting, hasty = {"wait": PATIENCE, "timeout": PATIENCE}, {"timeout": PATIENCE}
     brief = {"wait": PATIENCE, "timeout": 0.02}
-    requests = simple_ipc.connect("chaos_requests", **waiting)
-    broadcasts = simple_ipc.connect("chaos_broadcasts", **waiting)
+    requests = simple_ipc.connect(REQUESTS, **waiting)
+    broadcasts = simple_ipc.connect(BROADCASTS, **waiting)
     calls = [
         ("h", request(**hasty)),
         ("r", request(**waiting)),
@@ -100,4 +133,4 @@ def main():
     note("done")
 
 
-main()
+listen() if what == "listen" else post()
