@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes every package of the project in $OUT (the folder packages of cargo's target folder unless set) and prints their paths
 # as `LANGUAGE PATH`, one a line. Each language's own script, bindings/LANGUAGE/package.sh, makes its packages and prints them.
+# Beside them stands the bill of materials of what is compiled in, simple-ipc-LANGUAGE-VERSION.cdx.json; C has its own inside.
 #
 #   tools/package.sh [LANGUAGE...]     c, and the names of the folders of bindings; default all
 set -eu
@@ -29,4 +30,10 @@ for language in $languages; do
     # Into a variable first: a pipe would hide that the script failed.
     made=$("$script")
     printf '%s\n' "$made" | sed "s|^|$language |"
+    case $language in
+        c) continue ;;
+        dotnet) crate=simple-ipc-ffi ;;
+        *) crate=simple-ipc-$language ;;
+    esac
+    "$root/tools/sbom.sh" "$OUT/simple-ipc-$language-$("$root/tools/version.sh").cdx.json" "$crate"
 done

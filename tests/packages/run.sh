@@ -61,6 +61,22 @@ runs_elsewhere() {
     "$script" "${packages[@]}"
 }
 
+# What C has inside, the others have beside them: what the library is made of, in the versions of the lock file.
+has_a_bill_of_materials() {
+    local bom
+    bom=${OUT:-$target/packages}/simple-ipc-$1-$(tools/version.sh).cdx.json
+    python3 - "$bom" <<'END'
+import json, sys, tomllib
+listed = {(part["name"], part["version"]) for part in json.load(open(sys.argv[1]))["components"]}
+locked = {(part["name"], part["version"]) for part in tomllib.load(open("Cargo.lock", "rb"))["package"]}
+names = {name for name, _ in listed}
+if not {"simple-ipc", "tokio", "serde_json", "rustix"} <= names:
+    sys.exit(f"the bill of materials leaves something out: {sorted(names)}")
+if listed - locked:
+    sys.exit(f"not in Cargo.lock: {sorted(listed - locked)}")
+END
+}
+
 # Every file in a package that the loader would load.
 loads_on_old_systems() {
     local unpacked=$scratch/$1.unpacked
@@ -102,6 +118,8 @@ for language in "${languages[@]}"; do
     check "$language: they carry the version" carries_the_version "$language"
     check "$language: the example runs from the installed package, without the checkout" runs_elsewhere "$language"
     check "$language: native files load with glibc 2.28" loads_on_old_systems "$language"
+    # Its own check looks into the one of C.
+    [ "$language" = c ] || check "$language: there is a bill of materials" has_a_bill_of_materials "$language"
 done
 case " ${languages[*]} " in *" c "*)
     check "c: the library is the same bytes when it is built in another folder" the_same_bytes_in_another_folder
