@@ -81,7 +81,7 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
         // There may be room for answers again.
         run_requests(&session, false);
         if stalled && !session.listening.room.is_there() {
-            session.listening.room.join(&session.driver);
+            let _looked_at_again_right_below = session.listening.room.join(&session.driver);
         }
         if stalled && session.has_room() {
             // What waited to be sent was what it stalled for: nobody else would say that it has gone.

@@ -155,8 +155,7 @@ async fn wait_for_room(listening: &Listening) {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
     while !listening.room.is_there() {
-        listening.room.join(&called);
-        if !listening.room.is_there() {
+        if !listening.room.join(&called) {
             called.notified().await;
         }
     }

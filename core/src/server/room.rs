@@ -44,6 +44,12 @@ impl Room {
             && self.bytes.load(Ordering::SeqCst) < self.most_waiting
     }
 
+    /// The same, not by an older value: whoever changes one of the two after this finds who has joined before it.
+    fn is_there_now(&self) -> bool {
+        let in_flight = self.in_flight.fetch_add(0, Ordering::SeqCst);
+        self.bytes.fetch_add(0, Ordering::SeqCst) < self.most_waiting && in_flight < self.most_in_flight
+    }
+
     /// Takes a message in; [`end`](Room::end) follows exactly once.
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
@@ -88,14 +94,16 @@ impl Room {
         self.unsent.load(Ordering::SeqCst) < self.most_waiting
     }
 
-    /// Waits in line, if not there already. Who does looks once more whether there is room, and
-    /// [leaves](Room::leave) in any case.
-    pub(super) fn join(&self, who: &Arc<Notify>) {
+    /// Gets in line, if not there already. Whether there is room by now; if not, `who` will be told. In
+    /// any case it [leaves](Room::leave) in the end.
+    pub(super) fn join(&self, who: &Arc<Notify>) -> bool {
         let mut line = lock(&self.line);
         if !line.iter().any(|other| Arc::ptr_eq(other, who)) {
             line.push_back(Arc::clone(who));
             self.length.store(line.len(), Ordering::SeqCst);
         }
+        drop(line);
+        self.is_there_now()
     }
 
     /// Is done with waiting, and leaves room that is there to the next.
@@ -110,7 +118,7 @@ impl Room {
 
     /// Calls the first in line if there is room.
     pub(super) fn pass_on(&self) {
-        if self.length.load(Ordering::SeqCst) == 0 || !self.is_there() {
+        if self.length.load(Ordering::SeqCst) == 0 || !self.is_there_now() {
             return;
         }
         let first = {

@@ -5,16 +5,23 @@
 #[path = "../../../core/src/outbox.rs"]
 #[expect(dead_code, reason = "not all of it takes part")]
 mod outbox;
+#[path = "../../../core/src/server/room.rs"]
+#[expect(dead_code, reason = "not all of it takes part")]
+mod room;
 #[path = "../../../core/src/server/turn.rs"]
 mod turn;
 
+mod answers;
 mod batches;
+mod lines;
 mod sends;
 mod stand_ins;
 mod watching;
 
 mod sync {
-    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
+
+    pub(crate) use crate::stand_ins::Notify;
 }
 
 mod lock {

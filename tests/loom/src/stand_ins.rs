@@ -1,9 +1,9 @@
-//! A socket that takes what it has room for.
+//! A socket that takes what it has room for, and a notification that a thread waits for.
 
 use std::io;
 use std::time::Duration;
 
-use loom::sync::Mutex;
+use loom::sync::{Condvar, Mutex};
 use rustix::event::PollFlags;
 
 use crate::lock::lock;
@@ -81,4 +81,26 @@ pub(crate) fn would_block(error: &io::Error) -> bool {
 
 pub(crate) fn interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted
+}
+
+/// As `tokio::sync::Notify` for one who waits: a permit that is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Notify {
+    permit: Mutex<bool>,
+    given: Condvar,
+}
+
+impl Notify {
+    pub(crate) fn notify_one(&self) {
+        *lock(&self.permit) = true;
+        self.given.notify_one();
+    }
+
+    /// Blocks. That nobody ever gives the permit is a deadlock, which loom reports.
+    pub(crate) fn wait(&self) {
+        let mut permit = lock(&self.permit);
+        while !std::mem::take(&mut *permit) {
+            permit = self.given.wait(permit).unwrap();
+        }
+    }
 }

@@ -1,0 +1,92 @@
+//! Those who wait for room at a listener that has its hands full, while messages end.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::room::Room;
+use crate::sync::Notify;
+
+/// As `wait_for_room` in core/src/server/exchange.rs.
+fn take_when_there_is_room(room: &Room) {
+    let called = Arc::new(Notify::default());
+    while !room.is_there() {
+        if !room.join(&called) {
+            called.wait();
+        }
+    }
+    room.begin();
+    room.leave(&called);
+}
+
+/// As a session whose client goes while it waits: `Driving` in core/src/server/cold.rs.
+fn give_up(room: &Room) {
+    let called = Arc::new(Notify::default());
+    let _room_or_not = room.join(&called);
+    room.leave(&called);
+}
+
+/// For three threads: a thread is interrupted at most twice where it could go on, or there would be too many orders.
+fn in_most_orders(test: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(test);
+}
+
+#[test]
+fn whoever_waits_for_a_message_to_end_is_called() {
+    loom::model(|| {
+        let room = Arc::new(Room::new(1, 100));
+        room.begin();
+        let waits = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || {
+                take_when_there_is_room(&room);
+                room.end();
+            })
+        };
+        room.end();
+        waits.join().unwrap();
+        assert_eq!(room.in_flight(), 0);
+    });
+}
+
+#[test]
+fn whoever_waits_for_a_message_and_for_bytes_is_called_by_the_later_of_the_two() {
+    in_most_orders(|| {
+        let room = Arc::new(Room::new(1, 100));
+        room.begin();
+        room.take(100);
+        let ends = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.end())
+        };
+        let gives = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.give(100))
+        };
+        take_when_there_is_room(&room);
+        ends.join().unwrap();
+        gives.join().unwrap();
+        assert_eq!(room.in_flight(), 1);
+    });
+}
+
+#[test]
+fn one_who_is_called_and_gives_up_calls_the_next() {
+    in_most_orders(|| {
+        let room = Arc::new(Room::new(1, 100));
+        room.begin();
+        let gone = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || give_up(&room))
+        };
+        let waits = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || take_when_there_is_room(&room))
+        };
+        room.end();
+        gone.join().unwrap();
+        waits.join().unwrap();
+        assert_eq!(room.in_flight(), 1);
+    });
+}
