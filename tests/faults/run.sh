@@ -5,26 +5,10 @@
 #   tests/faults/run.sh [--full] […]     what follows goes to the program, see faults.c
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-cc=${CC:-cc}
-# A folder of its own: other flags would make cargo build everything anew each time.
-target=${CARGO_TARGET_DIR:-$root/target}/faults
-library=$target/debug/libsimpleipc.so
-
-stop() {
-    echo "faults: $*" >&2
-    exit 1
-}
-
-cd "$root" || exit 1
-RUSTFLAGS="--cfg rustix_use_libc" "${CARGO:-cargo}" build --quiet --locked -p simple-ipc-ffi --target-dir "$target" ||
-    stop "the library does not build"
-warnings='-std=gnu11 -O1 -g -Wall -Wextra -Werror'
+# shellcheck source=tests/faults/library.sh
+. "$here/library.sh"
 # shellcheck disable=SC2086 # a list of flags
 "$cc" $warnings -shared -fPIC "$here/shim.c" -o "$target/faults_shim.so" -ldl || stop "the shim does not compile"
-# The library's own name is that with its ABI number.
-soname=$(readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)\].*/\1/p')
-ln -sf "$(basename "$library")" "$(dirname "$library")/$soname"
 # shellcheck disable=SC2086
 "$cc" $warnings -I"$root/include" "$here/faults.c" "$here/scenarios.c" -o "$target/faults" "$target/faults_shim.so" \
     "$library" -pthread "-Wl,-rpath,$target" "-Wl,-rpath,$(dirname "$library")" || stop "the scenarios do not compile"
