@@ -60,7 +60,10 @@ namespace SimpleIpc.Tests
                     using var child = new Child(program, null, scratch.Path);
                     (int code, string output, string errors) = await child.EndAsync();
                     Check.Equal((program, 0, "ready", ""), (program, code, output, errors));
-                    longest = Math.Max(Interlocked.Read(ref longest), clock.ElapsedMilliseconds);
+                    lock (MayBeLeft)
+                    {
+                        longest = Math.Max(longest, clock.ElapsedMilliseconds);
+                    }
                     string[] stray = Directory.GetFileSystemEntries(scratch.Path).Select(Path.GetFileName)!
                         .Except(MayBeLeft).ToArray()!;
                     Check.Equal("", string.Join(", ", stray));
