@@ -80,7 +80,7 @@ const kinds = {
       const router = new (peers("zeromq").Router)();
       await router.bind(`ipc://${address}`);
       (async () => {
-        for await (const [peer, data] of router) await router.send([peer, JSON.stringify(answer(JSON.parse(data)))]);
+        for await (const [peer, data] of router) await router.send([peer, answer(data.toString())]);
       })();
     },
     async request(address) {
@@ -88,13 +88,13 @@ const kinds = {
       dealer.connect(`ipc://${address}`);
       const waiting = [];
       (async () => {
-        for await (const [data] of dealer) waiting.shift()(JSON.parse(data));
+        for await (const [data] of dealer) waiting.shift()(data.toString());
       })();
       // One send at a time is what a socket of zeromq takes.
       let sent = Promise.resolve();
       return (data) => new Promise((resolve) => {
         waiting.push(resolve);
-        sent = sent.then(() => dealer.send(JSON.stringify(data)));
+        sent = sent.then(() => dealer.send(data));
       });
     },
   },
