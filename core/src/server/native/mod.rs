@@ -66,6 +66,8 @@ pub(crate) struct Session {
     unsent: AtomicUsize,
     /// Part of a frame is here.
     pub(super) receiving: AtomicBool,
+    /// The request whose cancel was seen before the session's driver has received it.
+    seen_cancel: AtomicU32,
     /// Answers that are on their way: no longer in flight, not yet sent.
     answering: AtomicU32,
     /// The last request, or broadcast with an id, that was taken.
@@ -118,6 +120,7 @@ impl Session {
             overfull: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             receiving: AtomicBool::new(false),
+            seen_cancel: AtomicU32::new(0),
             answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
@@ -282,7 +285,7 @@ impl Session {
             return false;
         }
         if self.current.load(Ordering::Relaxed) == id {
-            return self.exclusive && self.unread_cancel(id);
+            return self.exclusive && (self.seen_cancel.load(Ordering::Relaxed) == id || self.unread_cancel(id));
         }
         self.exclusive || !lock(&self.calls).in_flight.contains(&id)
     }
@@ -298,13 +301,18 @@ impl Session {
             return false;
         }
         let mut header = [0; HEADER_LEN];
-        match self.socket.peek(&mut header) {
+        let cancelled = match self.socket.peek(&mut header) {
             Ok(0) => true,
             Ok(HEADER_LEN) => Header::decode(&header, Sender::Client, usize::MAX)
                 .is_ok_and(|header| header.kind == Kind::Cancel && header.id == id),
             Ok(_) => false,
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        };
+        if cancelled {
+            // The session may change hands before somebody asks again.
+            self.seen_cancel.store(id, Ordering::Relaxed);
         }
+        cancelled
     }
 
     /// The client has gone: nobody waits for anything any more.
