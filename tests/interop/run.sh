@@ -3,11 +3,9 @@
 # `make stage` installs the library; STAGE and RELEASE_DIR name other places than its own.
 set -eu
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/interop/places.sh
+. tests/interop/places.sh
 
-target=${CARGO_TARGET_DIR:-target}
-RELEASE_DIR=$(realpath "${RELEASE_DIR:-$target/release}")
-STAGE=$(realpath "${STAGE:-$target/stage}")
-export RELEASE_DIR STAGE
 "${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc-interop-driver
 tests/interop/build_bindings.sh
 exec python3 tests/interop/run.py "$@"

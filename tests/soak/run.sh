@@ -3,14 +3,9 @@
 # `make stage` installs the library; STAGE and RELEASE_DIR name other places than its own.
 set -eu
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/interop/places.sh
+. tests/interop/places.sh
 
-target=${CARGO_TARGET_DIR:-target}
-RELEASE_DIR=$(realpath "${RELEASE_DIR:-$target/release}")
-STAGE=$(realpath "${STAGE:-$target/stage}")
-export RELEASE_DIR STAGE
-# Byte code goes to the build folder, never beside the sources.
-PYTHONPYCACHEPREFIX=$target/pycache
-export PYTHONPYCACHEPREFIX
 "${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc-chaos-peer
 tests/interop/build_bindings.sh
 exec python3 tests/soak/run.py "$@"
