@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-RUNS = 50
+RUNS = 100
 AT_ONCE = 4
 # From the last line of a program to the end of its process, in the middle of all runs. It is 20 to 80 ms; what this is
 # to find is an end that waits for something: the shortest such wait in the library would be the grace period, 5 s.

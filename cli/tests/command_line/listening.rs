@@ -158,7 +158,9 @@ fn a_second_signal_ends_at_once() {
     listening.signal(Signal::INT);
     listening.signal(Signal::TERM);
     let (status, ..) = listening.end();
-    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+    // Of two signals so close together either may be the second: each may reach another thread.
+    let by = status.signal();
+    assert!(by == Some(Signal::TERM.as_raw()) || by == Some(Signal::INT.as_raw()), "{status:?}");
     assert_eq!(post.outcome().status, 4);
     // Lets the command go.
     let _ =
