@@ -200,8 +200,8 @@ impl Options {
 
     /// The most messages that a listener has in flight on all connections together: taken and not yet
     /// answered. Default: 16384. At the limit the listener stops reading those who send more, and goes on
-    /// with one after another as there is room. Threads that take messages at the same moment may
-    /// exceed it by one each.
+    /// with one after another as there is room. A one-way message that goes from its session straight to
+    /// the handler is not counted: there is one of those for each session's thread at the most.
     #[must_use]
     pub fn max_in_flight(mut self, messages: usize) -> Options {
         self.max_in_flight = messages;

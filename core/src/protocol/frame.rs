@@ -291,6 +291,21 @@ impl FrameReader {
         self.filled.end = end;
     }
 
+    /// Whether the next frame is a request, and all of it is here.
+    #[inline]
+    pub(crate) fn has_request(&self) -> bool {
+        if let Some((header, body)) = &self.large {
+            return header.kind == Kind::Request && body.len() == header.len as usize;
+        }
+        match self.buffer[self.filled.clone()].first_chunk::<HEADER_LEN>() {
+            Some(bytes) => {
+                let len = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+                bytes[4] == Kind::Request as u8 && self.filled.len() - HEADER_LEN >= len
+            }
+            None => false,
+        }
+    }
+
     /// The next whole frame.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<(Header, Body<'_>)>, Violation> {

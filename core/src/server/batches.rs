@@ -205,12 +205,13 @@ fn serve_batch(
             if !session.may_go_on() && !reader.is_empty() {
                 break Batch::Full;
             }
+            let Some(place) = session.reserve(reader) else { break Batch::Full };
             let (header, body) = match reader.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Batch::Over,
                 Err(violation) => break Batch::Violated(violation),
             };
-            let (id, kind) = match session.admit(&header, body.as_slice()) {
+            let (id, kind) = match session.admit(&header, body.as_slice(), place) {
                 Ok(Task::Request { id, kind, .. }) => (id, kind),
                 Ok(Task::Broadcast { ack, kind }) => {
                     if ack.is_some() {

@@ -191,12 +191,13 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
                 return Next::GoHot(seat);
             }
         }
+        let Some(place) = session.reserve(reader) else { return Next::Stall };
         let (header, body) = match reader.next() {
             Ok(Some(frame)) => frame,
             Ok(None) => return Next::Receive,
             Err(violation) => return Next::Violated(violation),
         };
-        let task = match session.admit(&header, body.as_slice()) {
+        let task = match session.admit(&header, body.as_slice(), place) {
             Ok(task) => task,
             Err(violation) => return Next::Violated(violation),
         };

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Mode;
 use super::counters::count;
 use super::handler::{Handler, call_async, call_blocking};
-use super::listening::{ACK_AFTER, Listening};
+use super::listening::{ACK_AFTER, Listening, Reservation};
 use super::responder::{Answer, Responder};
 use crate::message::Message;
 use crate::transport::peer::Peer;
@@ -61,8 +61,7 @@ impl Connection {
     /// For a broadcast `None`, when the handler has returned or has run for a while.
     pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
         let bytes = message.len();
-        wait_for_room(listening).await;
-        listening.begin();
+        wait_for_place(listening).await.take();
         listening.room.take(bytes);
         listening.room.pass_on();
         listening.count_message();
@@ -151,10 +150,13 @@ impl Drop for Connection {
 }
 
 /// Completes when the listener may take one more message.
-async fn wait_for_room(listening: &Listening) {
+async fn wait_for_place(listening: &Listening) -> Reservation<'_> {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
-    while !listening.room.is_there() {
+    loop {
+        if let Some(place) = listening.reserve() {
+            return place;
+        }
         if !listening.room.join(&called) {
             called.notified().await;
         }

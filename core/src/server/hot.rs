@@ -74,16 +74,14 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
     let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
     loop {
         loop {
-            if !session.listening.room.is_there() && !reader.is_empty() {
-                // The listener has its hands full: the runtime waits until it has room.
-                return Done::Hand;
-            }
+            // Where the listener has its hands full, the runtime waits until it has room.
+            let Some(place) = session.reserve(reader) else { return Done::Hand };
             let (header, body) = match reader.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(violation) => return Done::Violated(violation),
             };
-            let task = match session.admit(&header, body.as_slice()) {
+            let task = match session.admit(&header, body.as_slice(), place) {
                 Ok(task) => task,
                 Err(violation) => return Done::Violated(violation),
             };

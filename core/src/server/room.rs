@@ -50,9 +50,17 @@ impl Room {
         self.bytes.fetch_add(0, Ordering::SeqCst) < self.most_waiting && in_flight < self.most_in_flight
     }
 
-    /// Takes a message in; [`end`](Room::end) follows exactly once.
+    /// Takes a message in, however many there are; [`end`](Room::end) follows exactly once.
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Takes a message in if there is room; then [`end`](Room::end) follows exactly once.
+    #[inline]
+    pub(super) fn try_begin(&self) -> bool {
+        let one_more = |now| (now < self.most_in_flight).then_some(now + 1);
+        self.bytes.load(Ordering::SeqCst) < self.most_waiting
+            && self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
     /// Whether it was the last.

@@ -6,15 +6,14 @@ use loom::thread;
 use crate::room::Room;
 use crate::sync::Notify;
 
-/// As `wait_for_room` in core/src/server/exchange.rs.
+/// As `wait_for_place` in core/src/server/exchange.rs.
 fn take_when_there_is_room(room: &Room) {
     let called = Arc::new(Notify::default());
-    while !room.is_there() {
+    while !room.try_begin() {
         if !room.join(&called) {
             called.wait();
         }
     }
-    room.begin();
     room.leave(&called);
 }
 
@@ -68,6 +67,27 @@ fn whoever_waits_for_a_message_and_for_bytes_is_called_by_the_later_of_the_two()
         ends.join().unwrap();
         gives.join().unwrap();
         assert_eq!(room.in_flight(), 1);
+    });
+}
+
+#[test]
+fn two_that_come_at_once_are_never_in_flight_together_where_one_may_be() {
+    in_most_orders(|| {
+        let room = Arc::new(Room::new(1, 100));
+        let takers: Vec<_> = (0..2)
+            .map(|_| {
+                let room = Arc::clone(&room);
+                thread::spawn(move || {
+                    take_when_there_is_room(&room);
+                    assert_eq!(room.in_flight(), 1);
+                    room.end();
+                })
+            })
+            .collect();
+        for taker in takers {
+            taker.join().unwrap();
+        }
+        assert_eq!(room.in_flight(), 0);
     });
 }
 

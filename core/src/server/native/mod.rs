@@ -19,7 +19,7 @@ pub(super) use self::flight::Cast;
 use super::Mode;
 use super::batches::Slowness;
 use super::counters::count;
-use super::listening::Listening;
+use super::listening::{Listening, Reservation};
 use crate::error::ErrorKind;
 use crate::lock::lock;
 use crate::message::MessageKind;
@@ -163,8 +163,17 @@ impl Session {
         }
     }
 
+    /// What the listener has to have room for before the next frame is taken; `None` if it has none.
+    #[inline]
+    pub(super) fn reserve(&self, reader: &FrameReader) -> Option<Reservation<'_>> {
+        if reader.has_request() {
+            return self.listening.reserve();
+        }
+        (reader.is_empty() || self.listening.room.is_there()).then_some(Reservation::NONE)
+    }
+
     /// Takes a frame in: answers what the session itself can answer, and says what is left to do.
-    pub(super) fn admit(&self, header: &Header, body: &[u8]) -> Result<Task, Violation> {
+    pub(super) fn admit(&self, header: &Header, body: &[u8], place: Reservation<'_>) -> Result<Task, Violation> {
         match header.kind {
             Kind::Request => {
                 // A thread has one at a time; `current` is enough for that.
@@ -187,7 +196,9 @@ impl Session {
                     return Ok(Task::Nothing);
                 }
                 self.last_taken.store(header.id, Ordering::Relaxed);
-                self.listening.begin();
+                if !place.take() {
+                    self.listening.begin();
+                }
                 if one_at_a_time {
                     self.current.store(header.id, Ordering::Relaxed);
                 } else {
