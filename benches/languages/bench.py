@@ -5,6 +5,7 @@ does. What measures prints requests a second. ADDRESS is the path of a Unix sock
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -20,8 +21,13 @@ def answer(data):
 
 
 def serve_until_end(serve):
-    """Runs a blocking server in a thread of its own until standard input ends."""
-    threading.Thread(target=serve, daemon=True).start()
+    """Runs a blocking server in a thread of its own until standard input ends; its client may go before."""
+
+    def run():
+        with contextlib.suppress(EOFError, ConnectionError):
+            serve()
+
+    threading.Thread(target=run, daemon=True).start()
     print("ready", flush=True)
     sys.stdin.read()
     os._exit(0)
