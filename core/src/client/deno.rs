@@ -3,6 +3,7 @@
 //! The original's listener ends its process when a client leaves before the answer. So a caller that
 //! does not wait any longer leaves the connection to [`Lingering`], which receives to the end.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,11 @@ use crate::transport::watch::watch;
 
 /// The most connections that are received to their end after their callers have left.
 const MOST_LINGERING: usize = 256;
+
+thread_local! {
+    /// How the last exchange of this thread has waited: whether polling pays outlives a connection.
+    static LAST: Cell<Option<Waiter>> = const { Cell::new(None) };
+}
 
 /// One exchange on a connection of its own.
 pub(crate) struct Exchange {
@@ -101,6 +107,20 @@ impl Exchange {
         spin: Duration,
     ) -> Result<Option<Message>> {
         let mut waiter = Waiter::new(spin);
+        if let Some(last) = LAST.take() {
+            waiter.learn(&last);
+        }
+        let done = self.run_with(&mut waiter, message, deadline);
+        LAST.set(Some(waiter));
+        done
+    }
+
+    fn run_with(
+        &mut self,
+        waiter: &mut Waiter,
+        message: MessageRef<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Message>> {
         loop {
             let mut wants = PollFlags::IN;
             // It never blocks in here: how long to wait is `wait_for`'s matter.

@@ -14,7 +14,7 @@ use super::counters::count;
 use super::exchange::{Connection, receive};
 use super::listening::{Accepting, Listening};
 use super::native::Session;
-use super::{Mode, cold, deno, text};
+use super::{Mode, cold, deno, one_shot, text};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
@@ -95,10 +95,10 @@ fn someone_waits(socket: &ForkFd) -> bool {
 }
 
 /// A connection that counts as open until this is dropped or given to a session.
-struct OpenConnection(Option<Arc<Listening>>);
+pub(super) struct OpenConnection(Option<Arc<Listening>>);
 
 impl OpenConnection {
-    fn listening(&self) -> &Arc<Listening> {
+    pub(super) fn listening(&self) -> &Arc<Listening> {
         self.0.as_ref().expect("given away only at the end")
     }
 
@@ -123,14 +123,22 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     if !peer.allowed(&listening.peers) {
         return count(&listening.tally.refused);
     }
-    let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
     let mut first = Vec::with_capacity(4096);
-    let received = tokio::select! {
-        received = timeout(listening.hello_timeout, receive(&fd, &mut first)) => received,
-        () = listening.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
-    };
-    if !matches!(received, Ok(Ok(1..))) {
-        return count(&listening.tally.incomplete);
+    if one_shot::receive(&socket, &mut first).unwrap_or(false)
+        && Dialect::of(first[0], listening.plain_text) == Some(Dialect::Deno)
+        && let Some(handler) = one_shot::handler(&listening, &first)
+    {
+        return one_shot::serve(seat, socket, peer, first, handler).await;
+    }
+    let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
+    if first.is_empty() {
+        let received = tokio::select! {
+            received = timeout(listening.hello_timeout, receive(&fd, &mut first)) => received,
+            () = listening.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
+        };
+        if !matches!(received, Ok(Ok(1..))) {
+            return count(&listening.tally.incomplete);
+        }
     }
     match Dialect::of(first[0], listening.plain_text) {
         Some(Dialect::Native) => native(seat, fd, first).await,

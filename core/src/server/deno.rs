@@ -11,6 +11,7 @@ use super::exchange::Connection;
 use super::listening::Listening;
 use crate::message::Message;
 use crate::protocol::deno;
+use crate::transport::socket::advance;
 
 pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, mut stream: Vec<u8>) {
     match receive_all(listening, &connection, &mut stream).await {
@@ -20,13 +21,25 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, mu
     }
     let Ok(message) = deno::decode(stream, None) else { return count(&listening.tally.malformed) };
     let answer = connection.exchange(listening, message).await;
-    // A failure cannot be told on this wire: the connection closes without a byte.
-    if let (Some(Ok(reply)), Mode::Request) = (answer, listening.mode)
-        && send_reply(&connection, &reply).await.is_err()
-    {
-        return;
+    match (answer, listening.mode) {
+        (Some(Ok(reply)), Mode::Request) => end_with(&connection, &reply, 0).await,
+        // A failure cannot be told on this wire: the connection closes without a byte.
+        _ => end(&connection),
     }
-    // A handler that still runs keeps the socket open with its responder; the peer must not wait for that.
+}
+
+/// Sends a reply, of which the caller has taken `sent` bytes, and ends the connection.
+pub(super) async fn end_with(connection: &Connection, reply: &Message, sent: usize) {
+    let flag = [deno::flag(reply.kind())];
+    let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
+    advance(&mut head, &mut body, sent);
+    if connection.send(head, body).await.is_ok() {
+        end(connection);
+    }
+}
+
+/// A handler that still runs keeps the socket open with its responder; the peer must not wait for that.
+fn end(connection: &Connection) {
     let _gone_already = connection.socket().shutdown_send();
 }
 
@@ -47,8 +60,4 @@ async fn receive_all(listening: &Listening, connection: &Connection, stream: &mu
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
-}
-
-async fn send_reply(connection: &Connection, reply: &Message) -> io::Result<()> {
-    connection.send(&[deno::flag(reply.kind())], reply.data()).await
 }

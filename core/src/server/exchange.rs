@@ -35,6 +35,11 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    pub(super) fn new(listening: &Arc<Listening>, socket: Arc<Socket>, peer: Peer) -> Arc<Caller> {
+        let listening = Arc::clone(listening);
+        Arc::new(Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), listening })
+    }
+
     pub(super) fn count_failure(&self) {
         count(&self.listening.tally.failed);
     }
@@ -42,10 +47,13 @@ impl Caller {
 
 impl Connection {
     pub(super) fn new(listening: &Arc<Listening>, fd: WatchedSocket, peer: Peer) -> Connection {
-        let socket = Arc::clone(fd.get_ref());
-        let listening = Arc::clone(listening);
-        let caller = Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), listening };
-        Connection { fd, caller: Arc::new(caller) }
+        let caller = Caller::new(listening, Arc::clone(fd.get_ref()), peer);
+        Connection { fd, caller }
+    }
+
+    /// The connection of a caller that is known, and now watched.
+    pub(super) fn of(fd: WatchedSocket, caller: Arc<Caller>) -> Connection {
+        Connection { fd, caller }
     }
 
     pub(super) fn socket(&self) -> &Socket {
@@ -62,7 +70,9 @@ impl Connection {
     pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
         let bytes = message.len();
         wait_for_place(listening).await.take();
-        listening.room.take(bytes);
+        // Counted as in flight until the handler has returned, or a request is answered.
+        let in_flight = InFlight::of(listening);
+        let held = Held::take(listening, bytes);
         listening.room.pass_on();
         listening.count_message();
         let (answered, answer) = oneshot::channel();
@@ -70,9 +80,6 @@ impl Connection {
         let (finished, finish) = oneshot::channel();
         let answered = (listening.mode == Mode::Request).then_some(answered);
         let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
-        // Counted as in flight until the handler has returned, or a request is answered.
-        let in_flight = InFlight(Arc::clone(listening));
-        let held = Held(Arc::clone(listening), bytes);
         match &listening.handler {
             Handler::Blocking(handler) => {
                 let handler = Arc::clone(handler);
@@ -94,16 +101,21 @@ impl Connection {
             }
         }
         match listening.mode {
-            Mode::Request => tokio::select! {
-                answer = answer => answer.ok(),
-                () = self.hang_up() => None,
-            },
+            Mode::Request => self.answered(answer).await,
             Mode::Broadcast => {
                 // It may have to wait for a thread; the time counts from when it has one.
                 let _it_has_one_or_never_will = begun.await;
                 let _long_enough_either_way = timeout(ACK_AFTER, finish).await;
                 None
             }
+        }
+    }
+
+    /// The answer to a request; `None` if the caller has gone.
+    pub(super) async fn answered(&self, answer: oneshot::Receiver<Answer>) -> Option<Answer> {
+        tokio::select! {
+            answer = answer => answer.ok(),
+            () = self.hang_up() => None,
         }
     }
 
@@ -150,7 +162,7 @@ impl Drop for Connection {
 }
 
 /// Completes when the listener may take one more message.
-async fn wait_for_place(listening: &Listening) -> Reservation<'_> {
+pub(super) async fn wait_for_place(listening: &Listening) -> Reservation<'_> {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
     loop {
@@ -173,7 +185,14 @@ impl Drop for InLine<'_> {
 }
 
 /// The bytes of a message that a handler has.
-struct Held(Arc<Listening>, usize);
+pub(super) struct Held(Arc<Listening>, usize);
+
+impl Held {
+    pub(super) fn take(listening: &Arc<Listening>, bytes: usize) -> Held {
+        listening.room.take(bytes);
+        Held(Arc::clone(listening), bytes)
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -182,7 +201,14 @@ impl Drop for Held {
 }
 
 /// A message that was taken and is not yet done with.
-struct InFlight(Arc<Listening>);
+pub(super) struct InFlight(Arc<Listening>);
+
+impl InFlight {
+    /// Of one whose [place](wait_for_place) has been taken.
+    pub(super) fn of(listening: &Arc<Listening>) -> InFlight {
+        InFlight(Arc::clone(listening))
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

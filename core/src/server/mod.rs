@@ -19,6 +19,7 @@ pub(crate) mod handler;
 mod hot;
 pub(crate) mod listening;
 mod native;
+mod one_shot;
 mod responder;
 mod room;
 mod text;

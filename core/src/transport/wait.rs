@@ -48,6 +48,11 @@ impl Waiter {
         Waiter { longest, seats, pause: 0, next_pause: 1, looked: None }
     }
 
+    /// Takes over what another has found out.
+    pub(crate) fn learn(&mut self, other: &Waiter) {
+        (self.pause, self.next_pause) = (other.pause, other.next_pause);
+    }
+
     /// The time, as it was within a few microseconds when the last receive returned.
     pub(crate) fn now(&self) -> Instant {
         self.looked.unwrap_or_else(Instant::now)

@@ -1,0 +1,186 @@
+//! A request on the Deno wire all of which is there when its connection is accepted: one thread calls the
+//! handler, answers and closes. The runtime goes on with it where the handler takes its time, answers
+//! from elsewhere, or the caller does not take the answer.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
+
+use super::Mode;
+use super::accept::OpenConnection;
+use super::counters::count;
+use super::deno;
+use super::exchange::{Caller, Connection, Held, InFlight, wait_for_place};
+use super::handler::{BlockingHandler, Handler, call_blocking};
+use super::listening::Listening;
+use super::responder::{Answer, Responder};
+use crate::lock::lock;
+use crate::message::Message;
+use crate::protocol::deno as wire;
+use crate::transport::fork;
+use crate::transport::peer::Peer;
+use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
+use crate::transport::watch::watch;
+
+/// A handler that takes longer is quick no more: the runtime looks after its connection.
+const QUICK: Duration = Duration::from_millis(2);
+
+/// Receives what is there. Whether that is all that will come.
+pub(super) fn receive(socket: &Socket, first: &mut Vec<u8>) -> io::Result<bool> {
+    let room = first.capacity();
+    let got = socket.recv_spare(first, usize::MAX, Wait::No)?;
+    if got == 0 || got == room {
+        return Ok(false);
+    }
+    Ok(socket.recv_spare(first, usize::MAX, Wait::No).is_ok_and(|more| more == 0))
+}
+
+/// The handler that may be called with a whole message, if it is for this way.
+pub(super) fn handler(listening: &Listening, stream: &[u8]) -> Option<Arc<BlockingHandler>> {
+    match &listening.handler {
+        Handler::Blocking(handler) if listening.mode == Mode::Request && stream.len() <= listening.max_message => {
+            Some(Arc::clone(handler))
+        }
+        _ => None,
+    }
+}
+
+/// A request between the thread that is with the handler and the runtime: whoever takes it ends it.
+struct Shared {
+    left: Mutex<Option<Left>>,
+    /// The thread is done with the handler, and something is left.
+    leaves: Notify,
+}
+
+/// What is left of a request.
+struct Left {
+    caller: Arc<Caller>,
+    answer: oneshot::Receiver<Answer>,
+    /// What of the answer the caller has not taken.
+    unsent: Option<Unsent>,
+    /// Where the thread leaves it when the handler returns before there is an answer.
+    _in_flight: oneshot::Receiver<InFlight>,
+    _seat: OpenConnection,
+}
+
+struct Unsent {
+    reply: Message,
+    sent: usize,
+}
+
+/// Takes a request to the handler, and sees to its end.
+pub(super) async fn serve(
+    seat: OpenConnection,
+    socket: Socket,
+    peer: Peer,
+    stream: Vec<u8>,
+    handler: Arc<BlockingHandler>,
+) {
+    let listening = Arc::clone(seat.listening());
+    let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
+    let bytes = message.len();
+    wait_for_place(&listening).await.take();
+    let in_flight = InFlight::of(&listening);
+    let held = Held::take(&listening, bytes);
+    listening.room.pass_on();
+    listening.count_message();
+    let caller = Caller::new(&listening, Arc::new(socket), peer);
+    let (answered, answer) = oneshot::channel();
+    let responder = Responder::to_caller(Arc::clone(&caller), Some(answered), Mode::Request);
+    let (returned, still) = oneshot::channel();
+    let left = Left { caller, answer, unsent: None, _in_flight: still, _seat: seat };
+    let shared = Arc::new(Shared { left: Mutex::new(Some(left)), leaves: Notify::new() });
+    let with_the_thread = Arc::clone(&shared);
+    let born = fork::generation();
+    listening.workers.submit(Box::new(move || {
+        call_blocking(&*handler, &message, responder);
+        if born != fork::generation() {
+            // A forked child: nothing here is its own.
+            return std::mem::forget((message, held, in_flight, returned, with_the_thread));
+        }
+        drop((message, held));
+        with_the_thread.returned();
+        let _answered_already = returned.send(in_flight);
+    }));
+    tokio::select! {
+        () = shared.leaves.notified() => {}
+        () = sleep(QUICK) => {}
+    }
+    let left = lock(&shared.left).take();
+    if let Some(left) = left {
+        left.go_on().await;
+    }
+}
+
+impl Shared {
+    /// The handler has returned: ends the request, if that takes no waiting.
+    fn returned(&self) {
+        let mut place = lock(&self.left);
+        let Some(left) = place.as_mut() else { return };
+        if !left.end() {
+            drop(place);
+            return self.leaves.notify_one();
+        }
+        let ended = place.take();
+        drop(place);
+        if let Some(left) = ended {
+            left.close();
+        }
+    }
+}
+
+impl Left {
+    /// Sends the answer, if there is one. Whether nothing is left to do but to close.
+    fn end(&mut self) -> bool {
+        let reply = match self.answer.try_recv() {
+            Ok(Ok(reply)) => reply,
+            // A failure cannot be told on this wire: the connection closes without a byte.
+            Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => return true,
+            Err(oneshot::error::TryRecvError::Empty) => return false,
+        };
+        let flag = [wire::flag(reply.kind())];
+        let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
+        while !(head.is_empty() && body.is_empty()) {
+            match self.caller.socket.send(head, body) {
+                Ok(sent) => advance(&mut head, &mut body, sent),
+                Err(error) if interrupted(&error) => {}
+                Err(error) if would_block(&error) => {
+                    let sent = flag.len() + reply.len() - head.len() - body.len();
+                    self.unsent = Some(Unsent { reply, sent });
+                    return false;
+                }
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    fn close(self) {
+        if Arc::strong_count(&self.caller) > 1 {
+            // Somebody asks whether the caller still waits, and so holds the socket; the peer must not wait for that.
+            self.caller.socket.shutdown();
+        }
+    }
+
+    /// As the thread would have, with waiting.
+    async fn go_on(mut self) {
+        let Ok(fd) = watch(Arc::clone(&self.caller.socket), Interest::READABLE | Interest::WRITABLE) else {
+            return self.close();
+        };
+        let connection = Connection::of(fd, Arc::clone(&self.caller));
+        let reply = match self.unsent.take() {
+            Some(unsent) => Some(unsent),
+            None => match connection.answered(self.answer).await {
+                Some(Ok(reply)) => Some(Unsent { reply, sent: 0 }),
+                Some(Err(_)) | None => None,
+            },
+        };
+        if let Some(Unsent { reply, sent }) = reply {
+            deno::end_with(&connection, &reply, sent).await;
+        }
+    }
+}
