@@ -1,8 +1,15 @@
 //! The Deno wire, spoken by hand to real listeners.
 
-use simple_ipc::{Message, Mode};
+use std::future::Future;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
-use crate::raw::Raw;
+use simple_ipc::blocking::Listener;
+use simple_ipc::{Counters, ErrorKind, Message, Mode, Responder};
+
+use crate::raw::{EXCLUSIVE, Raw};
 use crate::scratch::{Scratch, echo, eventually, next};
 
 /// Sends one message, and everything that comes back.
@@ -40,7 +47,7 @@ fn what_is_not_json_is_closed_without_a_byte_and_counted() {
     let tcp = scratch.listen_tcp(Mode::Request, &scratch.options(), echo);
     let (broadcasts, _got) = {
         let other = scratch.options().path(scratch.path("broadcasts"));
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, receiver) = channel();
         let handler = move |message: &Message, _| sender.send(message.clone()).unwrap();
         (scratch.listen(Mode::Broadcast, &other, handler), receiver)
     };
@@ -107,8 +114,8 @@ fn a_broadcast_listener_sends_nothing_on_any_dialect_without_sessions() {
 #[test]
 fn the_connection_of_a_broadcast_is_closed_while_its_handler_still_runs() {
     let scratch = Scratch::new();
-    let (release, blocked) = std::sync::mpsc::channel::<()>();
-    let blocked = std::sync::Mutex::new(blocked);
+    let (release, blocked) = channel::<()>();
+    let blocked = Mutex::new(blocked);
     let listener = scratch.listen(Mode::Broadcast, &scratch.options(), move |_, _| {
         let _released = blocked.lock().unwrap().recv();
     });
@@ -132,7 +139,7 @@ fn a_message_over_the_limit_is_closed_before_its_end_and_counted() {
 #[test]
 fn a_caller_that_leaves_is_noticed_while_its_handler_runs() {
     let scratch = Scratch::new();
-    let (sender, got) = std::sync::mpsc::channel();
+    let (sender, got) = channel();
     let listener =
         scratch.listen(Mode::Request, &scratch.options(), move |_, responder| sender.send(responder).unwrap());
     let mut raw = Raw::to(&listener);
@@ -142,7 +149,7 @@ fn a_caller_that_leaves_is_noticed_while_its_handler_runs() {
     assert!(!responder.is_cancelled(), "a half-close is not leaving");
     drop(raw);
     eventually("the caller is gone", || responder.is_cancelled());
-    assert_eq!(responder.respond(&Message::null()).unwrap_err().kind(), simple_ipc::ErrorKind::ConnectionLost);
+    assert_eq!(responder.respond(&Message::null()).unwrap_err().kind(), ErrorKind::ConnectionLost);
 }
 
 #[test]
@@ -155,4 +162,99 @@ fn what_is_cut_short_is_counted_and_does_no_harm() {
     }
     assert_eq!((listener.counters().malformed, listener.counters().messages), (0, 0));
     scratch.assert_serves(&listener);
+}
+
+/// Sends all of a message before the listener accepts the connection: its only seat is taken meanwhile.
+fn sent_before_it_is_accepted(listener: &Listener, message: &[u8]) -> Raw {
+    let holder = Raw::session(listener, EXCLUSIVE);
+    let mut raw = Raw::to(listener);
+    raw.send(message);
+    raw.half_close();
+    drop(holder);
+    raw
+}
+
+#[test]
+fn a_request_that_is_there_before_its_connection_is_accepted_is_answered_however_its_handler_goes_about_it() {
+    let scratch = Scratch::new();
+    let (release, blocked) = channel::<()>();
+    let blocked = Mutex::new(blocked);
+    let handler = move |message: &Message, responder: Responder| match message.data() {
+        b"\"late\"" => drop(std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            responder.respond(&Message::text("late")).unwrap();
+        })),
+        b"\"slow\"" => {
+            std::thread::sleep(Duration::from_millis(20));
+            responder.respond(&Message::text("slow")).unwrap();
+        }
+        b"\"early\"" => {
+            responder.respond(&Message::text("early")).unwrap();
+            let _released = blocked.lock().unwrap().recv();
+        }
+        b"\"large\"" => responder.respond(&Message::bytes(vec![7; 8 << 20])).unwrap(),
+        b"\"watched\"" => {
+            // Somebody still asks whether the caller waits when it has its answer.
+            let cancelled = responder.cancelled();
+            responder.respond(&Message::text("watched")).unwrap();
+            std::mem::forget(cancelled);
+        }
+        b"\"fail\"" => responder.fail("no luck").unwrap(),
+        b"\"panic\"" => panic!("this test panics in a handler"),
+        _ => echo(message, responder),
+    };
+    let options = scratch.options().max_connections(1);
+    let unix = scratch.listen(Mode::Request, &options, handler);
+    let tcp = scratch.listen_tcp(Mode::Request, &options, |message, responder| match message.data() {
+        b"\"large\"" => responder.respond(&Message::bytes(vec![7; 8 << 20])).unwrap(),
+        _ => echo(message, responder),
+    });
+    let large = [&[1][..], &[7; 8 << 20]].concat();
+    for _ in 0..3 {
+        for (sent, expected) in [
+            (&b"\0\"quick\""[..], &b"\0\"quick\""[..]),
+            (b"\x01\x02", b"\x01\x02"),
+            (b"\0\"late\"", b"\0\"late\""),
+            (b"\0\"slow\"", b"\0\"slow\""),
+            (b"\0\"watched\"", b"\0\"watched\""),
+            (b"\0\"fail\"", b""),
+            (b"\0\"panic\"", b""),
+            (b"\0{", b""),
+            (b"\0\"large\"", &large),
+        ] {
+            let reply = sent_before_it_is_accepted(&unix, sent).receive_to_end();
+            assert!(reply == expected, "{:?}: {} bytes", String::from_utf8_lossy(sent), reply.len());
+        }
+    }
+    // The answer does not wait for a handler that goes on.
+    assert_eq!(sent_before_it_is_accepted(&unix, b"\0\"early\"").receive_to_end(), b"\0\"early\"");
+    drop(release);
+    assert_eq!(sent_before_it_is_accepted(&tcp, b"\0[1]").receive_to_end(), b"\0[1]");
+    assert!(sent_before_it_is_accepted(&tcp, b"\0\"large\"").receive_to_end() == large);
+    let Counters { messages, failed, malformed, .. } = unix.counters();
+    assert_eq!((messages, failed, malformed), (3 * 8 + 1, 3 * 2, 3));
+    eventually("nothing is open", || unix.counters().open == 0 && tcp.counters().open == 0);
+    unix.close().unwrap();
+}
+
+#[test]
+fn a_caller_that_had_sent_all_before_it_was_accepted_and_leaves_is_noticed() {
+    let scratch = Scratch::new();
+    let (sender, got) = channel();
+    let (tell, told) = channel();
+    let handler = move |_: &Message, responder: Responder| {
+        sender.send(()).unwrap();
+        let mut cancelled = std::pin::pin!(responder.cancelled());
+        let mut context = Context::from_waker(Waker::noop());
+        while cancelled.as_mut().poll(&mut context).is_pending() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        tell.send(responder.respond(&Message::null()).unwrap_err().kind()).unwrap();
+    };
+    let listener = scratch.listen(Mode::Request, &scratch.options().max_connections(1), handler);
+    let raw = sent_before_it_is_accepted(&listener, b"\x001");
+    next(&got);
+    drop(raw);
+    assert_eq!(next(&told), ErrorKind::ConnectionLost);
+    listener.close().unwrap();
 }
