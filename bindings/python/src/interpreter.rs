@@ -1,6 +1,6 @@
 //! Where threads of the library meet the interpreter: the GIL, signals, and its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::ffi;
@@ -53,6 +53,41 @@ pub(crate) fn blocking<T: Send>(py: Python<'_>, call: impl FnOnce() -> Result<T>
 /// Enters Python from a thread of the library; `None` where the interpreter is at its end.
 pub(crate) fn attach<T>(inside: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     if SHUT.load(Ordering::SeqCst) { None } else { Python::try_attach(inside) }
+}
+
+/// As [`attach`], for a thread that will come again: what the interpreter knows of the thread stays from one
+/// call to the next, until the thread ends. To make and to free it each time takes several system calls.
+pub(crate) fn attach_again<T>(inside: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    thread_local! {
+        static KEPT: Kept = const { Kept(Cell::new(false)) };
+    }
+    attach(|py| {
+        KEPT.with(Kept::keep);
+        inside(py)
+    })
+}
+
+/// Whether this thread holds its thread state of the interpreter by one more count.
+struct Kept(Cell<bool>);
+
+impl Kept {
+    /// The GIL is held.
+    fn keep(&self) {
+        if !self.0.replace(true) {
+            // SAFETY: the GIL is held, so that this only counts. Its counterpart is in `drop`.
+            unsafe { ffi::PyGILState_Ensure() };
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.0.get() {
+            // Nothing to give back where the interpreter has ended: it has freed what it knew of its threads.
+            // SAFETY: the GIL is held, the count is the one taken in `keep`, and `attach` has another of its own.
+            attach(|_| unsafe { ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_LOCKED) });
+        }
+    }
 }
 
 unsafe extern "C-unwind" {

@@ -9,7 +9,7 @@ use simple_ipc::{Counters, Message, Mode, Responder};
 
 use crate::body;
 use crate::context::{Caller, Context, take};
-use crate::interpreter::{self, attach, call_user};
+use crate::interpreter::{self, attach_again, call_user};
 use crate::options::{channel, options};
 
 /// A listener whose handler runs on threads of the library.
@@ -99,7 +99,7 @@ fn handle(handler: &Py<PyAny>, message: &Message, responder: Responder) {
     let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
     let shared = Arc::new(Mutex::new(Some(responder)));
     let context = Context::new(peer, time_left, Caller::OnThread(Arc::clone(&shared)));
-    let outcome = attach(|py| run(py, handler.bind(py), message, context, mode));
+    let outcome = attach_again(|py| run(py, handler.bind(py), message, context, mode));
     let Some(responder) = take(&shared) else { return };
     let answer = outcome.unwrap_or_else(|| Answer::Failure("the listener's process is ending".to_owned()));
     answer.give(responder);

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -50,6 +51,25 @@ def test_a_reply_that_json_cannot_hold_is_the_handlers_failure(reply):
         pytest.raises(simple_ipc.HandlerFailedError, match="cannot become JSON"),
     ):
         simple_ipc.post_uds_request("bad", 1)
+
+
+class Held:
+    """Something that a thread holds."""
+
+
+def test_a_handlers_thread_stays_for_the_next_message_and_lets_go_of_all_when_it_ends():
+    local, gone = threading.local(), threading.Event()
+
+    def handler(_):
+        if not hasattr(local, "held"):
+            local.held, local.count = Held(), 0
+            weakref.finalize(local.held, gone.set)
+        local.count += 1
+        return local.count
+
+    with simple_ipc.listen_uds_request("stays", handler, threads=1):
+        assert max(simple_ipc.post_uds_request("stays", None) for _ in range(20)) > 1
+    assert gone.wait(60)
 
 
 def test_handlers_run_side_by_side():
