@@ -139,7 +139,6 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
 }
 
 fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
-    let began = Instant::now();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
     if session.listening.mode == Mode::Broadcast {
@@ -164,7 +163,7 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
             session.end_casting();
             return Done::Violated(violation);
         }
-        let done = if matches!(batch, Batch::Full) || session.listening.workers.is_turn_over(began) {
+        let done = if matches!(batch, Batch::Full) || session.listening.workers.is_short() {
             Some(false)
         } else {
             receive(session, &mut reader, &mut waiter)

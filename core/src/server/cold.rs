@@ -161,10 +161,17 @@ impl Drop for Driving {
 async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
-        match inbox::receive(socket, reader, Wait::No) {
+        match inbox::receive_once(socket, reader) {
             Err(error) if would_block(&error) => guard.clear_ready(),
             Err(error) if interrupted(&error) => {}
-            done => return done,
+            Err(error) => return Err(error),
+            Ok((count, drained)) => {
+                if drained && count > 0 {
+                    // To try once more would only tell the same.
+                    guard.clear_ready();
+                }
+                return Ok(count);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::native::{Session, Task};
@@ -68,7 +68,6 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
 
 fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
     let born = fork::generation();
-    let began = Instant::now();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
     let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
@@ -126,7 +125,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             }
         }
         handled.tell();
-        if session.listening.workers.is_turn_over(began) {
+        if session.listening.workers.is_short() {
             return Done::Hand;
         }
         // A client that no longer reads may still have sent something: that is taken to its end.

@@ -5,8 +5,9 @@
 //! quarter of them (at least one) is never dedicated, so that the queue always moves. The queue has few
 //! threads while its jobs are quick, and more where they are not.
 //!
-//! Where more sessions are busy than there are threads to dedicate, few take turns with them: threads
-//! by the hundred that all want to run keep each other, and whoever has none, waiting.
+//! Where more sessions are busy than there are threads to dedicate, none gets one: all are served by way of
+//! the queue, alike, and a thread is called for all the jobs that a look at the sockets has brought.
+//! Threads by the hundred that all want to run keep each other, and whoever has none, waiting.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,10 +26,6 @@ const IDLE: Duration = Duration::from_secs(10);
 /// When a thread that could not be made is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
-/// How many threads take turns for as long as there are not enough for all.
-const TAKING_TURNS: usize = 8;
-/// How long a turn takes at least.
-const TURN: Duration = Duration::from_millis(2);
 /// How many threads for each processor take jobs from the queue before it is looked whether more would help.
 const QUICK: usize = 4;
 /// They would if jobs wait and each thread has been with one for about as long as there is between two looks,
@@ -37,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(1);
 const LATE: Duration = Duration::from_millis(4);
 /// in as many looks as this at the most.
 const MOST_LATE: u32 = 16;
-/// For how long after a session went without a thread there are not enough.
-const SHORTAGE: Duration = Duration::from_secs(1);
+/// How long after there were not enough threads for all sessions it is tried again whether there are.
+const SHORTAGE: Duration = Duration::from_secs(2);
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -64,9 +61,9 @@ struct State {
     taken: u64,
     /// Somebody looks whether the queue is stuck.
     looking: bool,
-    /// A session has gone without a thread since one last gave its own back.
-    wanted: bool,
-    /// When a session last went without a thread, if that is not long ago.
+    /// A thread is about to be called.
+    calling: bool,
+    /// When a session first went without a thread, if that is not long ago.
     short_since: Option<Instant>,
     /// A thread could not be made, and will be tried again.
     trying_again: bool,
@@ -97,22 +94,49 @@ impl Workers {
     pub(crate) fn submit(self: &Arc<Workers>, job: Job) {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
+        if self.short.load(Ordering::Relaxed) {
+            // More will follow at once: a thread is called for all of them.
+            if !state.calling {
+                state.calling = true;
+                drop(state);
+                let workers = Arc::clone(self);
+                self.runtime.spawn(async move { workers.call() });
+            }
+            return;
+        }
         let if_stuck = state.for_the_queue() >= self.quick;
         self.call_a_thread(state, if_stuck);
     }
 
-    /// The right to a thread for long, unless too many have one.
+    /// Sees to it that threads take the jobs that have gathered.
+    fn call(self: &Arc<Workers>) {
+        let mut state = lock(&self.state);
+        state.calling = false;
+        if !state.looking && state.jobs.len() > 1 {
+            state.looking = true;
+            self.runtime.spawn(Arc::clone(self).look_after(state.taken));
+        }
+        if state.idle == 0 {
+            let if_stuck = state.for_the_queue() >= online_cpus();
+            return self.call_a_thread(state, if_stuck);
+        }
+        let threads = state.idle.min(state.jobs.len()).min(online_cpus());
+        drop(state);
+        (0..threads).for_each(|_| self.work.notify_one());
+    }
+
+    /// The right to a thread for long, unless there are not enough for all that want one.
     pub(crate) fn reserve(self: &Arc<Workers>) -> Option<Seat> {
         let mut state = lock(&self.state);
         if state.short_since.is_some_and(|since| since.elapsed() > SHORTAGE) {
             state.short_since = None;
             self.short.store(false, Ordering::Relaxed);
         }
-        let most =
-            if state.short_since.is_some() { TAKING_TURNS.min(self.most_dedicated) } else { self.most_dedicated };
-        if state.dedicated >= most {
+        if state.short_since.is_some() {
+            return None;
+        }
+        if state.dedicated >= self.most_dedicated {
             state.short_since = Some(Instant::now());
-            state.wanted = true;
             self.short.store(true, Ordering::Relaxed);
             return None;
         }
@@ -120,13 +144,9 @@ impl Workers {
         Some(Seat(Arc::clone(self)))
     }
 
-    /// Whether a session that has had a thread since `began` is to give it back, as others want one.
-    pub(crate) fn is_turn_over(&self, began: Instant) -> bool {
-        if !self.short.load(Ordering::Relaxed) || began.elapsed() < TURN {
-            return false;
-        }
-        let mut state = lock(&self.state);
-        state.dedicated > TAKING_TURNS || std::mem::take(&mut state.wanted)
+    /// Whether sessions that have threads are to give them back, as there are not enough for all.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
     }
 
     /// Runs a job that keeps its thread for long.
@@ -190,10 +210,13 @@ impl Workers {
             let seen = std::mem::replace(&mut seen, state.taken);
             if late == 0 && state.taken - seen <= state.for_the_queue() as u64 {
                 let room = self.most.saturating_sub(state.threads);
-                let more = (state.for_the_queue() / 2).max(1).min(state.jobs.len()).min(room);
-                state.threads += more;
+                let more = (state.for_the_queue() / 2).max(1).min(state.jobs.len());
+                let idle = state.idle.min(more);
+                let made = (more - idle).min(room);
+                state.threads += made;
                 drop(state);
-                (0..more).for_each(|_| self.make_thread());
+                (0..idle).for_each(|_| self.work.notify_one());
+                (0..made).for_each(|_| self.make_thread());
             }
         }
     }
@@ -294,25 +317,43 @@ mod tests {
     }
 
     #[test]
-    fn sessions_take_turns_where_there_are_not_enough_threads() {
+    fn where_there_are_not_enough_threads_no_session_has_one_until_it_is_tried_again() {
         let workers = at_most(16);
-        let long_ago = Instant::now() - 2 * TURN;
         let mut seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
         assert_eq!(seats.len(), 12);
-        // Down to those that take turns, and then one for each that went without.
-        while workers.is_turn_over(long_ago) {
-            seats.pop();
-        }
-        assert_eq!(seats.len(), TAKING_TURNS - 1);
-        seats.push(workers.reserve().unwrap());
+        assert!(workers.is_short());
+        seats.clear();
         assert!(workers.reserve().is_none());
-        assert!(!workers.is_turn_over(Instant::now()));
-        assert!(workers.is_turn_over(long_ago));
-        assert!(!workers.is_turn_over(long_ago));
-        // Long after the last went without, all may have one again.
         lock(&workers.state).short_since = Some(Instant::now() - 2 * SHORTAGE);
         seats.extend(std::iter::from_fn(|| workers.reserve()));
         assert_eq!(seats.len(), 12);
+        assert!(workers.is_short());
+    }
+
+    #[test]
+    fn jobs_that_gather_where_there_are_not_enough_threads_are_all_taken_though_they_wait_for_each_other() {
+        let workers = at_most(64);
+        let seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
+        assert!(workers.is_short());
+        drop(seats);
+        let (done, results) = mpsc::channel();
+        let all = Arc::new(std::sync::Barrier::new(48));
+        for _ in 0..48 {
+            let (done, all) = (done.clone(), Arc::clone(&all));
+            workers.submit(Box::new(move || {
+                all.wait();
+                done.send(()).unwrap();
+            }));
+        }
+        (0..48).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        // Now threads are idle: one job at a time, and many.
+        for jobs in [1, 1, 1000] {
+            for _ in 0..jobs {
+                let done = done.clone();
+                workers.submit(Box::new(move || done.send(()).unwrap()));
+            }
+            (0..jobs).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        }
     }
 
     #[test]
