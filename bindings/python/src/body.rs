@@ -39,6 +39,28 @@ pub(crate) fn to_message(data: &Bound<'_, PyAny>) -> PyResult<Message> {
     }
 }
 
+/// The body of a call that waits: what is bytes already stays where it is.
+pub(crate) enum Body<'a> {
+    Lent(MessageRef<'a>),
+    Made(Message),
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn of(data: &'a Bound<'_, PyAny>) -> PyResult<Body<'a>> {
+        match data.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Body::Lent(MessageRef::bytes(bytes.as_bytes()))),
+            Err(_) => to_message(data).map(Body::Made),
+        }
+    }
+
+    pub(crate) fn message(&self) -> MessageRef<'_> {
+        match self {
+            Body::Lent(message) => *message,
+            Body::Made(message) => message.into(),
+        }
+    }
+}
+
 /// The object that a body stands for; JSON that came over the wire has not been checked before.
 pub(crate) fn to_object<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyAny>> {
     read(py, message).map_err(|error| exception(py, &error))

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use simple_ipc::blocking;
 
-use crate::body;
+use crate::body::{self, Body};
 use crate::error::exception;
 use crate::interpreter;
 use crate::options::{channel, of_option, options, timeout};
@@ -23,12 +23,12 @@ pub(crate) fn post<'py>(
     keywords: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
-    let message = body::to_message(data)?;
+    let body = Body::of(data)?;
     if request {
-        let reply = interpreter::blocking(py, || blocking::post_request_unchecked(&channel, &message, &options))?;
+        let reply = interpreter::blocking(py, || blocking::post_request_unchecked(&channel, body.message(), &options))?;
         body::of_reply(py, &reply)
     } else {
-        interpreter::blocking(py, || blocking::post_broadcast(&channel, &message, &options))?;
+        interpreter::blocking(py, || blocking::post_broadcast(&channel, body.message(), &options))?;
         Ok(py.None().into_bound(py))
     }
 }
@@ -74,16 +74,16 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = request_timeout(options, self.0.timeout())?;
-        let message = body::to_message(data)?;
-        let reply = interpreter::blocking(py, || self.0.request_message_unchecked(&message, timeout))?;
+        let body = Body::of(data)?;
+        let reply = interpreter::blocking(py, || self.0.request_message_unchecked(body.message(), timeout))?;
         body::of_reply(py, &reply)
     }
 
     /// Sends a message that nobody answers, without waiting for its arrival; `flush` makes sure of it.
     #[pyo3(signature = (data, /))]
     fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let message = body::to_message(data)?;
-        interpreter::blocking(py, || self.0.broadcast_message(&message))
+        let body = Body::of(data)?;
+        interpreter::blocking(py, || self.0.broadcast_message(body.message()))
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.

@@ -30,18 +30,26 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// `handler(data, context)` returns the reply, or raises with the text of the failure.
+    /// `handler(data)`, or with `context` `handler(data, context)`, returns the reply, or raises with the
+    /// text of the failure.
     #[new]
-    #[pyo3(signature = (where_, request, handler, keywords, /))]
+    #[pyo3(signature = (where_, request, handler, context, keywords, /))]
     fn new(
         where_: &Bound<'_, PyAny>,
         request: bool,
         handler: Py<PyAny>,
+        context: bool,
         keywords: &Bound<'_, PyDict>,
     ) -> PyResult<Listener> {
         let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
-        let answer = move |message: &Message, responder: Responder| handle(&handler, message, responder);
+        let answer = move |message: &Message, responder: Responder| {
+            if context {
+                handle_with_context(&handler, message, responder)
+            } else {
+                handle(&handler, message, responder)
+            }
+        };
         let listener = interpreter::blocking(where_.py(), || {
             blocking::Listener::serve_unchecked(&channel, mode, &options, answer)
         })?;
@@ -96,13 +104,18 @@ pub(crate) fn numbers(counters: Counters) -> Numbers {
 }
 
 fn handle(handler: &Py<PyAny>, message: &Message, responder: Responder) {
+    let mode = responder.mode();
+    let outcome = attach_again(|py| run(py, handler.bind(py), message, None, mode));
+    outcome.unwrap_or_else(Answer::at_the_end).give(responder);
+}
+
+fn handle_with_context(handler: &Py<PyAny>, message: &Message, responder: Responder) {
     let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
     let shared = Arc::new(Mutex::new(Some(responder)));
     let context = Context::new(peer, time_left, Caller::OnThread(Arc::clone(&shared)));
-    let outcome = attach_again(|py| run(py, handler.bind(py), message, context, mode));
+    let outcome = attach_again(|py| run(py, handler.bind(py), message, Some(context), mode));
     let Some(responder) = take(&shared) else { return };
-    let answer = outcome.unwrap_or_else(|| Answer::Failure("the listener's process is ending".to_owned()));
-    answer.give(responder);
+    outcome.unwrap_or_else(Answer::at_the_end).give(responder);
 }
 
 /// What a caller gets.
@@ -115,6 +128,10 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    fn at_the_end() -> Answer {
+        Answer::Failure("the listener's process is ending".to_owned())
+    }
+
     pub(crate) fn give(&self, responder: Responder) {
         // What cannot be delivered has nobody to be told to: the caller has gone.
         let _delivered = match self {
@@ -126,18 +143,21 @@ impl Answer {
 }
 
 /// Runs the handler.
-fn run(py: Python<'_>, handler: &Bound<'_, PyAny>, message: &Message, context: Context, mode: Mode) -> Answer {
+fn run(py: Python<'_>, handler: &Bound<'_, PyAny>, message: &Message, context: Option<Context>, mode: Mode) -> Answer {
     let data = match body::to_object(py, message) {
         Ok(data) => data,
         Err(error) => return Answer::Rejection(text_of(py, &error)),
     };
-    let reply = Py::new(py, context)
-        .and_then(|context| PyTuple::new(py, [data, context.into_bound(py).into_any()]))
-        .and_then(|arguments| call_user(handler, &arguments))
-        .and_then(|reply| match mode {
-            Mode::Request => body::to_message(&reply),
-            Mode::Broadcast => Ok(Message::null()),
-        });
+    let arguments = match context {
+        None => PyTuple::new(py, [data]),
+        Some(context) => {
+            Py::new(py, context).and_then(|context| PyTuple::new(py, [data, context.into_bound(py).into_any()]))
+        }
+    };
+    let reply = arguments.and_then(|arguments| call_user(handler, &arguments)).and_then(|reply| match mode {
+        Mode::Request => body::to_message(&reply),
+        Mode::Broadcast => Ok(Message::null()),
+    });
     reply.map_or_else(|error| Answer::Failure(text_of(py, &error)), Answer::Reply)
 }
 

@@ -33,4 +33,4 @@ def listen(
         raise InvalidArgumentError(
             "an async def handler needs an event loop: listen with simple_ipc.aio, or give a def handler"
         )
-    return Server(_native.Listener(where, request, adapted(handler, context), dict(options)))
+    return Server(_native.Listener(where, request, adapted(handler), context, dict(options)))

@@ -71,7 +71,7 @@ class Context:
 @final
 class Listener:
     def __new__(
-        cls, where_: str | int, request: bool, handler: Callable[[Any, Context], Any], keywords: dict[str, Any], /
+        cls, where_: str | int, request: bool, handler: Callable[..., Any], context: bool, keywords: dict[str, Any], /
     ) -> Listener: ...
     @property
     def address(self) -> str: ...

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import logging
 import os
 import threading
 import warnings
 import weakref
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from . import _native
@@ -109,13 +109,13 @@ def text_of(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def adapted(handler: Callable[..., Any], context: bool) -> Callable[[Any, _native.Context], Any]:
-    """The handler as the native part calls it: with a context, and with its failures logged."""
+def adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler as the native part calls it: with its failures logged."""
 
-    def run(data: Any, about: _native.Context) -> Any:
+    def run(*arguments: Any) -> Any:
         try:
-            result = handler(data, about) if context else handler(data)
-            if inspect.iscoroutine(result):
+            result = handler(*arguments)
+            if isinstance(result, CoroutineType):
                 # What nobody awaits is closed, or Python warns of it somewhere else later.
                 result.close()
                 raise TypeError(
