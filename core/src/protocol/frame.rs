@@ -185,6 +185,15 @@ impl Body<'_> {
     }
 }
 
+/// What a reader has.
+pub(crate) enum Next<'a> {
+    Frame(Header, Body<'a>),
+    /// No whole frame is here.
+    NotYet,
+    /// One is here that may not be taken now.
+    NotNow,
+}
+
 /// Where the next bytes of a session are to be received.
 pub(crate) enum Slot<'a> {
     /// Into this; then [`FrameReader::filled`] says how many came.
@@ -291,45 +300,44 @@ impl FrameReader {
         self.filled.end = end;
     }
 
-    /// Whether the next frame is a request, and all of it is here.
-    #[inline]
-    pub(crate) fn has_request(&self) -> bool {
-        if let Some((header, body)) = &self.large {
-            return header.kind == Kind::Request && body.len() == header.len as usize;
-        }
-        match self.buffer[self.filled.clone()].first_chunk::<HEADER_LEN>() {
-            Some(bytes) => {
-                let len = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
-                bytes[4] == Kind::Request as u8 && self.filled.len() - HEADER_LEN >= len
-            }
-            None => false,
-        }
-    }
-
     /// The next whole frame.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<(Header, Body<'_>)>, Violation> {
+        match self.next_if(|_| true)? {
+            Next::Frame(header, body) => Ok(Some((header, body))),
+            Next::NotYet | Next::NotNow => Ok(None),
+        }
+    }
+
+    /// The next whole frame, if by its header it `may` be taken now.
+    #[inline]
+    pub(crate) fn next_if(&mut self, may: impl FnOnce(&Header) -> bool) -> Result<Next<'_>, Violation> {
         if let Some((header, body)) = &mut self.large {
-            let len = header.len as usize;
-            if body.len() < len {
-                return Ok(None);
+            if body.len() < header.len as usize {
+                return Ok(Next::NotYet);
+            }
+            if !may(header) {
+                return Ok(Next::NotNow);
             }
             let (header, body) = (*header, std::mem::take(body));
             self.large = None;
-            return Ok(Some((header, Body::Owned(body))));
+            return Ok(Next::Frame(header, Body::Owned(body)));
         }
-        let Some(header) = self.header()? else { return Ok(None) };
+        let Some(header) = self.header()? else { return Ok(Next::NotYet) };
         let start = self.filled.start + HEADER_LEN;
         let end = start + header.len as usize;
         if end > self.filled.end {
             self.start_large()?;
-            return Ok(None);
+            return Ok(Next::NotYet);
+        }
+        if !may(&header) {
+            return Ok(Next::NotNow);
         }
         self.filled.start = end;
-        Ok(Some((header, Body::Buffered(&self.buffer[start..end]))))
+        Ok(Next::Frame(header, Body::Buffered(&self.buffer[start..end])))
     }
 
-    #[inline]
+    #[inline(always)]
     fn header(&self) -> Result<Option<Header>, Violation> {
         match self.buffer[self.filled.clone()].first_chunk() {
             Some(bytes) => Header::decode(bytes, self.sender, self.max).map(Some),

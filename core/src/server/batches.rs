@@ -23,7 +23,7 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::outbox::Sent;
 use crate::protocol::Violation;
-use crate::protocol::frame::{Body, FrameReader};
+use crate::protocol::frame::{Body, FrameReader, Next};
 use crate::transport::fork;
 use crate::transport::socket::{interrupted, would_block};
 use crate::transport::wait::Waiter;
@@ -204,13 +204,13 @@ fn serve_batch(
             if !session.may_go_on() && !reader.is_empty() {
                 break Batch::Full;
             }
-            let Some(place) = session.reserve(reader) else { break Batch::Full };
-            let (header, body) = match reader.next() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break Batch::Over,
+            let (header, body) = match reader.next_if(|header| session.may_take(header)) {
+                Ok(Next::Frame(header, body)) => (header, body),
+                Ok(Next::NotYet) => break Batch::Over,
+                Ok(Next::NotNow) => break Batch::Full,
                 Err(violation) => break Batch::Violated(violation),
             };
-            let (id, kind) = match session.admit(&header, body.as_slice(), place) {
+            let (id, kind) = match session.admit(&header, body.as_slice()) {
                 Ok(Task::Request { id, kind, .. }) => (id, kind),
                 Ok(Task::Broadcast { ack, kind }) => {
                     if ack.is_some() {

@@ -19,7 +19,7 @@ use crate::inbox;
 use crate::message::Message;
 use crate::outbox::Sent;
 use crate::protocol::Violation;
-use crate::protocol::frame::FrameReader;
+use crate::protocol::frame::{self, FrameReader};
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
 
@@ -198,13 +198,13 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
                 return Next::GoHot(seat);
             }
         }
-        let Some(place) = session.reserve(reader) else { return Next::Stall };
-        let (header, body) = match reader.next() {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Next::Receive,
+        let (header, body) = match reader.next_if(|header| session.may_take(header)) {
+            Ok(frame::Next::Frame(header, body)) => (header, body),
+            Ok(frame::Next::NotYet) => return Next::Receive,
+            Ok(frame::Next::NotNow) => return Next::Stall,
             Err(violation) => return Next::Violated(violation),
         };
-        let task = match session.admit(&header, body.as_slice(), place) {
+        let task = match session.admit(&header, body.as_slice()) {
             Ok(task) => task,
             Err(violation) => return Next::Violated(violation),
         };

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Mode;
 use super::counters::count;
 use super::handler::{Handler, call_async, call_blocking};
-use super::listening::{ACK_AFTER, Listening, Reservation};
+use super::listening::{ACK_AFTER, Listening};
 use super::responder::{Answer, Responder};
 use crate::message::Message;
 use crate::transport::peer::Peer;
@@ -69,9 +69,8 @@ impl Connection {
     /// For a broadcast `None`, when the handler has returned or has run for a while.
     pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
         let bytes = message.len();
-        wait_for_place(listening).await.take();
         // Counted as in flight until the handler has returned, or a request is answered.
-        let in_flight = InFlight::of(listening);
+        let in_flight = begin(listening).await;
         let held = Held::take(listening, bytes);
         listening.room.pass_on();
         listening.count_message();
@@ -161,13 +160,13 @@ impl Drop for Connection {
     }
 }
 
-/// Completes when the listener may take one more message.
-pub(super) async fn wait_for_place(listening: &Listening) -> Reservation<'_> {
+/// Begins a message when the listener may take one more.
+pub(super) async fn begin(listening: &Arc<Listening>) -> InFlight {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
     loop {
-        if let Some(place) = listening.reserve() {
-            return place;
+        if listening.try_begin() {
+            return InFlight(Arc::clone(listening));
         }
         if !listening.room.join(&called) {
             called.notified().await;
@@ -202,13 +201,6 @@ impl Drop for Held {
 
 /// A message that was taken and is not yet done with.
 pub(super) struct InFlight(Arc<Listening>);
-
-impl InFlight {
-    /// Of one whose [place](wait_for_place) has been taken.
-    pub(super) fn of(listening: &Arc<Listening>) -> InFlight {
-        InFlight(Arc::clone(listening))
-    }
-}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

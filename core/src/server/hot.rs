@@ -13,7 +13,7 @@ use crate::inbox;
 use crate::message::{Message, MessageKind};
 use crate::outbox::Sent;
 use crate::protocol::Violation;
-use crate::protocol::frame::{Body, FrameReader};
+use crate::protocol::frame::{Body, FrameReader, Next};
 use crate::transport::fork;
 use crate::transport::socket::{interrupted, would_block};
 use crate::transport::wait::Waiter;
@@ -73,14 +73,14 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
     let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
     loop {
         loop {
-            // Where the listener has its hands full, the runtime waits until it has room.
-            let Some(place) = session.reserve(reader) else { return Done::Hand };
-            let (header, body) = match reader.next() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
+            let (header, body) = match reader.next_if(|header| session.may_take(header)) {
+                Ok(Next::Frame(header, body)) => (header, body),
+                Ok(Next::NotYet) => break,
+                // The listener has its hands full: the runtime waits until it has room.
+                Ok(Next::NotNow) => return Done::Hand,
                 Err(violation) => return Done::Violated(violation),
             };
-            let task = match session.admit(&header, body.as_slice(), place) {
+            let task = match session.admit(&header, body.as_slice()) {
                 Ok(task) => task,
                 Err(violation) => return Done::Violated(violation),
             };

@@ -231,10 +231,10 @@ impl Listening {
         self.room.begin();
     }
 
-    /// Takes a place for a message among those in flight, if there is room for one more.
+    /// Takes a message in if there is room for one more; then [`end`](Listening::end) follows exactly once.
     #[inline]
-    pub(super) fn reserve(&self) -> Option<Reservation<'_>> {
-        self.room.try_begin().then(|| Reservation(Some(self)))
+    pub(super) fn try_begin(&self) -> bool {
+        self.room.try_begin()
     }
 
     pub(super) fn end(&self) {
@@ -408,29 +408,6 @@ impl Listening {
 
 /// The accepting task's hold on its listener: if the runtime ends, nobody is to be promised an answer.
 pub(super) struct Accepting(Arc<Listening>);
-
-/// The place of a message among those that are in flight, until the message is there to take it.
-pub(super) struct Reservation<'a>(Option<&'a Listening>);
-
-impl Reservation<'_> {
-    /// That of a frame that is not counted.
-    pub(super) const NONE: Reservation<'static> = Reservation(None);
-
-    /// A message has it now, and [ends](Listening::end) it. Whether there was one.
-    #[inline]
-    pub(super) fn take(mut self) -> bool {
-        self.0.take().is_some()
-    }
-}
-
-impl Drop for Reservation<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(listening) = self.0 {
-            listening.end();
-        }
-    }
-}
 
 impl Accepting {
     pub(super) fn listening(&self) -> &Arc<Listening> {

@@ -14,7 +14,7 @@ use super::Mode;
 use super::accept::OpenConnection;
 use super::counters::count;
 use super::deno;
-use super::exchange::{Caller, Connection, Held, InFlight, wait_for_place};
+use super::exchange::{Caller, Connection, Held, InFlight, begin};
 use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::listening::Listening;
 use super::responder::{Answer, Responder};
@@ -83,8 +83,7 @@ pub(super) async fn serve(
     let listening = Arc::clone(seat.listening());
     let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
     let bytes = message.len();
-    wait_for_place(&listening).await.take();
-    let in_flight = InFlight::of(&listening);
+    let in_flight = begin(&listening).await;
     let held = Held::take(&listening, bytes);
     listening.room.pass_on();
     listening.count_message();

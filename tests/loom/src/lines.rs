@@ -6,7 +6,7 @@ use loom::thread;
 use crate::room::Room;
 use crate::sync::Notify;
 
-/// As `wait_for_place` in core/src/server/exchange.rs.
+/// As `begin` in core/src/server/exchange.rs.
 fn take_when_there_is_room(room: &Room) {
     let called = Arc::new(Notify::default());
     while !room.try_begin() {

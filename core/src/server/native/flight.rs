@@ -134,15 +134,15 @@ impl Session {
         room()
     }
 
-    /// For the thread of the session in the middle of a batch: whether it may go on. Where much has
-    /// gathered, that is sent first.
+    /// For the thread of the session in the middle of a batch: whether it may go on, as far as the session is
+    /// concerned. Where much has gathered, that is sent first.
     pub(in crate::server) fn may_go_on(&self) -> bool {
         if self.overfull.load(Ordering::Relaxed) {
             self.overfull.store(false, Ordering::Relaxed);
             self.send_gathered();
             return self.has_room();
         }
-        if self.kept.load(Ordering::Relaxed) { self.has_room() } else { self.listening.room.is_there() }
+        !self.kept.load(Ordering::Relaxed) || self.has_room()
     }
 
     /// Tells the listener how much the peer has not taken: the driver's call.

@@ -19,7 +19,7 @@ pub(super) use self::flight::Cast;
 use super::Mode;
 use super::batches::Slowness;
 use super::counters::count;
-use super::listening::{Listening, Reservation};
+use super::listening::Listening;
 use crate::error::ErrorKind;
 use crate::lock::lock;
 use crate::message::MessageKind;
@@ -163,17 +163,16 @@ impl Session {
         }
     }
 
-    /// What the listener has to have room for before the next frame is taken; `None` if it has none.
+    /// Whether the listener has room for the next frame. A request has begun with that: [`admit`](Session::admit)
+    /// is to follow.
     #[inline]
-    pub(super) fn reserve(&self, reader: &FrameReader) -> Option<Reservation<'_>> {
-        if reader.has_request() {
-            return self.listening.reserve();
-        }
-        (reader.is_empty() || self.listening.room.is_there()).then_some(Reservation::NONE)
+    pub(super) fn may_take(&self, header: &Header) -> bool {
+        if header.kind == Kind::Request { self.listening.try_begin() } else { self.listening.room.is_there() }
     }
 
-    /// Takes a frame in: answers what the session itself can answer, and says what is left to do.
-    pub(super) fn admit(&self, header: &Header, body: &[u8], place: Reservation<'_>) -> Result<Task, Violation> {
+    /// Takes a frame in that [may be taken](Session::may_take): answers what the session itself can answer, and
+    /// says what is left to do.
+    pub(super) fn admit(&self, header: &Header, body: &[u8]) -> Result<Task, Violation> {
         match header.kind {
             Kind::Request => {
                 // A thread has one at a time; `current` is enough for that.
@@ -186,6 +185,7 @@ impl Session {
                     current == header.id || (others && lock(&self.calls).in_flight.contains(&header.id))
                 };
                 if taken {
+                    self.listening.end();
                     return Err(Violation::Malformed(if self.exclusive {
                         "a second request is in flight on an exclusive session"
                     } else {
@@ -193,12 +193,10 @@ impl Session {
                     }));
                 }
                 if !self.acceptable(header, body, Mode::Request) {
+                    self.listening.end();
                     return Ok(Task::Nothing);
                 }
                 self.last_taken.store(header.id, Ordering::Relaxed);
-                if !place.take() {
-                    self.listening.begin();
-                }
                 if one_at_a_time {
                     self.current.store(header.id, Ordering::Relaxed);
                 } else {
