@@ -90,13 +90,11 @@ namespace SimpleIpc.Bench
             var thread = new Thread(() =>
             {
                 using var connection = listener.Accept();
-                byte[] buffer = new byte[1 << 21];
                 try
                 {
                     while (true)
                     {
-                        int length = Receive(connection, buffer);
-                        Send(connection, buffer, length <= 64 ? length : 8);
+                        Send(connection, Answer(Receive(connection)));
                     }
                 }
                 catch (SocketException)
@@ -108,13 +106,14 @@ namespace SimpleIpc.Bench
             return listener;
         }
 
-        /// <summary>A message with its length before it goes to the buffer, from byte 4 on.</summary>
-        static int Receive(Socket connection, byte[] buffer)
+        /// <summary>A message, with its length before it, as an array of its own: what a handler of the library's gets, too.</summary>
+        static byte[] Receive(Socket connection)
         {
-            Exactly(connection, buffer, 0, 4);
-            int length = BitConverter.ToInt32(buffer, 0);
-            Exactly(connection, buffer, 4, length);
-            return length;
+            byte[] length = new byte[4];
+            Exactly(connection, length, 0, 4);
+            byte[] data = new byte[BitConverter.ToInt32(length, 0)];
+            Exactly(connection, data, 0, data.Length);
+            return data;
         }
 
         static void Exactly(Socket connection, byte[] buffer, int at, int length)
@@ -131,40 +130,49 @@ namespace SimpleIpc.Bench
             }
         }
 
-        static void Send(Socket connection, byte[] buffer, int length)
+        /// <summary>Small messages with one copy and one call, large ones without a copy.</summary>
+        static void Send(Socket connection, byte[] data)
         {
-            BitConverter.TryWriteBytes(buffer.AsSpan(0, 4), length);
-            connection.Send(buffer, 0, length + 4, SocketFlags.None);
+            byte[] length = BitConverter.GetBytes(data.Length);
+            if (data.Length > 4096)
+            {
+                connection.Send(length);
+                connection.Send(data);
+                return;
+            }
+            byte[] message = new byte[data.Length + 4];
+            length.CopyTo(message, 0);
+            data.CopyTo(message, 4);
+            connection.Send(message);
         }
 
         static double Sockets(string address, byte[] data, int inFlight, double seconds)
         {
             using var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             connection.Connect(new UnixDomainSocketEndPoint(address));
-            byte[] request = new byte[data.Length + 4], reply = new byte[1 << 21];
             return Rate(() =>
             {
                 // Large requests would fill both sockets while neither side reads: another thread sends.
                 var sending = inFlight > 1 && data.Length > 4096
-                    ? Task.Run(() => SendAll(connection, request, data.Length, inFlight))
+                    ? Task.Run(() => SendAll(connection, data, inFlight))
                     : null;
                 if (sending == null)
                 {
-                    SendAll(connection, request, data.Length, inFlight);
+                    SendAll(connection, data, inFlight);
                 }
                 for (int number = 0; number < inFlight; number++)
                 {
-                    Receive(connection, reply);
+                    Receive(connection);
                 }
                 sending?.Wait();
             }, inFlight, seconds);
         }
 
-        static void SendAll(Socket connection, byte[] request, int length, int count)
+        static void SendAll(Socket connection, byte[] data, int count)
         {
             for (int number = 0; number < count; number++)
             {
-                Send(connection, request, length);
+                Send(connection, data);
             }
         }
     }
