@@ -73,7 +73,7 @@ impl Client {
         data: &Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let timeout = request_timeout(options, self.0.timeout())?;
+        let timeout = request_timeout(options)?.unwrap_or_else(|| self.0.timeout());
         let body = Body::of(data)?;
         let reply = interpreter::blocking(py, || self.0.request_message_unchecked(body.message(), timeout))?;
         body::of_reply(py, &reply)
@@ -111,19 +111,16 @@ impl Client {
     }
 }
 
-/// The only option of a client's request.
-pub(crate) fn request_timeout(
-    options: Option<&Bound<'_, PyDict>>,
-    usual: Option<Duration>,
-) -> PyResult<Option<Duration>> {
-    let mut limit = usual;
+/// The only option of a client's request, where it is given.
+pub(crate) fn request_timeout(options: Option<&Bound<'_, PyDict>>) -> PyResult<Option<Option<Duration>>> {
+    let mut given = None;
     for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
         let name: String = name.extract()?;
         if name != "timeout" {
             let text = format!("a client's request takes the option 'timeout' only, not '{name}'");
             return Err(pyo3::exceptions::PyTypeError::new_err(text));
         }
-        limit = timeout(&value).map_err(|error| of_option(value.py(), &name, error))?;
+        given = Some(timeout(&value).map_err(|error| of_option(value.py(), &name, error))?);
     }
-    Ok(limit)
+    Ok(given)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use simple_ipc::{Peer, Responder};
@@ -30,8 +30,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(peer: Peer, time_left: Option<Duration>, caller: Caller) -> Context {
-        Context { peer, deadline: time_left.and_then(|left| Instant::now().checked_add(left)), caller }
+    pub(crate) fn new(peer: Peer, deadline: Option<Instant>, caller: Caller) -> Context {
+        Context { peer, deadline, caller }
     }
 }
 

@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rustix::event::{EventfdFlags, eventfd};
@@ -33,7 +34,7 @@ struct Arrived {
     number: u64,
     message: Message,
     peer: Peer,
-    time_left: Option<Duration>,
+    deadline: Option<Instant>,
     mode: Mode,
     cancelled: Arc<AtomicBool>,
     answer: oneshot::Sender<Answer>,
@@ -78,11 +79,12 @@ impl Inbox {
 /// Hands a message to the loop and its answer back.
 async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
     let (answer, mut answered) = oneshot::channel();
-    let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
+    let (peer, mode) = (responder.peer(), responder.mode());
+    let deadline = responder.time_left().and_then(|left| Instant::now().checked_add(left));
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let number = post
-        .put(move |number| News::Message(Arrived { number, message, peer, time_left, mode, cancelled: flag, answer }));
+        .put(move |number| News::Message(Arrived { number, message, peer, deadline, mode, cancelled: flag, answer }));
     let outcome = tokio::select! {
         outcome = &mut answered => outcome,
         () = responder.cancelled(), if mode == Mode::Request => {
@@ -94,9 +96,9 @@ async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
     outcome.unwrap_or_else(|_| Answer::Failure("the listener's event loop has ended".to_owned())).give(responder);
 }
 
-/// What `take` returns: messages with their calls, numbers of calls that nobody waits for, whether the
+/// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, whether the
 /// listener has closed.
-type Taken<'py> = (Vec<(Bound<'py, PyAny>, Call, Context)>, Vec<u64>, bool);
+type Taken = (Vec<Call>, Vec<u64>, bool);
 
 #[pymethods]
 impl Inbox {
@@ -147,7 +149,7 @@ impl Inbox {
     }
 
     /// Takes out what has come.
-    fn take<'py>(&self, py: Python<'py>) -> PyResult<Taken<'py>> {
+    fn take(&self) -> Taken {
         let mut count = [0; 8];
         // Nothing to read is as good: the loop may call again.
         let _silenced = rustix::io::read(&self.post.bell, &mut count);
@@ -155,20 +157,12 @@ impl Inbox {
         let (mut messages, mut cancelled, mut closed) = (Vec::new(), Vec::new(), false);
         for item in news {
             match item {
-                News::Message(arrived) => {
-                    let call =
-                        Call { number: arrived.number, mode: arrived.mode, answer: Mutex::new(Some(arrived.answer)) };
-                    let context = Context::new(arrived.peer, arrived.time_left, Caller::OnLoop(arrived.cancelled));
-                    match body::to_object(py, &arrived.message) {
-                        Ok(data) => messages.push((data, call, context)),
-                        Err(error) => call.send(Answer::Rejection(text_of(py, &error))),
-                    }
-                }
+                News::Message(arrived) => messages.push(arrived.into()),
                 News::Cancelled(number) => cancelled.push(number),
                 News::Closed => closed = true,
             }
         }
-        Ok((messages, cancelled, closed))
+        (messages, cancelled, closed)
     }
 
     /// Begins to close; `take` tells when it is done. `False` where there is nothing to close.
@@ -196,6 +190,10 @@ impl Inbox {
 pub(crate) struct Call {
     number: u64,
     mode: Mode,
+    message: Mutex<Option<Message>>,
+    peer: Peer,
+    deadline: Option<Instant>,
+    cancelled: Arc<AtomicBool>,
     answer: Mutex<Option<oneshot::Sender<Answer>>>,
 }
 
@@ -208,11 +206,31 @@ impl Call {
     }
 }
 
+impl From<Arrived> for Call {
+    fn from(arrived: Arrived) -> Call {
+        let Arrived { number, message, peer, deadline, mode, cancelled, answer } = arrived;
+        let (message, answer) = (Mutex::new(Some(message)), Mutex::new(Some(answer)));
+        Call { number, mode, message, peer, deadline, cancelled, answer }
+    }
+}
+
 #[pymethods]
 impl Call {
     #[getter]
     fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The value that has come, to be asked for once: one at a time, so that each has the memory of the one
+    /// before. Where it cannot be read, its sender is told and the reason is raised.
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let message = message.ok_or_else(|| PyRuntimeError::new_err("the value was taken before"))?;
+        body::to_object(py, &message).inspect_err(|error| self.send(Answer::Rejection(text_of(py, error))))
+    }
+
+    fn context(&self) -> Context {
+        Context::new(self.peer, self.deadline, Caller::OnLoop(Arc::clone(&self.cancelled)))
     }
 
     /// Answers; a value that cannot become a body is the handler's failure, and is raised, too.

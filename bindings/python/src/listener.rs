@@ -1,6 +1,7 @@
 //! Listeners whose handlers run on threads.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -112,7 +113,8 @@ fn handle(handler: &Py<PyAny>, message: &Message, responder: Responder) {
 fn handle_with_context(handler: &Py<PyAny>, message: &Message, responder: Responder) {
     let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
     let shared = Arc::new(Mutex::new(Some(responder)));
-    let context = Context::new(peer, time_left, Caller::OnThread(Arc::clone(&shared)));
+    let deadline = time_left.and_then(|left| Instant::now().checked_add(left));
+    let context = Context::new(peer, deadline, Caller::OnThread(Arc::clone(&shared)));
     let outcome = attach_again(|py| run(py, handler.bind(py), message, Some(context), mode));
     let Some(responder) = take(&shared) else { return };
     outcome.unwrap_or_else(Answer::at_the_end).give(responder);

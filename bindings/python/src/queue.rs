@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use simple_ipc::polled::{self, ClientId, Completion, Ticket};
-use simple_ipc::{Error, Mode};
+use simple_ipc::{Error, Message, Mode};
 
-use crate::body;
+use crate::body::{self, Body};
 use crate::calls::request_timeout;
 use crate::error::exception;
 use crate::options::{channel, options};
@@ -23,28 +23,21 @@ pub(crate) struct Queue {
 
 struct State {
     queue: polled::Queue,
-    calls: HashMap<Ticket, (u64, Py<PyAny>)>,
-    tickets: HashMap<u64, Ticket>,
-    clients: HashMap<u64, ClientId>,
-    last: u64,
+    /// The futures of the calls under way.
+    calls: HashMap<Ticket, Py<PyAny>>,
 }
 
 impl State {
-    fn number(&mut self) -> u64 {
-        self.last += 1;
-        self.last
-    }
-
     fn keep(&mut self, ticket: Ticket, future: Py<PyAny>) -> u64 {
-        let number = self.number();
-        self.calls.insert(ticket, (number, future));
-        self.tickets.insert(number, ticket);
-        number
+        self.calls.insert(ticket, future);
+        ticket.number()
     }
 
-    fn client(&self, number: u64) -> Result<ClientId, Error> {
-        let closed = || Error::new(simple_ipc::ErrorKind::Closed, "the client is closed; connect again for a new one");
-        self.clients.get(&number).copied().ok_or_else(closed)
+    fn message(&mut self, body: Body<'_>) -> Message {
+        match body {
+            Body::Lent(body) => self.queue.copy(body),
+            Body::Made(message) => message,
+        }
     }
 }
 
@@ -70,7 +63,7 @@ impl Queue {
     fn new(py: Python<'_>) -> PyResult<Queue> {
         let queue = polled::Queue::new().map_err(|error| exception(py, &error))?;
         let descriptor = queue.as_fd().as_raw_fd();
-        let state = State { queue, calls: HashMap::new(), tickets: HashMap::new(), clients: HashMap::new(), last: 0 };
+        let state = State { queue, calls: HashMap::new() };
         Ok(Queue { state: Mutex::new(state), descriptor })
     }
 
@@ -107,10 +100,8 @@ impl Queue {
     ) -> PyResult<(u64, u64)> {
         let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
         self.with(where_.py(), |state| {
-            let (id, ticket) = state.queue.connect(&channel, &options)?;
-            let client = state.number();
-            state.clients.insert(client, id);
-            Ok((client, state.keep(ticket, future)))
+            let (client, ticket) = state.queue.connect(&channel, &options)?;
+            Ok((client.number(), state.keep(ticket, future)))
         })
     }
 
@@ -122,12 +113,11 @@ impl Queue {
         keywords: &Bound<'_, PyDict>,
         future: Py<PyAny>,
     ) -> PyResult<u64> {
-        let py = data.py();
-        let usual = self.with(py, |state| state.queue.timeout(state.client(client)?))?;
-        let timeout = request_timeout(Some(keywords), usual)?;
-        let message = body::to_message(data)?;
-        self.with(py, |state| {
-            let ticket = state.queue.request(state.client(client)?, message, timeout)?;
+        let (client, given, body) = (ClientId::from_number(client), request_timeout(Some(keywords))?, Body::of(data)?);
+        self.with(data.py(), |state| {
+            let timeout = given.map_or_else(|| state.queue.timeout(client), Ok)?;
+            let message = state.message(body);
+            let ticket = state.queue.request(client, message, timeout)?;
             Ok(state.keep(ticket, future))
         })
     }
@@ -135,9 +125,10 @@ impl Queue {
     /// Sends a broadcast; `None` where there is nothing to wait for.
     #[pyo3(signature = (client, data, future, /))]
     fn broadcast(&self, client: u64, data: &Bound<'_, PyAny>, future: Py<PyAny>) -> PyResult<Option<u64>> {
-        let message = body::to_message(data)?;
+        let body = Body::of(data)?;
         self.with(data.py(), |state| {
-            let ticket = state.queue.broadcast(state.client(client)?, message)?;
+            let message = state.message(body);
+            let ticket = state.queue.broadcast(ClientId::from_number(client), message)?;
             Ok(ticket.map(|ticket| state.keep(ticket, future)))
         })
     }
@@ -145,7 +136,7 @@ impl Queue {
     #[pyo3(signature = (client, future, /))]
     fn flush(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
         self.with(py, |state| {
-            let ticket = state.queue.flush(state.client(client)?)?;
+            let ticket = state.queue.flush(ClientId::from_number(client))?;
             Ok(state.keep(ticket, future))
         })
     }
@@ -153,7 +144,7 @@ impl Queue {
     #[pyo3(signature = (client, future, /))]
     fn ping(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
         self.with(py, |state| {
-            let ticket = state.queue.ping(state.client(client)?)?;
+            let ticket = state.queue.ping(ClientId::from_number(client))?;
             Ok(state.keep(ticket, future))
         })
     }
@@ -162,29 +153,26 @@ impl Queue {
     #[pyo3(signature = (client, future, /))]
     fn close(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
         self.with(py, |state| {
-            let begun = state.client(client).and_then(|id| state.queue.close(id));
-            state.clients.remove(&client);
-            begun.map(|ticket| state.keep(ticket, future))
+            let ticket = state.queue.close(ClientId::from_number(client))?;
+            Ok(state.keep(ticket, future))
         })
     }
 
     /// Lets a client go without waiting for anything.
     #[pyo3(signature = (client, /))]
     fn abandon(&self, client: u64) {
-        let mut state = self.state();
-        if let Some(id) = state.clients.remove(&client) {
-            state.queue.abandon(id);
-        }
+        self.state().queue.abandon(ClientId::from_number(client));
     }
 
     /// Gives a call up: its future is not given back.
     #[pyo3(signature = (call, /))]
     fn cancel(&self, call: u64) {
+        let ticket = Ticket::from_number(call);
         let mut state = self.state();
-        let future = state.tickets.remove(&call).and_then(|ticket| {
+        let future = state.calls.remove(&ticket);
+        if future.is_some() {
             state.queue.cancel(ticket);
-            state.calls.remove(&ticket)
-        });
+        }
         drop(state);
         drop(future);
     }
@@ -206,8 +194,7 @@ impl Queue {
             let mut completions = Vec::new();
             state.queue.process(&mut completions)?;
             for Completion { ticket, result } in completions {
-                if let Some((number, future)) = state.calls.remove(&ticket) {
-                    state.tickets.remove(&number);
+                if let Some(future) = state.calls.remove(&ticket) {
                     done.push((future, result));
                 }
             }

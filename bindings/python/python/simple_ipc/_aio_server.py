@@ -6,12 +6,17 @@ import asyncio
 import inspect
 import weakref
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 from . import _native
+from ._errors import IpcError
 from ._listen import check_handler
 from ._loop import check_loop
 from ._server import BaseServer, logger, text_of
+
+# Nothing of these types is awaitable; to find that out otherwise takes longer than the rest of a handler may.
+_PLAIN = frozenset({bytes, str, int, float, bool, NoneType, dict, list, tuple})
 
 
 class Server(BaseServer):
@@ -35,19 +40,24 @@ class Server(BaseServer):
         loop.add_reader(native.fileno(), _take, weakref.ref(self))
 
     def _take(self) -> None:
-        messages, cancelled, closed = self._listener.take()
-        for data, call, about in messages:
-            self._begin(data, call, about)
+        calls, cancelled, closed = self._listener.take()
+        for call in calls:
+            self._begin(call)
         for number in cancelled:
             if task := self._tasks.get(number):
                 task.cancel()
         if closed:
             self._ended()
 
-    def _begin(self, data: Any, call: _native.Call, about: _native.Context) -> None:
+    def _begin(self, call: _native.Call) -> None:
         try:
-            result = self._handler(data, about) if self._context else self._handler(data)
-            if inspect.isawaitable(result):
+            data = call.data()
+        except IpcError:
+            # Its sender has been told.
+            return
+        try:
+            result = self._handler(data, call.context()) if self._context else self._handler(data)
+            if type(result) not in _PLAIN and inspect.isawaitable(result):
                 task = self._loop.create_task(self._finish(result, call))
                 self._tasks[call.number] = task
                 task.add_done_callback(lambda _: self._over(call))

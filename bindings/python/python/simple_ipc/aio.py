@@ -134,8 +134,15 @@ class Client:
     async def request(self, data: Any, /, **options: Unpack[RequestOptions]) -> Any:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
         the client's own holds. Cancelling the task cancels the request, and its handler is told."""
-        number, future = self._open(), self._loop.create_future()
-        return await self._outcome(self._calls.queue.request(number, data, dict(options), future), future)
+        number, future, calls = self._open(), self._loop.create_future(), self._calls
+        call = calls.queue.request(number, data, options, future)
+        calls.sending(self._loop)
+        # As `Calls.outcome`, without one more coroutine for each request.
+        try:
+            return await future
+        except asyncio.CancelledError:
+            calls.queue.cancel(call)
+            raise
 
     async def broadcast(self, data: Any, /) -> None:
         """Sends a message that nobody answers; waits only while too much waits to be sent. `flush` makes sure of it."""
