@@ -18,7 +18,7 @@ class Calls:
         self.queue = _native.Queue()
         # The loop holds this object; the other way round neither would ever go.
         self._loop = weakref.ref(loop)
-        self._scheduled = False
+        self.scheduled = False
         loop.add_reader(self.queue.fileno(), self._process)
 
     def _process(self) -> None:
@@ -32,12 +32,12 @@ class Calls:
 
     def sending(self, loop: asyncio.AbstractEventLoop) -> None:
         """Has what gathers sent together, when the loop has run what is ready."""
-        if not self._scheduled and self.queue.has_unsent():
-            self._scheduled = True
+        if not self.scheduled and self.queue.has_unsent():
+            self.scheduled = True
             loop.call_soon(self._submit)
 
     def _submit(self) -> None:
-        self._scheduled = False
+        self.scheduled = False
         self.queue.submit()
 
     async def outcome(self, loop: asyncio.AbstractEventLoop, call: int, future: asyncio.Future[Any]) -> Any:

@@ -134,9 +134,13 @@ class Client:
     async def request(self, data: Any, /, **options: Unpack[RequestOptions]) -> Any:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
         the client's own holds. Cancelling the task cancels the request, and its handler is told."""
-        number, future, calls = self._open(), self._loop.create_future(), self._calls
+        number, loop, calls = self._number, self._loop, self._calls
+        if number is None or asyncio.get_running_loop() is not loop:
+            number = self._open()
+        future = loop.create_future()
         call = calls.queue.request(number, data, options, future)
-        calls.sending(self._loop)
+        if not calls.scheduled:
+            calls.sending(loop)
         # As `Calls.outcome`, without one more coroutine for each request.
         try:
             return await future
