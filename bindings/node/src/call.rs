@@ -57,6 +57,13 @@ impl Call {
         drop(future);
     }
 
+    /// Goes on; the hub delivers the outcome.
+    pub(crate) fn go_on(self: &Arc<Self>) {
+        if let Some(outcome) = self.step() {
+            self.hub.finished(self.id, outcome);
+        }
+    }
+
     fn step(self: &Arc<Self>) -> Option<Result<Outcome>> {
         let mut slot = lock(&self.future);
         let future = slot.as_mut()?;
@@ -77,11 +84,7 @@ impl Call {
 
 impl Wake for Call {
     fn wake(self: Arc<Self>) {
-        let runtime = self.hub.runtime.clone();
-        runtime.spawn(async move {
-            if let Some(outcome) = self.step() {
-                self.hub.finished(self.id, outcome);
-            }
-        });
+        let hub = Arc::clone(&self.hub);
+        hub.go_on_with(self);
     }
 }
