@@ -23,6 +23,13 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// Whether JSON has this text as it is between two quotation marks.
+#[napi]
+#[must_use]
+pub fn is_plain(text: convert::Text) -> bool {
+    text.is_plain()
+}
+
 /// The names of all error kinds, in the order of their numbers.
 #[napi]
 #[must_use]

@@ -22,6 +22,11 @@ const JSON_VALUES = [
     [null, { a: [1, "null", null] }],
     JSON.parse('{"__proto__":{"x":1}}'),
     "x".repeat(1 << 20),
+    // Long enough to be looked at by the add-on, with something to escape, or beyond ASCII, in its last place.
+    ...["~", " ", "\u007f", '"', "\\", "\0", "\u001f", "\u0080", "é", "あ", "\ud800"].map(
+        (end) => "x".repeat(10_000) + end,
+    ),
+    '"' + "x".repeat(4095),
 ];
 
 test("JSON values come back as they went, by post and by client", async ({ options, use }) => {
