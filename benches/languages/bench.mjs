@@ -1,5 +1,5 @@
 // One side of a measurement in Node: bench.mjs serve KIND ADDRESS, bench.mjs measure KIND ADDRESS SIZE IN_FLIGHT SECONDS.
-// As bench.py beside it, with strings where that has bytes: they are what goes through JSON.
+// As bench.py beside it. Kinds that carry JSON are measured with strings, those that carry bytes with a Buffer.
 
 import { createRequire } from "node:module";
 import net from "node:net";
@@ -7,6 +7,7 @@ import process from "node:process";
 
 const peers = createRequire(`${process.env.PEERS ?? "."}/`);
 const answer = (data) => (data.length <= 64 ? data : data.slice(0, 8));
+const BYTES = ["simple-ipc-bytes", "net-bytes", "zeromq"];
 
 /** Calls `each` with every line. */
 function lines(socket, each) {
@@ -23,16 +24,63 @@ function lines(socket, each) {
   });
 }
 
+/** Calls `each` with every message that has its length, in four bytes, before it. */
+function pieces(socket, each) {
+  let [got, length] = [[], 0];
+  socket.on("data", (data) => {
+    got.push(data);
+    length += data.length;
+    while (length >= 4) {
+      if (got[0].length < 4) got = [Buffer.concat(got)];
+      const size = got[0].readUInt32LE() + 4;
+      if (length < size) return;
+      const all = got.length === 1 ? got[0] : Buffer.concat(got);
+      each(all.subarray(4, size));
+      length -= size;
+      got = length > 0 ? [all.subarray(size)] : [];
+    }
+  });
+}
+
+function sendPiece(socket, data) {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(data.length);
+  socket.cork();
+  socket.write(length);
+  socket.write(data);
+  socket.uncork();
+}
+
+const ours = {
+  async serve(address) {
+    const ipc = await import(process.env.SIMPLE_IPC_MODULE);
+    ipc.listenUdsRequest(address, answer);
+  },
+  async request(address) {
+    const ipc = await import(process.env.SIMPLE_IPC_MODULE);
+    const client = await ipc.connect(address);
+    return (data) => client.request(data);
+  },
+};
+
 const kinds = {
-  "simple-ipc": {
-    async serve(address) {
-      const ipc = await import(process.env.SIMPLE_IPC_MODULE);
-      ipc.listenUdsRequest(address, answer);
-    },
+  "simple-ipc": ours,
+  "simple-ipc-bytes": ours,
+  "net-bytes": {
+    serve: (address) => new Promise((ready) => {
+      net.createServer((socket) => {
+        pieces(socket, (data) => sendPiece(socket, answer(data)));
+        socket.on("error", () => {});
+      }).listen(address, ready);
+    }),
     async request(address) {
-      const ipc = await import(process.env.SIMPLE_IPC_MODULE);
-      const client = await ipc.connect(address);
-      return (data) => client.request(data);
+      const socket = net.connect(address);
+      const waiting = [];
+      pieces(socket, (data) => waiting.shift()(data));
+      return (data) => new Promise((resolve) => {
+        waiting.push(resolve);
+        sendPiece(socket, data);
+      });
     },
   },
   net: {
@@ -80,7 +128,7 @@ const kinds = {
       const router = new (peers("zeromq").Router)();
       await router.bind(`ipc://${address}`);
       (async () => {
-        for await (const [peer, data] of router) await router.send([peer, answer(data.toString())]);
+        for await (const [peer, data] of router) await router.send([peer, answer(data)]);
       })();
     },
     async request(address) {
@@ -88,7 +136,7 @@ const kinds = {
       dealer.connect(`ipc://${address}`);
       const waiting = [];
       (async () => {
-        for await (const [data] of dealer) waiting.shift()(data.toString());
+        for await (const [data] of dealer) waiting.shift()(data);
       })();
       // One send at a time is what a socket of zeromq takes.
       let sent = Promise.resolve();
@@ -107,7 +155,8 @@ if (role === "serve") {
   process.stdin.on("end", () => process.exit(0)).resume();
 } else {
   const request = await kinds[kind].request(address);
-  const data = "x".repeat(Number(size));
+  const text = "x".repeat(Number(size));
+  const data = BYTES.includes(kind) ? Buffer.from(text) : text;
   const milliseconds = Number(seconds) * 1000;
   let [count, over] = [0, false];
   const lane = async () => {

@@ -59,8 +59,10 @@ def kinds():
         environment = {"SIMPLE_IPC_MODULE": module.as_uri(), "PEERS": str(ROOT / ".tools" / "peers" / "js")}
         yield Kind("Node", "simple-ipc", command, "simple-ipc", environment, "ours")
         yield Kind("Node", "node-ipc", command, "node-ipc", environment)
-        yield Kind("Node", "zeromq", command, "zeromq", environment)
         yield Kind("Node", "node:net, JSON lines", command, "net", environment, "socket")
+        yield Kind("Node, bytes", "simple-ipc", command, "simple-ipc-bytes", environment, "ours")
+        yield Kind("Node, bytes", "zeromq", command, "zeromq", environment)
+        yield Kind("Node, bytes", "node:net, lengths", command, "net-bytes", environment, "socket")
     target = Path(os.environ["RELEASE_DIR"]).parent
     programs = sorted(target.glob("dotnet/Bench/bin/Release/*/LanguageBench.dll"), key=lambda file: file.stat().st_mtime)
     if programs:
