@@ -103,10 +103,10 @@ bench-docs: ## docs/performance.md from a run of bench and bench-peers, about 10
 		$(if $(QUICK),--quick) --json $(TARGET)/benches/peers.json
 	@.venv/bin/python benches/document.py --results $(TARGET)/benches/results.json --peers $(TARGET)/benches/peers.json
 
-bench-languages: ## the bindings beside what their users would otherwise take
+bench-languages: ## the bindings beside what their users would otherwise take, about 10 minutes; DOCUMENT=1 writes docs/languages.md
 	@tools/setup.sh bench
 	@$(MAKE) --no-print-directory stage
-	@env STAGE=$(STAGE) benches/languages/run.sh $(if $(QUICK),--quick)
+	@env STAGE=$(STAGE) benches/languages/run.sh $(if $(QUICK),--quick) $(if $(DOCUMENT),--document docs/languages.md)
 
 demo: ## processes in several languages talk on one channel
 	@tools/setup.sh demo

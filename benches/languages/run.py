@@ -12,6 +12,7 @@ and within 1.5 times the language's own raw socket (at least 0.67).
 
 import argparse
 import dataclasses
+import datetime
 import json
 import os
 import platform
@@ -144,6 +145,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="how long one measurement takes")
     parser.add_argument("--quick", action="store_true", help="one round of short measurements: shows that it works, no more")
+    parser.add_argument("--document", type=Path, metavar="FILE", help="write the page of documentation, too")
     parser.add_argument("--language", action="append", help="only this one; may be given several times")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -168,14 +170,15 @@ def main():
                         if in_flight in kind.in_flight:
                             rate = measure(kind, size, in_flight, pair, arguments.seconds)
                             results.setdefault((kind.language, kind.name, placement, size, in_flight), []).append(rate)
-    print(f"{platform.processor() or platform.machine()}, {len(cpus)} processors, Linux {platform.release()}, "
-          f"{arguments.rounds} rounds of {arguments.seconds} s; requests a second, medians")
-    print()
+    run = (f"{datetime.date.today()}, {platform.processor() or platform.machine()}, {len(cpus)} processors, Linux "
+           f"{platform.release()}, {arguments.rounds} rounds of {arguments.seconds} s; requests a second, medians.")
     header = ["language", "placement", "size", "in flight", "ours", "of C", "beside", "theirs", "ours / theirs", "goal"]
-    print("| " + " | ".join(header) + " |")
-    print("|---|---|" + "---:|" * 4 + "---|" + "---:|" * 2 + "---|")
-    for row in rows(results, those, placements):
-        print("| " + " | ".join(row) + " |")
+    table = ["| " + " | ".join(header) + " |", "|---|---|" + "---:|" * 4 + "---|" + "---:|" * 2 + "---|"]
+    table += ["| " + " | ".join(row) + " |" for row in rows(results, those, placements)]
+    print(run, "", *table, sep="\n")
+    if arguments.document:
+        page = (HERE / "languages.in.md").read_text().replace("@RUN@", run).replace("@TABLE@", "\n".join(table))
+        arguments.document.write_text(page)
 
 
 if __name__ == "__main__":
