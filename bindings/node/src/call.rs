@@ -57,13 +57,6 @@ impl Call {
         drop(future);
     }
 
-    /// Goes on; the hub delivers the outcome.
-    pub(crate) fn go_on(self: &Arc<Self>) {
-        if let Some(outcome) = self.step() {
-            self.hub.finished(self.id, outcome);
-        }
-    }
-
     fn step(self: &Arc<Self>) -> Option<Result<Outcome>> {
         let mut slot = lock(&self.future);
         let future = slot.as_mut()?;
@@ -84,7 +77,11 @@ impl Call {
 
 impl Wake for Call {
     fn wake(self: Arc<Self>) {
-        let hub = Arc::clone(&self.hub);
-        hub.go_on_with(self);
+        let runtime = self.hub.runtime.clone();
+        runtime.spawn(async move {
+            if let Some(outcome) = self.step() {
+                self.hub.finished(self.id, outcome);
+            }
+        });
     }
 }

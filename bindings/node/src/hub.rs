@@ -81,8 +81,6 @@ pub(crate) struct Hub {
     queue: Mutex<VecDeque<Event>>,
     room: Arc<Semaphore>,
     calls: Mutex<HashMap<u32, Arc<Call>>>,
-    /// Calls that go on when the runtime comes round to them: those of one batch of answers, by one task.
-    woken: Mutex<Vec<Arc<Call>>>,
     running: Mutex<HashMap<u32, Running>>,
     listeners: Mutex<HashMap<u32, Arc<Listener>>>,
     last_id: AtomicU32,
@@ -101,7 +99,6 @@ impl Hub {
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
             calls: Mutex::default(),
-            woken: Mutex::default(),
             running: Mutex::default(),
             listeners: Mutex::default(),
             last_id: AtomicU32::new(0),
@@ -153,24 +150,6 @@ impl Hub {
         if let Some(call) = call {
             call.cancel();
         }
-    }
-
-    /// Goes on with a call that was woken, on the runtime.
-    pub(crate) fn go_on_with(self: &Arc<Hub>, call: Arc<Call>) {
-        {
-            let mut woken = lock(&self.woken);
-            woken.push(call);
-            if woken.len() > 1 {
-                return;
-            }
-        }
-        let hub = Arc::clone(self);
-        self.runtime.spawn(async move {
-            let woken = std::mem::take(&mut *lock(&hub.woken));
-            for call in woken {
-                call.go_on();
-            }
-        });
     }
 
     pub(crate) fn finished(&self, call: u32, outcome: Result<Outcome>) {
