@@ -24,7 +24,7 @@ impl Text {
         self.0.as_bytes().chunks(4096).all(|piece| {
             piece
                 .iter()
-                .fold(true, |plain, &byte| plain & (byte >= b' ') & (byte < 0x80) & (byte != b'"') & (byte != b'\\'))
+                .fold(true, |plain, &byte| plain & (b' '..0x80).contains(&byte) & (byte != b'"') & (byte != b'\\'))
         })
     }
 }
