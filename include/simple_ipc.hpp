@@ -514,6 +514,16 @@ public:
     options &socket_mode(std::uint32_t mode) { return set(sipc_options_set_socket_mode, mode); }
     options &max_message(std::size_t bytes) { return set(sipc_options_set_max_message, bytes); }
     options &max_connections(std::size_t count) { return set(sipc_options_set_max_connections, count); }
+    options &max_session_in_flight(std::size_t messages) { return set(sipc_options_set_max_session_in_flight, messages); }
+    options &max_in_flight(std::size_t messages) { return set(sipc_options_set_max_in_flight, messages); }
+    options &max_session_waiting(std::size_t bytes) { return set(sipc_options_set_max_session_waiting, bytes); }
+    options &max_waiting(std::size_t bytes) { return set(sipc_options_set_max_waiting, bytes); }
+    options &hello_timeout(std::chrono::nanoseconds time) {
+        return set(sipc_options_set_hello_timeout_ms, detail::milliseconds(time));
+    }
+    options &stall_timeout(std::chrono::nanoseconds time) {
+        return set(sipc_options_set_stall_timeout_ms, detail::milliseconds(time));
+    }
     options &threads(std::size_t count) { return set(sipc_options_set_threads, count); }
     options &plain_text(bool accept) { return set(sipc_options_set_plain_text, accept); }
     options &allow_user(std::uint32_t uid) { return set(sipc_options_allow_user, uid); }

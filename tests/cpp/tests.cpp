@@ -161,9 +161,16 @@ void bad_input_is_a_clear_error() {
     fails(kind::in_use, [&] { simple_ipc::listen_uds_request("echo", [](auto &) { return 1; }, with); });
     fails(kind::wrong_mode, [&] { simple_ipc::post_uds_broadcast("echo", 1, with); });
     for (const auto &nonsense : {simple_ipc::options().timeout(-1s), simple_ipc::options().wire(9), simple_ipc::options().path(zero),
-                                 simple_ipc::options().directory(zero), simple_ipc::options().threads(0)}) {
+                                 simple_ipc::options().directory(zero), simple_ipc::options().threads(0),
+                                 simple_ipc::options().max_session_in_flight(0), simple_ipc::options().max_in_flight(0),
+                                 simple_ipc::options().max_session_waiting(0), simple_ipc::options().max_waiting(0),
+                                 simple_ipc::options().hello_timeout(0s), simple_ipc::options().stall_timeout(0s)}) {
         fails(kind::invalid_argument, [&] { simple_ipc::post_uds_request("echo", 1, nonsense); });
     }
+    auto bounds = with;
+    bounds.max_session_in_flight(1).max_in_flight(1).max_session_waiting(1).max_waiting(1).hello_timeout(1s).stall_timeout(1s);
+    const auto bounded = simple_ipc::listen_uds_request("bounded", [](const message_view &m) { return m.clone(); }, bounds);
+    CHECK(simple_ipc::post_uds_request<int>("bounded", 7, with) == 7);
 }
 
 void handlers_exceptions_fail_their_callers_alone() {
