@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -70,6 +71,27 @@ def test_a_handlers_thread_stays_for_the_next_message_and_lets_go_of_all_when_it
     with simple_ipc.listen_uds_request("stays", handler, threads=1):
         assert max(simple_ipc.post_uds_request("stays", None) for _ in range(20)) > 1
     assert gone.wait(60)
+
+
+def test_a_listener_has_no_more_messages_in_flight_than_it_may():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def handler(_):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    bounds = {"max_session_in_flight": 1, "max_session_waiting": 1, "max_waiting": 1, "hello_timeout": 5, "stall_timeout": 5}
+    with (
+        simple_ipc.listen_uds_request("bounded", handler, max_in_flight=2, **bounds),
+        ThreadPoolExecutor(8) as pool,
+    ):
+        list(pool.map(lambda n: simple_ipc.post_uds_request("bounded", n), range(32)))
+    assert most <= 2
 
 
 def test_handlers_run_side_by_side():

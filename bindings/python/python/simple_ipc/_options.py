@@ -37,6 +37,18 @@ class ListenOptions(PostOptions, total=False):
     """Permission bits of the socket's file. Default: 0o600."""
     max_connections: int
     """The most connections at once. Default: 1024."""
+    max_session_in_flight: int
+    """The most requests of one client in flight, and broadcasts that wait; then it is not read. Default: 1024."""
+    max_in_flight: int
+    """The most messages in flight, of all clients together; then nobody is read. Default: 16384."""
+    max_session_waiting: int
+    """The most bytes of one client that wait for handlers, or for it to read its answers. Default: 4 MiB."""
+    max_waiting: int
+    """The same, of all clients together. Default: 256 MiB."""
+    hello_timeout: float
+    """Seconds that a new connection may take to its first byte, and to the end of its hello. Default: 10."""
+    stall_timeout: float
+    """Seconds that a sender may be silent inside a message. Default: 30."""
     grace: float
     """Seconds that `close` waits for handlers that are running. Default: 5."""
     plain_text: bool
