@@ -81,6 +81,34 @@ namespace SimpleIpc
         public int? MaxConnections { get; set; }
 
         /// <summary>
+        /// The most requests of one client that a listener has in flight, and broadcasts that wait: 1024 by default. Then the
+        /// client is not read.
+        /// </summary>
+        public int? MaxSessionInFlight { get; set; }
+
+        /// <summary>
+        /// The most messages that a listener has in flight, of all clients together: 16,384 by default. Then nobody is read.
+        /// </summary>
+        public int? MaxInFlight { get; set; }
+
+        /// <summary>
+        /// The most bytes of one client that wait for handlers, or for it to read its answers: 4 MiB by default. One larger
+        /// message still passes.
+        /// </summary>
+        public long? MaxSessionWaiting { get; set; }
+
+        /// <summary>The same, of all clients together: 256 MiB by default.</summary>
+        public long? MaxWaiting { get; set; }
+
+        /// <summary>
+        /// How long a new connection may take to its first byte, and then to the end of its hello: 10 s each by default.
+        /// </summary>
+        public TimeSpan? HelloTimeout { get; set; }
+
+        /// <summary>How long a sender may be silent inside a message: 30 s by default.</summary>
+        public TimeSpan? StallTimeout { get; set; }
+
+        /// <summary>
         /// The ids of the users that may be at the other end, besides root: only this process's own by default, which is
         /// to be named too if there are others.
         /// </summary>
@@ -142,8 +170,14 @@ namespace SimpleIpc
                 if (Wire is IpcWire wire) NativeMethods.sipc_options_set_wire(options, (int)wire);
                 if (PathStyle is IpcPathStyle style) NativeMethods.sipc_options_set_path_style(options, (int)style);
                 if (SocketMode is uint mode) NativeMethods.sipc_options_set_socket_mode(options, mode);
-                if (MaxMessage is long bytes) NativeMethods.sipc_options_set_max_message(options, (UIntPtr)unchecked((ulong)bytes));
+                if (MaxMessage is long bytes) NativeMethods.sipc_options_set_max_message(options, Size(bytes));
                 if (MaxConnections is int connections) NativeMethods.sipc_options_set_max_connections(options, Count(connections));
+                if (MaxSessionInFlight is int ofOne) NativeMethods.sipc_options_set_max_session_in_flight(options, Count(ofOne));
+                if (MaxInFlight is int ofAll) NativeMethods.sipc_options_set_max_in_flight(options, Count(ofAll));
+                if (MaxSessionWaiting is long bytesOfOne) NativeMethods.sipc_options_set_max_session_waiting(options, Size(bytesOfOne));
+                if (MaxWaiting is long bytesOfAll) NativeMethods.sipc_options_set_max_waiting(options, Size(bytesOfAll));
+                if (HelloTimeout is TimeSpan hello) NativeMethods.sipc_options_set_hello_timeout_ms(options, Milliseconds(hello));
+                if (StallTimeout is TimeSpan stall) NativeMethods.sipc_options_set_stall_timeout_ms(options, Milliseconds(stall));
                 if (Grace is TimeSpan grace) NativeMethods.sipc_options_set_grace_ms(options, Milliseconds(grace));
                 if (PlainText is bool accept) NativeMethods.sipc_options_set_plain_text(options, accept ? (byte)1 : (byte)0);
                 if (Threads is int threads) NativeMethods.sipc_options_set_threads(options, Count(threads));
@@ -194,5 +228,7 @@ namespace SimpleIpc
 
         // The library refuses zero, and with this what is below it.
         private static UIntPtr Count(int count) => (UIntPtr)(uint)Math.Max(count, 0);
+
+        private static UIntPtr Size(long bytes) => (UIntPtr)(ulong)Math.Max(bytes, 0);
     }
 }

@@ -100,6 +100,12 @@ namespace SimpleIpc.Tests
                 o => o.MaxMessage = long.MaxValue,
                 o => o.MaxConnections = 0,
                 o => o.MaxConnections = -5,
+                o => o.MaxSessionInFlight = 0,
+                o => o.MaxInFlight = -1,
+                o => o.MaxSessionWaiting = -1,
+                o => o.MaxWaiting = 0,
+                o => o.HelloTimeout = TimeSpan.Zero,
+                o => o.StallTimeout = TimeSpan.Zero,
                 o => o.Threads = -1,
                 o => o.Spin = TimeSpan.FromSeconds(-1),
                 o => o.Path = "a\0b",
@@ -123,6 +129,8 @@ namespace SimpleIpc.Tests
             {
                 Path = path, Grace = TimeSpan.FromSeconds(1), PlainText = false, Threads = 2, Spin = TimeSpan.Zero, CheckInterval = TimeSpan.FromSeconds(5),
                 MaxConnections = 5, AllowAnyone = true, SocketMode = Convert.ToUInt32("666", 8), MaxMessage = 100,
+                MaxSessionInFlight = 1, MaxInFlight = 1, MaxSessionWaiting = 1, MaxWaiting = 1,
+                HelloTimeout = TimeSpan.FromSeconds(5), StallTimeout = TimeSpan.FromSeconds(5),
             }))
             {
                 Check.Equal(path, listener.Path!);

@@ -75,6 +75,12 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_options_set_socket_mode(IntPtr options, uint mode);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_max_message(IntPtr options, UIntPtr bytes);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_max_connections(IntPtr options, UIntPtr connections);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_max_session_in_flight(IntPtr options, UIntPtr messages);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_max_in_flight(IntPtr options, UIntPtr messages);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_max_session_waiting(IntPtr options, UIntPtr bytes);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_max_waiting(IntPtr options, UIntPtr bytes);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_hello_timeout_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_stall_timeout_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_allow_user(IntPtr options, uint uid);
         [DllImport(LibraryName)] internal static extern int sipc_options_allow_anyone(IntPtr options);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_grace_ms(IntPtr options, long milliseconds);
