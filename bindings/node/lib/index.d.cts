@@ -100,6 +100,18 @@ export interface ListenOptions extends ChannelOptions {
     socketMode?: number | undefined;
     /** The most connections at once. Default: 1024. */
     maxConnections?: number | undefined;
+    /** The most requests of one client in flight, and broadcasts that wait; then it is not read. Default: 1024. */
+    maxSessionInFlight?: number | undefined;
+    /** The most messages in flight, of all clients together; then nobody is read. Default: 16,384. */
+    maxInFlight?: number | undefined;
+    /** The most bytes of one client that wait for handlers, or for it to read its answers. Default: 4 MiB. */
+    maxSessionWaiting?: number | undefined;
+    /** The same, of all clients together. Default: 256 MiB. */
+    maxWaiting?: number | undefined;
+    /** Milliseconds that a new connection may take to its first byte, and to the end of its hello. Default: 10,000. */
+    helloTimeout?: number | undefined;
+    /** Milliseconds that a sender may be silent inside a message. Default: 30,000. */
+    stallTimeout?: number | undefined;
     /** Milliseconds that `close` waits for handlers that are running. Default: 5,000. */
     grace?: number | undefined;
     /** Whether plain text is taken. Default: yes on Unix sockets, no on TCP. */

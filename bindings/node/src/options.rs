@@ -28,6 +28,18 @@ pub struct OptionsObject {
     pub max_message: Option<f64>,
     /// How many at once.
     pub max_connections: Option<f64>,
+    /// Messages of one session.
+    pub max_session_in_flight: Option<f64>,
+    /// Messages of all sessions.
+    pub max_in_flight: Option<f64>,
+    /// Bytes of one session.
+    pub max_session_waiting: Option<f64>,
+    /// Bytes of all sessions.
+    pub max_waiting: Option<f64>,
+    /// Milliseconds.
+    pub hello_timeout: Option<f64>,
+    /// Milliseconds.
+    pub stall_timeout: Option<f64>,
     /// `same-user`, `anyone`, or user ids.
     pub peers: Option<Either<String, Vec<f64>>>,
     /// Milliseconds.
@@ -102,6 +114,24 @@ impl OptionsObject {
         }
         if let Some(connections) = self.max_connections {
             options = options.max_connections(whole(connections, "maxConnections")? as usize);
+        }
+        if let Some(messages) = self.max_session_in_flight {
+            options = options.max_session_in_flight(whole(messages, "maxSessionInFlight")? as usize);
+        }
+        if let Some(messages) = self.max_in_flight {
+            options = options.max_in_flight(whole(messages, "maxInFlight")? as usize);
+        }
+        if let Some(bytes) = self.max_session_waiting {
+            options = options.max_session_waiting(whole(bytes, "maxSessionWaiting")? as usize);
+        }
+        if let Some(bytes) = self.max_waiting {
+            options = options.max_waiting(whole(bytes, "maxWaiting")? as usize);
+        }
+        if let Some(timeout) = self.hello_timeout {
+            options = options.hello_timeout(duration(timeout).unwrap_or(LONG));
+        }
+        if let Some(timeout) = self.stall_timeout {
+            options = options.stall_timeout(duration(timeout).unwrap_or(LONG));
         }
         if let Some(accept) = self.plain_text {
             options = options.plain_text(accept);
