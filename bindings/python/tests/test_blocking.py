@@ -85,7 +85,13 @@ def test_a_listener_has_no_more_messages_in_flight_than_it_may():
         with lock:
             running -= 1
 
-    bounds = {"max_session_in_flight": 1, "max_session_waiting": 1, "max_waiting": 1, "hello_timeout": 5, "stall_timeout": 5}
+    bounds = {
+        "max_session_in_flight": 1,
+        "max_session_waiting": 1,
+        "max_waiting": 1,
+        "hello_timeout": 5,
+        "stall_timeout": 5,
+    }
     with (
         simple_ipc.listen_uds_request("bounded", handler, max_in_flight=2, **bounds),
         ThreadPoolExecutor(8) as pool,
