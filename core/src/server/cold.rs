@@ -161,7 +161,7 @@ impl Drop for Driving {
 async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
-        match inbox::receive_once(socket, reader) {
+        match inbox::receive_once(socket, reader, Wait::No) {
             Err(error) if would_block(&error) => guard.clear_ready(),
             Err(error) if interrupted(&error) => {}
             Err(error) => return Err(error),

@@ -68,12 +68,7 @@ impl Connection {
     /// Takes a message to the handler. For a request, the answer: `None` if the caller has gone.
     /// For a broadcast `None`, when the handler has returned or has run for a while.
     pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
-        let bytes = message.len();
-        // Counted as in flight until the handler has returned, or a request is answered.
-        let in_flight = begin(listening).await;
-        let held = Held::take(listening, bytes);
-        listening.room.pass_on();
-        listening.count_message();
+        let (in_flight, held) = take_in(listening, message.len()).await;
         let (answered, answer) = oneshot::channel();
         let (began, begun) = oneshot::channel();
         let (finished, finish) = oneshot::channel();
@@ -160,8 +155,17 @@ impl Drop for Connection {
     }
 }
 
-/// Begins a message when the listener may take one more.
-pub(super) async fn begin(listening: &Arc<Listening>) -> InFlight {
+/// Takes a message of this many bytes in when the listener may take one more. It counts as in flight until the
+/// handler has returned, or a request is answered, and its bytes until the handler has returned.
+pub(super) async fn take_in(listening: &Arc<Listening>, bytes: usize) -> (InFlight, Held) {
+    let in_flight = begin(listening).await;
+    listening.room.take(bytes);
+    listening.room.pass_on();
+    listening.count_message();
+    (in_flight, Held(Arc::clone(listening), bytes))
+}
+
+async fn begin(listening: &Arc<Listening>) -> InFlight {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
     loop {
@@ -185,13 +189,6 @@ impl Drop for InLine<'_> {
 
 /// The bytes of a message that a handler has.
 pub(super) struct Held(Arc<Listening>, usize);
-
-impl Held {
-    pub(super) fn take(listening: &Arc<Listening>, bytes: usize) -> Held {
-        listening.room.take(bytes);
-        Held(Arc::clone(listening), bytes)
-    }
-}
 
 impl Drop for Held {
     fn drop(&mut self) {

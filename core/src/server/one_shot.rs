@@ -14,7 +14,7 @@ use super::Mode;
 use super::accept::OpenConnection;
 use super::counters::count;
 use super::deno;
-use super::exchange::{Caller, Connection, Held, InFlight, begin};
+use super::exchange::{Caller, Connection, InFlight, take_in};
 use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::listening::Listening;
 use super::responder::{Answer, Responder};
@@ -82,11 +82,7 @@ pub(super) async fn serve(
 ) {
     let listening = Arc::clone(seat.listening());
     let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
-    let bytes = message.len();
-    let in_flight = begin(&listening).await;
-    let held = Held::take(&listening, bytes);
-    listening.room.pass_on();
-    listening.count_message();
+    let (in_flight, held) = take_in(&listening, message.len()).await;
     let caller = Caller::new(&listening, Arc::new(socket), peer);
     let (answered, answer) = oneshot::channel();
     let responder = Responder::to_caller(Arc::clone(&caller), Some(answered), Mode::Request);

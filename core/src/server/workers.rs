@@ -277,6 +277,20 @@ mod tests {
         Workers::new(most, crate::background::listeners().unwrap())
     }
 
+    /// 48 jobs of which none ends before all have begun.
+    fn assert_all_meet(workers: &Arc<Workers>) {
+        let (done, results) = mpsc::channel();
+        let all = Arc::new(std::sync::Barrier::new(48));
+        for _ in 0..48 {
+            let (done, all) = (done.clone(), Arc::clone(&all));
+            workers.submit(Box::new(move || {
+                all.wait();
+                done.send(()).unwrap();
+            }));
+        }
+        (0..48).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+    }
+
     #[test]
     fn a_job_that_blocks_does_not_hold_up_the_next() {
         let workers = at_most(2);
@@ -291,16 +305,7 @@ mod tests {
     #[test]
     fn jobs_that_wait_for_each_other_all_get_a_thread() {
         let workers = at_most(64);
-        let (done, results) = mpsc::channel();
-        let all = Arc::new(std::sync::Barrier::new(48));
-        for _ in 0..48 {
-            let (done, all) = (done.clone(), Arc::clone(&all));
-            workers.submit(Box::new(move || {
-                all.wait();
-                done.send(()).unwrap();
-            }));
-        }
-        (0..48).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        assert_all_meet(&workers);
     }
 
     #[test]
@@ -336,16 +341,8 @@ mod tests {
         let seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
         assert!(workers.is_short());
         drop(seats);
+        assert_all_meet(&workers);
         let (done, results) = mpsc::channel();
-        let all = Arc::new(std::sync::Barrier::new(48));
-        for _ in 0..48 {
-            let (done, all) = (done.clone(), Arc::clone(&all));
-            workers.submit(Box::new(move || {
-                all.wait();
-                done.send(()).unwrap();
-            }));
-        }
-        (0..48).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
         // Now threads are idle: one job at a time, and many.
         for jobs in [1, 1, 1000] {
             for _ in 0..jobs {
