@@ -110,7 +110,7 @@
 /**
  * No limit of time, where a call takes milliseconds.
  */
-#define SIPC_NO_TIMEOUT -1
+#define SIPC_NO_TIMEOUT (-1)
 
 /**
  * Native where the listener is this library, else the Deno wire. The default.
@@ -268,11 +268,13 @@ typedef void (*sipc_handler)(const sipc_message *message, sipc_responder *respon
 typedef void (*sipc_drop)(void *user_data);
 
 /**
- * What a listener has counted since its start.
+ * What a listener has counted since its start. Later versions may have more fields at the end; the
+ * order of those that are there does not change.
  */
 typedef struct {
     /**
-     * Set by the caller to `sizeof(sipc_counters)`: a library that counts more writes no further.
+     * Set by the caller to `sizeof(sipc_counters)`, which tells how much the program knows of; set by the
+     * library to how much it has written: what lies beyond that is as it was.
      */
     size_t size;
     /**
@@ -928,28 +930,28 @@ sipc_status sipc_post_ip_broadcast(uint32_t port,
  * The channel as the command line writes it: its name, `:port`, or its path. Lives as long as
  * `listener`.
  *
- * `listener`: NULL gives NULL.
+ * `listener`: NULL gives NULL. NULL also in a forked child, which does not listen.
  */
 const char *sipc_listener_channel(const sipc_listener *listener);
 
 /**
  * Where it listens: the socket's path, or `127.0.0.1:port`. Lives as long as `listener`.
  *
- * `listener`: NULL gives NULL.
+ * `listener`: NULL gives NULL. NULL also in a forked child.
  */
 const char *sipc_listener_address(const sipc_listener *listener);
 
 /**
  * The socket's path, or NULL for a TCP listener. Lives as long as `listener`.
  *
- * `listener`: NULL gives NULL.
+ * `listener`: NULL gives NULL. NULL also in a forked child.
  */
 const char *sipc_listener_path(const sipc_listener *listener);
 
 /**
  * The TCP port, also one that the system chose; 0 for a Unix socket.
  *
- * `listener`: NULL gives 0.
+ * `listener`: NULL gives 0. 0 also in a forked child.
  */
 uint32_t sipc_listener_port(const sipc_listener *listener);
 
@@ -957,8 +959,12 @@ uint32_t sipc_listener_port(const sipc_listener *listener);
  * What the listener has counted.
  *
  * `listener`: not NULL.
- * `counters`: filled in; not NULL. Its `size` must be set to `sizeof(sipc_counters)` before the call.
+ * `counters`: filled in; not NULL. Its `size` must be set to `sizeof(sipc_counters)` before the call. A
+ * program that was built with an older header is given the counters that it knows; one that was built
+ * with a newer header than the library's finds in `size` which ones it was given.
  * `error`: may be NULL.
+ *
+ * Handle `SIPC_FORKED`.
  */
 sipc_status sipc_listener_counters(const sipc_listener *listener,
                                    sipc_counters *counters,
@@ -1012,7 +1018,7 @@ sipc_status sipc_respond_error(sipc_responder *responder, const char *text, sipc
 /**
  * Whether the caller no longer waits: it has cancelled, or it is gone.
  *
- * `responder`: NULL gives `true`.
+ * `responder`: NULL gives `true`. `true` also in a forked child, for which nobody waits.
  */
 bool sipc_responder_is_cancelled(const sipc_responder *responder);
 
@@ -1041,7 +1047,7 @@ sipc_status sipc_responder_on_cancel(const sipc_responder *responder,
 /**
  * How long the caller still waits, in milliseconds; `SIPC_NO_TIMEOUT` if it does not say.
  *
- * `responder`: NULL gives 0.
+ * `responder`: NULL gives 0. 0 also in a forked child.
  */
 int64_t sipc_responder_time_left_ms(const sipc_responder *responder);
 
@@ -1068,7 +1074,8 @@ int64_t sipc_responder_peer_gid(const sipc_responder *responder);
 int64_t sipc_responder_peer_pid(const sipc_responder *responder);
 
 /**
- * Frees a responder. If it has not been answered, its caller gets `SIPC_HANDLER_FAILED`.
+ * Frees a responder. If it has not been answered, its caller gets `SIPC_HANDLER_FAILED`. In a forked
+ * child it does nothing: the parent answers.
  *
  * `responder`: may be NULL; not to be used again.
  */
@@ -1320,21 +1327,22 @@ sipc_status sipc_queue_new(sipc_queue **queue, sipc_error **error);
  * The descriptor that is readable while there is something for `sipc_queue_process` to do: for
  * `poll`, `epoll` or an event loop, level-triggered. It stays the library's; only watch it.
  *
- * `queue`: NULL gives -1.
+ * `queue`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
  */
 int32_t sipc_queue_descriptor(const sipc_queue *queue);
 
 /**
  * How many calls are under way: their callbacks have not run yet.
  *
- * `queue`: NULL gives 0.
+ * `queue`: NULL gives 0. 0 also in a forked child, in which no callback comes.
  */
 size_t sipc_queue_under_way(const sipc_queue *queue);
 
 /**
  * Sends what has gathered. The first call on a session with nothing under way is sent at once; those
  * that follow gather until this, `sipc_queue_process` or `sipc_queue_wait`, or until 64 KiB have
- * gathered, 2 KiB where the listener seems to work on another core meanwhile. Costs nothing when there is nothing to send.
+ * gathered, 2 KiB where the listener seems to work on another core meanwhile. Costs nothing when there
+ * is nothing to send, and does nothing in a forked child.
  *
  * `queue`: may be NULL.
  */
@@ -1381,7 +1389,8 @@ void sipc_queue_cancel(sipc_queue *queue,
 /**
  * Frees a queue with its clients. Calls that are under way are given up: their callbacks get
  * `SIPC_CANCELLED`. Broadcasts that have gathered are still sent, for which it may wait up to a
- * second. Not legal inside a callback of the queue.
+ * second. Not legal inside a callback of the queue. In a forked child nothing is called or sent: the
+ * calls are the parent's, and what belongs to them is left to it.
  *
  * `queue`: may be NULL; not to be used again.
  */

@@ -87,6 +87,7 @@ pub use options::{
 };
 pub use server::{Counters, Mode, Responder};
 pub use transport::discover::ChannelInfo;
+pub use transport::fork::Process;
 pub use transport::peer::Peer;
 
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.

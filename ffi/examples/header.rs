@@ -14,7 +14,16 @@ pub(crate) fn generate() -> String {
     let bindings = cbindgen::Builder::new().with_crate(package).with_config(config).generate();
     let mut header = Vec::new();
     bindings.expect("the exports can be described in C").write(&mut header);
-    String::from_utf8(header).expect("a header is UTF-8")
+    in_parentheses(&String::from_utf8(header).expect("a header is UTF-8"))
+}
+
+/// Puts negative values of macros into parentheses: `2 SIPC_NO_TIMEOUT` would be a number otherwise.
+fn in_parentheses(header: &str) -> String {
+    let line = |line: &str| match line.strip_prefix("#define ").and_then(|rest| rest.split_once(' ')) {
+        Some((name, value)) if value.starts_with('-') => format!("#define {name} ({value})\n"),
+        _ => format!("{line}\n"),
+    };
+    header.lines().map(line).collect()
 }
 
 /// Where the header belongs.

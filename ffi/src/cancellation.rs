@@ -6,7 +6,7 @@ use std::future::Future;
 use std::ptr::null;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use simple_ipc::{Error, ErrorKind, Result, background};
+use simple_ipc::{Error, ErrorKind, Process, Result, background};
 use tokio::task::AbortHandle;
 
 use crate::argument;
@@ -16,7 +16,7 @@ use crate::operation;
 /// A callback that waits for its caller to give up, for as long as this lives.
 pub(crate) struct Notice {
     /// A child of this process has the notice in its memory, but not the thread that would call.
-    process: u32,
+    process: Process,
     gate: Arc<Gate>,
 }
 
@@ -48,7 +48,7 @@ impl Notice {
         let callback = callback.ok_or_else(|| argument::null("callback"))?;
         let runtime = background::calls()?;
         let gate = Arc::new(Gate { owed: Mutex::new(Some(Owed { callback, user_data })), task: OnceLock::new() });
-        slot.set(Notice { process: std::process::id(), gate: Arc::clone(&gate) }).map_err(|_| {
+        slot.set(Notice { process: Process::current(), gate: Arc::clone(&gate) }).map_err(|_| {
             Error::new(ErrorKind::InvalidArgument, "this responder has a callback already; it takes one")
         })?;
         let called = Arc::clone(&gate);
@@ -78,7 +78,7 @@ impl Gate {
 impl Drop for Notice {
     /// After this nothing is called: a call that has begun is waited for, except inside itself.
     fn drop(&mut self) {
-        if self.process != std::process::id() || std::ptr::eq(CALLING.get(), &raw const *self.gate) {
+        if !self.process.is_current() || std::ptr::eq(CALLING.get(), &raw const *self.gate) {
             return;
         }
         if let Some(task) = self.gate.task.get() {

@@ -1,10 +1,11 @@
 //! `sipc_listener`: a channel that this process serves.
 
 use std::ffi::{CString, c_char};
+use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 
 use simple_ipc::blocking::Listener;
-use simple_ipc::{Error, ErrorKind};
+use simple_ipc::{Error, ErrorKind, Process, Result};
 
 use crate::argument;
 use crate::boundary;
@@ -18,6 +19,7 @@ pub struct sipc_listener {
     channel: CString,
     address: CString,
     path: Option<CString>,
+    process: Process,
 }
 
 impl Handle for sipc_listener {
@@ -30,15 +32,17 @@ impl sipc_listener {
         let address = c_string(listener.address());
         // A path that a socket is bound to has no zero in it.
         let path = listener.path().and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
-        sipc_listener { listener, channel, address, path }
+        sipc_listener { listener, channel, address, path, process: Process::current() }
     }
 }
 
-/// What a listener has counted since its start.
+/// What a listener has counted since its start. Later versions may have more fields at the end; the
+/// order of those that are there does not change.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct sipc_counters {
-    /// Set by the caller to `sizeof(sipc_counters)`: a library that counts more writes no further.
+    /// Set by the caller to `sizeof(sipc_counters)`, which tells how much the program knows of; set by the
+    /// library to how much it has written: what lies beyond that is as it was.
     pub size: usize,
     /// Connections accepted.
     pub connections: u64,
@@ -56,10 +60,38 @@ pub struct sipc_counters {
     pub incomplete: u64,
 }
 
+impl sipc_counters {
+    /// Writes as much as the caller has room for, and says in `size` how much that was.
+    ///
+    /// # Safety
+    /// `place` has a `size` that can be read, and as many bytes to write to as it says.
+    unsafe fn give(mut self, place: *mut sipc_counters) -> Result<()> {
+        // SAFETY: by this function's contract; the rest may be uninitialised, or not there at all.
+        let room = unsafe { (&raw const (*place).size).read() };
+        if room < size_of::<usize>() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("counters.size is {room}; set it to sizeof(sipc_counters) before the call"),
+            ));
+        }
+        // Whole counters only: half a number would be another number.
+        let whole = room.saturating_sub(offset_of!(sipc_counters, connections)) / size_of::<u64>();
+        self.size = match whole {
+            0 => size_of::<usize>(),
+            whole => {
+                (offset_of!(sipc_counters, connections) + whole * size_of::<u64>()).min(size_of::<sipc_counters>())
+            }
+        };
+        // SAFETY: `place` has room for that many bytes by this function's contract.
+        unsafe { std::ptr::copy_nonoverlapping((&raw const self).cast::<u8>(), place.cast::<u8>(), self.size) };
+        Ok(())
+    }
+}
+
 /// The channel as the command line writes it: its name, `:port`, or its path. Lives as long as
 /// `listener`.
 ///
-/// `listener`: NULL gives NULL.
+/// `listener`: NULL gives NULL. NULL also in a forked child, which does not listen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_listener_channel(listener: *const sipc_listener) -> *const c_char {
     // SAFETY: NULL or alive, by the header's contract.
@@ -68,7 +100,7 @@ pub unsafe extern "C" fn sipc_listener_channel(listener: *const sipc_listener) -
 
 /// Where it listens: the socket's path, or `127.0.0.1:port`. Lives as long as `listener`.
 ///
-/// `listener`: NULL gives NULL.
+/// `listener`: NULL gives NULL. NULL also in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_listener_address(listener: *const sipc_listener) -> *const c_char {
     // SAFETY: NULL or alive, by the header's contract.
@@ -77,7 +109,7 @@ pub unsafe extern "C" fn sipc_listener_address(listener: *const sipc_listener) -
 
 /// The socket's path, or NULL for a TCP listener. Lives as long as `listener`.
 ///
-/// `listener`: NULL gives NULL.
+/// `listener`: NULL gives NULL. NULL also in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_listener_path(listener: *const sipc_listener) -> *const c_char {
     // SAFETY: NULL or alive, by the header's contract.
@@ -86,12 +118,13 @@ pub unsafe extern "C" fn sipc_listener_path(listener: *const sipc_listener) -> *
 
 /// The TCP port, also one that the system chose; 0 for a Unix socket.
 ///
-/// `listener`: NULL gives 0.
+/// `listener`: NULL gives 0. 0 also in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_listener_port(listener: *const sipc_listener) -> u32 {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
         unsafe { sipc_listener::borrow_or_null(listener) }
+            .filter(|listener| listener.process.is_current())
             .and_then(|listener| listener.listener.port())
             .map_or(0, u32::from)
     })
@@ -100,8 +133,12 @@ pub unsafe extern "C" fn sipc_listener_port(listener: *const sipc_listener) -> u
 /// What the listener has counted.
 ///
 /// `listener`: not NULL.
-/// `counters`: filled in; not NULL. Its `size` must be set to `sizeof(sipc_counters)` before the call.
+/// `counters`: filled in; not NULL. Its `size` must be set to `sizeof(sipc_counters)` before the call. A
+/// program that was built with an older header is given the counters that it knows; one that was built
+/// with a newer header than the library's finds in `size` which ones it was given.
 /// `error`: may be NULL.
+///
+/// Handle `SIPC_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_listener_counters(
     listener: *const sipc_listener,
@@ -115,17 +152,10 @@ pub unsafe extern "C" fn sipc_listener_counters(
             if counters.is_null() {
                 return Err(argument::null("counters"));
             }
-            // Only `size` is known to be initialised and, for an older header, to be there at all.
-            let size = (&raw const (*counters).size).read();
-            if size < size_of::<sipc_counters>() {
-                return Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    format!("counters.size is {size}; set it to sizeof(sipc_counters) before the call"),
-                ));
-            }
+            listener.process.check("listener")?;
             let counted = listener.listener.counters();
-            counters.write(sipc_counters {
-                size,
+            sipc_counters {
+                size: 0,
                 connections: counted.connections,
                 open: counted.open,
                 messages: counted.messages,
@@ -133,8 +163,8 @@ pub unsafe extern "C" fn sipc_listener_counters(
                 malformed: counted.malformed,
                 refused: counted.refused,
                 incomplete: counted.incomplete,
-            });
-            Ok(())
+            }
+            .give(counters)
         })
     }
 }
@@ -173,7 +203,8 @@ unsafe fn string_of(
 ) -> *const c_char {
     boundary::infallible(std::ptr::null(), || {
         // SAFETY: by this function's contract.
-        let text = unsafe { sipc_listener::borrow_or_null(listener) }.and_then(ask);
+        let listener = unsafe { sipc_listener::borrow_or_null(listener) };
+        let text = listener.filter(|listener| listener.process.is_current()).and_then(ask);
         text.map_or(std::ptr::null(), |text| text.as_ptr())
     })
 }

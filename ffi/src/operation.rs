@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use simple_ipc::{Error, ErrorKind, Message, Result, background};
+use simple_ipc::{Error, ErrorKind, Message, Process, Result, background};
 use tokio::sync::Notify;
 
 use crate::argument;
@@ -27,7 +27,7 @@ impl Handle for sipc_operation {
 /// How far a call is. Shared by C's handle and the task that does the work.
 struct Progress {
     /// A child of this process has the call in its memory, but not the thread that would finish it.
-    process: u32,
+    process: Process,
     cancelled: Notify,
     finished: Mutex<bool>,
     finishes: Condvar,
@@ -106,7 +106,7 @@ pub(crate) unsafe fn start(
     let callback = callback.ok_or_else(|| argument::null("callback"))?;
     let runtime = background::calls()?;
     let progress = Arc::new(Progress {
-        process: std::process::id(),
+        process: Process::current(),
         cancelled: Notify::new(),
         finished: Mutex::new(false),
         finishes: Condvar::new(),
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn sipc_operation_cancel(operation: *const sipc_operation)
     boundary::infallible((), || {
         // SAFETY: NULL or alive, by the header's contract.
         if let Some(sipc_operation(progress)) = unsafe { sipc_operation::borrow_or_null(operation) }
-            && progress.process == std::process::id()
+            && progress.process.is_current()
         {
             progress.cancelled.notify_one();
         }
@@ -166,12 +166,7 @@ pub unsafe extern "C" fn sipc_operation_wait(
         boundary::fallible(error, || {
             let sipc_operation(progress) = sipc_operation::borrow(operation)?;
             let deadline = argument::timeout(timeout_ms)?.and_then(|timeout| Instant::now().checked_add(timeout));
-            if progress.process != std::process::id() {
-                return Err(Error::new(
-                    ErrorKind::Forked,
-                    "this operation was started before a fork and belongs to the parent; start a new one in the child",
-                ));
-            }
+            progress.process.check("operation")?;
             check_may_wait("wait for an operation")?;
             let mut finished = progress.finished.lock().unwrap_or_else(PoisonError::into_inner);
             while !*finished {

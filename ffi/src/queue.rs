@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::null_mut;
 
 use simple_ipc::polled::{ClientId, Completion, Queue, Ticket};
-use simple_ipc::{Error, ErrorKind, Message, Result};
+use simple_ipc::{Error, ErrorKind, Message, Process, Result};
 
 use crate::argument::{self, Out};
 use crate::boundary;
@@ -28,6 +28,7 @@ pub mod post;
 /// free it.
 pub struct sipc_queue {
     queue: Queue,
+    process: Process,
     /// By the lower half of the ticket, which is a small number that is used again.
     callbacks: Vec<Option<Owed>>,
     /// Broadcasts that wait to be sent, and what went wrong with some, by client.
@@ -180,6 +181,7 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
             out.write(
                 sipc_queue {
                     queue,
+                    process: Process::current(),
                     callbacks: Vec::new(),
                     casts: Vec::new(),
                     cast_errors: Vec::new(),
@@ -197,29 +199,32 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
 /// The descriptor that is readable while there is something for `sipc_queue_process` to do: for
 /// `poll`, `epoll` or an event loop, level-triggered. It stays the library's; only watch it.
 ///
-/// `queue`: NULL gives -1.
+/// `queue`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_queue_descriptor(queue: *const sipc_queue) -> i32 {
     boundary::infallible(-1, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_queue::borrow_or_null(queue) }.map_or(-1, |queue| queue.queue.as_fd().as_raw_fd())
+        let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.process.is_current());
+        queue.map_or(-1, |queue| queue.queue.as_fd().as_raw_fd())
     })
 }
 
 /// How many calls are under way: their callbacks have not run yet.
 ///
-/// `queue`: NULL gives 0.
+/// `queue`: NULL gives 0. 0 also in a forked child, in which no callback comes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_queue_under_way(queue: *const sipc_queue) -> usize {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_queue::borrow_or_null(queue) }.map_or(0, |queue| queue.queue.under_way() + queue.due.len())
+        let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.process.is_current());
+        queue.map_or(0, |queue| queue.queue.under_way() + queue.due.len())
     })
 }
 
 /// Sends what has gathered. The first call on a session with nothing under way is sent at once; those
 /// that follow gather until this, `sipc_queue_process` or `sipc_queue_wait`, or until 64 KiB have
-/// gathered, 2 KiB where the listener seems to work on another core meanwhile. Costs nothing when there is nothing to send.
+/// gathered, 2 KiB where the listener seems to work on another core meanwhile. Costs nothing when there
+/// is nothing to send, and does nothing in a forked child.
 ///
 /// `queue`: may be NULL.
 #[unsafe(no_mangle)]
@@ -322,7 +327,8 @@ pub unsafe extern "C" fn sipc_queue_cancel(queue: *mut sipc_queue, ticket: u64) 
 
 /// Frees a queue with its clients. Calls that are under way are given up: their callbacks get
 /// `SIPC_CANCELLED`. Broadcasts that have gathered are still sent, for which it may wait up to a
-/// second. Not legal inside a callback of the queue.
+/// second. Not legal inside a callback of the queue. In a forked child nothing is called or sent: the
+/// calls are the parent's, and what belongs to them is left to it.
 ///
 /// `queue`: may be NULL; not to be used again.
 #[unsafe(no_mangle)]
@@ -330,8 +336,13 @@ pub unsafe extern "C" fn sipc_queue_free(queue: *mut sipc_queue) {
     boundary::infallible((), || {
         // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
         let Some(queue) = (unsafe { sipc_queue::take(queue) }) else { return };
-        let sipc_queue { queue, callbacks, .. } = *queue;
+        let sipc_queue { queue, callbacks, process, due, .. } = *queue;
         drop(queue);
+        if !process.is_current() {
+            // What C gave is the parent's; to release it here, too, could undo what it still needs.
+            std::mem::forget((callbacks, due));
+            return;
+        }
         for owed in callbacks.into_iter().flatten() {
             owed.then.run(Err(Error::new(ErrorKind::Cancelled, "the call's queue was freed").after_sending()));
         }

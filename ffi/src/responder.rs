@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use simple_ipc::{Mode, Responder, Result};
+use simple_ipc::{Mode, Process, Responder, Result};
 
 use crate::argument;
 use crate::body::sipc_body;
@@ -23,6 +23,7 @@ pub struct sipc_responder {
     notice: OnceLock<Notice>,
     /// The handler of a broadcast has said that it failed.
     failed: AtomicBool,
+    process: Process,
 }
 
 impl Handle for sipc_responder {
@@ -33,7 +34,12 @@ impl sipc_responder {
     /// Hands a responder to a handler: to keep for a request, to look at for a broadcast, which has
     /// no answer that C could owe.
     pub(crate) fn pass(responder: Responder, call: impl FnOnce(*mut sipc_responder)) {
-        let mut responder = sipc_responder { responder, notice: OnceLock::new(), failed: AtomicBool::new(false) };
+        let mut responder = sipc_responder {
+            responder,
+            notice: OnceLock::new(),
+            failed: AtomicBool::new(false),
+            process: Process::current(),
+        };
         match responder.responder.mode() {
             Mode::Request => call(responder.into_handle()),
             Mode::Broadcast => {
@@ -47,13 +53,16 @@ impl sipc_responder {
     }
 
     /// The responder of a request, taken back from C, to whom no callback comes any more; `None` for
-    /// one that C was only lent.
+    /// one that C was only lent. In a forked child it is left alone: the parent's is the one that
+    /// answers, and the child's descriptor of that number may be anything.
     ///
     /// # Safety
     /// `responder` came from [`pass`](sipc_responder::pass) and is not used again.
     unsafe fn reclaim(responder: *mut sipc_responder) -> Result<Option<Responder>> {
         // SAFETY: by this function's contract alive.
-        if unsafe { sipc_responder::borrow(responder) }?.responder.mode() == Mode::Broadcast {
+        let lent = unsafe { sipc_responder::borrow(responder) }?;
+        lent.process.check("responder")?;
+        if lent.responder.mode() == Mode::Broadcast {
             return Ok(None);
         }
         // SAFETY: the responder of a request came from `into_handle` and is not used again.
@@ -121,12 +130,13 @@ pub unsafe extern "C" fn sipc_respond_error(
 
 /// Whether the caller no longer waits: it has cancelled, or it is gone.
 ///
-/// `responder`: NULL gives `true`.
+/// `responder`: NULL gives `true`. `true` also in a forked child, for which nobody waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_responder_is_cancelled(responder: *const sipc_responder) -> bool {
     boundary::infallible(true, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_responder::borrow_or_null(responder) }.is_none_or(|it| it.responder.is_cancelled())
+        unsafe { sipc_responder::borrow_or_null(responder) }
+            .is_none_or(|it| !it.process.is_current() || it.responder.is_cancelled())
     })
 }
 
@@ -157,6 +167,7 @@ pub unsafe extern "C" fn sipc_responder_on_cancel(
     unsafe {
         boundary::fallible(error, || {
             let it = sipc_responder::borrow(responder)?;
+            it.process.check("responder")?;
             Notice::start(&it.notice, it.responder.cancelled(), callback, user_data)
         })
     }
@@ -164,12 +175,12 @@ pub unsafe extern "C" fn sipc_responder_on_cancel(
 
 /// How long the caller still waits, in milliseconds; `SIPC_NO_TIMEOUT` if it does not say.
 ///
-/// `responder`: NULL gives 0.
+/// `responder`: NULL gives 0. 0 also in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_responder_time_left_ms(responder: *const sipc_responder) -> i64 {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_responder::borrow_or_null(responder) }.map_or(0, |it| {
+        unsafe { sipc_responder::borrow_or_null(responder) }.filter(|it| it.process.is_current()).map_or(0, |it| {
             it.responder.time_left().map_or(SIPC_NO_TIMEOUT, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX))
         })
     })
@@ -203,7 +214,8 @@ pub unsafe extern "C" fn sipc_responder_peer_pid(responder: *const sipc_responde
     unsafe { about_peer(responder, |responder| responder.peer().pid().map(i64::from)) }
 }
 
-/// Frees a responder. If it has not been answered, its caller gets `SIPC_HANDLER_FAILED`.
+/// Frees a responder. If it has not been answered, its caller gets `SIPC_HANDLER_FAILED`. In a forked
+/// child it does nothing: the parent answers.
 ///
 /// `responder`: may be NULL; not to be used again.
 #[unsafe(no_mangle)]

@@ -16,6 +16,14 @@ fn the_header_is_the_one_that_the_sources_call_for() {
     );
 }
 
+#[test]
+fn a_negative_macro_is_one_operand_wherever_it_is_put() {
+    let header = header::generate();
+    assert!(header.contains("#define SIPC_NO_TIMEOUT (-1)\n"));
+    let negative = |line: &&str| line.starts_with("#define ") && line.contains(" -");
+    assert_eq!(header.lines().find(negative), None);
+}
+
 /// Compiles a source that includes the header twice, with every warning an error.
 fn assert_compiles(compiler: &str, standard: &str, language: &str) {
     let include = header::path().parent().unwrap().to_owned();

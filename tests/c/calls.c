@@ -102,6 +102,34 @@ static void a_reply_that_nobody_wants_is_thrown_away(void) {
     sipc_listener_free(listener);
 }
 
+static void counters_are_as_many_as_the_caller_knows_of(void) {
+    /* What a program was built with whose header ended after `messages`, and what one has that is newer. */
+    size_t older = offsetof(sipc_counters, failed);
+    struct {
+        sipc_counters known;
+        uint64_t unknown;
+    } newer;
+    sipc_listener *listener = listen_echo("echo");
+    CHECK_OK(sipc_post_uds_request("echo", sipc_text("x"), NULL, NULL, NULL));
+    sipc_counters counters;
+    memset(&counters, 0x5a, sizeof counters);
+    counters.size = older;
+    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
+    CHECK(counters.size == older && counters.messages == 1 && counters.connections >= 1);
+    CHECK(counters.failed == UINT64_C(0x5a5a5a5a5a5a5a5a));
+    /* Half a counter is none. */
+    memset(&counters, 0x5a, sizeof counters);
+    counters.size = older - 1;
+    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
+    CHECK(counters.size == older - sizeof counters.messages && counters.messages == UINT64_C(0x5a5a5a5a5a5a5a5a));
+    memset(&newer, 0x5a, sizeof newer);
+    newer.known.size = sizeof newer;
+    CHECK_OK(sipc_listener_counters(listener, &newer.known, NULL));
+    CHECK(newer.known.size == sizeof newer.known && newer.known.failed == 0);
+    CHECK(newer.unknown == UINT64_C(0x5a5a5a5a5a5a5a5a));
+    sipc_listener_free(listener);
+}
+
 static void a_listener_tells_where_it_listens_and_what_it_counted(void) {
     sipc_listener *listener = listen_echo("echo");
     char path[256];
@@ -256,6 +284,7 @@ int main(int argc, char **argv) {
         TEST(a_string_with_a_nul_has_no_c_text),
         TEST(a_reply_that_nobody_wants_is_thrown_away),
         TEST(a_listener_tells_where_it_listens_and_what_it_counted),
+        TEST(counters_are_as_many_as_the_caller_knows_of),
         TEST(a_tcp_listener_has_a_port_and_no_path),
         TEST(a_handler_can_ask_who_calls_and_how_long_it_waits),
         TEST(live_channels_are_found),

@@ -1,6 +1,9 @@
 /* What a forked child inherits is its parent's; what it makes itself works. */
 #include "testing.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 /* As fork, with a watchdog for the child, which does not inherit its parent's. */
 static pid_t fork_watched(void) {
     pid_t child = fork();
@@ -179,6 +182,130 @@ static void a_forked_child_cannot_use_the_parents_queue(void) {
     sipc_listener_free(listener);
 }
 
+static void every_accessor_of_what_a_child_inherits_says_that_it_is_the_parents(void) {
+    struct count drops = COUNT_FROM_ZERO;
+    sipc_listener *listener = NULL, *on_port = NULL;
+    CHECK_OK(sipc_listen_uds_request("parent", on_echo, &drops, drop_count, NULL, &listener, NULL));
+    CHECK_OK(sipc_listen_ip_request(0, on_echo, NULL, NULL, NULL, &on_port, NULL));
+    sipc_client *client = connect_to("parent");
+    CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
+    sipc_queue *queue = NULL;
+    CHECK_OK(sipc_queue_new(&queue, NULL));
+    uint64_t queued = 0;
+    CHECK_OK(sipc_queue_connect_uds(queue, "parent", NULL, &queued, NULL));
+    CHECK_OK(sipc_queue_request(queue, queued, sipc_text("x"), NULL, NULL, NULL, NULL, NULL, NULL));
+    CHECK(sipc_queue_under_way(queue) > 0 && sipc_queue_descriptor(queue) >= 0);
+    pid_t child = fork_watched();
+    if (child == 0) {
+        sipc_counters counters = {.size = sizeof counters};
+        sipc_error *error = NULL;
+        CHECK_STATUS(SIPC_FORKED, sipc_listener_counters(listener, &counters, &error));
+        check_error(error, SIPC_FORKED, "fork");
+        CHECK(!sipc_listener_channel(listener) && !sipc_listener_address(listener) && !sipc_listener_path(listener));
+        CHECK(sipc_listener_port(on_port) == 0);
+        CHECK_STATUS(SIPC_FORKED, sipc_listener_close(listener, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_client_close(client, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_client_broadcast_async(client, sipc_text("x"), on_reply, NULL, NULL, NULL, NULL));
+        CHECK(sipc_queue_descriptor(queue) == -1 && sipc_queue_under_way(queue) == 0);
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_wait(queue, SIPC_NO_TIMEOUT, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_connect_uds(queue, "parent", NULL, &queued, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_broadcast(queue, queued, sipc_text("x"), NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_flush(queue, queued, NULL, NULL, NULL, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_ping(queue, queued, NULL, NULL, NULL, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_close(queue, queued, NULL, NULL, NULL, NULL, NULL));
+        sipc_queue_cancel(queue, 0);
+        sipc_queue_free(queue);
+        sipc_client_free(client);
+        sipc_listener_free(listener);
+        sipc_listener_free(on_port);
+        CHECK(count_now(&drops) == 0);
+        _exit(0);
+    }
+    check_child(child);
+    CHECK(strcmp(sipc_listener_channel(listener), "parent") == 0 && sipc_listener_port(on_port) > 0);
+    while (sipc_queue_under_way(queue) > 0)
+        CHECK_OK(sipc_queue_wait(queue, SIPC_NO_TIMEOUT, NULL, NULL));
+    sipc_queue_free(queue);
+    sipc_client_free(client);
+    sipc_listener_free(on_port);
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+}
+
+static void on_cancelled_or_never(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    (void)status;
+    sipc_message_free(reply);
+    sipc_error_free(error);
+    count_up(user_data);
+}
+
+static void freeing_a_queue_in_a_child_calls_nothing_and_writes_to_no_descriptor(void) {
+    struct count gate = COUNT_FROM_ZERO, calls = COUNT_FROM_ZERO, drops = COUNT_FROM_ZERO;
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("held", on_held, &gate, NULL, NULL, &listener, NULL));
+    sipc_queue *queue = NULL;
+    uint64_t client = 0;
+    CHECK_OK(sipc_queue_new(&queue, NULL));
+    CHECK_OK(sipc_queue_connect_uds(queue, "held", NULL, &client, NULL));
+    /* The second gathers behind the first. */
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(sipc_queue_request(queue, client, sipc_text("x"), NULL, on_cancelled_or_never, &calls, NULL, NULL, NULL));
+    CHECK_OK(sipc_queue_request(queue, client, sipc_text("x"), NULL, NULL, &drops, drop_count, NULL, NULL));
+    pid_t child = fork_watched();
+    if (child == 0) {
+        /* Whatever number the queue's descriptors had is the child's own now. */
+        int ends[2];
+        do
+            CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+        while (ends[1] < 64);
+        sipc_queue_submit(queue);
+        sipc_queue_free(queue);
+        CHECK(count_now(&calls) == 0 && count_now(&drops) == 0);
+        for (int end = 3; end <= ends[1]; end++) {
+            struct pollfd poll_it = {.fd = end, .events = POLLIN};
+            struct stat kind;
+            if (fstat(end, &kind) == 0 && S_ISSOCK(kind.st_mode))
+                CHECK(poll(&poll_it, 1, 0) == 0);
+        }
+        _exit(0);
+    }
+    check_child(child);
+    count_up(&gate);
+    while (sipc_queue_under_way(queue) > 0)
+        CHECK_OK(sipc_queue_wait(queue, SIPC_NO_TIMEOUT, NULL, NULL));
+    CHECK(count_now(&calls) == 2 && count_now(&drops) == 1);
+    sipc_queue_free(queue);
+    sipc_listener_free(listener);
+}
+
+static void on_forking(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    (void)message, (void)user_data;
+    pid_t child = fork_watched();
+    if (child == 0) {
+        sipc_error *error = NULL;
+        CHECK(sipc_responder_is_cancelled(responder));
+        CHECK(sipc_responder_time_left_ms(responder) == 0);
+        CHECK_STATUS(SIPC_FORKED, sipc_responder_on_cancel(responder, drop_count, NULL, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_respond_error(responder, "from the child", NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_respond(responder, sipc_text("from the child"), &error));
+        check_error(error, SIPC_FORKED, "fork");
+        sipc_responder_free(responder);
+        _exit(0);
+    }
+    check_child(child);
+    CHECK_OK(sipc_respond(responder, sipc_text("from the parent"), NULL));
+}
+
+static void a_child_of_a_handler_does_not_answer_for_its_parent(void) {
+    sipc_listener *listener = NULL;
+    sipc_message *reply = NULL;
+    CHECK_OK(sipc_listen_uds_request("forking", on_forking, NULL, NULL, NULL, &listener, NULL));
+    CHECK_OK(sipc_post_uds_request("forking", sipc_text("x"), NULL, &reply, NULL));
+    CHECK_TEXT("from the parent", sipc_message_text(reply));
+    sipc_message_free(reply);
+    sipc_listener_free(listener);
+}
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(an_inherited_client_says_forked_and_the_parents_goes_on),
@@ -187,6 +314,9 @@ int main(int argc, char **argv) {
         TEST(an_inherited_operation_says_forked_and_a_childs_own_completes),
         TEST(a_listener_dies_with_its_process_not_with_its_children),
         TEST(a_forked_child_cannot_use_the_parents_queue),
+        TEST(every_accessor_of_what_a_child_inherits_says_that_it_is_the_parents),
+        TEST(freeing_a_queue_in_a_child_calls_nothing_and_writes_to_no_descriptor),
+        TEST(a_child_of_a_handler_does_not_answer_for_its_parent),
     };
     return RUN_TESTS(tests);
 }

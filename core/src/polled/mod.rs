@@ -268,6 +268,9 @@ impl Queue {
 
     /// Sends what has gathered.
     pub fn submit(&mut self) {
+        if self.born != fork::generation() {
+            return; // The parent sends it; the descriptors may have other owners here.
+        }
         while let Some(id) = self.unsent.pop() {
             self.send(id);
         }

@@ -37,6 +37,27 @@ pub(crate) fn check(born: u32, what: &str) -> Result<()> {
     ))
 }
 
+/// The process that a binding's object was made in: kept beside what a forked child must not use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process(u32);
+
+impl Process {
+    /// The process that calls.
+    pub fn current() -> Process {
+        Process(generation())
+    }
+
+    /// Whether it is the process that calls.
+    pub fn is_current(self) -> bool {
+        self.0 == generation()
+    }
+
+    /// Fails with [`ErrorKind::Forked`] in a forked child of it; `what` names the object in the text.
+    pub fn check(self, what: &str) -> Result<()> {
+        check(self.0, what)
+    }
+}
+
 fn watch() {
     // SAFETY: the handler does nothing but atomic operations and close(2), all of which are allowed
     // in the child of a process with several threads.

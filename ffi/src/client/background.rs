@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-use simple_ipc::{Channel, Client, Error, ErrorKind, Options, Result, background};
+use simple_ipc::{Channel, Client, Error, ErrorKind, Options, Process, Result, background};
 use tokio::sync::OnceCell;
 
 use crate::operation::check_may_wait;
@@ -18,7 +18,7 @@ pub(super) struct Background {
     session: OnceCell<Client>,
     closed: AtomicBool,
     /// The process that made the client; a forked child has neither the session nor its runtime.
-    process: u32,
+    process: Process,
 }
 
 impl Background {
@@ -28,18 +28,13 @@ impl Background {
             options,
             session: OnceCell::new(),
             closed: AtomicBool::new(false),
-            process: std::process::id(),
+            process: Process::current(),
         })
     }
 
     /// Itself, for a call to hold, unless it must not be used any more.
     pub(super) fn opened(self: &Arc<Background>) -> Result<Arc<Background>> {
-        if self.process != std::process::id() {
-            return Err(Error::new(
-                ErrorKind::Forked,
-                "this client was opened before a fork and belongs to the parent; open a new one in the child",
-            ));
-        }
+        self.process.check("client")?;
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Closed, format!("the client of channel \"{}\" is closed", self.channel)));
         }
