@@ -4,20 +4,29 @@
 //! (integers beyond 64 bits, lone surrogates, very deep values) is left to the module `json`.
 
 mod reading;
+mod refusing;
 mod writing;
-
-use std::cell::Cell;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use simple_ipc::{Error, ErrorKind, Message, MessageKind, MessageRef};
 
 use self::reading::{by_module, directly};
-use self::writing::Value;
+use self::writing::{Trouble, Value};
 use crate::error::{exception, of_kind};
 
 /// The body that an object stands for.
 pub(crate) fn to_message(data: &Bound<'_, PyAny>) -> PyResult<Message> {
+    named(data, "the value", "data")
+}
+
+/// The body that a handler's answer stands for.
+pub(crate) fn of_answer(answer: &Bound<'_, PyAny>) -> PyResult<Message> {
+    named(answer, "the handler's answer", "answer")
+}
+
+/// The body that an object stands for; in errors it is `what`, and paths into it begin with `root`.
+fn named(data: &Bound<'_, PyAny>, what: &str, root: &str) -> PyResult<Message> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(Message::bytes(bytes.as_bytes()));
     }
@@ -25,17 +34,22 @@ pub(crate) fn to_message(data: &Bound<'_, PyAny>) -> PyResult<Message> {
         return Ok(Message::bytes(bytes.to_vec()));
     }
     if let Ok(view) = data.cast::<PyMemoryView>() {
-        if !view.getattr("c_contiguous")?.extract::<bool>()? {
-            let text = "cannot send a memoryview that is not contiguous; send bytes(view)";
-            return Err(of_kind(data.py(), ErrorKind::InvalidArgument, text));
-        }
-        return Ok(Message::bytes(view.call_method0("tobytes")?.cast::<PyBytes>()?.as_bytes()));
+        return of_view(view);
     }
-    let raised = Cell::new(None);
-    let made = Message::json(&Value::new(data, &raised));
-    match raised.into_inner() {
-        Some(raised) => Err(raised),
-        None => made.map_err(|error| exception(data.py(), &error)),
+    let trouble = Trouble::default();
+    let made = Message::json(&Value::new(data, &trouble));
+    made.map_err(|error| match trouble.explain(root, &error.message()) {
+        Ok(raised) => raised,
+        Err(why) => of_kind(data.py(), ErrorKind::InvalidJson, format!("{what} cannot become JSON: {why}")),
+    })
+}
+
+fn of_view(view: &Bound<'_, PyMemoryView>) -> PyResult<Message> {
+    let refused = |text: &str| Err(of_kind(view.py(), ErrorKind::InvalidArgument, text));
+    match view.getattr("c_contiguous").and_then(|contiguous| contiguous.extract::<bool>()) {
+        Ok(true) => Ok(Message::bytes(view.call_method0("tobytes")?.cast::<PyBytes>()?.as_bytes())),
+        Ok(false) => refused("cannot send a memoryview that is not contiguous; send bytes(view)"),
+        Err(_) => refused("cannot send a memoryview that was released; send what it showed"),
     }
 }
 

@@ -238,7 +238,7 @@ impl Call {
     fn respond(&self, reply: &Bound<'_, PyAny>) -> PyResult<()> {
         let message = match self.mode {
             Mode::Broadcast => Ok(Message::null()),
-            Mode::Request => body::to_message(reply),
+            Mode::Request => body::of_answer(reply),
         };
         match message {
             Ok(message) => self.send(Answer::Reply(message)),

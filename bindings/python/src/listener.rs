@@ -157,7 +157,7 @@ fn run(py: Python<'_>, handler: &Bound<'_, PyAny>, message: &Message, context: O
         }
     };
     let reply = arguments.and_then(|arguments| call_user(handler, &arguments)).and_then(|reply| match mode {
-        Mode::Request => body::to_message(&reply),
+        Mode::Request => body::of_answer(&reply),
         Mode::Broadcast => Ok(Message::null()),
     });
     reply.map_or_else(|error| Answer::Failure(text_of(py, &error)), Answer::Reply)

@@ -1,18 +1,25 @@
 """What bodies become, and what is refused."""
 
+import array
 import asyncio
 import contextlib
 import dataclasses
+import datetime
+import decimal
 import enum
 import fcntl
+import fractions
 import json
 import math
 import os
+import pathlib
 import random
 import socket
 import struct
 import threading
-from collections import namedtuple
+import types
+import uuid
+from collections import OrderedDict, deque, namedtuple
 
 import pytest
 import simple_ipc
@@ -65,22 +72,36 @@ def test_bytes_come_back_as_bytes(echo, size):
         assert reply == data
 
 
-def test_subclasses_are_what_json_makes_of_them(echo):
-    class Colour(enum.IntEnum):
-        RED = 1
-
-    class Word(enum.StrEnum):
-        YES = "y"
-
-    point = namedtuple("point", "x y")
-    assert simple_ipc.post_uds_request("echo", [Colour.RED, Word.YES, point(1, 2)]) == [1, "y", [1, 2]]
-
-
 @dataclasses.dataclass
 class Data:
     x: int = 1
 
 
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Word(enum.StrEnum):
+    YES = "y"
+
+
+class Text(str):
+    pass
+
+
+async def coroutine():
+    return 1
+
+
+point = namedtuple("point", "x y")
+# A class that says that it is numpy's: the package itself is not needed to be told what to send.
+scalar = type("int64", (type("generic", (), {"__module__": "numpy", "__qualname__": "generic"}),), {})()
+not_awaited = coroutine()
+not_awaited.close()
 circular_list: list = []
 circular_list.append(circular_list)
 circular_dict: dict = {}
@@ -89,27 +110,150 @@ deep: list = []
 for _ in range(100_000):
     deep = [deep]
 
+# What each kind of value is sent as, and what it arrives as.
+KEPT = {
+    "None": (None, "null", None),
+    "bool": (True, "true", True),
+    "int": (-1, "-1", -1),
+    "int beyond 2^53": (2**53 + 1, "9007199254740993", 2**53 + 1),
+    "int beyond 64 bits": (2**70, "1180591620717411303424", 2**70),
+    "float": (0.1, "0.1", 0.1),
+    "float without fraction": (1.0, "1.0", 1.0),
+    "negative zero": (-0.0, "-0.0", -0.0),
+    "str": ("a\0é", '"a\\u0000é"', "a\0é"),
+    "str with a lone surrogate": ("\ud800", '"\\ud800"', "\ud800"),
+    "list": ([1, []], "[1,[]]", [1, []]),
+    "dict": ({"b": 1, "a": {}}, '{"b":1,"a":{}}', {"b": 1, "a": {}}),
+    "tuple": ((1, (2,)), "[1,[2]]", [1, [2]]),
+    "namedtuple": (point(1, 2), "[1,2]", [1, 2]),
+    "IntEnum": (Number.ONE, "1", 1),
+    "StrEnum": (Word.YES, '"y"', "y"),
+    "subclass of str": (Text("x"), '"x"', "x"),
+    "subclass of dict": (OrderedDict(a=1), '{"a":1}', {"a": 1}),
+    "bytes": (b"\0\xff", b"\0\xff", b"\0\xff"),
+    "bytearray": (bytearray(b"ab"), b"ab", b"ab"),
+    "memoryview": (memoryview(b"ab"), b"ab", b"ab"),
+}
+
+# What is refused on every depth, and what its error says.
 REFUSED = {
-    "nan": math.nan, "infinity": [math.inf], "set": {1}, "function": print, "lambda": lambda: 0, "complex": 1j,
-    "dataclass": Data(), "int_key": {1: 2}, "none_key": {None: 2}, "bytes_inside": [b"x"], "object": object(),
-    "circular_list": circular_list, "circular_dict": circular_dict, "deep": deep, "class": int, "huge_int": 10**5000,
-}  # fmt: skip
+    "NaN": (math.nan, "NaN is not a JSON number"),
+    "infinity": (-math.inf, "-inf is not a JSON number"),
+    "int of more than 4300 digits": (10**5000, "limit"),
+    "key that is an int": ({1: 2}, "a key of type int; keys of JSON objects are str"),
+    "key that is None": ({None: 2}, "a key of type NoneType"),
+    "key that is bytes": ({b"k": 2}, "a key of type bytes"),
+    "set": ({1}, "type set is not a JSON value; send a list of its members"),
+    "frozenset": (frozenset(), "type frozenset is not a JSON value; send a list of its members"),
+    "Decimal": (decimal.Decimal("0.1"), "type Decimal is not a JSON value; send str(…) of it"),
+    "Fraction": (fractions.Fraction(1, 3), "type Fraction is not a JSON value; send str(…) of it"),
+    "complex": (1j, "type complex is not a JSON value"),
+    "datetime": (datetime.datetime(2000, 1, 1), "type datetime is not a JSON value; send its isoformat()"),
+    "date": (datetime.date(2000, 1, 1), "type date is not a JSON value; send its isoformat()"),
+    "timedelta": (datetime.timedelta(1), "type timedelta is not a JSON value; send its total_seconds()"),
+    "UUID": (uuid.UUID(int=1), "type UUID is not a JSON value; send str(…) of it"),
+    "Path": (pathlib.Path("/"), "type PosixPath is not a JSON value; send str(…) of it"),
+    "Enum": (Colour.RED, "type Colour is not a JSON value; send its value"),
+    "dataclass": (Data(), "type Data is not a JSON value; send dataclasses.asdict(…) of it"),
+    "numpy scalar": (scalar, "type int64 is not a JSON value; send its item()"),
+    "array": (array.array("i"), "type array is not a JSON value; send its tolist()"),
+    "deque": (deque(), "type deque is not a JSON value; send list(…) of it"),
+    "range": (range(3), "type range is not a JSON value; send list(…) of it"),
+    "mappingproxy": (types.MappingProxyType({}), "type mappingproxy is not a JSON value; send dict(…) of it"),
+    "coroutine": (not_awaited, "type coroutine is not a JSON value; send what it returns: it was not awaited"),
+    "generator": ((n for n in ()), "type generator is not a JSON value; send list(…) of it"),
+    "exception": (KeyError("x"), "type KeyError is not a JSON value; send its text"),
+    "function": (print, "type builtin_function_or_method is not a JSON value; send dict, list"),
+    "class": (int, "type type is not a JSON value; send dict, list"),
+    "object": (object(), "type object is not a JSON value; send dict, list"),
+}
+
+# What is bytes by itself and refused inside JSON.
+REFUSED_INSIDE = {
+    "bytes": (b"x", "bytes inside JSON; send bytes by themselves, or as text (base64)"),
+    "bytearray": (bytearray(b"x"), "bytearray inside JSON; send bytes by themselves"),
+    "memoryview": (memoryview(b"x"), "memoryview inside JSON; send bytes by themselves"),
+}
+
+# Where a value stands, and how its error says so.
+PLACES = {
+    "data": lambda value: value,
+    "data[1]": lambda value: [0, value],
+    "data.items[3].image": lambda value: {"items": [0, {"image": 1}, (), {"name": "", "image": value}]},
+    'data["a b"]["é\\n"][0]': lambda value: {"a b": {"é\n": (value,)}},
+    "data.x.y": lambda value: {"x": {"\ud800": 1, "y": value}},
+}
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_json_cannot_hold_is_refused_before_anything_is_sent(echo, name):
-    for post in (simple_ipc.post_uds_request, lambda *given: asyncio.run(aio.post_uds_request(*given))):
+def refused_by_each_call(value):
+    """The texts of the errors with which a post, a client and the same of asyncio refuse a value."""
+
+    def client(data):
+        with simple_ipc.connect("echo") as client:
+            for call in (client.broadcast, client.request):
+                call(data)
+
+    async def loop(data):
+        async with aio.connect("echo") as client:
+            await client.request(data)
+
+    for post in (
+        lambda data: simple_ipc.post_uds_request("echo", data),
+        client,
+        lambda data: asyncio.run(aio.post_uds_request("echo", data)),
+        lambda data: asyncio.run(loop(data)),
+    ):
         with pytest.raises(simple_ipc.InvalidJsonError) as caught:
-            post("echo", REFUSED[name])
+            post(value)
         assert isinstance(caught.value, ValueError)
         assert not caught.value.may_have_been_handled
         assert "\n" not in str(caught.value)
+        yield str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_each_kind_of_value_is_sent_and_arrives_as_the_table_says(echo, kind):
+    value, sent, arrives = KEPT[kind]
+    assert _native.encode(value) == (sent if isinstance(sent, bytes) else sent.encode())
+    assert same(simple_ipc.post_uds_request("echo", value), arrives)
+    assert same(asyncio.run(aio.post_uds_request("echo", value)), arrives)
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_each_kind_of_value_is_refused_on_every_depth_with_its_path(echo, kind):
+    value, why = REFUSED[kind]
+    for path, place in PLACES.items():
+        for text in refused_by_each_call(place(value)):
+            assert text.startswith(f"the value cannot become JSON: {path}: ")
+            assert why in text
     assert echo.counters.messages == 0
 
 
-def test_a_memoryview_with_gaps_is_refused(echo):
+@pytest.mark.parametrize("kind", REFUSED_INSIDE)
+def test_bytes_are_refused_inside_json_on_every_depth_with_their_path(echo, kind):
+    value, why = REFUSED_INSIDE[kind]
+    for path, place in PLACES.items():
+        if path != "data":
+            for text in refused_by_each_call(place(value)):
+                assert text.startswith(f"the value cannot become JSON: {path}: {why}")
+    assert echo.counters.messages == 0
+
+
+@pytest.mark.parametrize("value", [circular_list, circular_dict, deep], ids=["list", "dict", "deep"])
+def test_what_is_too_deep_is_refused_before_anything_is_sent(echo, value):
+    for text in refused_by_each_call(value):
+        assert "more than 500 levels deep" in text
+        assert len(text) < 300
+    assert echo.counters.messages == 0
+
+
+def test_a_memoryview_with_gaps_or_released_is_refused(echo):
     with pytest.raises(simple_ipc.InvalidArgumentError, match="contiguous"):
         simple_ipc.post_uds_request("echo", memoryview(b"abcdef")[::2])
+    released = memoryview(b"ab")
+    released.release()
+    with pytest.raises(simple_ipc.InvalidArgumentError, match="released"):
+        simple_ipc.post_uds_request("echo", released)
 
 
 def test_a_very_deep_text_is_an_error_and_not_a_crash():
@@ -140,7 +284,7 @@ def test_keys_that_come_again_are_right():
 
 UNREADABLE = [b"", b"{", b"NaN", b"[Infinity]", b'"\xff"', b"\xef\xbb\xbf1", '"x"'.encode("utf-16"), b"1 1"]
 # JSON, but no integer that Python reads, and too deep for it.
-UNREADABLE += [b"9" * 5000, b"[" * 100_000 + b"]" * 100_000]
+UNREADABLE += [b"9" * 5000, b"1e400", b"[" * 100_000 + b"]" * 100_000]
 
 
 def hello(role):

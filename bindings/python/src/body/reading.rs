@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
@@ -24,10 +25,23 @@ pub(super) fn directly<'py>(py: Python<'py>, text: &[u8]) -> serde_json::Result<
 /// The same by the module `json`. It takes more than JSON: check the text before.
 pub(super) fn by_module<'py>(py: Python<'py>, text: &[u8]) -> Result<Bound<'py, PyAny>, Error> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let loaded = LOADS.import(py, "json", "loads").and_then(|loads| loads.call1((PyBytes::new(py, text),)));
-    loaded.map_err(|error| {
+    let load = || {
+        let keywords = PyDict::new(py);
+        keywords.set_item("parse_float", wrap_pyfunction!(finite, py)?)?;
+        LOADS.import(py, "json", "loads")?.call((PyBytes::new(py, text),), Some(&keywords))
+    };
+    load().map_err(|error| {
         Error::new(ErrorKind::InvalidBody, format!("cannot read the body that arrived: {}", error.value(py)))
     })
+}
+
+/// A number that is no integer. The module `json` would make infinity of one that no float is near to.
+#[pyfunction]
+fn finite(digits: &str) -> PyResult<f64> {
+    match digits.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(PyValueError::new_err("a number is larger than any float")),
+    }
 }
 
 /// A key as it stands in the text, and as a string of Python's.

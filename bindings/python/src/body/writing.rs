@@ -9,6 +9,8 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
+use super::refusing::{Trail, refusal, type_name};
+
 /// How deep lists and dicts may stand in one another.
 const MOST_LEVELS: u32 = 500;
 
@@ -16,23 +18,51 @@ const MOST_LEVELS: u32 = 500;
 pub(super) struct Value<'a, 'py> {
     object: &'a Bound<'py, PyAny>,
     levels: u32,
+    trouble: &'a Trouble,
+}
+
+/// What kept a value from becoming JSON.
+#[derive(Default)]
+pub(super) struct Trouble {
     /// An exception that is not about JSON.
-    raised: &'a Cell<Option<PyErr>>,
+    raised: Cell<Option<PyErr>>,
+    /// What was refused and why, and the way to it.
+    why: RefCell<Option<String>>,
+    trail: RefCell<Trail>,
+}
+
+impl Trouble {
+    /// The exception that is not about JSON, or the reason, with the path to what was refused from `root` on.
+    pub(super) fn explain(self, root: &str, otherwise: &dyn std::fmt::Display) -> Result<PyErr, String> {
+        match (self.raised.into_inner(), self.why.into_inner()) {
+            (Some(raised), _) => Ok(raised),
+            (None, Some(why)) => Err(format!("{}: {why}", self.trail.into_inner().from(root))),
+            (None, None) => Err(otherwise.to_string()),
+        }
+    }
 }
 
 impl<'a, 'py> Value<'a, 'py> {
-    pub(super) fn new(object: &'a Bound<'py, PyAny>, raised: &'a Cell<Option<PyErr>>) -> Value<'a, 'py> {
-        Value { object, levels: MOST_LEVELS, raised }
+    pub(super) fn new(object: &'a Bound<'py, PyAny>, trouble: &'a Trouble) -> Value<'a, 'py> {
+        Value { object, levels: MOST_LEVELS, trouble }
     }
 
     fn inner<'b>(&'b self, object: &'b Bound<'py, PyAny>) -> Value<'b, 'py> {
-        Value { object, levels: self.levels - 1, raised: self.raised }
+        Value { object, levels: self.levels - 1, trouble: self.trouble }
     }
 
     fn raise<E: serde::ser::Error>(&self, raised: PyErr) -> E {
-        let text = raised.to_string();
-        self.raised.set(Some(raised));
-        E::custom(text)
+        self.trouble.raised.set(Some(raised));
+        E::custom("an exception was raised")
+    }
+
+    /// Why this very object is refused; those around it add where it stands.
+    fn refuse<E: serde::ser::Error>(&self, why: String) -> E {
+        let error = E::custom(&why);
+        *self.trouble.why.borrow_mut() = Some(why);
+        // A value may be tried more than once.
+        *self.trouble.trail.borrow_mut() = Trail::default();
+        error
     }
 
     fn text<S: Serializer>(&self, text: &Bound<'py, PyString>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -49,7 +79,7 @@ impl<'a, 'py> Value<'a, 'py> {
         let digits = number.py().get_type::<PyInt>().call_method1("__repr__", (number,));
         match digits.and_then(|digits| digits.extract::<String>()) {
             Ok(digits) => RawValue::from_string(digits).map_err(S::Error::custom)?.serialize(serializer),
-            Err(why) => Err(S::Error::custom(why.value(number.py()))),
+            Err(why) => Err(self.refuse(why.value(number.py()).to_string())),
         }
     }
 
@@ -60,8 +90,8 @@ impl<'a, 'py> Value<'a, 'py> {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(len))?;
-        for item in items {
-            list.serialize_element(&self.inner(&item))?;
+        for (index, item) in items.enumerate() {
+            list.serialize_element(&self.inner(&item)).inspect_err(|_| self.trouble.trail.borrow_mut().index(index))?;
         }
         list.end()
     }
@@ -70,14 +100,19 @@ impl<'a, 'py> Value<'a, 'py> {
     fn unusual_dict<S: Serializer>(&self, dict: &Bound<'py, PyDict>, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = String::from("{");
         for (key, value) in dict.iter() {
-            let key = serde_json::to_string(&Value { object: &key, levels: 0, raised: self.raised });
-            let value = serde_json::to_string(&self.inner(&value));
+            let value = serde_json::to_string(&self.inner(&value)).inspect_err(|_| self.passed(&key));
+            let key = serde_json::to_string(&Value { object: &key, levels: 0, trouble: self.trouble });
             let comma = if text.len() > 1 { "," } else { "" };
             write!(text, "{comma}{}:{}", key.map_err(S::Error::custom)?, value.map_err(S::Error::custom)?)
                 .map_err(S::Error::custom)?;
         }
         text.push('}');
         RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    /// What was refused stands under this key.
+    fn passed(&self, key: &Bound<'py, PyAny>) {
+        self.trouble.trail.borrow_mut().key(&key.cast::<PyString>().map_or("?".into(), |key| key.to_string_lossy()));
     }
 
     fn dict<S: Serializer>(&self, dict: &Bound<'py, PyDict>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,11 +136,11 @@ impl<'a, 'py> Value<'a, 'py> {
         let walked = dict.locked_for_each(|key, value| {
             let written = match key.cast::<PyString>() {
                 Ok(text) => {
-                    let key = Value { object: text.as_any(), levels: 0, raised: self.raised };
-                    map.borrow_mut().serialize_entry(&key, &self.inner(&value))
+                    let written = Value { object: text.as_any(), levels: 0, trouble: self.trouble };
+                    map.borrow_mut().serialize_entry(&written, &self.inner(&value)).inspect_err(|_| self.passed(&key))
                 }
-                Err(_) => Err(S::Error::custom(format!(
-                    "a key of a dict is of type {}; keys of JSON objects are str",
+                Err(_) => Err(self.refuse(format!(
+                    "a key of type {}; keys of JSON objects are str, so send {{str(key): value, …}} or a list of pairs",
                     type_name(&key)
                 ))),
             };
@@ -136,12 +171,12 @@ impl Serialize for Value<'_, '_> {
         } else if let Ok(number) = object.cast::<PyFloat>() {
             let number = number.value();
             if !number.is_finite() {
-                return Err(S::Error::custom(format!("{number} is not a JSON number; send None or a string instead")));
+                return Err(self.refuse(format!("{number} is not a JSON number; send None or a string instead")));
             }
             serializer.serialize_f64(number)
         } else if self.levels == 0 {
             let text = format!("it is more than {MOST_LEVELS} levels deep, or contains itself; send it in pieces");
-            Err(S::Error::custom(text))
+            Err(self.refuse(text))
         } else if let Ok(dict) = object.cast::<PyDict>() {
             self.dict(dict, serializer)
         } else if let Ok(list) = object.cast::<PyList>() {
@@ -149,17 +184,9 @@ impl Serialize for Value<'_, '_> {
         } else if let Ok(tuple) = object.cast::<PyTuple>() {
             self.list(tuple.len(), tuple.iter(), serializer)
         } else {
-            Err(S::Error::custom(format!(
-                "an object of type {} is not a JSON value; send dict, list, str, int, float, bool or None, \
-                 or bytes by themselves",
-                type_name(object)
-            )))
+            Err(self.refuse(refusal(object)))
         }
     }
-}
-
-fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().qualname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string())
 }
 
 /// A string with lone surrogates, which UTF-8 cannot hold but JSON's escapes can.
