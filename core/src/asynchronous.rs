@@ -25,8 +25,9 @@ use crate::server::listening::Listening;
 use crate::server::{Counters, Mode, Responder};
 use crate::transport::fork;
 
-/// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at
-/// once; [`close`](Listener::close) waits for the handlers that are running.
+/// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
+/// closes it in the background, so that its handler, and what it captured, may be dropped later;
+/// [`close`](Listener::close) waits for that.
 #[derive(Debug)]
 pub struct Listener {
     listening: ManuallyDrop<Arc<Listening>>,
@@ -69,7 +70,7 @@ impl Listener {
         handler: impl Fn(Message, Responder) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static,
     ) -> Result<Listener> {
         let runtime = Handle::try_current().map_err(|_| no_runtime())?;
-        let handler = Handler::Async(Arc::new(handler));
+        let handler = Handler::Async(Box::new(handler));
         let listening = Listening::start(channel, mode, options, handler, check_json, runtime)?;
         let address = listening.address().to_string();
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
@@ -126,11 +127,26 @@ impl Listener {
         self.listening.counters()
     }
 
-    /// Stops taking messages, waits until those that it has are answered (at most the grace period),
-    /// and returns. Later calls do nothing. If the future is dropped, closing goes on.
+    /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
+    /// returns when the handler and all that it captured has been dropped. Closing twice is fine. If the future is
+    /// dropped, closing goes on.
+    ///
+    /// Fails with [`ErrorKind::TimedOut`] where a handler still runs after the grace period: the listener is closed
+    /// then, but what the handler holds goes only when it returns. A later call says whether it has.
+    ///
+    /// Awaited by a future of one of this listener's handlers it begins to close and returns at once, as
+    /// [`close_begin`](Listener::close_begin) does: the handler's answer still goes out. In a task that the handler has
+    /// spawned it waits; a handler that waits for such a task takes [`close_begin`](Listener::close_begin).
     pub async fn close(&self) -> Result<()> {
         fork::check(self.listening.born(), "listener")?;
-        self.listening.close().await;
+        self.listening.close().await
+    }
+
+    /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
+    /// period. [`close`](Listener::close) can wait for the end of that.
+    pub fn close_begin(&self) -> Result<()> {
+        fork::check(self.listening.born(), "listener")?;
+        self.listening.close_in_background();
         Ok(())
     }
 }

@@ -35,8 +35,8 @@ use crate::server::listening::Listening;
 use crate::server::{Counters, Mode, Responder};
 use crate::transport::fork;
 
-/// A listener on a channel. Dropping it stops it at once; [`close`](Listener::close) waits for the
-/// handlers that are running.
+/// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
+/// what it captured, may be dropped later; [`close`](Listener::close) waits for that.
 #[derive(Debug)]
 pub struct Listener {
     listening: ManuallyDrop<Arc<Listening>>,
@@ -75,7 +75,7 @@ impl Listener {
         handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
         check_json: bool,
     ) -> Result<Listener> {
-        let handler = Handler::Blocking(Arc::new(handler));
+        let handler = Handler::Blocking(Box::new(handler));
         let listening = Listening::start(channel, mode, options, handler, check_json, background::listeners()?)?;
         let address = listening.address().to_string();
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
@@ -146,12 +146,26 @@ impl Listener {
         self.listening.counters()
     }
 
-    /// Stops taking messages, waits until those that it has are answered (at most the grace period),
-    /// and returns. Later calls do nothing. From within its own handler it does not wait for that
-    /// handler longer than the grace period either.
+    /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
+    /// returns when the handler and all that it captured has been dropped. Closing twice is fine.
+    ///
+    /// Fails with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) where a handler still runs after the grace
+    /// period: the listener is closed then, but what the handler holds goes only when it returns. A later call says
+    /// whether it has.
+    ///
+    /// On the thread of one of this listener's handlers it begins to close and returns at once, as
+    /// [`close_begin`](Listener::close_begin) does: the handler's answer still goes out.
     pub fn close(&self) -> Result<()> {
         fork::check(self.listening.born(), "listener")?;
         self.listening.close_and_wait()
+    }
+
+    /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
+    /// period. [`close`](Listener::close) can wait for the end of that.
+    pub fn close_begin(&self) -> Result<()> {
+        fork::check(self.listening.born(), "listener")?;
+        self.listening.close_in_background();
+        Ok(())
     }
 }
 

@@ -10,7 +10,8 @@ use std::io;
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a handler may fail with: anything that can be shown to the caller as text.
+/// What a handler may fail with: anything that can be shown to the caller as text. The caller gets it in one line:
+/// control characters become spaces. A [`HandlerFailure`](crate::HandlerFailure) carries a code and data besides.
 ///
 /// `?` turns every error type into it, and so do `"text".into()` and `format!(…).into()`.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -145,18 +146,33 @@ struct Inner {
     may_have_been_handled: bool,
     os_code: Option<i32>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    handler: Option<Box<FromHandler>>,
+}
+
+/// What a handler gave to its caller besides the text.
+#[derive(Debug)]
+struct FromHandler {
+    code: Option<String>,
+    data: Option<String>,
+}
+
+/// Makes a text one line: what would end the line, or the text for C, becomes a space.
+pub(crate) fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if text.contains(breaks) { text.replace(breaks, " ").into() } else { text }
 }
 
 impl Error {
     /// An error of this kind with this line of text: lower case, what was attempted, what stood in
-    /// the way, what to do.
+    /// the way, what to do. Control characters in it become spaces.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         Error(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: one_line(message.into()),
             may_have_been_handled: false,
             os_code: None,
             source: None,
+            handler: None,
         }))
     }
 
@@ -200,7 +216,7 @@ impl Error {
     pub(crate) fn on_channel(mut self, channel: &impl fmt::Display) -> Error {
         use ErrorKind::{Closing, ConnectionLost, NoReply, Protocol, TimedOut, UnsupportedVersion};
         if matches!(self.kind(), Closing | ConnectionLost | NoReply | Protocol | TimedOut | UnsupportedVersion) {
-            self.0.message = format!("channel \"{channel}\": {}", self.0.message).into();
+            self.0.message = one_line(format!("channel \"{channel}\": {}", self.0.message).into());
         }
         self
     }
@@ -227,6 +243,24 @@ impl Error {
     /// `false` means that it certainly was not: sending it again cannot do the work twice.
     pub fn may_have_been_handled(&self) -> bool {
         self.0.may_have_been_handled
+    }
+
+    /// Adds what a handler gave besides its text.
+    pub(crate) fn from_handler(mut self, code: Option<String>, data: Option<String>) -> Error {
+        if code.is_some() || data.is_some() {
+            self.0.handler = Some(Box::new(FromHandler { code, data }));
+        }
+        self
+    }
+
+    /// The code that the handler failed with on purpose ([`HandlerFailure`](crate::HandlerFailure)), if it gave one.
+    pub fn handler_code(&self) -> Option<&str> {
+        self.0.handler.as_ref()?.code.as_deref()
+    }
+
+    /// The JSON text of the data that the handler failed with on purpose, if it gave any.
+    pub fn handler_data(&self) -> Option<&str> {
+        self.0.handler.as_ref()?.data.as_deref()
     }
 
     /// The operating system's error number, where one is behind this error.
@@ -260,6 +294,14 @@ mod tests {
         }
         assert_eq!(ErrorKind::from_code(0), None);
         assert_eq!(ErrorKind::from_name("no such"), None);
+    }
+
+    #[test]
+    fn the_text_of_an_error_is_one_line() {
+        let error = Error::new(ErrorKind::Os, "a\r\nb\0c\u{85}d\u{2028}e\tf").on_channel(&"x\ny");
+        assert_eq!(error.message(), "a  b c d e f");
+        let error = Error::new(ErrorKind::Closing, "bye").on_channel(&"x\ny");
+        assert_eq!(error.message(), "channel \"x y\": bye");
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub mod blocking;
 mod channel;
 mod client;
 mod error;
+mod failure;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -79,13 +80,14 @@ pub use asynchronous::{
 };
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
+pub use failure::HandlerFailure;
 pub use message::{Message, MessageKind, MessageRef};
 pub use options::{
     DEFAULT_GRACE, DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE,
     DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_STALL_TIMEOUT,
     DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
 };
-pub use server::{Counters, Mode, Responder};
+pub use server::{Counters, HandlerReport, Mode, Responder};
 pub use transport::discover::ChannelInfo;
 pub use transport::fork::Process;
 pub use transport::peer::Peer;

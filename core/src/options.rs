@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::channel::{Address, Channel, PathStyle};
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::{HandlerReport, ReportTo};
 
 /// How long a call waits for its answer unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,6 +87,7 @@ pub struct Options {
     pub(crate) threads: usize,
     pub(crate) spin: Duration,
     pub(crate) check_interval: Duration,
+    pub(crate) report_to: ReportTo,
 }
 
 impl Default for Options {
@@ -112,6 +114,7 @@ impl Default for Options {
             threads: DEFAULT_THREADS,
             spin: Duration::from_micros(100),
             check_interval: Duration::from_secs(30),
+            report_to: ReportTo::default(),
         }
     }
 }
@@ -297,6 +300,18 @@ impl Options {
     #[must_use]
     pub fn check_interval(mut self, interval: Duration) -> Options {
         self.check_interval = interval;
+        self
+    }
+
+    /// Has a listener call `report` once for each failure of its handler that no caller hears of: of a broadcast, of a
+    /// request whose caller has gone or gave up, or cannot be told the text (Deno wire, plain text). Panics of the
+    /// handler in these cases count. It is called once, too, when the listener first has as many messages in flight as
+    /// it may ([`HandlerReport::kind`] tells the two apart), and again no sooner than when half of them have ended.
+    ///
+    /// It runs on the handler's thread, or on one of the library's, and should be quick. Default: nobody is told.
+    #[must_use]
+    pub fn on_handler_failure(mut self, report: impl Fn(&HandlerReport<'_>) + Send + Sync + 'static) -> Options {
+        self.report_to = ReportTo::new(report);
         self
     }
 

@@ -373,7 +373,7 @@ impl Vanishing {
 
     fn vanish(self) {
         self.begun.recv().unwrap();
-        self.listener.close().unwrap();
+        assert_eq!(self.listener.close().unwrap_err().kind(), ErrorKind::TimedOut);
         self.gate.open();
     }
 }

@@ -154,7 +154,9 @@ fn a_grace_that_is_over_cuts_off_what_is_left_of_each_dialect() {
         std::thread::scope(|scope| {
             let caller = scope.spawn(|| blocking::post_request(&name, &Message::null(), &options));
             begun.recv().unwrap();
-            listener.close().unwrap();
+            let error = listener.close().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+            assert!(error.message().contains("a handler still runs after the grace period of 50ms"), "{error}");
             if wire == Wire::Native {
                 let error = caller.join().unwrap().unwrap_err();
                 assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::ConnectionLost, true), "{error}");
@@ -162,6 +164,8 @@ fn a_grace_that_is_over_cuts_off_what_is_left_of_each_dialect() {
             go.send(()).unwrap();
         });
         assert_eq!(half.read(&mut [0; 10]).unwrap_or(0), 0);
+        // Closing again says when it has returned.
+        while listener.close().is_err() {}
     }
 }
 
@@ -199,28 +203,64 @@ fn socket_lock_and_port_are_free_right_after_close() {
 }
 
 #[test]
-fn a_listener_can_be_closed_from_within_its_own_handler() {
+fn a_listener_can_be_closed_from_within_its_own_handler_and_still_answers() {
     let scratch = Scratch::new();
-    let options = scratch.options().grace(Duration::from_millis(50));
-    let own: Arc<Mutex<Option<Arc<blocking::Listener>>>> = Arc::default();
-    let (closed, is_closed) = channel_of_units();
+    let options = scratch.options().grace(LONG_GRACE);
+    for wire in [Wire::Native, Wire::Deno] {
+        let options = options.clone().wire(wire);
+        let own: Arc<Mutex<Option<Arc<blocking::Listener>>>> = Arc::default();
+        let handler = {
+            let own = Arc::clone(&own);
+            move |(): ()| {
+                let own = Arc::clone(own.lock().unwrap().as_ref().unwrap());
+                own.close().unwrap();
+                // It has begun, and nobody else is taken in.
+                assert!(try_raw(&own).is_err());
+                Ok("last words")
+            }
+        };
+        let listener = Arc::new(blocking::listen_uds_request_with("own", &options, handler).unwrap());
+        *own.lock().unwrap() = Some(Arc::clone(&listener));
+        let reply: String = blocking::post_uds_request_with("own", (), &options).unwrap();
+        assert_eq!(reply, "last words");
+        // From elsewhere it waits for the end.
+        own.lock().unwrap().take();
+        listener.close().unwrap();
+        assert_eq!(Arc::strong_count(&own), 1, "the handler has not been dropped");
+    }
+}
+
+#[test]
+fn a_broadcast_handler_can_close_its_own_listener() {
+    let scratch = Scratch::new();
+    let options = scratch.options().grace(LONG_GRACE);
+    let own: Arc<Mutex<Option<blocking::Listener>>> = Arc::default();
     let handler = {
         let own = Arc::clone(&own);
-        move |(): ()| {
-            let own = Arc::clone(own.lock().unwrap().as_ref().unwrap());
-            own.close().unwrap();
-            closed.send(()).unwrap();
-            Ok(())
-        }
+        move |(): ()| Ok(own.lock().unwrap().as_ref().unwrap().close()?)
     };
-    let listener = Arc::new(blocking::listen_uds_request_with("own", &options, handler).unwrap());
-    *own.lock().unwrap() = Some(Arc::clone(&listener));
-    // It waits for its own end no longer than the grace period; then the caller is cut off.
-    let error = blocking::post_uds_request_with::<()>("own", (), &options).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ConnectionLost);
-    is_closed.recv().unwrap();
-    drop(doubler(&Channel::uds("own").unwrap(), &options));
-    own.lock().unwrap().take();
+    *own.lock().unwrap() = Some(blocking::listen_uds_broadcast_with("own", &options, handler).unwrap());
+    blocking::post_uds_broadcast_with("own", (), &options).unwrap();
+    let listener = own.lock().unwrap().take().unwrap();
+    listener.close().unwrap();
+    assert_eq!(listener.counters().failed, 0);
+}
+
+#[test]
+fn close_that_has_begun_elsewhere_can_be_waited_for() {
+    let scratch = Scratch::new();
+    let options = scratch.options().grace(LONG_GRACE);
+    let channel = Channel::uds("begun").unwrap();
+    let Held { listener, begun, go } = held(&channel, &options, Message::text("done"));
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| blocking::post_request(&channel, &Message::null(), &options));
+        begun.recv().unwrap();
+        listener.close_begin().unwrap();
+        assert!(try_raw(&listener).is_err());
+        go.send(()).unwrap();
+        listener.close().unwrap();
+        assert_eq!(caller.join().unwrap().unwrap(), Message::text("done"));
+    });
 }
 
 #[test]
@@ -247,7 +287,7 @@ fn a_listener_can_be_dropped_within_its_own_handler_and_still_answers() {
 #[tokio::test]
 async fn an_asynchronous_listener_can_be_closed_and_dropped_within_its_own_handler() {
     let scratch = Scratch::new();
-    let options = scratch.options().grace(Duration::from_millis(50));
+    let options = scratch.options().grace(LONG_GRACE);
     for close_first in [true, false] {
         let own: Arc<Mutex<Option<simple_ipc::Listener>>> = Arc::default();
         let handler = {
@@ -266,12 +306,8 @@ async fn an_asynchronous_listener_can_be_closed_and_dropped_within_its_own_handl
         };
         let listener = simple_ipc::listen_uds_request_with("own", &options, handler).await.unwrap();
         *own.lock().unwrap() = Some(listener);
-        let reply = simple_ipc::post_uds_request_with::<String>("own", (), &options).await;
-        if close_first {
-            assert_eq!(reply.unwrap_err().kind(), ErrorKind::ConnectionLost);
-        } else {
-            assert_eq!(reply.unwrap(), "last words");
-        }
+        let reply: String = simple_ipc::post_uds_request_with("own", (), &options).await.unwrap();
+        assert_eq!(reply, "last words");
     }
 }
 

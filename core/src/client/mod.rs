@@ -120,6 +120,15 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> Error {
     struct Body {
         code: String,
         message: String,
+        // Of a handler that failed on purpose. Whatever else stands there is nothing that was promised.
+        #[serde(default, deserialize_with = "present")]
+        handler_code: Option<Box<serde_json::value::RawValue>>,
+        #[serde(default, deserialize_with = "present")]
+        handler_data: Option<Box<serde_json::value::RawValue>>,
+    }
+    /// A member that is there, be it null.
+    fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+        T::deserialize(from).map(Some)
     }
     // serde takes an array for a struct, too.
     let is_object = body.trim_ascii_start().starts_with(b"{");
@@ -128,7 +137,12 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> Error {
             let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
             let error = Error::new(kind, body.message);
             match kind {
-                ErrorKind::HandlerFailed | ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
+                ErrorKind::HandlerFailed => {
+                    let code = body.handler_code.and_then(|code| serde_json::from_str(code.get()).ok());
+                    let data = body.handler_data.map(|data| data.get().to_owned());
+                    error.after_sending().from_handler(code, data)
+                }
+                ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
                 // The message did not get past its header.
                 ErrorKind::TooLarge if id == 0 => error,
                 // The handler has run, and its answer does not fit; or it is not known to us.

@@ -8,6 +8,9 @@ use crate::message::{MessageKind, MessageRef};
 /// The length of a frame's header in bytes.
 pub(crate) const HEADER_LEN: usize = 16;
 
+/// Error frames up to this many bytes are taken, and so may be sent, whatever a client's largest message.
+pub(crate) const ERROR_ALWAYS: usize = 1024;
+
 /// The body is bytes, not JSON.
 pub(crate) const BYTES: u8 = 0x01;
 /// The sender of a broadcast wants to know that the handler has it.
@@ -137,7 +140,7 @@ impl Header {
             "a frame has a timeout that its kind does not know"
         } else if header.id == 0 && header.needs_id(sender) {
             "a frame has no message id"
-        } else if header.len as usize > max {
+        } else if header.len as usize > max && !(kind == Kind::Error && header.len as usize <= ERROR_ALWAYS) {
             return Err(Violation::TooLarge { len: header.len as usize, max });
         } else {
             return Ok(header);

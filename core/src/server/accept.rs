@@ -126,9 +126,9 @@ async fn greet(seat: OpenConnection, socket: Socket) {
     let mut first = Vec::with_capacity(4096);
     if one_shot::receive(&socket, &mut first).unwrap_or(false)
         && Dialect::of(first[0], listening.plain_text) == Some(Dialect::Deno)
-        && let Some(handler) = one_shot::handler(&listening, &first)
+        && one_shot::is_for(&listening, &first)
     {
-        return one_shot::serve(seat, socket, peer, first, handler).await;
+        return one_shot::serve(seat, socket, peer, first).await;
     }
     let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
     if first.is_empty() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::handler::{BlockingHandler, Handler, call_blocking};
+use super::handler::UsersCode;
 use super::listening::Listening;
 use super::native::{Session, Task};
 use super::responder::Responder;
@@ -105,21 +105,22 @@ enum Done {
 
 /// Drives a session until it goes quiet, turns out to be slow, or ends.
 pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
-    let Handler::Blocking(handler) = &session.listening.handler else {
-        unreachable!("an asynchronous handler runs on its runtime")
+    let Some(code) = session.listening.users_code() else {
+        return cold::abandon(session);
     };
-    let handler = Arc::clone(handler);
     session.hot.store(true, Ordering::SeqCst);
     let turn = Arc::new(Turn::new());
     lock(&session.listening.watch.turns).push((Arc::clone(&turn), Arc::downgrade(&session)));
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        serve(&session, &turn, reader, &*handler)
+        serve(&session, &turn, reader, &code)
     } else {
         Done::Hand(reader)
     };
     if let Done::Forked = done {
-        return std::mem::forget((session, handler));
+        return std::mem::forget((session, code));
     }
+    // Before the session goes on elsewhere: who sees it end sees the handler let go.
+    drop(code);
     session.listening.watch.forget(&turn);
     if let Done::Taken = done {
         return;
@@ -138,7 +139,7 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
     }
 }
 
-fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
+fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, code: &UsersCode) -> Done {
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
     if session.listening.mode == Mode::Broadcast {
@@ -147,14 +148,14 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: 
     session.kept.store(false, Ordering::Relaxed);
     loop {
         turn.begin_batch(reader, &session.batching);
-        let batch = serve_batch(session, turn, &mut message, handler, waiter.pays());
+        let batch = serve_batch(session, turn, &mut message, code, waiter.pays());
         if let Batch::Forked = batch {
             return Done::Forked;
         }
         let Some(mine) = turn.take_back() else {
             if session.listening.mode == Mode::Broadcast {
                 // Those that came meanwhile wait for the one that this thread was stuck with.
-                cold::run_casts(session, handler);
+                cold::run_casts(session, Some(code));
             }
             return Done::Taken;
         };
@@ -187,13 +188,7 @@ enum Batch {
 
 /// Takes the frames that are here to the handler, and sends the answers together; some at a time where the
 /// client could work `beside` it, on another core.
-fn serve_batch(
-    session: &Arc<Session>,
-    turn: &Turn,
-    message: &mut Message,
-    handler: &BlockingHandler,
-    beside: bool,
-) -> Batch {
+fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, code: &UsersCode, beside: bool) -> Batch {
     let born = fork::generation();
     let mut gathered = 0;
     let mut pace = Pace::new();
@@ -239,7 +234,7 @@ fn serve_batch(
         }
         // Before anybody hears that it was handled.
         session.listening.count_message();
-        call_blocking(handler, message, responder);
+        code.call_blocking(message, responder);
         turn.step();
         if born != fork::generation() {
             return Batch::Forked;

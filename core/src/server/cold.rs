@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
 
 use super::counters::count;
-use super::handler::{BlockingHandler, Handler, call_async, call_blocking};
+use super::handler::UsersCode;
 use super::hot;
 use super::native::{Cast, Session, Task};
 use super::responder::Responder;
@@ -187,7 +187,7 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next
 }
 
 fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
-    let dedicated = !stay && matches!(session.listening.handler, Handler::Blocking(_));
+    let dedicated = !stay && session.listening.blocking;
     loop {
         if !session.has_room() {
             return Next::Stall;
@@ -242,22 +242,26 @@ fn hand_over_request(session: &Arc<Session>, message: Message, responder: Respon
     if session.exclusive {
         session.hold_bytes(bytes);
     }
-    match &listening.handler {
-        Handler::Blocking(_) if !session.exclusive => session.queue_request(message, responder),
-        Handler::Blocking(handler) => {
-            let handler = Arc::clone(handler);
-            listening.workers.submit(Box::new(move || {
-                call_blocking(&*handler, &message, responder);
-                session.release_bytes(bytes);
-            }));
-        }
-        Handler::Async(handler) => {
-            let handler = Arc::clone(handler);
-            listening.runtime.spawn(async move {
-                call_async(&*handler, message, responder).await;
-                session.release_bytes(bytes);
-            });
-        }
+    if !listening.blocking {
+        let runtime = listening.runtime.clone();
+        runtime.spawn(async move {
+            match listening.users_code() {
+                Some(code) => code.call_async(message, responder).await,
+                None => responder.discard(),
+            }
+            session.release_bytes(bytes);
+        });
+    } else if session.exclusive {
+        let workers = Arc::clone(&listening.workers);
+        workers.submit(Box::new(move || {
+            match listening.users_code() {
+                Some(code) => code.call_blocking(&message, responder),
+                None => responder.discard(),
+            }
+            session.release_bytes(bytes);
+        }));
+    } else {
+        session.queue_request(message, responder);
     }
 }
 
@@ -265,19 +269,25 @@ fn hand_over_request(session: &Arc<Session>, message: Message, responder: Respon
 /// handlers are quick, and more where they are `stuck`.
 fn run_requests(session: &Arc<Session>, stuck: bool) {
     for _ in 0..session.want_runners(stuck) {
-        let Handler::Blocking(handler) = &session.listening.handler else { return };
-        let (session, handler) = (Arc::clone(session), Arc::clone(handler));
+        let session = Arc::clone(session);
         let workers = Arc::clone(&session.listening.workers);
-        workers.submit(Box::new(move || run_queued(&session, &*handler)));
+        workers.submit(Box::new(move || run_queued(&session)));
     }
 }
 
 /// Takes the requests that wait to the handler, in the calling thread.
-fn run_queued(session: &Session, handler: &BlockingHandler) {
+fn run_queued(session: &Session) {
     let mut began = Instant::now();
     let mut done = 0;
+    let mut code = session.listening.users_code();
     while let Some((message, responder)) = session.next_request(done) {
-        call_blocking(handler, &message, responder);
+        match &code {
+            Some(called) => called.call_blocking(&message, responder),
+            None => responder.discard(),
+        }
+        if session.listening.has_closed() {
+            code = None;
+        }
         done = message.len();
         let now = Instant::now();
         if now - began > SLOW_HANDLER {
@@ -293,10 +303,13 @@ fn run_queued(session: &Session, handler: &BlockingHandler) {
 }
 
 /// Takes the broadcasts that wait to the handler, in the calling thread.
-pub(super) fn run_casts(session: &Arc<Session>, handler: &BlockingHandler) {
+pub(super) fn run_casts(session: &Arc<Session>, code: Option<&UsersCode>) {
     while let Some(cast) = session.next_cast() {
         if let Some((message, responder)) = begin_cast(session, cast) {
-            call_blocking(handler, &message, responder);
+            match code {
+                Some(code) if !session.listening.has_closed() => code.call_blocking(&message, responder),
+                _ => responder.discard(),
+            }
             end_cast(session, message.len());
         }
     }
@@ -313,23 +326,25 @@ fn hand_over_cast(session: &Arc<Session>, cast: Cast) {
     }
     let session = Arc::clone(session);
     let listening = Arc::clone(&session.listening);
-    match &listening.handler {
-        Handler::Blocking(handler) => {
-            let handler = Arc::clone(handler);
-            listening.workers.submit(Box::new(move || run_casts(&session, &*handler)));
-        }
-        Handler::Async(handler) => {
-            let handler = Arc::clone(handler);
-            listening.runtime.spawn(async move {
-                while let Some(cast) = session.next_cast() {
-                    if let Some((message, responder)) = begin_cast(&session, cast) {
-                        let bytes = message.len();
-                        call_async(&*handler, message, responder).await;
-                        end_cast(&session, bytes);
+    if listening.blocking {
+        let workers = Arc::clone(&listening.workers);
+        workers.submit(Box::new(move || {
+            run_casts(&session, listening.users_code().as_deref());
+        }));
+    } else {
+        let runtime = listening.runtime.clone();
+        runtime.spawn(async move {
+            while let Some(cast) = session.next_cast() {
+                if let Some((message, responder)) = begin_cast(&session, cast) {
+                    let bytes = message.len();
+                    match listening.users_code() {
+                        Some(code) => code.call_async(message, responder).await,
+                        None => responder.discard(),
                     }
+                    end_cast(&session, bytes);
                 }
-            });
-        }
+            }
+        });
     }
 }
 

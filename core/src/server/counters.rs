@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Totals of a listener since it started.
+/// What a listener has seen since it started, and what it has in hand now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -20,6 +20,11 @@ pub struct Counters {
     pub refused: u64,
     /// Connections that ended, or went stale, before a whole message or a hello had come.
     pub incomplete: u64,
+    /// Messages that were taken and are not yet answered, now.
+    pub in_flight: u64,
+    /// Requests that nobody waits for any more and that their handler has not settled: neither answered nor dropped
+    /// their [`Responder`](crate::Responder), now.
+    pub abandoned: u64,
 }
 
 /// The counters while they count.
@@ -32,10 +37,11 @@ pub(crate) struct Tally {
     pub(crate) malformed: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) incomplete: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
 }
 
 impl Tally {
-    pub(crate) fn read(&self) -> Counters {
+    pub(crate) fn read(&self, in_flight: usize) -> Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             connections: read(&self.connections),
@@ -45,6 +51,9 @@ impl Tally {
             malformed: read(&self.malformed),
             refused: read(&self.refused),
             incomplete: read(&self.incomplete),
+            in_flight: in_flight as u64,
+            // Who ends a call and who settles it count in either order.
+            abandoned: read(&self.abandoned).cast_signed().max(0).cast_unsigned(),
         }
     }
 }

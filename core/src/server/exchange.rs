@@ -9,8 +9,6 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::Mode;
-use super::counters::count;
-use super::handler::{Handler, call_async, call_blocking};
 use super::listening::{ACK_AFTER, Listening};
 use super::responder::{Answer, Responder};
 use crate::message::Message;
@@ -31,17 +29,13 @@ pub(super) struct Caller {
     pub(super) peer: Peer,
     pub(super) gone: AtomicBool,
     pub(super) went: Notify,
-    listening: Arc<Listening>,
+    pub(super) listening: Arc<Listening>,
 }
 
 impl Caller {
     pub(super) fn new(listening: &Arc<Listening>, socket: Arc<Socket>, peer: Peer) -> Arc<Caller> {
         let listening = Arc::clone(listening);
         Arc::new(Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), listening })
-    }
-
-    pub(super) fn count_failure(&self) {
-        count(&self.listening.tally.failed);
     }
 }
 
@@ -74,25 +68,27 @@ impl Connection {
         let (finished, finish) = oneshot::channel();
         let answered = (listening.mode == Mode::Request).then_some(answered);
         let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
-        match &listening.handler {
-            Handler::Blocking(handler) => {
-                let handler = Arc::clone(handler);
-                listening.workers.submit(Box::new(move || {
-                    let _nobody_waits_for_it = began.send(());
-                    call_blocking(&*handler, &message, responder);
-                    drop((message, held));
-                    let _nobody_waits_any_more = finished.send(in_flight);
-                }));
-            }
-            Handler::Async(handler) => {
-                let handler = Arc::clone(handler);
-                listening.runtime.spawn(async move {
-                    let _nobody_waits_for_it = began.send(());
-                    call_async(&*handler, message, responder).await;
-                    drop(held);
-                    let _nobody_waits_any_more = finished.send(in_flight);
-                });
-            }
+        let its_listening = Arc::clone(listening);
+        if listening.blocking {
+            listening.workers.submit(Box::new(move || {
+                let _nobody_waits_for_it = began.send(());
+                match its_listening.users_code() {
+                    Some(code) => code.call_blocking(&message, responder),
+                    None => responder.discard(),
+                }
+                drop((message, held));
+                let _nobody_waits_any_more = finished.send(in_flight);
+            }));
+        } else {
+            listening.runtime.spawn(async move {
+                let _nobody_waits_for_it = began.send(());
+                match its_listening.users_code() {
+                    Some(code) => code.call_async(message, responder).await,
+                    None => responder.discard(),
+                }
+                drop(held);
+                let _nobody_waits_any_more = finished.send(in_flight);
+            });
         }
         match listening.mode {
             Mode::Request => self.answered(answer).await,

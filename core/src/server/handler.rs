@@ -1,11 +1,16 @@
-//! What a listener's user gives it to call, and how it is called.
+//! What a listener's user gives it to call, how it is called, and how long it is kept.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use tokio::sync::Notify;
+
+use super::report::{HandlerReport, ReportTo};
 use super::responder::Responder;
 use crate::message::Message;
 
@@ -14,25 +19,107 @@ pub(crate) type AsyncHandler = dyn Fn(Message, Responder) -> HandlerFuture + Sen
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A handler of either colour.
-#[derive(Clone)]
 pub(crate) enum Handler {
     /// May block: it gets a thread.
-    Blocking(Arc<BlockingHandler>),
+    Blocking(Box<BlockingHandler>),
     /// Runs on the listener's runtime.
-    Async(Arc<AsyncHandler>),
+    Async(Box<AsyncHandler>),
 }
 
-/// Calls a blocking handler. If it panics, its responder goes down with it and tells the caller.
-pub(crate) fn call_blocking(handler: &BlockingHandler, message: &Message, responder: Responder) {
-    let _told_by_the_responder = catch_unwind(AssertUnwindSafe(|| handler(message, responder)));
+thread_local! {
+    /// Whose handler the calling thread is in. An address that nothing is read from.
+    static WITHIN: Cell<*const UsersCode> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Calls an asynchronous handler and waits for it, with the same care for panics.
-pub(crate) async fn call_async(handler: &AsyncHandler, message: Message, responder: Responder) {
-    let Ok(mut future) = catch_unwind(AssertUnwindSafe(|| handler(message, responder))) else { return };
-    std::future::poll_fn(move |context| {
-        // A future that panicked is not polled again; dropping what is left of it is fine.
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or(Poll::Ready(()))
-    })
-    .await;
+/// All that a listener's user gave it to call. Its listener owns it until it has closed; each thread and task
+/// that calls it holds it meanwhile.
+pub(crate) struct UsersCode {
+    handler: Handler,
+    report_to: ReportTo,
+    /// Last: what is above has been dropped when this is.
+    _gone: SaysGone,
+}
+
+/// Whether a listener's handler, and all that it captured, has been dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    is_so: AtomicBool,
+    changed: Notify,
+}
+
+impl Gone {
+    pub(super) fn is_so(&self) -> bool {
+        self.is_so.load(Ordering::SeqCst)
+    }
+
+    /// Notified when it is so.
+    pub(super) fn changed(&self) -> &Notify {
+        &self.changed
+    }
+}
+
+struct SaysGone(Arc<Gone>);
+
+impl Drop for SaysGone {
+    fn drop(&mut self) {
+        self.0.is_so.store(true, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}
+
+/// Restores what stood there before, even where the handler panics.
+struct Within(*const UsersCode);
+
+impl Within {
+    fn begin(code: &UsersCode) -> Within {
+        Within(WITHIN.replace(code))
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        WITHIN.set(self.0);
+    }
+}
+
+impl UsersCode {
+    pub(super) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Gone>) {
+        let gone = Arc::<Gone>::default();
+        (Arc::new(UsersCode { handler, report_to, _gone: SaysGone(Arc::clone(&gone)) }), gone)
+    }
+
+    /// Whether the calling thread is within the handler of this listener, or polls its future.
+    pub(super) fn is_around(code: *const UsersCode) -> bool {
+        WITHIN.get() == code
+    }
+
+    /// Calls a blocking handler. If it panics, its responder goes down with it and tells the caller.
+    #[inline]
+    pub(super) fn call_blocking(&self, message: &Message, responder: Responder) {
+        let Handler::Blocking(handler) = &self.handler else {
+            unreachable!("an asynchronous handler runs on its runtime")
+        };
+        let _within = Within::begin(self);
+        let _told_by_the_responder = catch_unwind(AssertUnwindSafe(|| handler(message, responder)));
+    }
+
+    /// Calls an asynchronous handler and waits for it, with the same care for panics.
+    pub(super) async fn call_async(&self, message: Message, responder: Responder) {
+        let Handler::Async(handler) = &self.handler else { unreachable!("a blocking handler gets a thread") };
+        let future = {
+            let _within = Within::begin(self);
+            catch_unwind(AssertUnwindSafe(|| handler(message, responder)))
+        };
+        let Ok(mut future) = future else { return };
+        std::future::poll_fn(move |context| {
+            let _within = Within::begin(self);
+            // A future that panicked is not polled again; dropping what is left of it is fine.
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or(Poll::Ready(()))
+        })
+        .await;
+    }
+
+    pub(super) fn report(&self, report: &HandlerReport<'_>) {
+        self.report_to.tell(report);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::handler::{BlockingHandler, Handler, call_blocking};
+use super::handler::UsersCode;
 use super::native::{Session, Task};
 use super::responder::Responder;
 use super::{Mode, PATIENCE, cold};
@@ -37,16 +37,20 @@ enum Done {
 
 /// Drives a session until it goes quiet or ends.
 pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
-    let Handler::Blocking(handler) = &session.listening.handler else {
-        unreachable!("an asynchronous handler runs on its runtime")
+    let Some(code) = session.listening.users_code() else {
+        return cold::abandon(session);
     };
-    let handler = Arc::clone(handler);
     session.hot.store(true, Ordering::SeqCst);
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        serve(&session, &mut reader, &*handler)
+        serve(&session, &mut reader, &code)
     } else {
         Done::Hand
     };
+    if let Done::Forked = done {
+        return std::mem::forget((session, reader, code));
+    }
+    // Before the session goes on elsewhere: who sees it end sees the handler let go.
+    drop(code);
     session.hot.store(false, Ordering::SeqCst);
     match done {
         Done::Hand => {
@@ -62,11 +66,11 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
             session.lose();
             session.listening.remove(&session);
         }
-        Done::Forked => std::mem::forget((session, reader, handler)),
+        Done::Forked => {}
     }
 }
 
-fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
+fn serve(session: &Arc<Session>, reader: &mut FrameReader, code: &UsersCode) -> Done {
     let born = fork::generation();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
@@ -90,7 +94,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                     session.listening.count_message();
                     let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
                     let responder = Responder::until(Arc::clone(session), id, deadline, Mode::Request);
-                    call_blocking(handler, &message, responder);
+                    code.call_blocking(&message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;
@@ -108,7 +112,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                         session.begin_ack(ack);
                     }
                     let responder = Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast);
-                    call_blocking(handler, &message, responder);
+                    code.call_blocking(&message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;

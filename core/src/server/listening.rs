@@ -3,37 +3,46 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 
 use super::counters::{Tally, count};
-use super::handler::Handler;
+use super::handler::{Gone, Handler, UsersCode};
 use super::native::Session;
+use super::report::HandlerReport;
 use super::room::Room;
 use super::text::TextLine;
 use super::workers::Workers;
 use super::{Counters, Mode, accept, batches};
 use crate::channel::{Address, Channel};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, one_line};
 use crate::interrupt;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
 use crate::transport::claim::Claim;
 use crate::transport::fork;
+use crate::transport::peer::Peer;
 
 /// A broadcast is acknowledged when its handler has run for this long, if it has not returned.
 pub(super) const ACK_AFTER: Duration = Duration::from_millis(50);
 /// How often running handlers are looked at for that.
 const ACK_CHECK: Duration = Duration::from_millis(25);
+/// How long after the grace period threads that were cut off may take to let go of the handler.
+const LETTING_GO: Duration = Duration::from_millis(250);
 
 /// What all connections of one listener share.
 pub(crate) struct Listening {
     pub(super) mode: Mode,
-    pub(super) handler: Handler,
+    /// The handler may block: it gets threads.
+    pub(super) blocking: bool,
+    code: Weak<UsersCode>,
+    /// Until the listener has closed.
+    code_owner: Mutex<Option<Arc<UsersCode>>>,
+    code_gone: Arc<Gone>,
     /// The handler takes raw bodies and counts on JSON being JSON.
     pub(super) check_json: bool,
     pub(super) runtime: Handle,
@@ -59,6 +68,8 @@ pub(crate) struct Listening {
     born: u32,
     started: Instant,
     closing: AtomicBool,
+    /// When the grace period of a closing listener ends; `None` is never.
+    grace_ends: OnceLock<Option<Instant>>,
     /// Wakes the accepting task: closing, or a connection has ended.
     accepting: Notify,
     /// The accepting task has taken in what was waiting and has ended.
@@ -99,9 +110,14 @@ impl Listening {
             _ => channel.clone(),
         };
         let plain_text = options.plain_text.unwrap_or(matches!(address, Address::Unix(_)));
+        let blocking = matches!(handler, Handler::Blocking(_));
+        let (code, code_gone) = UsersCode::new(handler, options.report_to.clone());
         let listening = Arc::new(Listening {
             mode,
-            handler,
+            blocking,
+            code: Arc::downgrade(&code),
+            code_owner: Mutex::new(Some(code)),
+            code_gone,
             check_json,
             workers: Workers::new(options.threads, runtime.clone()),
             runtime,
@@ -124,6 +140,7 @@ impl Listening {
             born: fork::generation(),
             started: Instant::now(),
             closing: AtomicBool::new(false),
+            grace_ends: OnceLock::new(),
             accepting: Notify::new(),
             accepted_all: AtomicBool::new(false),
             sessions: Mutex::default(),
@@ -147,7 +164,7 @@ impl Listening {
             })?
         };
         listening.runtime.spawn(accept::run(accepting, watched));
-        if let Handler::Blocking(_) = listening.handler {
+        if listening.blocking {
             listening.runtime.spawn(batches::watch(Arc::downgrade(&listening)));
         }
         if mode == Mode::Broadcast {
@@ -177,7 +194,7 @@ impl Listening {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.tally.read()
+        self.tally.read(self.room.in_flight())
     }
 
     /// The generation (see [`fork`]) that the listener was opened in.
@@ -216,6 +233,27 @@ impl Listening {
 
     pub(super) fn count_message(&self) {
         count(&self.tally.messages);
+    }
+
+    /// What the user gave to call, for whoever is about to call it. `None` once the listener has closed: then no
+    /// message goes to a handler any more.
+    #[inline]
+    pub(super) fn users_code(&self) -> Option<Arc<UsersCode>> {
+        if self.is_closed.load(Ordering::SeqCst) { None } else { self.code.upgrade() }
+    }
+
+    /// Whether the listener has wound up.
+    pub(super) fn has_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    /// Tells the listener's owner what no caller hears of.
+    pub(super) fn report(&self, kind: ErrorKind, text: &str, peer: Peer) {
+        let message = &one_line(text.into());
+        // Where nobody holds it, no handler is left that could have failed.
+        if let Some(code) = self.code.upgrade() {
+            code.report(&HandlerReport { kind, channel: &self.channel, mode: self.mode, message, peer });
+        }
     }
 
     /// Looks whether socket and lock file still stand. `true` if the socket was made anew.
@@ -337,26 +375,40 @@ impl Listening {
         drop(claim);
     }
 
-    /// Stops, answers what has arrived within the grace period, then lets every session go.
-    pub(crate) async fn close(self: &Arc<Listening>) {
+    /// Stops, answers what has arrived within the grace period, then lets every session go. Succeeds when the
+    /// handler and all that it captured has been dropped.
+    ///
+    /// From within the listener's own handler, which would wait for itself, it only begins.
+    pub(crate) async fn close(self: &Arc<Listening>) -> Result<()> {
+        if UsersCode::is_around(self.code.as_ptr()) {
+            self.close_in_background();
+            return Ok(());
+        }
         self.stop();
         let listening = Arc::clone(self);
         // In a task of its own: closing goes on if the caller does not wait for its end.
-        let _ended_with_the_runtime = self.runtime.spawn(async move { listening.wind_up().await }).await;
+        match self.runtime.spawn(async move { listening.wind_up().await }).await {
+            Ok(gone) => self.closed(gone),
+            // The runtime has ended, and with it all that it ran.
+            Err(_) => Ok(()),
+        }
     }
 
     /// As [`close`](Listening::close), from a thread that may block.
     pub(crate) fn close_and_wait(self: &Arc<Listening>) -> Result<()> {
+        if UsersCode::is_around(self.code.as_ptr()) {
+            self.close_in_background();
+            return Ok(());
+        }
         self.stop();
         let listening = Arc::clone(self);
         let (ended, end) = std::sync::mpsc::channel();
         self.runtime.spawn(async move {
-            listening.wind_up().await;
-            let _the_caller_has_left = ended.send(());
+            let gone = listening.wind_up().await;
+            let _the_caller_has_left = ended.send(gone);
         });
         // The sender goes, too, if the runtime does.
-        let _closed_or_nobody_to_close = interrupt::receive(&end)?;
-        Ok(())
+        interrupt::receive(&end)?.map_or(Ok(()), |gone| self.closed(gone))
     }
 
     /// Stops, and winds up in the background.
@@ -366,10 +418,21 @@ impl Listening {
         self.runtime.spawn(async move { listening.wind_up().await });
     }
 
-    async fn wind_up(&self) {
-        if self.is_closed.load(Ordering::SeqCst) {
-            return;
+    fn closed(&self, gone: bool) -> Result<()> {
+        if gone {
+            return Ok(());
         }
+        let text = format!(
+            "channel \"{}\" is closed, but a handler still runs after the grace period of {:?}; \
+             what it holds is released when it returns",
+            self.channel, self.grace
+        );
+        Err(Error::new(ErrorKind::TimedOut, text))
+    }
+
+    /// Whether in the end the handler was gone. Any number may wait for it at once.
+    async fn wind_up(self: &Arc<Listening>) -> bool {
+        let deadline = *self.grace_ends.get_or_init(|| Instant::now().checked_add(self.grace));
         let orderly = async {
             until(&self.progress, || self.accepted_all.load(Ordering::SeqCst)).await;
             for session in self.all_sessions() {
@@ -378,12 +441,29 @@ impl Listening {
             let all_done = || self.open.load(Ordering::SeqCst) == 0 && self.room.in_flight() == 0;
             until(&self.progress, all_done).await;
         };
-        let _what_is_left_is_cut_off = timeout(self.grace, orderly).await;
-        for session in self.all_sessions() {
-            session.socket.shutdown();
+        if !self.is_closed.load(Ordering::SeqCst) {
+            let _what_is_left_is_cut_off = within(deadline, orderly).await;
+            self.is_closed.store(true, Ordering::SeqCst);
+            for session in self.all_sessions() {
+                session.cut_off();
+            }
+            self.closed.notify_waiters();
         }
-        self.is_closed.store(true, Ordering::SeqCst);
-        self.closed.notify_waiters();
+        self.let_go_of_the_handler();
+        let at_least = Instant::now() + LETTING_GO;
+        let deadline = deadline.map(|deadline| deadline.max(at_least));
+        within(deadline, until(self.code_gone.changed(), || self.code_gone.is_so())).await.is_some()
+    }
+
+    /// Gives the handler up, for whoever is last with it to drop.
+    fn let_go_of_the_handler(self: &Arc<Listening>) {
+        let code = lock(&self.code_owner).take();
+        match code {
+            // What it captured may take its time to go: not on the thread that serves all listeners.
+            Some(code) if self.blocking => self.workers.submit(Box::new(move || drop(code))),
+            code => drop(code),
+        }
+        self.workers.close();
     }
 
     fn all_sessions(&self) -> Vec<Arc<Session>> {
@@ -422,6 +502,14 @@ impl Drop for Accepting {
     }
 }
 
+/// What comes of it until the deadline; `None` is for ever.
+async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline.into(), future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
 /// Waits until `done`, which is asked again at each notification.
 async fn until(changed: &Notify, done: impl Fn() -> bool) {
     loop {
@@ -436,7 +524,7 @@ async fn until(changed: &Notify, done: impl Fn() -> bool) {
 }
 
 /// Sends acknowledgements of broadcasts whose handlers take long. Sleeps while there are none.
-async fn watch_acks(listening: std::sync::Weak<Listening>) {
+async fn watch_acks(listening: Weak<Listening>) {
     loop {
         let Some(strong) = listening.upgrade() else { return };
         if strong.is_closed.load(Ordering::SeqCst) {

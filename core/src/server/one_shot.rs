@@ -15,7 +15,6 @@ use super::accept::OpenConnection;
 use super::counters::count;
 use super::deno;
 use super::exchange::{Caller, Connection, InFlight, take_in};
-use super::handler::{BlockingHandler, Handler, call_blocking};
 use super::listening::Listening;
 use super::responder::{Answer, Responder};
 use crate::lock::lock;
@@ -39,14 +38,9 @@ pub(super) fn receive(socket: &Socket, first: &mut Vec<u8>) -> io::Result<bool> 
     Ok(socket.recv_spare(first, usize::MAX, Wait::No).is_ok_and(|more| more == 0))
 }
 
-/// The handler that may be called with a whole message, if it is for this way.
-pub(super) fn handler(listening: &Listening, stream: &[u8]) -> Option<Arc<BlockingHandler>> {
-    match &listening.handler {
-        Handler::Blocking(handler) if listening.mode == Mode::Request && stream.len() <= listening.max_message => {
-            Some(Arc::clone(handler))
-        }
-        _ => None,
-    }
+/// Whether the handler may be called with a whole message in this way.
+pub(super) fn is_for(listening: &Listening, stream: &[u8]) -> bool {
+    listening.blocking && listening.mode == Mode::Request && stream.len() <= listening.max_message
 }
 
 /// A request between the thread that is with the handler and the runtime: whoever takes it ends it.
@@ -73,13 +67,7 @@ struct Unsent {
 }
 
 /// Takes a request to the handler, and sees to its end.
-pub(super) async fn serve(
-    seat: OpenConnection,
-    socket: Socket,
-    peer: Peer,
-    stream: Vec<u8>,
-    handler: Arc<BlockingHandler>,
-) {
+pub(super) async fn serve(seat: OpenConnection, socket: Socket, peer: Peer, stream: Vec<u8>) {
     let listening = Arc::clone(seat.listening());
     let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
     let (in_flight, held) = take_in(&listening, message.len()).await;
@@ -91,13 +79,18 @@ pub(super) async fn serve(
     let shared = Arc::new(Shared { left: Mutex::new(Some(left)), leaves: Notify::new() });
     let with_the_thread = Arc::clone(&shared);
     let born = fork::generation();
+    let its_listening = Arc::clone(&listening);
     listening.workers.submit(Box::new(move || {
-        call_blocking(&*handler, &message, responder);
+        let code = its_listening.users_code();
+        match &code {
+            Some(code) => code.call_blocking(&message, responder),
+            None => responder.discard(),
+        }
         if born != fork::generation() {
             // A forked child: nothing here is its own.
-            return std::mem::forget((message, held, in_flight, returned, with_the_thread));
+            return std::mem::forget((code, message, held, in_flight, returned, with_the_thread, its_listening));
         }
-        drop((message, held));
+        drop((code, message, held));
         with_the_thread.returned();
         let _answered_already = returned.send(in_flight);
     }));

@@ -8,10 +8,13 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::Mode;
+use super::counters::count;
 use super::exchange::Caller;
+use super::listening::Listening;
 use super::native::Session;
+use super::{Mode, Said};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
+use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
 use crate::transport::peer::Peer;
 
@@ -34,6 +37,20 @@ enum To {
 }
 
 impl To {
+    fn peer(&self) -> Peer {
+        match self {
+            To::Session { session, .. } => session.peer(),
+            To::Caller { caller, .. } => caller.peer,
+        }
+    }
+
+    fn listening(&self) -> &Arc<Listening> {
+        match self {
+            To::Session { session, .. } => &session.listening,
+            To::Caller { caller, .. } => &caller.listening,
+        }
+    }
+
     fn is_cancelled(&self, mode: Mode) -> bool {
         match self {
             To::Session { session, id } => session.is_cancelled(*id, mode),
@@ -92,22 +109,31 @@ impl Responder {
         self.respond_within(reply.into(), patience())
     }
 
-    /// Tells the caller that the handler failed, and why.
+    /// Tells the caller that the handler failed, and why, in one line.
+    ///
+    /// Fails where the caller cannot be told: with [`ErrorKind::Cancelled`] or [`ErrorKind::ConnectionLost`] where
+    /// it gave up or has gone, and with [`ErrorKind::NoReply`] where its wire carries no error text (Deno wire, plain
+    /// text). For a broadcast there is nobody to tell, and it succeeds. In all these cases
+    /// [`Options::on_handler_failure`](crate::Options::on_handler_failure) is told.
     pub fn fail(mut self, text: &str) -> Result<()> {
-        self.answer_failure(ErrorKind::HandlerFailed, text, patience())
+        self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, text), patience())
+    }
+
+    /// Tells the caller that the handler failed, with a code and data that it can act on.
+    ///
+    /// Errors, and broadcasts, as [`fail`](Responder::fail).
+    pub fn fail_with(mut self, failure: HandlerFailure) -> Result<()> {
+        self.answer_failure(Said::by_handler(&failure), patience())
     }
 
     /// Tells the caller that its body cannot be read, and why: it gets [`ErrorKind::InvalidBody`].
     pub fn reject(mut self, text: &str) -> Result<()> {
-        self.answer_failure(ErrorKind::InvalidBody, text, Duration::ZERO)
+        self.answer_failure(Said::plainly(ErrorKind::InvalidBody, text), Duration::ZERO)
     }
 
     /// Who sent the message.
     pub fn peer(&self) -> Peer {
-        match self.to() {
-            To::Session { session, .. } => session.peer(),
-            To::Caller { caller, .. } => caller.peer,
-        }
+        self.to().peer()
     }
 
     /// Whether the message is a request or a broadcast.
@@ -154,9 +180,21 @@ impl Responder {
             Ok(_) if self.mode == Mode::Broadcast => self.respond_within((&Message::null()).into(), patience),
             Ok(reply) => match Message::json(&reply) {
                 Ok(reply) => self.respond_within((&reply).into(), patience),
-                Err(error) => self.answer_failure(ErrorKind::HandlerFailed, error.message(), patience),
+                Err(error) => self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, error.message()), patience),
             },
-            Err(error) => self.answer_failure(ErrorKind::HandlerFailed, &error.to_string(), patience),
+            Err(error) => match error.downcast_ref::<HandlerFailure>() {
+                Some(failure) => self.answer_failure(Said::by_handler(failure), patience),
+                None => self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, &error.to_string()), patience),
+            },
+        }
+    }
+
+    /// Lets go of a message that no handler gets any more: its listener has closed.
+    pub(super) fn discard(mut self) {
+        if let Some(To::Session { session, id }) = self.to.take()
+            && self.mode == Mode::Request
+        {
+            let _ended_when_the_session_was_cut_off = session.still_wanted(id);
         }
     }
 
@@ -174,21 +212,21 @@ impl Responder {
         }
     }
 
-    fn answer_failure(&mut self, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
-        match self.to.take() {
-            Some(To::Session { session, id }) => {
-                session.count_failure();
-                match self.mode {
-                    Mode::Request => session.fail(id, kind, text, patience),
-                    Mode::Broadcast => Ok(()),
-                }
+    fn answer_failure(&mut self, said: Said<'_>, patience: Duration) -> Result<()> {
+        let Some(to) = self.to.take() else { return Ok(()) };
+        let (listening, peer) = (Arc::clone(to.listening()), to.peer());
+        count(&listening.tally.failed);
+        let told = match to {
+            To::Session { session, id } if self.mode == Mode::Request => session.fail(id, said, patience),
+            To::Caller { answer: Some(answer), .. } => {
+                answer.send(Err(said.text.to_owned())).map_err(|_| gone()).and(Err(no_text()))
             }
-            Some(To::Caller { caller, answer }) => {
-                caller.count_failure();
-                answer.map_or(Ok(()), |answer| answer.send(Err(text.to_owned())).map_err(|_| gone()))
-            }
-            None => Ok(()),
+            To::Session { .. } | To::Caller { .. } => Ok(()),
+        };
+        if said.kind == ErrorKind::HandlerFailed && (told.is_err() || self.mode == Mode::Broadcast) {
+            listening.report(said.kind, said.text, peer);
         }
+        told
     }
 
     fn to(&self) -> &To {
@@ -206,13 +244,19 @@ impl Drop for Responder {
             return;
         }
         let text = if panicking { "the handler panicked" } else { "the handler ended without an answer" };
-        let _nobody_is_left_to_tell = self.answer_failure(ErrorKind::HandlerFailed, text, Duration::ZERO);
+        let _nobody_is_left_to_tell =
+            self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, text), Duration::ZERO);
     }
 }
 
 /// How long the calling thread may wait for a slow peer: not at all where it is a runtime's.
 fn patience() -> Duration {
     if tokio::runtime::Handle::try_current().is_ok() { Duration::ZERO } else { super::PATIENCE }
+}
+
+fn no_text() -> Error {
+    let text = "cannot tell the caller why its request failed: its wire carries no error text; it gets no reply";
+    Error::new(ErrorKind::NoReply, text)
 }
 
 fn gone() -> Error {

@@ -67,6 +67,8 @@ struct State {
     short_since: Option<Instant>,
     /// A thread could not be made, and will be tried again.
     trying_again: bool,
+    /// No more jobs are to be expected: threads do not wait for them.
+    closed: bool,
 }
 
 impl State {
@@ -123,6 +125,12 @@ impl Workers {
         let threads = state.idle.min(state.jobs.len()).min(online_cpus());
         drop(state);
         (0..threads).for_each(|_| self.work.notify_one());
+    }
+
+    /// Ends threads that have nothing to do. Jobs that come all the same are still done.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.work.notify_all();
     }
 
     /// The right to a thread for long, unless there are not enough for all that want one.
@@ -246,6 +254,10 @@ impl Workers {
                 }
                 state = lock(&self.state);
                 continue;
+            }
+            if state.closed {
+                state.threads -= 1;
+                return;
             }
             state.idle += 1;
             let (woken, timed_out) = wait(&self.work, &self.state, state, IDLE);

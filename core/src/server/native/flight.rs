@@ -39,7 +39,7 @@ pub(in crate::server) enum Cast {
 
 /// An answer on its way. Until it is sent, or given up, the session does not end and its listener
 /// does not go.
-pub(super) struct Answering<'a>(&'a Session);
+pub(in crate::server) struct Answering<'a>(&'a Session);
 
 impl Drop for Answering<'_> {
     fn drop(&mut self) {

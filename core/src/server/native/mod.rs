@@ -152,10 +152,6 @@ impl Session {
         self.active_at.store(self.listening.now_ms(), Ordering::Relaxed);
     }
 
-    pub(super) fn count_failure(&self) {
-        count(&self.listening.tally.failed);
-    }
-
     /// Counts a session whose client has gone in the middle of a frame.
     pub(super) fn count_unfinished(&self, reader: &FrameReader) {
         if !reader.is_empty() {
@@ -220,6 +216,7 @@ impl Session {
             Kind::Ack => Ok(Task::Ack(header.id)),
             Kind::Cancel => {
                 if let Some(_answering) = self.finish(header.id) {
+                    count(&self.listening.tally.abandoned);
                     self.cancellations.notify_waiters();
                     self.transmit_error(
                         header.id,
@@ -328,15 +325,22 @@ impl Session {
     pub(super) fn lose(&self) {
         self.gone.store(true, Ordering::Relaxed);
         let current = self.current.load(Ordering::Relaxed);
-        if current != 0 {
-            drop(self.finish(current));
+        if current != 0 && self.finish(current).is_some() {
+            count(&self.listening.tally.abandoned);
         }
         let dropped = std::mem::take(&mut lock(&self.calls).in_flight).len();
         for _ in 0..dropped {
+            count(&self.listening.tally.abandoned);
             self.listening.end();
         }
         self.cancellations.notify_waiters();
         self.driver.notify_one();
+    }
+
+    /// Ends the session whatever is in flight on it: handlers hear that nobody waits any more.
+    pub(super) fn cut_off(&self) {
+        self.lose();
+        self.socket.shutdown();
     }
 
     /// Asks the session to end: what has arrived is answered, nothing more is taken.

@@ -12,7 +12,7 @@ use crate::message::MessageRef;
 use crate::outbox::Sent;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::hello::Hello;
-use crate::server::{PATIENCE, error_body};
+use crate::server::{PATIENCE, Said};
 
 /// An answer of this many bytes does not wait for others.
 const LARGE_ANSWER: usize = 16 << 10;
@@ -67,15 +67,17 @@ impl Session {
     }
 
     /// Says that a request in flight failed.
-    pub(in crate::server) fn fail(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> Result<()> {
+    pub(in crate::server) fn fail(&self, id: u32, said: Said<'_>, patience: Duration) -> Result<()> {
         let _answering = self.still_wanted(id)?;
-        if self.transmit_error(id, kind, text, patience) { Ok(()) } else { Err(self.lost()) }
+        if self.transmit_said(id, said, patience) { Ok(()) } else { Err(self.lost()) }
     }
 
-    pub(super) fn still_wanted(&self, id: u32) -> Result<Answering<'_>> {
+    pub(in crate::server) fn still_wanted(&self, id: u32) -> Result<Answering<'_>> {
         if let Some(answering) = self.finish(id) {
             return Ok(answering);
         }
+        // Somebody else has ended it: the handler has now settled it, too.
+        self.listening.tally.abandoned.fetch_sub(1, Ordering::Relaxed);
         if self.gone.load(Ordering::Relaxed) {
             return Err(self.lost());
         }
@@ -149,14 +151,18 @@ impl Session {
 
     /// Sends an error frame about a message, or with id 0 about the session.
     pub(in crate::server) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        let body = error_body(kind, text, self.peer_max);
+        self.transmit_said(id, Said::plainly(kind, text), patience)
+    }
+
+    fn transmit_said(&self, id: u32, said: Said<'_>, patience: Duration) -> bool {
+        let body = said.body(self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
         self.transmit(&header, &body, patience)
     }
 
     /// Hands over the last thing that is said on the session: an error about it.
     pub(in crate::server) fn transmit_last(&self, kind: ErrorKind, text: &str) {
-        let body = error_body(kind, text, self.peer_max);
+        let body = Said::plainly(kind, text).body(self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, 0) };
         let _gone_already = self.outbox.append_last(&header.encode(), &body);
     }
