@@ -11,11 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
+use crate::cancellation::{Call, Cancellation};
 use crate::channel::{Address, Channel};
 use crate::client::connect::{Connected, connect_async, is_native};
 use crate::client::multiplexed::Multiplexed;
 use crate::client::post::{self, TRIES};
-use crate::client::{Failed, check_size, deadline, deno};
+use crate::client::until::Until;
+use crate::client::{Failed, check_size, connecting_time, deno};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::lock::lock;
 use crate::message::Message;
@@ -181,25 +183,26 @@ impl Client {
         let client = Client {
             channel: channel.clone(),
             address: post::address(channel, options)?,
-            options: options.clone(),
+            options: Options { cancellation: None, ..options.clone() },
             session: std::sync::Mutex::new(None),
             closed: AtomicBool::new(false),
             born: fork::generation(),
         };
-        client.meet().await?;
+        client.meet(options.cancellation.as_ref()).await?;
         Ok(client)
     }
 
     /// Makes sure that somebody listens: see the blocking client.
-    async fn meet(&self) -> Result<()> {
+    async fn meet(&self, caller: Option<&Cancellation>) -> Result<()> {
         use crate::client::connect::{LONGEST_PAUSE, Presence, presence};
         let began = Instant::now();
+        let until = Until { caller, ..Until::default() };
         loop {
             match presence(&self.channel, &self.address, &self.options) {
-                Ok(Presence::Native) => return self.session().await.map(drop),
+                Ok(Presence::Native) => return self.session(self.options.timeout, caller).await.map(drop),
                 Ok(Presence::Other) => return Ok(()),
                 Err(error) if began.elapsed() >= self.options.wait => return Err(error),
-                Err(_) => tokio::time::sleep(LONGEST_PAUSE).await,
+                Err(_) => until.drive(tokio::time::sleep(LONGEST_PAUSE)).await?,
             }
         }
     }
@@ -208,20 +211,25 @@ impl Client {
     /// cancels the request: its handler is told.
     pub async fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
         let message = Message::json(&data)?;
-        self.raw_request(&message, self.options.timeout).await?.decode().map_err(Error::after_sending)
+        self.raw_request(&message, &Call::new()).await?.decode().map_err(Error::after_sending)
     }
 
     /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
     /// JSON answer has been checked to be JSON. Dropping the future cancels the request.
     pub async fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
-        let reply = self.raw_request(message, timeout).await?;
+        self.request_message_with(message, &Call::new().timeout(timeout)).await
+    }
+
+    /// As [`request_message`](Client::request_message), with what a [`Call`] says.
+    pub async fn request_message_with(&self, message: &Message, call: &Call) -> Result<Message> {
+        let reply = self.raw_request(message, call).await?;
         reply.check().map_err(Error::after_sending)?;
         Ok(reply)
     }
 
-    async fn raw_request(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
+    async fn raw_request(&self, message: &Message, call: &Call) -> Result<Message> {
         self.check_open(message)?;
-        let reply = self.named(self.call(Call::Request(message), deadline(timeout)).await)?;
+        let reply = self.named(self.call(What::Request(message), call).await)?;
         Ok(reply.unwrap_or_else(Message::null))
     }
 
@@ -234,41 +242,58 @@ impl Client {
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
         self.check_open(message)?;
-        self.named(self.call(Call::Cast(message), deadline(self.options.timeout)).await).map(drop)
+        self.named(self.call(What::Cast(message), &Call::new()).await).map(drop)
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
     pub async fn flush(&self) -> Result<()> {
-        self.check_open(&Message::null())?;
-        self.flush_session().await
+        self.flush_with(&Call::new()).await
     }
 
-    async fn flush_session(&self) -> Result<()> {
+    /// As [`flush`](Client::flush), with what a [`Call`] says.
+    pub async fn flush_with(&self, call: &Call) -> Result<()> {
+        self.check_open(&Message::null())?;
+        self.flush_session(call).await
+    }
+
+    async fn flush_session(&self, call: &Call) -> Result<()> {
         let session = lock(&self.session).clone();
+        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
         match session {
-            Some(session) => self.named(session.flush(deadline(self.options.timeout)).await.map_err(Error::from)),
+            Some(session) => self.named(session.flush(&until).await.map_err(Error::from)),
             None => Ok(()),
         }
     }
 
     /// Asks the listener whether it is there, and says how long the answer took.
     pub async fn ping(&self) -> Result<Duration> {
+        self.ping_with(&Call::new()).await
+    }
+
+    /// As [`ping`](Client::ping), with what a [`Call`] says.
+    pub async fn ping_with(&self, call: &Call) -> Result<Duration> {
         self.check_open(&Message::null())?;
         if !is_native(&self.channel, &self.address, &self.options)? {
             return Err(crate::client::no_ping());
         }
         let began = Instant::now();
-        self.named(self.call(Call::Ping, deadline(self.options.timeout)).await)?;
+        self.named(self.call(What::Ping, call).await)?;
         Ok(began.elapsed())
     }
 
     /// Flushes, and closes. Later calls of `close` do nothing; other calls fail.
     pub async fn close(&self) -> Result<()> {
+        self.close_with(&Call::new()).await
+    }
+
+    /// As [`close`](Client::close), with what a [`Call`] says for what is left to be flushed. When its time is
+    /// over, or it is given up, the client is closed all the same.
+    pub async fn close_with(&self, call: &Call) -> Result<()> {
         fork::check(self.born, "client")?;
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let flushed = self.flush_session().await;
+        let flushed = self.flush_session(call).await;
         lock(&self.session).take();
         flushed
     }
@@ -296,23 +321,28 @@ impl Client {
     }
 
     /// One call on the session, or on a new one where the old one did not take it.
-    async fn call(&self, call: Call<'_>, until: Option<Instant>) -> Result<Option<Message>> {
+    async fn call(&self, what: What<'_>, call: &Call) -> Result<Option<Message>> {
+        let timeout = call.timeout_or(self.options.timeout);
+        let caller = call.cancellation.as_ref();
         let mut not_taken = None;
         for _ in 0..TRIES {
-            let done = match self.session().await? {
-                Ok(session) => match call {
-                    Call::Request(message) => session.request(message, until).await.map(Some),
-                    Call::Cast(message) => session.cast(message, until).await.map(|()| None),
-                    Call::Ping => session.ping(until).await.map(|()| None),
+            let session = self.session(timeout, caller).await?;
+            // Its time counts from when there is somebody to send to.
+            let until = Until::new(timeout, caller);
+            let done = match session {
+                Ok(session) => match what {
+                    What::Request(message) => session.request(message, &until).await.map(Some),
+                    What::Cast(message) => session.cast(message, &until).await.map(|()| None),
+                    What::Ping => session.ping(&until).await.map(|()| None),
                 },
                 Err(socket) => {
-                    let (message, mode) = match call {
-                        Call::Request(message) => (message, Mode::Request),
-                        Call::Cast(message) => (message, Mode::Broadcast),
-                        Call::Ping => return Err(crate::client::no_ping()),
+                    let (message, mode) = match what {
+                        What::Request(message) => (message, Mode::Request),
+                        What::Cast(message) => (message, Mode::Broadcast),
+                        What::Ping => return Err(crate::client::no_ping()),
                     };
                     let exchange = deno::Exchange::new(socket, mode, self.options.max_message);
-                    return exchange.run_async(message.clone(), until).await;
+                    return exchange.run_async(message.clone(), &until).await;
                 }
             };
             match done {
@@ -324,7 +354,11 @@ impl Client {
     }
 
     /// The session, or a connection to a listener that has none.
-    async fn session(&self) -> Result<std::result::Result<Multiplexed, crate::transport::socket::Socket>> {
+    async fn session(
+        &self,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+    ) -> Result<std::result::Result<Multiplexed, crate::transport::socket::Socket>> {
         let current = lock(&self.session).clone();
         if let Some(session) = current {
             // What became of earlier one-way messages is said before anything else is sent.
@@ -333,8 +367,8 @@ impl Client {
                 return Ok(Ok(session));
             }
         }
-        let until = deadline(self.options.timeout.map(|timeout| timeout + self.options.wait));
-        match connect_async(&self.channel, &self.address, &self.options, until).await? {
+        let until = Until::new(connecting_time(timeout, &self.options), caller);
+        match connect_async(&self.channel, &self.address, &self.options, &until).await? {
             Connected::Native(socket) => {
                 let mut current = lock(&self.session);
                 // Another task may have been quicker; order wants one session.
@@ -358,7 +392,7 @@ impl std::fmt::Debug for Client {
 
 /// What a client does on its session.
 #[derive(Clone, Copy)]
-enum Call<'a> {
+enum What<'a> {
     Request(&'a Message),
     Cast(&'a Message),
     Ping,

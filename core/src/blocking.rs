@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::background;
+use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::kept::Kept;
 use crate::client::post;
@@ -194,7 +195,7 @@ impl Client {
 
     /// Sends a request and waits for its answer, within the options' timeout.
     pub fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
-        self.named(self.0.request((&Message::json(&data)?).into(), self.0.timeout()))?.decode()
+        decode(self.named(self.0.request((&Message::json(&data)?).into(), self.0.timeout(), None))?)
     }
 
     /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
@@ -214,7 +215,23 @@ impl Client {
         message: impl Into<MessageRef<'a>>,
         timeout: Option<Duration>,
     ) -> Result<Message> {
-        self.named(self.0.request(message.into(), timeout))
+        self.named(self.0.request(message.into(), timeout, None))
+    }
+
+    /// As [`request_message`](Client::request_message), and `call` may give it up from another thread.
+    pub fn request_message_with<'a>(&self, message: impl Into<MessageRef<'a>>, call: &Call) -> Result<Message> {
+        checked(self.request_message_unchecked_with(message, call)?)
+    }
+
+    /// As [`request_message_unchecked`](Client::request_message_unchecked), and `call` may give it up from
+    /// another thread.
+    pub fn request_message_unchecked_with<'a>(
+        &self,
+        message: impl Into<MessageRef<'a>>,
+        call: &Call,
+    ) -> Result<Message> {
+        let timeout = call.timeout_or(self.0.timeout());
+        self.named(self.0.request(message.into(), timeout, call.cancellation.as_ref()))
     }
 
     /// Sends a message that nobody answers, without waiting for its arrival. Those that follow each
@@ -230,17 +247,39 @@ impl Client {
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
     pub fn flush(&self) -> Result<()> {
-        self.named(self.0.flush())
+        self.flush_with(&Call::new())
+    }
+
+    /// As [`flush`](Client::flush), with a timeout of its own, and given up from another thread. One that ends
+    /// early says how many broadcasts were not confirmed; they are on their way all the same.
+    pub fn flush_with(&self, call: &Call) -> Result<()> {
+        self.named(self.0.flush(call))
     }
 
     /// Asks the listener whether it is there, and says how long the answer took.
     pub fn ping(&self) -> Result<Duration> {
-        self.named(self.0.ping())
+        self.ping_with(&Call::new())
     }
 
-    /// Flushes, and closes. Later calls of `close` do nothing; other calls fail.
+    /// As [`ping`](Client::ping), with a timeout of its own, and given up from another thread.
+    pub fn ping_with(&self, call: &Call) -> Result<Duration> {
+        self.named(self.0.ping(call))
+    }
+
+    /// Ends the calls that wait in other threads, flushes, and closes. Later calls of `close` do nothing;
+    /// other calls fail.
+    ///
+    /// Requests and pings that wait end with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), wherever they wait,
+    /// and a handler that has such a request is told. Broadcasts that are being sent, and flushes that
+    /// wait for their answer, come to their end first, as long as `close` itself waits.
     pub fn close(&self) -> Result<()> {
-        self.named(self.0.close())
+        self.close_with(&Call::new())
+    }
+
+    /// As [`close`](Client::close), with a timeout of its own for what is left to be flushed. When it is over,
+    /// or given up, the client is closed all the same; the error says how many broadcasts were not confirmed.
+    pub fn close_with(&self, call: &Call) -> Result<()> {
+        self.named(self.0.close(call))
     }
 
     /// The channel.

@@ -39,12 +39,6 @@ pub(crate) fn error() -> Error {
     Error::new(ErrorKind::Cancelled, "the call was interrupted by a signal")
 }
 
-/// Sleeps, and is interrupted like any other wait.
-pub(crate) fn sleep(pause: Duration) -> Result<(), Error> {
-    std::thread::sleep(pause);
-    if wants_end() { Err(error()) } else { Ok(()) }
-}
-
 /// Waits for what `receiver` is to bring; an error is its sender's end.
 pub(crate) fn receive<T>(receiver: &std::sync::mpsc::Receiver<T>) -> Result<io::Result<T>, Error> {
     use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};

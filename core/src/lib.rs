@@ -53,6 +53,7 @@
 mod asynchronous;
 pub mod background;
 pub mod blocking;
+mod cancellation;
 mod channel;
 mod client;
 mod error;
@@ -78,6 +79,7 @@ pub use asynchronous::{
     post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_request, post_uds_broadcast,
     post_uds_broadcast_with, post_uds_request, post_uds_request_with,
 };
+pub use cancellation::{Call, Cancellation};
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
 pub use failure::HandlerFailure;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cancellation::Cancellation;
 use crate::channel::{Address, Channel, PathStyle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::{HandlerReport, ReportTo};
@@ -88,6 +89,7 @@ pub struct Options {
     pub(crate) spin: Duration,
     pub(crate) check_interval: Duration,
     pub(crate) report_to: ReportTo,
+    pub(crate) cancellation: Option<Cancellation>,
 }
 
 impl Default for Options {
@@ -115,6 +117,7 @@ impl Default for Options {
             spin: Duration::from_micros(100),
             check_interval: Duration::from_secs(30),
             report_to: ReportTo::default(),
+            cancellation: None,
         }
     }
 }
@@ -312,6 +315,16 @@ impl Options {
     #[must_use]
     pub fn on_handler_failure(mut self, report: impl Fn(&HandlerReport<'_>) + Send + Sync + 'static) -> Options {
         self.report_to = ReportTo::new(report);
+        self
+    }
+
+    /// What gives a post up from another thread, or the connecting of a client, whose calls have a
+    /// [`Call::cancellation`](crate::Call::cancellation) of their own. Default: nothing.
+    ///
+    /// A [`polled`](crate::polled) queue refuses it: there a call is given up by its ticket.
+    #[must_use]
+    pub fn cancellation(mut self, cancellation: &Cancellation) -> Options {
+        self.cancellation = Some(cancellation.clone());
         self
     }
 

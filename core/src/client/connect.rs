@@ -5,9 +5,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::interrupt;
 use crate::options::{Options, Wire};
 use crate::transport::lock::{Probe, probe};
 use crate::transport::socket::Socket;
@@ -185,17 +185,15 @@ pub(super) fn not_listening(channel: &Channel, address: &Address) -> Error {
 }
 
 /// Connects, pausing in the calling thread.
-pub(crate) fn connect(
-    channel: &Channel,
-    address: &Address,
-    options: &Options,
-    deadline: Option<Instant>,
-) -> Result<Connected> {
-    let mut connecting = Connecting::new(deadline);
+pub(crate) fn connect(channel: &Channel, address: &Address, options: &Options, until: &Until<'_>) -> Result<Connected> {
+    let mut connecting = Connecting::new(until.deadline);
     loop {
+        if let Some(error) = until.given_up() {
+            return Err(error);
+        }
         match connecting.step(channel, address, options)? {
             Step::Done(connected) => return Ok(connected),
-            Step::Pause(pause) => interrupt::sleep(pause)?,
+            Step::Pause(pause) => until.pause(pause)?,
         }
     }
 }
@@ -205,13 +203,18 @@ pub(crate) async fn connect_async(
     channel: &Channel,
     address: &Address,
     options: &Options,
-    deadline: Option<Instant>,
+    until: &Until<'_>,
 ) -> Result<Connected> {
-    let mut connecting = Connecting::new(deadline);
+    let mut connecting = Connecting::new(until.deadline);
+    // How long to try is the tries' own matter.
+    let until = Until { deadline: None, ..*until };
     loop {
+        if let Some(error) = until.given_up() {
+            return Err(error);
+        }
         match connecting.step(channel, address, options)? {
             Step::Done(connected) => return Ok(connected),
-            Step::Pause(pause) => tokio::time::sleep(pause).await,
+            Step::Pause(pause) => until.drive(tokio::time::sleep(pause)).await?,
         }
     }
 }

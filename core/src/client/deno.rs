@@ -7,16 +7,15 @@ use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 use tokio::io::Interest;
-use tokio::time::timeout_at;
 
+use super::until::Until;
 use super::{lost, timed_out, too_large};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
-use crate::interrupt;
 use crate::message::{Message, MessageRef};
 use crate::protocol::deno;
 use crate::server::Mode;
@@ -100,27 +99,17 @@ impl Exchange {
     }
 
     /// Does it, waiting in the calling thread. `None` for a broadcast.
-    pub(crate) fn run(
-        mut self,
-        message: MessageRef<'_>,
-        deadline: Option<Instant>,
-        spin: Duration,
-    ) -> Result<Option<Message>> {
+    pub(crate) fn run(mut self, message: MessageRef<'_>, until: &Until<'_>, spin: Duration) -> Result<Option<Message>> {
         let mut waiter = Waiter::new(spin);
         if let Some(last) = LAST.take() {
             waiter.learn(&last);
         }
-        let done = self.run_with(&mut waiter, message, deadline);
+        let done = self.run_with(&mut waiter, message, until);
         LAST.set(Some(waiter));
         done
     }
 
-    fn run_with(
-        &mut self,
-        waiter: &mut Waiter,
-        message: MessageRef<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Option<Message>> {
+    fn run_with(&mut self, waiter: &mut Waiter, message: MessageRef<'_>, until: &Until<'_>) -> Result<Option<Message>> {
         loop {
             let mut wants = PollFlags::IN;
             // It never blocks in here: how long to wait is `wait_for`'s matter.
@@ -134,25 +123,24 @@ impl Exchange {
             match stepped {
                 Ok(Ok(Progress::Done(answer))) => return Ok(answer),
                 Ok(Err(error)) => return Err(error),
-                Ok(Ok(Progress::Wants(_))) | Err(_) => self.wait_for(wants, deadline)?,
+                Ok(Ok(Progress::Wants(_))) | Err(_) => self.wait_for(wants, until)?,
             }
         }
     }
 
-    fn wait_for(&self, what: PollFlags, deadline: Option<Instant>) -> Result<()> {
-        let left = interrupt::left(deadline);
-        if left.is_some_and(|left| left.is_zero()) {
+    fn wait_for(&self, what: PollFlags, until: &Until<'_>) -> Result<()> {
+        if until.is_over() {
             return Err(self.late());
         }
-        match self.socket.get().wait_for(what, interrupt::piece(left)) {
-            Ok(false) if interrupt::wants_end() => Err(self.told(interrupt::error())),
-            Ok(_) => Ok(()),
+        match until.wait_for(self.socket.get(), what) {
+            Ok(true) => Ok(()),
+            Ok(false) => until.interrupted().map_or(Ok(()), |error| Err(self.told(error))),
             Err(error) => Err(Error::from_os("cannot wait for the connection", error).after_sending()),
         }
     }
 
     /// Does it, waiting on the runtime. Dropping the future gives the answer up.
-    pub(crate) async fn run_async(mut self, message: Message, deadline: Option<Instant>) -> Result<Option<Message>> {
+    pub(crate) async fn run_async(mut self, message: Message, until: &Until<'_>) -> Result<Option<Message>> {
         let fd = watch(Arc::clone(self.socket.get()), Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
         let mut wants = match self.step((&message).into())? {
@@ -161,12 +149,11 @@ impl Exchange {
         };
         loop {
             let ready = async { if wants == PollFlags::OUT { fd.writable().await } else { fd.readable().await } };
-            let ready = match deadline {
-                Some(deadline) => timeout_at(deadline.into(), ready).await.map_err(|_| self.late())?,
-                None => ready.await,
-            };
-            let mut guard =
-                ready.map_err(|error| Error::from_os("cannot wait for the connection", error).after_sending())?;
+            let mut guard = until
+                .drive(ready)
+                .await
+                .map_err(|error| self.told(error))?
+                .map_err(|error| Error::from_os("cannot wait for the connection", error).after_sending())?;
             match self.step((&message).into())? {
                 Progress::Done(answer) => return Ok(answer),
                 Progress::Wants(now) => {
@@ -231,7 +218,11 @@ pub(crate) struct Lingering(Option<Arc<Socket>>);
 
 impl Lingering {
     pub(crate) fn new(socket: Socket) -> Lingering {
-        Lingering(Some(Arc::new(socket)))
+        Lingering::of(Arc::new(socket))
+    }
+
+    pub(crate) fn of(socket: Arc<Socket>) -> Lingering {
+        Lingering(Some(socket))
     }
 
     fn get(&self) -> &Arc<Socket> {

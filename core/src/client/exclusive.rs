@@ -1,11 +1,14 @@
 //! A native session with one message in flight: the calling thread sends, waits and receives.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
+use super::until::Until;
 use super::{Attempt, Failed, listener_has_gone, lost, reply_error, timed_out};
+use crate::cancellation::{Cancellation, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
 use crate::interrupt;
@@ -27,7 +30,7 @@ const GATHER: usize = 64 << 10;
 /// message.
 #[derive(Debug)]
 pub(crate) struct Exclusive {
-    socket: Socket,
+    socket: Arc<Socket>,
     reader: FrameReader,
     waiter: Waiter,
     /// Bytes to send: the hello before the first message, one-way messages that gather.
@@ -45,13 +48,15 @@ pub(crate) struct Exclusive {
     broken: bool,
     /// How much the listener has to copy before it can answer.
     copying: usize,
+    /// What ends it from another thread, beside its callers' own.
+    _watch: Option<Watch>,
 }
 
 impl Exclusive {
     pub(crate) fn new(socket: Socket, max_message: usize, spin: Duration) -> Result<Box<Exclusive>> {
         socket.set_blocking(true).map_err(|error| Error::from_os("cannot set up the connection", error))?;
         Ok(Box::new(Exclusive {
-            socket,
+            socket: Arc::new(socket),
             reader: FrameReader::new(Sender::Listener, max_message),
             waiter: Waiter::new(spin),
             out: Hello::new(Role::Exclusive, max_message).encode().to_vec(),
@@ -63,7 +68,31 @@ impl Exclusive {
             cast_error: None,
             broken: false,
             copying: 0,
+            _watch: None,
         }))
+    }
+
+    /// Has `cancellation` end the session, for as long as it lives.
+    pub(crate) fn ended_by(mut self: Box<Self>, cancellation: &Cancellation) -> Box<Exclusive> {
+        self._watch = Some(cancellation.watch(&self.socket));
+        self
+    }
+
+    /// Makes one call, which its caller's cancellation, if there is one, gives up.
+    pub(crate) fn call<T>(
+        &mut self,
+        until: &Until<'_>,
+        call: impl FnOnce(&mut Exclusive, &Until<'_>) -> Attempt<T>,
+    ) -> Attempt<T> {
+        let Some(caller) = until.caller else { return call(self, until) };
+        let watch = caller.watch(&self.socket);
+        let done = until.given_up().map_or_else(|| call(self, until), |error| Err(error.into()));
+        drop(watch);
+        if caller.is_cancelled() {
+            // The stream has been ended, though the answer may just have come.
+            self.broken = true;
+        }
+        done
     }
 
     /// Whether the session can take another message: nothing has come that says otherwise. One
@@ -99,19 +128,19 @@ impl Exclusive {
 
     /// Sends a request and waits for its answer.
     ///
-    /// `timeout` is what the listener is told; it was set as `deadline` just now.
+    /// `timeout` is what the listener is told; it was set as the deadline just now.
     pub(crate) fn request(
         &mut self,
         message: MessageRef<'_>,
         timeout: Option<Duration>,
-        deadline: Option<Instant>,
+        until: &Until<'_>,
     ) -> Attempt<Message> {
         let id = self.next_id();
         let timeout_ms = timeout.map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
         let header = Header { timeout_ms, ..Header::of(Kind::Request, id, message) };
-        self.send(&header, message.data(), deadline)?;
+        self.send(&header, message.data(), until)?;
         self.copying = message.len();
-        match self.wait_for(id, deadline) {
+        match self.wait_for(id, until) {
             Ok(Reply::Message(message)) => Ok(message),
             Ok(Reply::Done) => Err(self.give_up(unexpected().after_sending()).into()),
             Err(failed) => Err(failed),
@@ -119,28 +148,28 @@ impl Exclusive {
     }
 
     /// Sends a broadcast and waits until the handler has it.
-    pub(crate) fn broadcast(&mut self, message: MessageRef<'_>, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn broadcast(&mut self, message: MessageRef<'_>, until: &Until<'_>) -> Attempt<()> {
         let id = self.next_id();
         let mut header = Header::of(Kind::Broadcast, id, message);
         header.flags |= ACK_WANTED;
-        self.send(&header, message.data(), deadline)?;
+        self.send(&header, message.data(), until)?;
         self.copying = message.len();
-        self.wait_for(id, deadline).map(|_| ())
+        self.wait_for(id, until).map(|_| ())
     }
 
     /// Queues a broadcast without waiting for anything but room. Gathered ones are sent when the
     /// buffer is full, by [`flush`](Exclusive::flush), or by [`send_gathered`](Exclusive::send_gathered).
-    pub(crate) fn cast(&mut self, message: MessageRef<'_>, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn cast(&mut self, message: MessageRef<'_>, until: &Until<'_>) -> Attempt<()> {
         if let Some(error) = self.cast_error.take() {
             return Err(error.into());
         }
         let header = Header::of(Kind::Broadcast, 0, message);
         if message.len() > ONE_BUFFER {
-            return self.send(&header, message.data(), deadline);
+            return self.send(&header, message.data(), until);
         }
         self.out.extend_from_slice(&header.encode());
         self.out.extend_from_slice(message.data());
-        if self.out.len() >= GATHER { self.send_gathered(deadline) } else { Ok(()) }
+        if self.out.len() >= GATHER { self.send_gathered(until) } else { Ok(()) }
     }
 
     /// Adds a broadcast to those that have gathered, if there are any and it fits: whoever sends them
@@ -156,9 +185,9 @@ impl Exclusive {
     }
 
     /// Sends what has gathered.
-    pub(crate) fn send_gathered(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn send_gathered(&mut self, until: &Until<'_>) -> Attempt<()> {
         let out = std::mem::take(&mut self.out);
-        let sent = self.send_bytes(&out, &[], deadline);
+        let sent = self.send_bytes(&out, &[], until);
         self.out = out;
         self.out.clear();
         sent
@@ -176,10 +205,10 @@ impl Exclusive {
     }
 
     /// Waits until everything sent before has been handed to the handler.
-    pub(crate) fn flush(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn flush(&mut self, until: &Until<'_>) -> Attempt<()> {
         let id = self.next_id();
-        self.send(&Header::bare(Kind::Ack, id), &[], deadline)?;
-        self.wait_for(id, deadline)?;
+        self.send(&Header::bare(Kind::Ack, id), &[], until)?;
+        self.wait_for(id, until)?;
         match self.cast_error.take() {
             Some(error) => Err(error.into()),
             None => Ok(()),
@@ -187,17 +216,17 @@ impl Exclusive {
     }
 
     /// Asks whether the listener is there.
-    pub(crate) fn ping(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) fn ping(&mut self, until: &Until<'_>) -> Attempt<()> {
         let id = self.next_id();
-        self.send(&Header::bare(Kind::Ping, id), &[], deadline)?;
-        self.wait_for(id, deadline).map(|_| ())
+        self.send(&Header::bare(Kind::Ping, id), &[], until)?;
+        self.wait_for(id, until).map(|_| ())
     }
 
     /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
     /// closed before all that came on it was received is reset, which takes what is on its way along.
     pub(crate) fn leave(self: Box<Self>) {
         if self.socket.is_tcp() {
-            drop(super::deno::Lingering::new(self.socket));
+            drop(super::deno::Lingering::of(self.socket));
         }
     }
 
@@ -207,9 +236,9 @@ impl Exclusive {
     }
 
     /// Sends one frame, and before it whatever has gathered.
-    fn send(&mut self, header: &Header, body: &[u8], deadline: Option<Instant>) -> Attempt<()> {
+    fn send(&mut self, header: &Header, body: &[u8], until: &Until<'_>) -> Attempt<()> {
         if body.len() > ASK_FIRST {
-            self.learn_limit(deadline)?;
+            self.learn_limit(until)?;
         }
         if let Some(hello) = &self.hello
             && body.len() > hello.max_message as usize
@@ -228,9 +257,9 @@ impl Exclusive {
         let mut out = out;
         let sent = if body.len() <= ONE_BUFFER {
             out.extend_from_slice(body);
-            self.send_bytes(&out, &[], deadline)
+            self.send_bytes(&out, &[], until)
         } else {
-            self.send_bytes(&out, body, deadline)
+            self.send_bytes(&out, body, until)
         };
         out.clear();
         self.out = out;
@@ -238,13 +267,13 @@ impl Exclusive {
     }
 
     /// Waits for the listener's hello, which says how large a message may be.
-    fn learn_limit(&mut self, deadline: Option<Instant>) -> Attempt<()> {
+    fn learn_limit(&mut self, until: &Until<'_>) -> Attempt<()> {
         if self.hello.is_some() {
             return Ok(());
         }
-        self.send_gathered(deadline)?;
+        self.send_gathered(until)?;
         while self.hello.is_none() {
-            self.receive_more(deadline, false)?;
+            self.receive_more(until, false)?;
             if let Err(violation) = self.next_frame() {
                 return Err(self.give_up(violation.into()).into());
             }
@@ -252,30 +281,32 @@ impl Exclusive {
         Ok(())
     }
 
-    fn send_bytes<'a>(&mut self, mut head: &'a [u8], mut body: &'a [u8], deadline: Option<Instant>) -> Attempt<()> {
+    fn send_bytes<'a>(&mut self, mut head: &'a [u8], mut body: &'a [u8], until: &Until<'_>) -> Attempt<()> {
         let whole = head.len() + body.len();
         while !(head.is_empty() && body.is_empty()) {
             match self.socket.send(head, body) {
                 Ok(sent) => advance(&mut head, &mut body, sent),
                 Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => self.wait_for_room(deadline)?,
+                Err(error) if would_block(&error) => self.wait_for_room(until)?,
                 Err(error) => return Err(self.send_failed(error, head.len() + body.len() < whole)),
             }
         }
         Ok(())
     }
 
-    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Attempt<()> {
-        let left = interrupt::left(deadline);
-        if left.is_some_and(|left| left.is_zero()) {
+    fn wait_for_room(&mut self, until: &Until<'_>) -> Attempt<()> {
+        if until.is_over() {
             // Half a message may be on its way: nothing can follow it.
             return Err(self.give_up(timed_out()).into());
         }
-        let waited = self.socket.wait_for(PollFlags::OUT | PollFlags::IN, interrupt::piece(left));
-        match waited {
-            Ok(false) if interrupt::wants_end() => return Err(self.give_up(interrupt::error()).into()),
-            Ok(_) => {}
-            Err(error) => return Err(self.give_up(Error::from_os("cannot wait for the connection", error)).into()),
+        let waited = self.socket.wait_for(PollFlags::OUT | PollFlags::IN, interrupt::piece(until.left()));
+        let given_up = match waited {
+            Ok(true) => until.given_up(),
+            Ok(false) => until.interrupted(),
+            Err(error) => Some(Error::from_os("cannot wait for the connection", error)),
+        };
+        if let Some(error) = given_up {
+            return Err(self.give_up(error).into());
         }
         // What the listener says meanwhile (an error, a goaway) must not fill its side.
         if let Err(error) = self.receive(Wait::No)
@@ -307,7 +338,7 @@ impl Exclusive {
     }
 
     /// Receives until the answer to `id` is there.
-    fn wait_for(&mut self, id: u32, deadline: Option<Instant>) -> Attempt<Reply> {
+    fn wait_for(&mut self, id: u32, until: &Until<'_>) -> Attempt<Reply> {
         loop {
             loop {
                 let frame = match self.next_frame() {
@@ -333,40 +364,44 @@ impl Exclusive {
                     Frame::Error { .. } | Frame::Response { .. } | Frame::Done { .. } | Frame::Other => {}
                 }
             }
-            self.receive_more(deadline, true)?;
+            self.receive_more(until, true)?;
         }
     }
 
-    fn receive_more(&mut self, deadline: Option<Instant>, sent: bool) -> Attempt<()> {
+    fn receive_more(&mut self, until: &Until<'_>, sent: bool) -> Attempt<()> {
         let Exclusive { waiter, reader, socket, hello, hello_bytes, recv_timeout, copying, .. } = self;
         let bytes = std::mem::take(copying) + reader.missing();
         let received = waiter.receive_body(bytes, |wait| {
             if wait == Wait::Yes {
-                set_deadline(socket, recv_timeout, deadline)?;
+                set_deadline(socket, recv_timeout, until.deadline)?;
             }
             receive(socket, reader, hello.is_some(), hello_bytes, wait)
         });
         match received {
             Ok(1..) => Ok(()),
-            Ok(0) => Err(self.ended(sent, None)),
+            Ok(0) => Err(self.ended(sent, None, until)),
             Err(error) if interrupted(&error) || would_block(&error) => {
-                let error = if interrupt::wants_end() {
-                    interrupt::error()
-                } else if !interrupted(&error) && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                let error = if let Some(given_up) = until.interrupted() {
+                    given_up
+                } else if !interrupted(&error) && until.is_over() {
                     timed_out()
                 } else {
                     return Ok(());
                 };
                 Err(self.give_up(if sent { error.after_sending() } else { error }).into())
             }
-            Err(error) => Err(self.ended(sent, Some(error))),
+            Err(error) => Err(self.ended(sent, Some(error), until)),
         }
     }
 
     /// The connection is of no more use. If the listener has gone and has not even said hello, it has not
     /// handled anything: its hello goes out before it looks at a message.
-    fn ended(&mut self, sent: bool, error: Option<io::Error>) -> Failed {
+    fn ended(&mut self, sent: bool, error: Option<io::Error>, until: &Until<'_>) -> Failed {
         self.broken = true;
+        if let Some(error) = until.given_up() {
+            // It was this side that ended it.
+            return if sent { error.after_sending() } else { error }.into();
+        }
         let error = error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
         let untouched = self.hello.is_none() && listener_has_gone(&error);
         let error = lost(error);

@@ -1,17 +1,18 @@
 //! The blocking client: one channel kept open, used from any number of threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, is_native, presence};
 use super::exclusive::Exclusive;
 use super::post::{TRIES, address};
-use super::{Attempt, Failed, check_size, deadline, deno};
+use super::until::Until;
+use super::{Attempt, Failed, check_size, connecting_time, deno, timed_out};
 use crate::background;
+use crate::cancellation::{Call, Cancellation};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, Result};
-use crate::interrupt;
 use crate::lock::lock;
 use crate::message::{Message, MessageRef};
 use crate::options::Options;
@@ -34,57 +35,162 @@ pub(crate) struct Kept {
     options: Options,
     born: u32,
     closed: AtomicBool,
+    /// Ends, when the client closes, what waits for an answer, a listener or its turn.
+    closing: Cancellation,
+    /// Ends what `close` itself waits for, when it waits no longer.
+    cut: Cancellation,
     /// Sessions that no request is using.
     #[expect(clippy::vec_box, reason = "they go in and out with every message")]
     sessions: Mutex<Vec<Box<Exclusive>>>,
     /// The session of one-way messages: they keep their order.
-    casts: Arc<Mutex<Casts>>,
+    casts: Arc<Line>,
+}
+
+/// Where one-way messages take turns.
+#[derive(Default)]
+struct Line {
+    casts: Mutex<Casts>,
+    /// A turn is over.
+    freed: Condvar,
 }
 
 #[derive(Default)]
 struct Casts {
     session: Option<Box<Exclusive>>,
+    /// A thread has the session, and may be waiting on it. Nobody waits with the lock held.
+    away: bool,
     /// Messages since the last flush.
     unconfirmed: u64,
-    /// What became of earlier ones, where that has not been said yet.
-    error: Option<Error>,
     last: Option<Instant>,
     /// A task will send what has gathered.
     sender_is_coming: bool,
+}
+
+/// The session of one-way messages, out of the line until this is dropped.
+struct Turn<'a> {
+    line: &'a Line,
+    session: Option<Box<Exclusive>>,
+    unconfirmed: u64,
+    last: Option<Instant>,
+    /// Whether a task is to send what has gathered.
+    send_soon: bool,
+}
+
+impl Line {
+    /// Waits until nobody has the session, and takes it.
+    fn take_turn<'a>(&'a self, mut casts: MutexGuard<'a, Casts>, until: &Until<'_>) -> Result<Turn<'a>> {
+        while casts.away {
+            if until.is_over() {
+                return Err(timed_out());
+            }
+            casts = crate::lock::wait(&self.freed, &self.casts, casts, until.look()).0;
+            if let Some(error) = until.interrupted() {
+                return Err(error);
+            }
+        }
+        if let Some(error) = until.given_up() {
+            return Err(error);
+        }
+        casts.away = true;
+        Ok(Turn {
+            line: self,
+            session: casts.session.take(),
+            unconfirmed: casts.unconfirmed,
+            last: casts.last,
+            send_soon: false,
+        })
+    }
+
+    /// Has those who wait for their turn look whether they still may.
+    fn wake_all(&self) {
+        // They look and begin to wait under the lock.
+        drop(lock(&self.casts));
+        self.freed.notify_all();
+    }
+}
+
+impl Turn<'_> {
+    /// The session is lost, and with it perhaps messages that were not confirmed.
+    fn lose(&mut self, error: Error) -> Error {
+        let lost = std::mem::take(&mut self.unconfirmed);
+        if let Some(session) = self.session.take() {
+            session.leave();
+        }
+        super::unconfirmed(lost, error)
+    }
+
+    fn flush(&mut self, until: &Until<'_>) -> Result<()> {
+        if self.unconfirmed == 0 {
+            return Ok(());
+        }
+        let Some(session) = self.session.as_mut() else { return Ok(()) };
+        match session.call(until, Exclusive::flush) {
+            Ok(()) => {
+                self.unconfirmed = 0;
+                Ok(())
+            }
+            Err(failed) if session.is_open() => {
+                // One of them was refused; the others have arrived.
+                self.unconfirmed = 0;
+                Err(failed.into())
+            }
+            Err(failed) => Err(self.lose(failed.into())),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut casts = lock(&self.line.casts);
+        casts.session = self.session.take();
+        casts.unconfirmed = self.unconfirmed;
+        casts.last = self.last;
+        casts.away = false;
+        drop(casts);
+        self.line.freed.notify_one();
+    }
 }
 
 impl Kept {
     pub(crate) fn open(channel: &Channel, options: &Options) -> Result<Kept> {
         options.check()?;
         let address = address(channel, options)?;
+        let mut options = options.clone();
+        let cancellation = options.cancellation.take();
         let kept = Kept {
             channel: channel.clone(),
             address,
-            options: options.clone(),
+            options,
             born: fork::generation(),
             closed: AtomicBool::new(false),
+            closing: Cancellation::new(),
+            cut: Cancellation::new(),
             sessions: Mutex::default(),
             casts: Arc::default(),
         };
-        kept.meet()?;
+        kept.meet(cancellation.as_ref())?;
         Ok(kept)
     }
 
     /// Makes sure that somebody listens. A listener of the Deno original is not connected to before
     /// there is a message for it: its process would end if nothing came.
-    fn meet(&self) -> Result<()> {
+    fn meet(&self, caller: Option<&Cancellation>) -> Result<()> {
         let began = Instant::now();
+        let until = Until { caller, ..Until::default() };
         loop {
+            if let Some(error) = until.given_up() {
+                return Err(error);
+            }
             match presence(&self.channel, &self.address, &self.options) {
                 Ok(Presence::Native) => {
-                    if let Connected::Native(socket) = self.connect()? {
-                        lock(&self.sessions).push(self.session(socket)?);
+                    if let Connected::Native(socket) = self.connect(self.options.timeout, &until)? {
+                        lock(&self.sessions).push(self.session(socket, &self.closing)?);
                     }
                     return Ok(());
                 }
                 Ok(Presence::Other) => return Ok(()),
                 Err(error) if began.elapsed() >= self.options.wait => return Err(error),
-                Err(_) => interrupt::sleep(LONGEST_PAUSE)?,
+                Err(_) => until.pause(LONGEST_PAUSE)?,
             }
         }
     }
@@ -97,33 +203,44 @@ impl Kept {
         self.options.timeout
     }
 
-    pub(crate) fn request(&self, message: MessageRef<'_>, timeout: Option<Duration>) -> Result<Message> {
+    pub(crate) fn request(
+        &self,
+        message: MessageRef<'_>,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+    ) -> Result<Message> {
         self.check_open()?;
         check_size(message, &self.options)?;
-        let until = deadline(timeout);
         self.exchange(
-            |session| session.request(message, timeout, until),
-            |exchange| exchange.run(message, until, self.options.spin).map(|reply| reply.unwrap_or_else(Message::null)),
+            timeout,
+            caller,
+            |session, until| session.request(message, timeout, until),
+            |exchange, until| {
+                exchange.run(message, until, self.options.spin).map(|reply| reply.unwrap_or_else(Message::null))
+            },
         )
     }
 
-    pub(crate) fn ping(&self) -> Result<Duration> {
+    pub(crate) fn ping(&self, call: &Call) -> Result<Duration> {
         self.check_open()?;
         let began = Instant::now();
-        let until = deadline(self.options.timeout);
         if !is_native(&self.channel, &self.address, &self.options)? {
             return Err(super::no_ping());
         }
-        self.exchange(|session| session.ping(until), |_| Err(super::no_ping()))?;
+        let timeout = call.timeout_or(self.options.timeout);
+        self.exchange(timeout, call.cancellation.as_ref(), Exclusive::ping, |_, _| Err(super::no_ping()))?;
         Ok(began.elapsed())
     }
 
-    /// One call on a session that is free, or on a new one.
+    /// One call on a session that is free, or on a new one. Its time counts from when there is one.
     fn exchange<T>(
         &self,
-        mut on_session: impl FnMut(&mut Exclusive) -> Attempt<T>,
-        on_deno: impl FnOnce(deno::Exchange) -> Result<T>,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+        mut on_session: impl FnMut(&mut Exclusive, &Until<'_>) -> Attempt<T>,
+        on_deno: impl FnOnce(deno::Exchange, &Until<'_>) -> Result<T>,
     ) -> Result<T> {
+        let given_up = Until { deadline: None, caller, client: Some(&self.closing) };
         let mut not_taken = None;
         for _ in 0..TRIES {
             let free = loop {
@@ -134,14 +251,15 @@ impl Kept {
             };
             let mut session = match free {
                 Some(session) => session,
-                None => match self.connect()? {
-                    Connected::Native(socket) => self.session(socket)?,
+                None => match self.connect(timeout, &given_up)? {
+                    Connected::Native(socket) => self.session(socket, &self.closing)?,
                     Connected::Deno(socket) => {
-                        return on_deno(deno::Exchange::new(socket, Mode::Request, self.options.max_message));
+                        let exchange = deno::Exchange::new(socket, Mode::Request, self.options.max_message);
+                        return on_deno(exchange, &given_up.within(timeout));
                     }
                 },
             };
-            let done = on_session(&mut session);
+            let done = session.call(&given_up.within(timeout), &mut on_session);
             if session.is_open() && !self.closed.load(Ordering::SeqCst) {
                 let mut sessions = lock(&self.sessions);
                 if sessions.len() < MOST_IDLE {
@@ -160,10 +278,7 @@ impl Kept {
     pub(crate) fn cast(&self, message: MessageRef<'_>) -> Result<()> {
         self.check_open()?;
         check_size(message, &self.options)?;
-        let casts = &mut *lock(&self.casts);
-        if let Some(error) = casts.error.take() {
-            return Err(error);
-        }
+        let mut casts = lock(&self.casts.casts);
         if casts.sender_is_coming
             && let Some(session) = &mut casts.session
             && session.join_gathered(message)
@@ -171,58 +286,73 @@ impl Kept {
             casts.unconfirmed += 1;
             return Ok(());
         }
-        let until = deadline(self.options.timeout);
+        let until = Until { client: Some(&self.cut), ..Until::new(self.options.timeout, None) };
+        let mut turn = self.casts.take_turn(casts, &Until { client: Some(&self.closing), ..until })?;
+        let done = self.cast_in(&mut turn, message, until);
+        let send_soon = std::mem::take(&mut turn.send_soon);
+        drop(turn);
+        if send_soon {
+            self.send_soon();
+        }
+        done
+    }
+
+    fn cast_in(&self, turn: &mut Turn<'_>, message: MessageRef<'_>, mut until: Until<'_>) -> Result<()> {
         let mut not_taken = None;
         for _ in 0..TRIES {
-            let unconfirmed = casts.unconfirmed;
-            if !casts.session.as_mut().is_some_and(|session| unconfirmed > 0 || session.is_usable()) {
-                match self.connect()? {
-                    Connected::Native(socket) => casts.session = Some(self.session(socket)?),
+            let unconfirmed = turn.unconfirmed;
+            if !turn.session.as_mut().is_some_and(|session| unconfirmed > 0 || session.is_usable()) {
+                let connected = self.connect(self.options.timeout, &Until { client: Some(&self.closing), ..until })?;
+                until = until.within(self.options.timeout);
+                match connected {
+                    Connected::Native(socket) => turn.session = Some(self.session(socket, &self.cut)?),
                     Connected::Deno(socket) => {
                         let exchange = deno::Exchange::new(socket, Mode::Broadcast, self.options.max_message);
-                        return exchange.run(message, until, self.options.spin).map(drop);
+                        return exchange.run(message, &until, self.options.spin).map(drop);
                     }
                 }
             }
             let now = Instant::now();
-            let together = casts.last.is_some_and(|last| now - last < TOGETHER);
-            casts.last = Some(now);
-            let session = casts.session.as_mut().expect("it is ready");
+            let together = turn.last.is_some_and(|last| now - last < TOGETHER);
+            turn.last = Some(now);
+            let session = turn.session.as_mut().expect("it is ready");
             let done = session
-                .cast(message, until)
-                .and_then(|()| if together { Ok(()) } else { session.send_gathered(until) });
+                .cast(message, &until)
+                .and_then(|()| if together { Ok(()) } else { session.send_gathered(&until) });
             match done {
                 Ok(()) => {
-                    casts.unconfirmed += 1;
-                    if together {
-                        self.send_soon(casts);
-                    }
+                    turn.unconfirmed += 1;
+                    turn.send_soon = together;
                     return Ok(());
                 }
-                Err(Failed::NotTaken(error)) if casts.unconfirmed == 0 => {
-                    casts.session = None;
+                Err(Failed::NotTaken(error)) if turn.unconfirmed == 0 => {
+                    turn.session = None;
                     not_taken = Some(error);
                 }
                 // Only this message was refused: those before it are on their way.
                 Err(failed) if session.is_open() => return Err(failed.into()),
-                Err(failed) => return Err(casts.lose(failed.into())),
+                Err(failed) => return Err(turn.lose(failed.into())),
             }
         }
         Err(not_taken.expect("every try that did not return left its error"))
     }
 
     /// Has a task send what has gathered, in case nothing else does.
-    fn send_soon(&self, casts: &mut Casts) {
+    fn send_soon(&self) {
+        let mut casts = lock(&self.casts.casts);
         if casts.sender_is_coming {
             return;
         }
         let Ok(runtime) = background::calls() else { return };
         casts.sender_is_coming = true;
-        let casts = Arc::clone(&self.casts);
+        drop(casts);
+        let line = Arc::clone(&self.casts);
         runtime.spawn(async move {
             loop {
                 tokio::time::sleep(LATEST).await;
-                match casts.try_lock() {
+                match line.casts.try_lock() {
+                    // Whoever has the session may leave something gathered.
+                    Ok(casts) if casts.away => {}
                     Ok(mut casts) => {
                         if casts.session.as_mut().is_none_or(|session| session.try_send_gathered()) {
                             casts.sender_is_coming = false;
@@ -238,44 +368,43 @@ impl Kept {
     }
 
     /// Waits until every one-way message has been handed to the handler.
-    pub(crate) fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self, call: &Call) -> Result<()> {
         self.check_open()?;
-        self.flush_casts(&mut lock(&self.casts))
+        let waiting = Until {
+            client: Some(&self.closing),
+            ..Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref())
+        };
+        let mut turn = self.casts.take_turn(lock(&self.casts.casts), &waiting)?;
+        // Once it has its turn it makes sure of what `close` would make sure of right after.
+        turn.flush(&Until { client: Some(&self.cut), ..waiting })
     }
 
-    fn flush_casts(&self, casts: &mut Casts) -> Result<()> {
-        if let Some(error) = casts.error.take() {
-            return Err(error);
-        }
-        if casts.unconfirmed == 0 {
-            return Ok(());
-        }
-        let Some(session) = casts.session.as_mut() else { return Ok(()) };
-        match session.flush(deadline(self.options.timeout)) {
-            Ok(()) => {
-                casts.unconfirmed = 0;
-                Ok(())
-            }
-            Err(failed) if session.is_open() => {
-                // One of them was refused; the others have arrived.
-                casts.unconfirmed = 0;
-                Err(failed.into())
-            }
-            Err(failed) => Err(casts.lose(failed.into())),
-        }
-    }
-
-    /// Flushes and closes. Later calls do nothing.
-    pub(crate) fn close(&self) -> Result<()> {
+    /// Ends what waits, flushes and closes. Later calls do nothing.
+    pub(crate) fn close(&self, call: &Call) -> Result<()> {
         fork::check(self.born, "client")?;
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        self.closing.cancel();
+        self.casts.wake_all();
         lock(&self.sessions).clear();
-        let mut casts = lock(&self.casts);
-        let flushed = self.flush_casts(&mut casts);
-        casts.session = None;
-        flushed
+        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
+        let closed = match self.casts.take_turn(lock(&self.casts.casts), &until) {
+            Ok(mut turn) => {
+                let flushed = turn.flush(&until);
+                drop(turn.session.take());
+                flushed
+            }
+            Err(error) => {
+                // Who has the session is told that it is over, and says itself what became of its messages.
+                self.cut.cancel();
+                let now = Until::default();
+                let mut turn = self.casts.take_turn(lock(&self.casts.casts), &now)?;
+                Err(turn.lose(error))
+            }
+        };
+        self.cut.cancel();
+        closed
     }
 
     fn check_open(&self) -> Result<()> {
@@ -286,22 +415,13 @@ impl Kept {
         Ok(())
     }
 
-    fn connect(&self) -> Result<Connected> {
-        let until = deadline(self.options.timeout.map(|timeout| timeout + self.options.wait));
-        connect(&self.channel, &self.address, &self.options, until)
+    fn connect(&self, timeout: Option<Duration>, until: &Until<'_>) -> Result<Connected> {
+        let until = until.within(connecting_time(timeout, &self.options));
+        connect(&self.channel, &self.address, &self.options, &until)
     }
 
-    fn session(&self, socket: crate::transport::socket::Socket) -> Result<Box<Exclusive>> {
-        Exclusive::new(socket, self.options.max_message, self.options.spin)
-    }
-}
-
-impl Casts {
-    /// The session is lost, and with it perhaps messages that were not confirmed.
-    fn lose(&mut self, error: Error) -> Error {
-        let lost = std::mem::take(&mut self.unconfirmed);
-        self.session = None;
-        super::unconfirmed(lost, error)
+    fn session(&self, socket: crate::transport::socket::Socket, ended_by: &Cancellation) -> Result<Box<Exclusive>> {
+        Exclusive::new(socket, self.options.max_message, self.options.spin).map(|session| session.ended_by(ended_by))
     }
 }
 
@@ -310,9 +430,9 @@ impl Drop for Kept {
         if self.born != fork::generation() {
             return;
         }
-        let mut casts = lock(&self.casts);
+        let mut casts = lock(&self.casts.casts);
         if let Some(mut session) = casts.session.take() {
-            let _nobody_asked_to_know = session.send_gathered(deadline(Some(FAREWELL)));
+            let _nobody_asked_to_know = session.send_gathered(&Until::new(Some(FAREWELL), None));
             if casts.unconfirmed > 0 {
                 session.leave();
             }

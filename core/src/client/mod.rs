@@ -10,6 +10,7 @@
 //! | `pool` | sessions kept open between one-shot posts |
 //! | `post` | the one-shot posts |
 //! | `kept` | the blocking client that keeps a channel open |
+//! | `until` | until when, or until what, a call waits |
 
 pub(crate) mod connect;
 pub(crate) mod deno;
@@ -19,6 +20,7 @@ pub(crate) mod ledger;
 pub(crate) mod multiplexed;
 mod pool;
 pub(crate) mod post;
+pub(crate) mod until;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -59,6 +61,12 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
+/// How long connecting may take: the time to wait for a listener, and then that of the call.
+pub(crate) fn connecting_time(timeout: Option<Duration>, options: &Options) -> Option<Duration> {
+    // Together too long to be counted is without limit.
+    timeout.and_then(|timeout| timeout.checked_add(options.wait))
+}
+
 /// Refuses a body that is larger than the options allow, before anything is sent.
 pub(crate) fn check_size<'a>(message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
     let message = message.into();
@@ -67,6 +75,16 @@ pub(crate) fn check_size<'a>(message: impl Into<MessageRef<'a>>, options: &Optio
 
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the client is closed; connect again for a new one")
+}
+
+/// What a call says that its caller's [`Cancellation`](crate::Cancellation) has given up.
+pub(crate) fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the call was cancelled by its caller")
+}
+
+/// What a call says that waited when its client was closed.
+pub(crate) fn closed_meanwhile() -> Error {
+    Error::new(ErrorKind::Cancelled, "the client was closed while the call waited")
 }
 
 pub(crate) fn no_ping() -> Error {

@@ -4,16 +4,16 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tokio::io::Interest;
 use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout_at;
 
 use super::ledger::{Answers, Ledger, Reply};
-use super::{Attempt, lost, timed_out, too_large};
+use super::until::Until;
+use super::{Attempt, lost, too_large};
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
@@ -95,27 +95,24 @@ impl Multiplexed {
     }
 
     /// Sends a request and waits for its answer. Dropping the future cancels the request.
-    pub(crate) async fn request(&self, message: &Message, deadline: Option<Instant>) -> Attempt<Message> {
-        let timeout_ms = deadline.map_or(0, |deadline| {
-            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-            u32::try_from(left).unwrap_or(u32::MAX).max(1)
-        });
+    pub(crate) async fn request(&self, message: &Message, until: &Until<'_>) -> Attempt<Message> {
+        let timeout_ms = until.left().map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
         let header = Header { timeout_ms, ..Header::of(Kind::Request, 0, message) };
-        self.call(header, message.data(), deadline).await?.into_message()
+        self.call(header, message.data(), until).await?.into_message()
     }
 
     /// Sends a broadcast and waits until the handler has it.
-    pub(crate) async fn broadcast(&self, message: &Message, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) async fn broadcast(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
         let mut header = Header::of(Kind::Broadcast, 0, message);
         header.flags |= ACK_WANTED;
-        self.call(header, message.data(), deadline).await.map(drop)
+        self.call(header, message.data(), until).await.map(drop)
     }
 
     /// Sends a broadcast and waits only for room.
-    pub(crate) async fn cast(&self, message: &Message, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) async fn cast(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
         let session = self.session();
         session.take_cast_error()?;
-        session.make_room(message.len(), deadline).await?;
+        session.make_room(message.len(), until).await?;
         session.look_for_the_end();
         lock(&session.ledger).cast()?;
         session.append(&Header::of(Kind::Broadcast, 0, message), message.data());
@@ -123,7 +120,7 @@ impl Multiplexed {
     }
 
     /// Waits until everything sent before has been handed to the handler.
-    pub(crate) async fn flush(&self, deadline: Option<Instant>) -> Attempt<()> {
+    pub(crate) async fn flush(&self, until: &Until<'_>) -> Attempt<()> {
         let session = self.session();
         session.take_cast_error()?;
         let sent = {
@@ -133,13 +130,13 @@ impl Multiplexed {
             }
             ledger.sent()
         };
-        let answer = self.call(Header::bare(Kind::Ack, 0), &[], deadline).await;
+        let answer = self.call(Header::bare(Kind::Ack, 0), &[], until).await;
         lock(&session.ledger).flushed(sent, answer)
     }
 
     /// Asks whether the listener is there.
-    pub(crate) async fn ping(&self, deadline: Option<Instant>) -> Attempt<()> {
-        self.call(Header::bare(Kind::Ping, 0), &[], deadline).await.map(drop)
+    pub(crate) async fn ping(&self, until: &Until<'_>) -> Attempt<()> {
+        self.call(Header::bare(Kind::Ping, 0), &[], until).await.map(drop)
     }
 
     /// What went wrong with one-way messages, if it has not been said yet.
@@ -147,9 +144,12 @@ impl Multiplexed {
         self.session().take_cast_error()
     }
 
-    async fn call(&self, mut header: Header, body: &[u8], deadline: Option<Instant>) -> Attempt<Reply> {
+    async fn call(&self, mut header: Header, body: &[u8], until: &Until<'_>) -> Attempt<Reply> {
+        if let Some(error) = until.given_up() {
+            return Err(error.into());
+        }
         let session = self.session();
-        session.make_room(body.len(), deadline).await?;
+        session.make_room(body.len(), until).await?;
         let (answered, answer) = oneshot::channel();
         let others;
         {
@@ -163,13 +163,7 @@ impl Multiplexed {
         } else {
             session.send(&header, body);
         }
-        let answer = match deadline {
-            Some(deadline) => match timeout_at(deadline.into(), answer).await {
-                Ok(answer) => answer,
-                Err(_) => return Err(timed_out().after_sending().into()),
-            },
-            None => answer.await,
-        };
+        let answer = until.drive(answer).await.map_err(Error::after_sending)?;
         std::mem::forget(waiting);
         answer.unwrap_or_else(|_| Err(lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into()))
     }
@@ -217,7 +211,7 @@ impl Session {
     }
 
     /// Waits until a body of `len` bytes may be sent, or refuses it.
-    async fn make_room(&self, len: usize, deadline: Option<Instant>) -> Attempt<()> {
+    async fn make_room(&self, len: usize, until: &Until<'_>) -> Attempt<()> {
         let known = lock(&self.ledger).peer_max();
         if len <= known.map_or(ASK_FIRST, |known| known.min(ASK_FIRST)) && self.outbox.waiting() < MOST_WAITING {
             return Ok(());
@@ -238,14 +232,7 @@ impl Session {
                 Some(_) if self.outbox.waiting() < MOST_WAITING => return Ok(()),
                 Some(_) => {}
             }
-            match deadline {
-                Some(deadline) => {
-                    if timeout_at(deadline.into(), moved).await.is_err() {
-                        return Err(timed_out().into());
-                    }
-                }
-                None => moved.await,
-            }
+            until.drive(moved).await?;
         }
     }
 

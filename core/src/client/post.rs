@@ -6,7 +6,8 @@ use super::connect::{Connected, connect, connect_async};
 use super::exclusive::Exclusive;
 use super::multiplexed::shared;
 use super::pool::{self, Key};
-use super::{Attempt, Failed, check_size, deadline, deno};
+use super::until::Until;
+use super::{Attempt, Failed, check_size, connecting_time, deno};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
@@ -30,25 +31,28 @@ pub(crate) fn post(
 fn try_to_post(channel: &Channel, mode: Mode, message: MessageRef<'_>, options: &Options) -> Result<Option<Message>> {
     let address = check(channel, message, options)?;
     let key = Key::new(address, options);
-    let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
+    let connecting = Until::new(connecting_time(options.timeout, options), options.cancellation.as_ref());
+    if let Some(error) = connecting.given_up() {
+        return Err(error);
+    }
     let mut not_taken = None;
     if options.wire != Wire::Deno {
         while let Some(session) = pool::take(&key) {
-            match on_session(session, &key, mode, message, options.timeout) {
+            match on_session(session, &key, mode, message, options.timeout, &connecting) {
                 Err(Failed::NotTaken(error)) => not_taken = Some(error),
                 done => return done.map_err(Error::from),
             }
         }
     }
     for _ in 0..TRIES {
-        match connect(channel, key.address(), options, connecting)? {
+        match connect(channel, key.address(), options, &connecting)? {
             Connected::Deno(socket) => {
                 let exchange = deno::Exchange::new(socket, mode, options.max_message);
-                return exchange.run(message, deadline(options.timeout), options.spin);
+                return exchange.run(message, &connecting.within(options.timeout), options.spin);
             }
             Connected::Native(socket) => {
                 let session = Exclusive::new(socket, options.max_message, options.spin)?;
-                match on_session(session, &key, mode, message, options.timeout) {
+                match on_session(session, &key, mode, message, options.timeout, &connecting) {
                     Err(Failed::NotTaken(error)) => not_taken = Some(error),
                     done => return done.map_err(Error::from),
                 }
@@ -64,11 +68,12 @@ fn on_session(
     mode: Mode,
     message: MessageRef<'_>,
     timeout: Option<Duration>,
+    until: &Until<'_>,
 ) -> Attempt<Option<Message>> {
-    let done = match mode {
-        Mode::Request => session.request(message, timeout, deadline(timeout)).map(Some),
-        Mode::Broadcast => session.broadcast(message, deadline(timeout)).map(|()| None),
-    };
+    let done = session.call(&until.within(timeout), |session, until| match mode {
+        Mode::Request => session.request(message, timeout, until).map(Some),
+        Mode::Broadcast => session.broadcast(message, until).map(|()| None),
+    });
     if session.is_open() {
         pool::put(key, session);
     }
@@ -92,23 +97,26 @@ async fn try_to_post_async(
     options: &Options,
 ) -> Result<Option<Message>> {
     let address = check(channel, message.into(), options)?;
-    let connecting = deadline(options.timeout.map(|timeout| timeout + options.wait));
+    let connecting = Until::new(connecting_time(options.timeout, options), options.cancellation.as_ref());
+    if let Some(error) = connecting.given_up() {
+        return Err(error);
+    }
     let mut not_taken = None;
     for _ in 0..TRIES {
         let session = match shared(&address, options) {
             Some(session) => session,
-            None => match connect_async(channel, &address, options, connecting).await? {
+            None => match connect_async(channel, &address, options, &connecting).await? {
                 Connected::Native(socket) => super::multiplexed::share(socket, &address, options)?,
                 Connected::Deno(socket) => {
                     let exchange = deno::Exchange::new(socket, mode, options.max_message);
-                    return exchange.run_async(message.clone(), deadline(options.timeout)).await;
+                    return exchange.run_async(message.clone(), &connecting.within(options.timeout)).await;
                 }
             },
         };
-        let deadline = deadline(options.timeout);
+        let until = connecting.within(options.timeout);
         let done = match mode {
-            Mode::Request => session.request(message, deadline).await.map(Some),
-            Mode::Broadcast => session.broadcast(message, deadline).await.map(|()| None),
+            Mode::Request => session.request(message, &until).await.map(Some),
+            Mode::Broadcast => session.broadcast(message, &until).await.map(|()| None),
         };
         match done {
             Err(Failed::NotTaken(error)) => not_taken = Some(error),

@@ -52,12 +52,13 @@ use rustc_hash::FxHashMap;
 use self::call::{Call, Id, Key, Slots, Target, What};
 pub use self::call::{ClientId, Ticket};
 use self::link::{Body, Link};
+use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
 use crate::client::connect::is_native;
 use crate::client::deno::Exchange;
 use crate::client::post::address;
 use crate::client::{check_size, closed, deadline, no_ping};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
 use crate::options::Options;
@@ -151,6 +152,7 @@ impl Queue {
         };
         fork::check(self.born, "queue")?;
         options.check()?;
+        given_up_by_ticket(options.cancellation.as_ref())?;
         check_size(&message, options)?;
         let target = self.target(channel, options)?;
         let ticket = self.begin(what, target, None, Body::Own(message), options.timeout);
@@ -162,6 +164,7 @@ impl Queue {
     pub fn connect(&mut self, channel: &Channel, options: &Options) -> Result<(ClientId, Ticket)> {
         fork::check(self.born, "queue")?;
         options.check()?;
+        given_up_by_ticket(options.cancellation.as_ref())?;
         let target = self.target(channel, options)?;
         let client =
             ClientId(self.clients.insert(Client { target: Arc::clone(&target), link: None, cast_error: None }));
@@ -209,23 +212,39 @@ impl Queue {
 
     /// Done when the handler has every broadcast of this client that was sent before.
     pub fn flush(&mut self, client: ClientId) -> Result<Ticket> {
-        let timeout = self.client(client)?.options.timeout;
+        self.flush_with(client, &cancellation::Call::new())
+    }
+
+    /// As [`flush`](Queue::flush), with a timeout of its own.
+    pub fn flush_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
+        let timeout = self.time_for(client, call)?;
         self.on_client(client, What::Flush(0), Body::None, timeout)
     }
 
     /// Done when the listener has answered.
     pub fn ping(&mut self, client: ClientId) -> Result<Ticket> {
+        self.ping_with(client, &cancellation::Call::new())
+    }
+
+    /// As [`ping`](Queue::ping), with a timeout of its own.
+    pub fn ping_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
+        let timeout = self.time_for(client, call)?;
         let target = self.client(client)?;
         if !is_native(&target.channel, &target.address, &target.options)? {
             return Err(no_ping());
         }
-        self.on_client(client, What::Ping, Body::None, target.options.timeout)
+        self.on_client(client, What::Ping, Body::None, timeout)
     }
 
     /// Flushes, and closes: the client is gone when the ticket is done. Calls of it that are still under
     /// way get their answers.
     pub fn close(&mut self, client: ClientId) -> Result<Ticket> {
-        let timeout = self.client(client)?.options.timeout;
+        self.close_with(client, &cancellation::Call::new())
+    }
+
+    /// As [`close`](Queue::close), with a timeout of its own. When it is over, the client is gone all the same.
+    pub fn close_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
+        let timeout = self.time_for(client, call)?;
         self.on_client(client, What::Close(0), Body::None, timeout)
     }
 
@@ -337,6 +356,12 @@ impl Queue {
         self.clients.get(client.0).map(|client| Arc::clone(&client.target)).ok_or_else(closed)
     }
 
+    /// How long a call of a client may take.
+    fn time_for(&self, client: ClientId, call: &cancellation::Call) -> Result<Option<Duration>> {
+        given_up_by_ticket(call.cancellation.as_ref())?;
+        Ok(call.timeout_or(self.client(client)?.options.timeout))
+    }
+
     fn on_client(&mut self, id: ClientId, what: What, body: Body, timeout: Option<Duration>) -> Result<Ticket> {
         let target = self.client(id)?;
         if let Some(message) = body.message() {
@@ -375,6 +400,17 @@ impl Queue {
         }
         self.rearm();
         Ok(ticket)
+    }
+}
+
+/// A queue belongs to one thread, which nothing would wake.
+fn given_up_by_ticket(cancellation: Option<&Cancellation>) -> Result<()> {
+    match cancellation {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "a queue's calls are given up by their tickets and take no cancellation; call cancel with the ticket",
+        )),
     }
 }
 

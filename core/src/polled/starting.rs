@@ -11,7 +11,7 @@ use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
 use crate::client::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
 use crate::client::deno::{Exchange, Progress};
 use crate::client::post::TRIES;
-use crate::client::{closed, deadline, no_ping};
+use crate::client::{closed, connecting_time, deadline, no_ping};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::options::Wire;
@@ -60,7 +60,7 @@ impl Queue {
             // Nothing was sent on a session that would still be there.
             return self.finish(ticket, Ok(None));
         }
-        let until = deadline(call.target.options.timeout.map(|timeout| timeout + call.target.options.wait));
+        let until = deadline(connecting_time(call.timeout, &call.target.options));
         call.state = State::Connecting(Connecting::new(until));
         self.connect_on(ticket);
     }

@@ -1,0 +1,131 @@
+//! Until when, or until what, a call waits.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::time::timeout_at;
+
+use super::deadline;
+use crate::cancellation::Cancellation;
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::transport::socket::Socket;
+
+/// How often one looks at what can give a call up where nothing tells.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// As good as for ever, at a time.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The end of a call's time, and what gives it up before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Until<'a> {
+    pub(crate) deadline: Option<Instant>,
+    /// The caller's.
+    pub(crate) caller: Option<&'a Cancellation>,
+    /// Cancelled when the client closes.
+    pub(crate) client: Option<&'a Cancellation>,
+}
+
+impl<'a> Until<'a> {
+    /// The end of a call that begins now.
+    pub(crate) fn new(timeout: Option<Duration>, caller: Option<&'a Cancellation>) -> Until<'a> {
+        Until { deadline: deadline(timeout), caller, client: None }
+    }
+
+    /// The same, with the time that a call has from now on.
+    pub(crate) fn within(self, timeout: Option<Duration>) -> Until<'a> {
+        Until { deadline: deadline(timeout), ..self }
+    }
+
+    /// Drives what a task waits for, until it is to wait no longer.
+    pub(crate) async fn drive<T>(&self, waited_for: impl Future<Output = T>) -> Result<T> {
+        if self.caller.is_none() && self.client.is_none() {
+            return self.drive_in_time(waited_for).await;
+        }
+        tokio::select! {
+            biased;
+            () = cancelled(self.caller) => Err(super::cancelled()),
+            () = cancelled(self.client) => Err(super::closed_meanwhile()),
+            done = self.drive_in_time(waited_for) => done,
+        }
+    }
+
+    async fn drive_in_time<T>(&self, waited_for: impl Future<Output = T>) -> Result<T> {
+        match self.deadline {
+            Some(deadline) => timeout_at(deadline.into(), waited_for).await.map_err(|_| super::timed_out()),
+            None => Ok(waited_for.await),
+        }
+    }
+
+    pub(crate) fn left(&self) -> Option<Duration> {
+        interrupt::left(self.deadline)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Why the call is to end before its time, if it is. Signals are not asked about here.
+    pub(crate) fn given_up(&self) -> Option<Error> {
+        if self.caller.is_some_and(Cancellation::is_cancelled) {
+            return Some(super::cancelled());
+        }
+        if self.client.is_some_and(Cancellation::is_cancelled) {
+            return Some(super::closed_meanwhile());
+        }
+        None
+    }
+
+    /// The same, also where a signal wants the call to end: asked when a wait has brought nothing.
+    pub(crate) fn interrupted(&self) -> Option<Error> {
+        self.given_up().or_else(|| interrupt::wants_end().then(interrupt::error))
+    }
+
+    /// How long to wait at a time for something that others say.
+    pub(crate) fn look(&self) -> Duration {
+        let piece = interrupt::piece(self.left()).unwrap_or(LONGEST);
+        if self.caller.is_some() { piece.min(LOOK) } else { piece }
+    }
+
+    /// Sleeps for a moment, unless the call is given up.
+    pub(crate) fn pause(&self, pause: Duration) -> Result<()> {
+        std::thread::sleep(pause.min(LOOK));
+        self.interrupted().map_or(Ok(()), Err)
+    }
+
+    /// Waits until the socket is ready as asked: `false` where the time, or a piece of it, is over, or it is
+    /// given up. The connection stays as it is.
+    pub(crate) fn wait_for(&self, socket: &Socket, what: PollFlags) -> std::io::Result<bool> {
+        let mut piece = interrupt::piece(self.left());
+        let tokens = [self.caller, self.client].into_iter().flatten();
+        let mut bells = Vec::new();
+        for token in tokens {
+            match token.bell() {
+                Some(bell) => bells.push(bell),
+                None => piece = Some(piece.map_or(LOOK, |piece| piece.min(LOOK))),
+            }
+        }
+        if bells.is_empty() {
+            return socket.wait_for(what, piece);
+        }
+        let timeout =
+            piece.map(|piece| Timespec::try_from(piece).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 }));
+        let mut fds = vec![PollFd::new(socket, what)];
+        fds.extend(bells.iter().map(|bell| PollFd::new(&**bell, PollFlags::IN)));
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => Ok(!fds[0].revents().is_empty()),
+            // The caller looks at its deadline and comes again.
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+/// Completes when it is cancelled.
+async fn cancelled(cancellation: Option<&Cancellation>) {
+    match cancellation {
+        Some(cancellation) => cancellation.cancelled().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,311 @@
+//! Calls that are given up from another thread, or with a time of their own, wherever they wait.
+
+mod support;
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use simple_ipc::{Call, Cancellation, Channel, Error, ErrorKind, Message, Mode, Options, Responder, Result, Wire};
+use simple_ipc::{blocking, polled};
+use support::Scratch;
+
+/// A listener whose handlers wait until the test lets them go, and hand out their responders.
+struct Held {
+    listener: blocking::Listener,
+    responders: Receiver<Responder>,
+}
+
+fn hold(channel: &Channel, mode: Mode, options: &Options) -> Held {
+    let (hand, responders) = channel_of();
+    let handler = move |_: &Message, responder: Responder| {
+        let _the_test_is_over = hand.send(responder);
+    };
+    let listener = blocking::Listener::serve(channel, mode, options, handler).unwrap();
+    Held { listener, responders }
+}
+
+fn channel_of<T>() -> (Sender<T>, Receiver<T>) {
+    channel()
+}
+
+/// A broadcast listener whose handler does not return before the sender that comes with it sends or goes.
+fn stuck(channel: &Channel, options: &Options) -> (blocking::Listener, Sender<()>, Receiver<()>) {
+    let (go, may_go) = channel_of::<()>();
+    let (began, begun) = channel_of();
+    let may_go = std::sync::Mutex::new(may_go);
+    let handler = move |_: &Message, _: Responder| {
+        let _the_test_is_over = began.send(());
+        let _or_all_may_go = may_go.lock().unwrap().recv();
+    };
+    (blocking::Listener::serve(channel, Mode::Broadcast, options, handler).unwrap(), go, begun)
+}
+
+fn is_told(responder: &Responder) {
+    while !responder.is_cancelled() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn assert_cancelled<T>(result: Result<T>, may_have_been_handled: bool) {
+    let error = result.err().expect("it was given up");
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::Cancelled, may_have_been_handled), "{error}");
+}
+
+/// A socket on which somebody listens and takes nothing; its queue of connections is full.
+fn full_backlog(directory: &Path, name: &str) -> (UnixListener, Vec<std::os::unix::net::UnixStream>) {
+    let path = directory.join(format!(".deno.{name}.socket"));
+    let listener = UnixListener::bind(&path).unwrap();
+    // SAFETY: it takes a descriptor that is open, and a number.
+    assert_eq!(unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) }, 0);
+    let mut waiting = Vec::new();
+    let address = rustix::net::SocketAddrUnix::new(&path).unwrap();
+    loop {
+        let flags = rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK;
+        let (unix, stream) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
+        let socket = rustix::net::socket_with(unix, stream, flags, None).unwrap();
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) => waiting.push(socket.into()),
+            Err(rustix::io::Errno::AGAIN) => return (listener, waiting),
+            Err(errno) => panic!("{errno}"),
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_post_ends_and_its_handler_is_told() {
+    let scratch = Scratch::new();
+    for (wire, channel) in [
+        (Wire::Native, Channel::uds("post").unwrap()),
+        (Wire::Native, Channel::ip(0).unwrap()),
+        (Wire::Deno, Channel::uds("post_deno").unwrap()),
+    ] {
+        let options = scratch.options().no_timeout().wire(wire);
+        let held = hold(&channel, Mode::Request, &options);
+        let cancellation = Cancellation::new();
+        let options = options.cancellation(&cancellation);
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| blocking::post_request(held.listener.channel(), &Message::null(), &options));
+            let responder = held.responders.recv().unwrap();
+            cancellation.cancel();
+            assert_cancelled(call.join().unwrap(), true);
+            if wire == Wire::Native {
+                is_told(&responder);
+            }
+        });
+        assert_cancelled(blocking::post_request(held.listener.channel(), &Message::null(), &options), false);
+        assert!(held.responders.try_recv().is_err(), "nothing is sent once it is cancelled");
+    }
+}
+
+#[test]
+fn a_cancelled_request_of_a_client_ends_and_disturbs_no_other() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    let name = Channel::uds("request").unwrap();
+    let held = hold(&name, Mode::Request, &options);
+    let client = blocking::Client::connect(&name, &options).unwrap();
+    let cancellation = Cancellation::new();
+    let call = Call::new().cancellation(&cancellation);
+    std::thread::scope(|scope| {
+        let stays = scope.spawn(|| client.request_message(&Message::null(), None));
+        let stays_responder = held.responders.recv().unwrap();
+        let goes = scope.spawn(|| client.request_message_with(&Message::null(), &call));
+        let goes_responder = held.responders.recv().unwrap();
+        cancellation.cancel();
+        assert_cancelled(goes.join().unwrap(), true);
+        is_told(&goes_responder);
+        assert!(!stays_responder.is_cancelled());
+        stays_responder.respond(&Message::text("x")).unwrap();
+        assert_eq!(stays.join().unwrap().unwrap(), Message::text("x"));
+    });
+    std::thread::scope(|scope| {
+        let later = scope.spawn(|| client.request_message(&Message::null(), None));
+        held.responders.recv().unwrap().respond(&Message::text("y")).unwrap();
+        assert_eq!(later.join().unwrap().unwrap(), Message::text("y"));
+    });
+}
+
+/// Makes a call in a thread, cancels it once it has surely begun, and expects it to end.
+fn ends_unhandled<T: Send>(what: &str, call: impl FnOnce(&Cancellation) -> Result<T> + Send) {
+    let cancellation = Cancellation::new();
+    let (began, begun) = channel_of();
+    std::thread::scope(|scope| {
+        let cancellation = &cancellation;
+        let calling = scope.spawn(move || {
+            began.send(()).unwrap();
+            call(cancellation)
+        });
+        begun.recv().unwrap();
+        // Whether it waits already or is about to: either way it ends.
+        std::thread::yield_now();
+        cancellation.cancel();
+        let error: Error = calling.join().unwrap().err().expect(what);
+        assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::Cancelled, false), "{what}: {error}");
+    });
+}
+
+#[test]
+fn a_call_that_waits_to_be_sent_is_given_up_and_certainly_not_handled() {
+    let scratch = Scratch::new();
+    let nobody = Channel::uds("nobody").unwrap();
+    let options = scratch.options().no_timeout().wait(Duration::MAX);
+    ends_unhandled("a post waits for a listener", |cancellation| {
+        blocking::post_request(&nobody, &Message::null(), &options.clone().cancellation(cancellation))
+    });
+    ends_unhandled("a client waits for a listener", |cancellation| {
+        blocking::Client::connect(&nobody, &options.clone().cancellation(cancellation))
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let options = options.directory(directory.path());
+    let full = Channel::uds("full").unwrap();
+    let _full = full_backlog(directory.path(), "full");
+    for wire in [Wire::Native, Wire::Deno] {
+        ends_unhandled("a post waits for the listener's queue", |cancellation| {
+            let options = options.clone().wire(wire).cancellation(cancellation);
+            blocking::post_request(&full, &Message::null(), &options)
+        });
+    }
+    let deaf = Channel::uds("deaf").unwrap();
+    let _deaf = UnixListener::bind(directory.path().join(".deno.deaf.socket")).unwrap();
+    let large = Message::bytes(vec![0; 32 << 20]);
+    for wire in [Wire::Native, Wire::Deno] {
+        ends_unhandled("a post waits for room", |cancellation| {
+            let options = options.clone().wire(wire).cancellation(cancellation);
+            blocking::post_request(&deaf, &large, &options)
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_given_up_wherever_it_waits() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout().wait(Duration::MAX);
+    let nobody = Channel::uds("nobody").unwrap();
+    let cancellation = Cancellation::new();
+    let waiting = options.clone().cancellation(&cancellation);
+    let post = async { simple_ipc::post_request(&nobody, &Message::null(), &waiting).await };
+    let connect = async { simple_ipc::Client::connect(&nobody, &waiting).await };
+    let (posted, connected, ()) = tokio::join!(post, connect, async {
+        tokio::task::yield_now().await;
+        cancellation.cancel();
+    });
+    assert_cancelled(posted, false);
+    assert_cancelled(connected, false);
+
+    let name = Channel::uds("held").unwrap();
+    let held = hold(&name, Mode::Request, &options);
+    let client = simple_ipc::Client::connect(&name, &options).await.unwrap();
+    let cancellation = Cancellation::new();
+    let call = Call::new().cancellation(&cancellation);
+    let message = Message::null();
+    let (requested, responder) = tokio::join!(client.request_message_with(&message, &call), async {
+        let responder = next(&held.responders).await;
+        cancellation.cancel();
+        responder
+    });
+    assert_cancelled(requested, true);
+    responder.cancelled().await;
+    assert_cancelled(client.ping_with(&call).await, false);
+    client.ping().await.unwrap();
+}
+
+async fn next<T>(receiver: &Receiver<T>) -> T {
+    loop {
+        match receiver.try_recv() {
+            Ok(value) => return value,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+#[test]
+fn a_queue_says_that_its_calls_are_given_up_by_their_tickets() {
+    let scratch = Scratch::new();
+    let name = Channel::uds("queue").unwrap();
+    let _held = hold(&name, Mode::Request, &scratch.options());
+    let mut queue = polled::Queue::new().unwrap();
+    let cancellation = Cancellation::new();
+    let options = scratch.options().cancellation(&cancellation);
+    let error = queue.post(&name, Mode::Request, Message::null(), &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let (client, _) = queue.connect(&name, &scratch.options()).unwrap();
+    let error = queue.ping_with(client, &Call::new().cancellation(&cancellation)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn flush_and_close_end_in_a_time_of_their_own_and_say_what_was_not_confirmed() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    let name = Channel::uds("stuck").unwrap();
+    let (_listener, go, begun) = stuck(&name, &options);
+    let soon = Call::new().timeout(Some(Duration::from_millis(30)));
+    let client = blocking::Client::connect(&name, &options).unwrap();
+    client.broadcast(1).unwrap();
+    begun.recv().unwrap();
+    let error = client.flush_with(&soon).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{error}");
+    assert!(error.message().contains("a broadcast was not confirmed"), "{error}");
+    client.broadcast(2).unwrap();
+    let error = client.close_with(&soon).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{error}");
+    assert_eq!(client.broadcast(3).unwrap_err().kind(), ErrorKind::Closed);
+    drop(go);
+}
+
+#[test]
+fn a_flush_is_given_up_from_another_thread() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    let name = Channel::uds("flush").unwrap();
+    let (_listener, go, begun) = stuck(&name, &options);
+    let client = blocking::Client::connect(&name, &options).unwrap();
+    client.broadcast(1).unwrap();
+    begun.recv().unwrap();
+    let cancellation = Cancellation::new();
+    let call = Call::new().cancellation(&cancellation);
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| client.flush_with(&call));
+        let turn = scope.spawn(|| client.flush_with(&call));
+        cancellation.cancel();
+        // One of them may have waited for its turn only.
+        for flush in [flush, turn] {
+            assert_eq!(flush.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        }
+    });
+    drop(go);
+}
+
+#[test]
+fn a_timeout_of_any_length_is_allowed() {
+    let scratch = Scratch::new();
+    let options = scratch.options().timeout(Duration::MAX).wait(Duration::MAX);
+    let name = Channel::uds("ever").unwrap();
+    let _listener = blocking::listen_uds_request_with("ever", &options, |n: u32| Ok(n + 1)).unwrap();
+    let reply: u32 = blocking::post_uds_request_with("ever", 1, &options).unwrap();
+    assert_eq!(reply, 2);
+    let client = blocking::Client::connect(&name, &options).unwrap();
+    assert_eq!(client.request::<u32>(2).unwrap(), 3);
+    client.ping_with(&Call::new().timeout(Some(Duration::MAX))).unwrap();
+    client.close().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let reply: u32 = simple_ipc::post_uds_request_with("ever", 1, &options).await.unwrap();
+        assert_eq!(reply, 2);
+        let client = simple_ipc::Client::connect(&name, &options).await.unwrap();
+        assert_eq!(client.request::<u32>(2).await.unwrap(), 3);
+        client.close().await.unwrap();
+    });
+    let mut queue = polled::Queue::new().unwrap();
+    queue.post(&name, Mode::Request, Message::json(&1).unwrap(), &options).unwrap();
+    let (client, _) = queue.connect(&name, &options).unwrap();
+    queue.request(client, Message::json(&1).unwrap(), Some(Duration::MAX)).unwrap();
+    let mut done = Vec::new();
+    while queue.under_way() > 0 {
+        queue.wait(Some(Duration::MAX)).unwrap();
+        queue.process(&mut done).unwrap();
+    }
+    assert!(done.iter().all(|done| done.result.is_ok()), "{done:?}");
+}
