@@ -6,8 +6,9 @@ mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, blocking};
+use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking};
 use support::Scratch;
 
 /// Names the directory of the channels, for the process that forks.
@@ -168,6 +169,90 @@ fn a_channel_can_be_taken_over_when_its_listener_was_killed_though_a_child_of_it
     }
     // SAFETY: a signal to the process that the killed one has left behind.
     unsafe { libc::kill(child, libc::SIGKILL) };
+}
+
+#[test]
+fn a_child_forked_while_descriptors_are_opened_and_closed_inherits_none_of_them() {
+    let Some(options) = started() else {
+        let scratch = Scratch::new();
+        let name = "a_child_forked_while_descriptors_are_opened_and_closed_inherits_none_of_them";
+        assert!(start(name, &scratch.options()).wait_with_output().unwrap().status.success());
+        return;
+    };
+    let over = AtomicBool::new(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = |message: Message, responder: simple_ipc::Responder| async move {
+        let _the_queue_has_left = responder.respond(&message);
+    };
+    let cycle = || {
+        for channel in [Channel::uds("cycle").unwrap(), Channel::ip(0).unwrap()] {
+            let serve = simple_ipc::Listener::serve(&channel, Mode::Request, &options, answer);
+            let listener = runtime.block_on(serve).unwrap();
+            for wire in [Wire::Auto, Wire::Deno] {
+                let options = options.clone().wire(wire);
+                let message = Message::null();
+                runtime.block_on(simple_ipc::post_request(listener.channel(), &message, &options)).unwrap();
+                let mut queue = simple_ipc::polled::Queue::new().unwrap();
+                queue.post(listener.channel(), Mode::Request, message, &options).unwrap();
+            }
+            simple_ipc::channels(None).unwrap();
+            runtime.block_on(listener.close()).unwrap();
+        }
+    };
+    // What is opened once is there from now on.
+    cycle();
+    let known = open_files();
+    let (caught, cycles) = std::thread::scope(|scope| {
+        let forking = scope.spawn(|| {
+            let caught = (0..300).filter(|_| !ended_well(fork(|| end_at_once(new_files(&known) == 0)))).count();
+            over.store(true, Ordering::Relaxed);
+            caught
+        });
+        let mut cycles = 0;
+        while !over.load(Ordering::Relaxed) {
+            cycle();
+            cycles += 1;
+        }
+        (forking.join().unwrap(), cycles)
+    });
+    assert_eq!(caught, 0, "of 300 children, during {cycles} cycles, that many inherited a descriptor of this library");
+}
+
+/// What the descriptors below 1024 of this process lead to. A child of a process with threads asks: nothing
+/// is allocated but the list, before the fork.
+fn open_files() -> Vec<[u8; 128]> {
+    (0..1024).map(link_of).collect()
+}
+
+/// How many descriptors lead elsewhere than the `known` ones did, to something that this library opens.
+fn new_files(known: &[[u8; 128]]) -> usize {
+    let opened = |link: &[u8; 128]| {
+        let has = |part: &[u8]| link.windows(part.len()).any(|window| window == part);
+        has(b"socket:") || has(b".lock") || has(b"[timerfd]") || has(b"[eventpoll]") || has(b"/net/") || has(b"/locks")
+    };
+    (0..1024)
+        .zip(known)
+        .filter(|(fd, known)| {
+            let link = link_of(*fd);
+            link != **known && opened(&link)
+        })
+        .count()
+}
+
+/// Ends a child: a panic there could wait for a lock that a thread of the parent had.
+fn end_at_once(good: bool) {
+    // SAFETY: it ends the process and returns to nobody.
+    unsafe { libc::_exit(i32::from(!good)) }
+}
+
+fn link_of(fd: usize) -> [u8; 128] {
+    let mut link = [0; 128];
+    let mut path = [0u8; 32];
+    use std::io::Write;
+    write!(&mut path[..31], "/proc/self/fd/{fd}").unwrap();
+    // SAFETY: `path` ends with a NUL, and `link` has room for as much as is said.
+    unsafe { libc::readlink(path.as_ptr().cast(), link.as_mut_ptr().cast(), link.len()) };
+    link
 }
 
 /// Past the test harness, which would keep it to itself.

@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
-use crate::scratch::{Listening, Running, Scratch, received};
+use crate::scratch::{Listening, Running, Scratch, read_lines, received, rest};
 
 #[test]
 fn the_example_of_the_readme_works() {
@@ -125,6 +125,34 @@ fn sigterm_and_sigint_close_in_order() {
 }
 
 #[test]
+fn with_few_descriptors_it_listens_and_ends_on_sigterm_or_says_what_it_lacks() {
+    let mut listened = 0;
+    for limit in 4..=24 {
+        let scratch = Scratch::new();
+        let command = scratch.command(["listen", "x", "--echo"]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -n $0; exec \"$@\"", &limit.to_string()]);
+        limited.arg(command.get_program()).args(command.get_args()).current_dir(scratch.path());
+        let mut child = limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = read_lines(child.stderr.take().unwrap());
+        let line = received(&lines, "a line on standard error");
+        if line.starts_with("listening on x ") {
+            listened += 1;
+            rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+            assert_eq!(rest(&lines), [""; 0], "with {limit} descriptors");
+            assert_eq!(child.wait().unwrap().code(), Some(0), "with {limit} descriptors");
+        } else {
+            assert!(line.starts_with("simple-ipc: cannot "), "with {limit} descriptors: {line}");
+            assert!(line.ends_with("Too many open files (os error 24)"), "with {limit} descriptors: {line}");
+            assert_eq!(rest(&lines), [""; 0], "with {limit} descriptors");
+            assert_eq!(child.wait().unwrap().code(), Some(6), "with {limit} descriptors");
+        }
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "files are left with {limit} descriptors");
+    }
+    assert!(listened > 0 && listened < 21, "{listened} of 21 limits let it listen");
+}
+
+#[test]
 fn what_was_taken_is_answered_before_the_end() {
     let scratch = Scratch::new();
     // Answers when somebody opens the gate.
@@ -219,7 +247,7 @@ fn path_styles_are_those_of_the_originals_versions() {
 fn the_directory_can_come_from_the_environment() {
     let scratch = Scratch::new();
     let plain = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_simple-ipc"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_simple-ipc"));
         command.args(arguments).env("SIMPLE_IPC_DIR", scratch.path());
         command
     };

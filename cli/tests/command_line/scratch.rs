@@ -214,7 +214,7 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
-fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {
@@ -237,7 +237,7 @@ pub(crate) fn received<T>(receiver: &Receiver<T>, what: &str) -> T {
 }
 
 #[track_caller]
-fn rest(receiver: &Receiver<String>) -> Vec<String> {
+pub(crate) fn rest(receiver: &Receiver<String>) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         match receiver.recv_timeout(WATCHDOG) {

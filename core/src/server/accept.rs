@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::SocketFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -24,6 +23,9 @@ use crate::transport::watch::{WatchedSocket, watch};
 
 /// How long accepting pauses when the process is out of descriptors or memory.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
+/// When files that could not be put back are looked after again, at first; then after twice that, and so on up to the
+/// usual interval.
+const HEAL_AGAIN: Duration = Duration::from_millis(50);
 /// How often a listener at its limit looks for a session that has gone quiet.
 const CROWDED: Duration = Duration::from_millis(50);
 
@@ -39,13 +41,14 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
     let mut made_anew = false;
+    let mut again = HEAL_AGAIN;
     while !listening.is_closing() {
         tokio::select! {
             biased;
             () = listening.accepting().notified() => {}
             _ = check.tick() => {
-                // Where it cannot be put back now, the next look tries again.
-                made_anew |= listening.heal().unwrap_or(false);
+                let healed = listening.heal();
+                made_anew |= healed.as_ref().is_ok_and(|&anew| anew);
                 if made_anew
                     && let Ok(socket) = listening.listening_socket()
                     && let Ok(anew) = watch_listening(socket)
@@ -54,6 +57,14 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
                     while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
                     fd = anew;
                     made_anew = false;
+                }
+                // Where it cannot be put back now, the next look tries again, and comes sooner.
+                if made_anew || healed.is_err() {
+                    again = again.min(check.period());
+                    check.reset_after(again);
+                    again *= 2;
+                } else {
+                    again = HEAL_AGAIN;
                 }
             }
             guard = fd.readable() => {
@@ -81,8 +92,7 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
 }
 
 fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {
-    let fd = rustix::net::accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-    let socket = Socket::adopt(fd, listening.is_tcp())?;
+    let socket = Socket::accept(socket, listening.is_tcp())?;
     listening.connection_opened();
     let seat = OpenConnection(Some(Arc::clone(listening)));
     listening.runtime.spawn(greet(seat, socket));

@@ -8,28 +8,26 @@
 //! socket listens, when nobody can connect yet; it is never wider than asked for.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
+use super::fork::ForkFd;
 use super::place::Place;
+use super::refused::{Refusal, by};
+use super::retry;
 
 /// A non-blocking stream socket bound to `path`. Fails with `ADDRINUSE` where anything stands there.
-pub(super) fn unix(path: &Path, mode: u32) -> Result<OwnedFd, Errno> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = stream_socket(AddressFamily::UNIX)?;
-    rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))?;
-    if umask().is_some_and(|umask| umask & mode == 0) {
-        rustix::net::bind(&socket, &address)?;
-    } else {
-        match without_umask(|| rustix::net::bind(&socket, &address)) {
-            Some(result) => result?,
-            None => rustix::net::bind(&socket, &address)?,
-        }
-    }
+pub(super) fn unix(path: &Path, mode: u32) -> Result<ForkFd, Refusal> {
+    let address = SocketAddrUnix::new(path).map_err(by("bind"))?;
+    let socket = stream_socket(AddressFamily::UNIX).map_err(by("socket"))?;
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode)).map_err(by("fchmod"))?;
+    let bind = || rustix::net::bind(&socket, &address);
+    let bound = if umask().is_some_and(|umask| umask & mode == 0) { None } else { without_umask(bind) };
+    bound.unwrap_or_else(bind).map_err(by("bind"))?;
     if let Err(errno) = widen(path, mode) {
         let _ = rustix::fs::unlink(path);
         return Err(errno);
@@ -38,23 +36,25 @@ pub(super) fn unix(path: &Path, mode: u32) -> Result<OwnedFd, Errno> {
 }
 
 /// A non-blocking stream socket bound to the port of 127.0.0.1 (0: a free one), and the port.
-pub(super) fn tcp(port: u16) -> Result<(OwnedFd, u16), Errno> {
-    let socket = stream_socket(AddressFamily::INET)?;
+pub(super) fn tcp(port: u16) -> Result<(ForkFd, u16), Refusal> {
+    let socket = stream_socket(AddressFamily::INET).map_err(by("socket"))?;
     // A listener must be able to come back while old connections are still being forgotten. On
     // Linux this does not let two sockets listen on one port.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-    let bound = SocketAddrV4::try_from(rustix::net::getsockname(&socket)?)?;
+    sockopt::set_socket_reuseaddr(&socket, true).map_err(by("setsockopt"))?;
+    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).map_err(by("bind"))?;
+    let bound = rustix::net::getsockname(&socket).and_then(SocketAddrV4::try_from).map_err(by("getsockname"))?;
     Ok((socket, bound.port()))
 }
 
-pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
+pub(super) fn stream_socket(family: AddressFamily) -> Result<ForkFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    ForkFd::open(|| rustix::net::socket_with(family, SocketType::STREAM, flags, None))
 }
 
 /// The umask, which can be asked for without changing it only in this way.
 fn umask() -> Option<u32> {
-    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+    let status = retry::read_table("/proc/thread-self/status").ok()?;
+    let status = String::from_utf8_lossy(&status);
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(line.trim(), 8).ok()
 }
@@ -79,18 +79,19 @@ pub(super) fn unshare_file_attributes() -> Result<(), Errno> {
 }
 
 /// Sets the mode of the socket file just bound at `path` where it is not yet what it should be.
-fn widen(path: &Path, mode: u32) -> Result<(), Errno> {
-    if Place::at(path)?.is_none_or(|place| place.mode == mode) {
+fn widen(path: &Path, mode: u32) -> Result<(), Refusal> {
+    if Place::at(path).map_err(by("lstat"))?.is_none_or(|place| place.mode == mode) {
         return Ok(());
     }
     // Through a descriptor, so that what is changed is what was looked at, and never a link's target.
-    let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let place = Place::of(&file)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = ForkFd::open(|| rustix::fs::open(path, flags, Mode::empty())).map_err(by("open"))?;
+    let place = Place::of(&file).map_err(by("fstat"))?;
     if place.kind != rustix::fs::FileType::Socket || !place.is_ours() {
-        return Err(Errno::EXIST);
+        return Err(by("bind")(Errno::EXIST));
     }
     let through = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file.as_fd()));
-    rustix::fs::chmod(through, Mode::from_raw_mode(mode))
+    rustix::fs::chmod(through, Mode::from_raw_mode(mode)).map_err(by("chmod"))
 }
 
 #[cfg(test)]
@@ -152,7 +153,7 @@ mod tests {
         let before = Place::at(&file).unwrap().unwrap().mode;
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert_eq!(widen(&link, 0o601), Err(Errno::EXIST));
+        assert_eq!(widen(&link, 0o601).unwrap_err().errno, Errno::EXIST);
         assert_eq!(Place::at(&file).unwrap().unwrap().mode, before);
     }
 
@@ -161,6 +162,6 @@ mod tests {
         let (socket, port) = tcp(0).unwrap();
         assert_ne!(port, 0);
         rustix::net::listen(&socket, 1).unwrap();
-        assert_eq!(tcp(port).unwrap_err(), Errno::ADDRINUSE);
+        assert_eq!(tcp(port).unwrap_err().errno, Errno::ADDRINUSE);
     }
 }

@@ -1,7 +1,6 @@
 //! The right to listen at an address: the lock file and the listening socket, taken, kept and given
 //! back together. Nothing that belongs to others is ever removed.
 
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -9,8 +8,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
 use super::fork::{self, ForkFd};
-use super::lock::{LockFile, cannot_listen, occupied, os_error};
+use super::lock::{LockFile, Patience};
 use super::place::{Identity, Place};
+use super::refused::{Refusal, by, cannot_listen, occupied, port_refused, refused};
 use super::{bind, unix_table};
 use crate::channel::{Address, MAX_PATH_LEN};
 use crate::error::{Error, ErrorKind, Result};
@@ -54,10 +54,10 @@ impl Claim {
     fn take_unix(path: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
         let file = SocketFile::new(path, label)?;
         let address = Address::Unix(file.bound_as.clone());
-        let lock = LockFile::acquire(&address, label, mode, request_mode)?;
+        let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
         for _ in 0..ATTEMPTS {
             let path = &file.path;
-            if let Some(place) = Place::at(path).map_err(|e| os_error(label, "examining", path, e))? {
+            if let Some(place) = Place::at(path).map_err(|errno| refused(label, "lstat", path, errno))? {
                 clear(path, &place, label)?;
             }
             if let Some((socket, identity)) = file.make(label, mode)? {
@@ -76,24 +76,24 @@ impl Claim {
         for _ in 0..ATTEMPTS {
             let mut picked = None;
             if port == 0 {
-                picked = Some(bind::tcp(0).map_err(|errno| tcp_error(label, 0, errno))?);
+                picked = Some(bind::tcp(0).map_err(|refusal| port_refused(label, 0, refusal))?);
             }
             let actual = picked.as_ref().map_or(port, |(_, picked)| *picked);
             let address = Address::Tcp { port: actual, directory: directory.clone() };
-            let listening = LockFile::acquire(&address, label, mode, request_mode).and_then(|lock| {
-                let failed = |errno| tcp_error(label, actual, errno);
+            let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting);
+            let listening = lock.and_then(|lock| {
+                let failed = |refusal| port_refused(label, actual, refusal);
                 let socket = match picked {
                     Some((socket, _)) => socket,
                     None => bind::tcp(actual).map_err(failed)?.0,
                 };
                 // Two programs can bind one port; only one of them can listen.
-                rustix::net::listen(&socket, BACKLOG).map_err(failed)?;
+                rustix::net::listen(&socket, BACKLOG).map_err(by("listen")).map_err(failed)?;
                 Ok((socket, lock))
             });
             match listening {
                 Ok((socket, lock)) => {
                     let label = label.to_owned();
-                    let socket = ForkFd::new(socket);
                     return Ok(Claim { socket, lock, address, label, mode, request_mode, file: None });
                 }
                 // A free port whose lock somebody holds, or that somebody else took: try another.
@@ -108,7 +108,7 @@ impl Claim {
     /// The listening socket, non-blocking, by a descriptor of the caller's own: the claim may be given
     /// back or healed while the caller still accepts.
     pub(crate) fn duplicate_socket(&self) -> std::io::Result<ForkFd> {
-        Ok(ForkFd::new(self.socket.as_fd().try_clone_to_owned()?))
+        self.socket.duplicate()
     }
 
     /// The address, with an absolute path where that fits and with the actual port.
@@ -122,9 +122,10 @@ impl Claim {
     /// the next time. What stands where ours should, and is not ours, is left alone.
     pub(crate) fn heal(&mut self) -> Result<Healed> {
         let mut healed = Healed::default();
-        if !self.lock.stands().map_err(|errno| self.heal_error("its lock file", errno))? {
-            let lock = LockFile::acquire(&self.address, &self.label, self.mode, self.request_mode)?;
-            self.lock = lock;
+        let stands = self.lock.stands();
+        if !stands.map_err(|errno| refused(&self.label, "lstat", self.lock.path(), errno))? {
+            let (mode, requests) = (self.mode, self.request_mode);
+            self.lock = LockFile::acquire(&self.address, &self.label, mode, requests, Patience::Serving)?;
             healed.lock_replaced = true;
         }
         match self.heal_socket() {
@@ -142,7 +143,7 @@ impl Claim {
             Ok(Some(place)) if place.identity == file.identity => return Ok(false),
             Ok(Some(place)) => return Err(occupied(&self.label, &file.path, &place)),
             Ok(None) => {}
-            Err(errno) => return Err(os_error(&self.label, "examining", &file.path, errno)),
+            Err(errno) => return Err(refused(&self.label, "lstat", &file.path, errno)),
         }
         if std::path::absolute(&file.bound_as).ok().as_deref() != Some(&file.path) {
             let why = format!("{} is gone, and the working directory is another one now", file.path.display());
@@ -159,10 +160,6 @@ impl Claim {
                 Err(Error::new(ErrorKind::PathOccupied, cannot_listen(&self.label, why)))
             }
         }
-    }
-
-    fn heal_error(&self, what: &str, errno: Errno) -> Error {
-        Error::from_os(cannot_listen(&self.label, format!("{what} cannot be examined")), errno.into())
     }
 }
 
@@ -198,16 +195,16 @@ impl SocketFile {
 
     /// A listening socket at the path; `None` where something stands there already.
     fn make(&self, label: &str, mode: u32) -> Result<Option<(ForkFd, Identity)>> {
-        let failed = |errno| os_error(label, "making the socket", &self.path, errno);
+        let failed = |refusal: Refusal| refused(label, refusal.call, &self.path, refusal.errno);
         let socket = match bind::unix(&self.bound_as, mode) {
             Ok(socket) => socket,
-            Err(Errno::ADDRINUSE) => return Ok(None),
-            Err(errno) => return Err(failed(errno)),
+            Err(Refusal { errno: Errno::ADDRINUSE, .. }) => return Ok(None),
+            Err(refusal) => return Err(failed(refusal)),
         };
         let place = Place::at(&self.path).map_err(|errno| {
             // `bind` has just made it, and it would stand in its own way.
             let _ = rustix::fs::unlink(&self.path);
-            failed(errno)
+            failed(by("lstat")(errno))
         })?;
         let Some(place) = place.filter(|place| place.kind == FileType::Socket && place.is_ours()) else {
             let why = format!("another program has replaced {}", self.path.display());
@@ -215,9 +212,9 @@ impl SocketFile {
         };
         if let Err(errno) = rustix::net::listen(&socket, BACKLOG) {
             let _ = rustix::fs::unlink(&self.path);
-            return Err(failed(errno));
+            return Err(failed(by("listen")(errno)));
         }
-        Ok(Some((ForkFd::new(socket), place.identity)))
+        Ok(Some((socket, place.identity)))
     }
 
     fn remove(&self) {
@@ -236,44 +233,33 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
     // Nothing is removed on the table's word alone: it may have missed a socket, or be that of
     // another network namespace.
     let taken = unix_table::is_taken(path) == Some(true)
-        || answers(path).map_err(|errno| os_error(label, "connecting to", path, errno))?;
+        || answers(path).map_err(|refusal| refused(label, refusal.call, path, refusal.errno))?;
     if taken {
         let why = "a program without a lock file, such as the Deno original, already listens there; end it first";
         return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));
     }
-    let failed = |errno| os_error(label, "removing the stale socket", path, errno);
+    let failed = |call| move |errno| refused(label, call, path, errno);
     // It may have gone, or given way to a new one, while we asked.
-    match Place::at(path).map_err(failed)? {
+    match Place::at(path).map_err(failed("lstat"))? {
         Some(now) if now.identity == place.identity => match rustix::fs::unlink(path) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(failed(errno)),
+            Err(errno) => Err(failed("unlink")(errno)),
         },
         _ => Ok(()),
     }
 }
 
 /// Whether somebody takes connections at the path: asked with one, where nothing else can tell.
-fn answers(path: &Path) -> Result<bool, Errno> {
-    let socket = bind::stream_socket(AddressFamily::UNIX)?;
-    match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
+fn answers(path: &Path) -> Result<bool, Refusal> {
+    let socket = bind::stream_socket(AddressFamily::UNIX).map_err(by("socket"))?;
+    let address = SocketAddrUnix::new(path).map_err(by("connect"))?;
+    match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(true),
         // Its queue is full; it takes datagrams or packets.
         Err(Errno::WOULDBLOCK | Errno::INPROGRESS | Errno::INTR | Errno::PROTOTYPE) => Ok(true),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
-        Err(errno) => Err(errno),
+        Err(errno) => Err(by("connect")(errno)),
     }
-}
-
-fn tcp_error(label: &str, port: u16, errno: Errno) -> Error {
-    let why = match errno {
-        Errno::ADDRINUSE => {
-            let why = format!("port {port} is in use by another program; end it or choose another port");
-            return Error::new(ErrorKind::InUse, cannot_listen(label, why)).with_source(errno);
-        }
-        Errno::ACCESS | Errno::PERM => format!("port {port} needs privileges; choose one from 1024 up"),
-        _ => format!("port {port} of 127.0.0.1 cannot be bound"),
-    };
-    Error::from_os(cannot_listen(label, why), errno.into())
 }
 
 #[cfg(test)]

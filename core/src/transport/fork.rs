@@ -2,14 +2,19 @@
 //!
 //! A child inherits its parent's descriptors but not its threads. If it kept them, a dead parent's
 //! lock would stay held and a closed session would not end for its peer. So every descriptor of this
-//! library is noted in a table that needs no lock, and a handler that runs in the child right after
-//! `fork` closes them all and moves on to a new generation. Objects remember the generation that
-//! made them; in a later one they answer [`ErrorKind::Forked`] and are dropped without touching
-//! descriptors, which may have new owners by then.
+//! library is noted in a table, and a handler that runs in the child right after `fork` closes them
+//! all and moves on to a new generation. Objects remember the generation that made them; in a later
+//! one they answer [`ErrorKind::Forked`] and are dropped without touching descriptors, which may have
+//! new owners by then.
+//!
+//! A descriptor that is open and not yet noted (or no longer) would be missed by that handler. So
+//! every descriptor is opened and closed inside a [`Step`], and `fork` waits until no thread is in one.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,12 +64,81 @@ impl Process {
 }
 
 fn watch() {
-    // SAFETY: the handler does nothing but atomic operations and close(2), all of which are allowed
-    // in the child of a process with several threads.
-    unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    // SAFETY: the handler in the child does nothing but atomic operations, a look at a thread-local
+    // number that has no destructor, and close(2), all of which are allowed in the child of a process
+    // with several threads. The other two run in the parent and wait for a bounded time.
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+}
+
+/// How many threads are in a [`Step`], and, counted in units of [`FORK`], how many are in `fork`.
+static STEPS: AtomicU64 = AtomicU64::new(0);
+const FORK: u64 = 1 << 32;
+/// Steps and forks wait for each other this often, a pause each, and then no longer: 50 ms at least.
+/// A step is one system call, but that may hang on a file system that is gone, and a fork waits for
+/// whatever locks other libraries take then, one of which the thread in the step may hold.
+const TURNS: u32 = 500;
+const PAUSE: Duration = Duration::from_micros(100);
+
+thread_local! {
+    /// How many steps this thread is in: a signal handler may fork in the middle of one.
+    static STEPS_HERE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The time from before a descriptor is opened until it is noted, or from before it is forgotten until
+/// it is closed. A fork comes before or after.
+struct Step;
+
+impl Step {
+    fn begin() -> Step {
+        // The handlers are there before the first descriptor is.
+        generation();
+        STEPS_HERE.set(STEPS_HERE.get() + 1);
+        let mut steps = STEPS.load(Ordering::Relaxed);
+        let mut turns = 0;
+        loop {
+            if steps >= FORK && turns < TURNS && STEPS_HERE.get() == 1 {
+                turns += 1;
+                std::thread::sleep(PAUSE);
+                steps = STEPS.load(Ordering::Relaxed);
+                continue;
+            }
+            // Acquire, with the release in `in_parent` and `before`: what a fork must not see half done
+            // is done after it, or it waits.
+            match STEPS.compare_exchange_weak(steps, steps + 1, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Step,
+                Err(now) => steps = now,
+            }
+        }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        STEPS.fetch_sub(1, Ordering::AcqRel);
+        STEPS_HERE.set(STEPS_HERE.get() - 1);
+    }
+}
+
+/// Lets no step begin, and waits for those that have.
+extern "C" fn before() {
+    let mut steps = STEPS.fetch_add(FORK, Ordering::AcqRel);
+    let here = u64::from(STEPS_HERE.get());
+    for _ in 0..TURNS {
+        if steps % FORK <= here {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+        steps = STEPS.load(Ordering::Acquire);
+    }
+}
+
+extern "C" fn in_parent() {
+    STEPS.fetch_sub(FORK, Ordering::AcqRel);
 }
 
 extern "C" fn in_child() {
+    // Of all the threads only this one is in the child.
+    STEPS.store(u64::from(STEPS_HERE.get()), Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
     for (index, word) in NOTED.iter().enumerate() {
         let mut bits = word.swap(0, Ordering::Relaxed);
@@ -97,10 +171,17 @@ pub(crate) struct ForkFd {
 }
 
 impl ForkFd {
-    pub(crate) fn new(fd: OwnedFd) -> ForkFd {
-        let born = generation();
+    /// What `open` opens, which is one system call. No child has it and does not know.
+    pub(crate) fn open<E>(open: impl FnOnce() -> Result<OwnedFd, E>) -> Result<ForkFd, E> {
+        let _step = Step::begin();
+        let fd = open()?;
         note(fd.as_raw_fd(), true);
-        ForkFd { fd: Some(fd), born }
+        Ok(ForkFd { fd: Some(fd), born: generation() })
+    }
+
+    /// A second descriptor of the same open file or socket.
+    pub(crate) fn duplicate(&self) -> std::io::Result<ForkFd> {
+        ForkFd::open(|| self.as_fd().try_clone_to_owned())
     }
 
     pub(crate) fn born(&self) -> u32 {
@@ -124,8 +205,9 @@ impl Drop for ForkFd {
     fn drop(&mut self) {
         let Some(fd) = self.fd.take() else { return };
         if self.born == GENERATION.load(Ordering::Relaxed) {
-            // Forgotten before it is closed: a child forked in between keeps one descriptor too
-            // many, where the other order could close somebody else's.
+            let _step = Step::begin();
+            // Forgotten before it is closed: where a fork could not wait for this, the child keeps one
+            // descriptor too many, and in the other order it could close somebody else's.
             note(fd.as_raw_fd(), false);
             drop(fd);
         } else {

@@ -4,9 +4,7 @@
 //! one that it lets go of at once, so an exclusive lock can fail without there being a listener;
 //! `/proc/locks` tells the two apart.
 
-use std::fmt::Display;
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fork::{self, ForkFd};
 use super::place::{Identity, Place};
+use super::refused::{cannot_listen, occupied, refused};
+use super::retry;
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,7 +28,20 @@ const CLIENTS_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long where the system does not tell who holds it, but the process named in the file lives.
 const SHORT_PATIENCE: Duration = Duration::from_millis(5);
-const PAUSE: Duration = Duration::from_micros(200);
+/// The pause before it is tried again, at first and, as it grows, at last.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+/// How often the file may come or go between our opening and our locking it.
+const MOST_CHANGES: usize = 64;
+
+/// How much time there is for a lock that is not free at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// A listener starts, in a thread of its caller.
+    Starting,
+    /// A listener serves: the thread has other things to do, and comes again.
+    Serving,
+}
 
 /// The content of a lock file: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,37 +103,45 @@ pub(crate) struct LockFile {
 impl LockFile {
     /// Takes the lock of `address` and writes into it who listens: `label` is the channel as its
     /// user knows it, `mode` the permission bits of the socket.
-    pub(crate) fn acquire(address: &Address, label: &str, mode: u32, request_mode: bool) -> Result<LockFile> {
+    pub(crate) fn acquire(
+        address: &Address,
+        label: &str,
+        mode: u32,
+        request_mode: bool,
+        patience: Patience,
+    ) -> Result<LockFile> {
         // The working directory may be another one when the file is looked at again.
         let path = std::path::absolute(address.lock_path())
             .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
         let mode = file_mode(mode);
         let started = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut changes = 0;
         loop {
-            let Some(file) = open_or_create(&path, label, mode)? else { continue };
-            let failed = |errno| os_error(label, "examining the lock file", &path, errno);
-            let place = Place::of(&file).map_err(failed)?;
-            check_place(&place, &path, label)?;
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::INTR) => continue,
-                Err(Errno::WOULDBLOCK) => {
-                    // A lock on a file that has been removed says nothing about the channel.
-                    if Place::at(&path).map_err(failed)?.is_some_and(|now| now.identity == place.identity) {
-                        refuse_or_wait(&file, place.identity, label, started.elapsed())?;
-                    }
-                    continue;
+            let again = match try_to_lock(&path, label, mode)? {
+                Tried::Locked(file, identity) => {
+                    let lock = LockFile { file, path, identity };
+                    lock.write(address, label, mode, request_mode)?;
+                    return Ok(lock);
                 }
-                Err(errno) => return Err(os_error(label, "locking", &path, errno)),
+                Tried::Held(file, identity) => {
+                    let waited = match patience {
+                        Patience::Starting => started.elapsed(),
+                        Patience::Serving => Duration::MAX,
+                    };
+                    let named = || read_content(&file).map(|info| info.pid).filter(|&pid| is_alive(pid));
+                    judge(holders(identity), named, label, waited)
+                }
+                Tried::Changed(error) => {
+                    changes += 1;
+                    if changes < MOST_CHANGES { Ok(()) } else { Err(error) }
+                }
+            };
+            again?;
+            if patience == Patience::Starting {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            // A listener that closes removes its lock file: it may have done so before we had the lock.
-            if Place::at(&path).map_err(failed)?.is_none_or(|now| now.identity != place.identity) {
-                continue;
-            }
-            let lock = LockFile { file: ForkFd::new(file), path, identity: place.identity };
-            lock.write(address, label, mode, request_mode)
-                .map_err(|errno| os_error(label, "writing", &lock.path, errno))?;
-            return Ok(lock);
         }
     }
 
@@ -129,11 +150,17 @@ impl LockFile {
         Ok(Place::at(&self.path)?.is_some_and(|now| now.identity == self.identity))
     }
 
-    fn write(&self, address: &Address, label: &str, mode: Mode, request_mode: bool) -> Result<(), Errno> {
-        let place = Place::of(&self.file)?;
+    /// The file's path, absolute.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&self, address: &Address, label: &str, mode: Mode, request_mode: bool) -> Result<()> {
+        let failed = |call| move |errno| refused(label, call, &self.path, errno);
+        let place = Place::of(&self.file).map_err(failed("fstat"))?;
         // A file that was left behind may have another mode, and a new one is narrowed by the umask.
         if place.is_ours() && place.mode != mode.as_raw_mode() {
-            rustix::fs::fchmod(&self.file, mode)?;
+            rustix::fs::fchmod(&self.file, mode).map_err(failed("fchmod"))?;
         }
         let line = LockInfo {
             pid: rustix::process::getpid().as_raw_pid(),
@@ -146,16 +173,17 @@ impl LockFile {
             mode: if request_mode { "request" } else { "broadcast" }.to_owned(),
             started: milliseconds_since_epoch(),
         };
-        let mut line = serde_json::to_vec(&line).map_err(|_| Errno::INVAL)?;
+        let mut line = serde_json::to_vec(&line).map_err(|error| {
+            Error::new(ErrorKind::Internal, cannot_listen(label, "no lock line")).with_source(error)
+        })?;
         line.push(b'\n');
-        rustix::fs::ftruncate(&self.file, 0)?;
+        retry::on_interrupt(|| rustix::fs::ftruncate(&self.file, 0)).map_err(failed("ftruncate"))?;
         let mut written = 0;
         while written < line.len() {
-            match rustix::io::pwrite(&self.file, &line[written..], written as u64) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(n) => written += n,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
+            let write = || rustix::io::pwrite(&self.file, &line[written..], written as u64);
+            match retry::on_interrupt(write).map_err(failed("pwrite"))? {
+                0 => return Err(failed("pwrite")(Errno::IO)),
+                n => written += n,
             }
         }
         Ok(())
@@ -178,40 +206,6 @@ impl Drop for LockFile {
     }
 }
 
-/// One line: what was attempted, and what stood in the way.
-pub(super) fn cannot_listen(label: &str, why: impl Display) -> String {
-    format!("cannot listen on channel \"{label}\": {why}")
-}
-
-/// The error for something that is not ours at the path.
-pub(super) fn occupied(label: &str, path: &Path, place: &Place) -> Error {
-    let why = format!("{place} stands at {}; remove it or choose another channel or directory", path.display());
-    Error::new(ErrorKind::PathOccupied, cannot_listen(label, why))
-}
-
-/// The error for a failed system call on `path`, with advice where there is some.
-pub(super) fn os_error(label: &str, doing: &str, path: &Path, errno: Errno) -> Error {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let why = match errno {
-        Errno::NOENT => {
-            let why = format!("directory {} does not exist; create it or choose another", directory.display());
-            return Error::new(ErrorKind::NoDirectory, cannot_listen(label, why)).with_source(errno);
-        }
-        Errno::NOTDIR => {
-            let why = format!("{} is not a directory; choose another", directory.display());
-            return Error::new(ErrorKind::NoDirectory, cannot_listen(label, why)).with_source(errno);
-        }
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
-            format!("{doing} {} failed; choose a directory that this user may write to", path.display())
-        }
-        _ => format!("{doing} {} failed", path.display()),
-    };
-    Error::from_os(cannot_listen(label, why), errno.into())
-}
-
 /// The mode that lets those ask who may use the socket: reading is enough.
 fn file_mode(socket_mode: u32) -> Mode {
     let group = if socket_mode & 0o070 != 0 { Mode::RGRP } else { Mode::empty() };
@@ -224,37 +218,87 @@ fn open_flags() -> OFlags {
     OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
 }
 
-/// Opens the lock file, or makes it; `None`: it came or went between the two, try again.
-fn open_or_create(path: &Path, label: &str, mode: Mode) -> Result<Option<OwnedFd>> {
+/// What became of one try to lock the file.
+enum Tried {
+    Locked(ForkFd, Identity),
+    /// Somebody else has it locked.
+    Held(ForkFd, Identity),
+    /// The file came or went meanwhile. What to say if it goes on like that.
+    Changed(Error),
+}
+
+fn try_to_lock(path: &Path, label: &str, mode: Mode) -> Result<Tried> {
+    let changed = |what| {
+        let why = format!("its lock file {} {what} again and again; end the program that does that", path.display());
+        Ok(Tried::Changed(Error::new(ErrorKind::InUse, cannot_listen(label, why))))
+    };
+    let file = match open_or_create(path, label, mode)? {
+        Opened::File(file) => file,
+        Opened::JustMade => return changed("is made"),
+        Opened::JustGone(error) => return Ok(Tried::Changed(error)),
+    };
+    let failed = |call| move |errno| refused(label, call, path, errno);
+    let place = Place::of(&file).map_err(failed("fstat"))?;
+    check_place(&place, path, label)?;
+    let lock = || rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    let held = match retry::on_interrupt(lock) {
+        Ok(()) => false,
+        Err(Errno::WOULDBLOCK) => true,
+        Err(errno) => return Err(failed("flock")(errno)),
+    };
+    // A listener that closes removes its lock file: it may have done so before we had the lock. And a
+    // lock on a file that has been removed says nothing about the channel.
+    let stands = Place::at(path).map_err(failed("lstat"))?.is_some_and(|now| now.identity == place.identity);
+    match (stands, held) {
+        (true, false) => Ok(Tried::Locked(file, place.identity)),
+        (true, true) => Ok(Tried::Held(file, place.identity)),
+        (false, _) => changed("is removed"),
+    }
+}
+
+enum Opened {
+    File(ForkFd),
+    /// It was not there, and then it was.
+    JustMade,
+    /// It could not be opened, and then it was not there. What kept it from being opened.
+    JustGone(Error),
+}
+
+/// Opens the lock file, or makes it.
+fn open_or_create(path: &Path, label: &str, mode: Mode) -> Result<Opened> {
+    let open = |flags, mode| {
+        retry::on_interrupt(|| ForkFd::open(|| rustix::fs::open(path, open_flags() | OFlags::RDWR | flags, mode)))
+    };
     // Without O_CREAT first: with it, the kernel may refuse files of others in sticky directories.
-    let failed = match rustix::fs::open(path, open_flags() | OFlags::RDWR, Mode::empty()) {
-        Ok(file) => return Ok(Some(file)),
+    let failed = match open(OFlags::empty(), Mode::empty()) {
+        Ok(file) => return Ok(Opened::File(file)),
         Err(Errno::NOENT) => {
-            let flags = open_flags() | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-            return match rustix::fs::open(path, flags, mode) {
-                Ok(file) => Ok(Some(file)),
-                Err(Errno::EXIST) => Ok(None),
-                Err(errno) => Err(os_error(label, "creating", path, errno)),
+            return match open(OFlags::CREATE | OFlags::EXCL, mode) {
+                Ok(file) => Ok(Opened::File(file)),
+                Err(Errno::EXIST) => Ok(Opened::JustMade),
+                Err(errno) => Err(refused(label, "open", path, errno)),
             };
         }
-        Err(Errno::INTR) => return Ok(None),
         Err(errno) => errno,
     };
-    match Place::at(path) {
-        Ok(None) => Ok(None),
-        Ok(Some(place)) => {
+    match Place::at(path).map_err(|errno| refused(label, "lstat", path, errno))? {
+        Some(place) => {
             // Another user's listener that we may not even ask is a listener all the same.
             if let Some(Holders { writer: Some(pid), .. }) = holders(place.identity) {
                 return Err(in_use(label, known(pid)));
             }
             check_place(&place, path, label)?;
-            if place.is_ours() {
-                Err(os_error(label, "opening", path, failed))
-            } else {
-                Err(occupied(label, path, &place))
-            }
+            if place.is_ours() { Err(refused(label, "open", path, failed)) } else { Err(occupied(label, path, &place)) }
         }
-        Err(errno) => Err(os_error(label, "examining the lock file", path, errno)),
+        // One that may not be opened, is a link or a socket has gone meanwhile.
+        None if matches!(
+            failed,
+            Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV
+        ) =>
+        {
+            Ok(Opened::JustGone(refused(label, "open", path, failed)))
+        }
+        None => Err(refused(label, "open", path, failed)),
     }
 }
 
@@ -265,14 +309,6 @@ fn check_place(place: &Place, path: &Path, label: &str) -> Result<()> {
         return Ok(());
     }
     Err(occupied(label, path, place))
-}
-
-/// Fails where a listener holds the lock; pauses where it may be only clients asking.
-fn refuse_or_wait(file: &OwnedFd, identity: Identity, label: &str, waited: Duration) -> Result<()> {
-    let named = || read_content(file).map(|info| info.pid).filter(|&pid| is_alive(pid));
-    judge(holders(identity), named, label, waited)?;
-    std::thread::sleep(PAUSE);
-    Ok(())
 }
 
 /// Whether a lock that could not be had for so long is worth another try. `named` is the living
@@ -317,9 +353,7 @@ struct Holders {
 /// The kernel gives the table out a page at a time and goes on by line number, so a line can be
 /// missed where locks are let go of meanwhile: that nobody is in it is not certain.
 fn holders(identity: Identity) -> Option<Holders> {
-    // Room from the start, or the standard library begins with a read of a few bytes.
-    let mut table = Vec::with_capacity(32 << 10);
-    std::fs::File::open("/proc/locks").and_then(|mut file| file.read_to_end(&mut table)).ok()?;
+    let table = retry::read_table("/proc/locks").ok()?;
     Some(find_holders(&String::from_utf8_lossy(&table), identity))
 }
 
@@ -350,14 +384,16 @@ fn find_holders(table: &str, identity: Identity) -> Holders {
 }
 
 /// Opens a lock file to read and ask; `None` where it is no regular file.
-fn open_to_ask(path: &Path) -> Result<Option<OwnedFd>, Errno> {
-    let file = rustix::io::retry_on_intr(|| rustix::fs::open(path, open_flags() | OFlags::RDONLY, Mode::empty()))?;
+fn open_to_ask(path: &Path) -> Result<Option<ForkFd>, Errno> {
+    // A child that got it in the middle of the question would keep the shared lock.
+    let open = || ForkFd::open(|| rustix::fs::open(path, open_flags() | OFlags::RDONLY, Mode::empty()));
+    let file = retry::on_interrupt(open)?;
     Ok((Place::of(&file)?.kind == FileType::RegularFile).then_some(file))
 }
 
 /// Whether a listener holds it. Closing the descriptor lets go of the question.
-fn is_held(file: &OwnedFd) -> Result<bool, Errno> {
-    match rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockShared)) {
+fn is_held(file: &ForkFd) -> Result<bool, Errno> {
+    match retry::on_interrupt(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockShared)) {
         Ok(()) => Ok(false),
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(errno) => Err(errno),
@@ -368,10 +404,9 @@ fn read_content(file: impl AsFd) -> Option<LockInfo> {
     let mut content = [0; MAX_CONTENT];
     let mut len = 0;
     while len < MAX_CONTENT {
-        match rustix::io::pread(&file, &mut content[len..], len as u64) {
+        match retry::on_interrupt(|| rustix::io::pread(&file, &mut content[len..], len as u64)) {
             Ok(0) => break,
             Ok(n) => len += n,
-            Err(Errno::INTR) => {}
             Err(_) => return None,
         }
     }

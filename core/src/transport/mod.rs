@@ -15,6 +15,8 @@ pub(crate) mod lock;
 pub(crate) mod peer;
 mod place;
 pub(crate) mod readiness;
+mod refused;
+mod retry;
 pub(crate) mod socket;
 pub(crate) mod unix_table;
 pub(crate) mod wait;

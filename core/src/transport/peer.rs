@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
+use super::fork::ForkFd;
 use crate::options::Peers;
 
 /// Who is at the other end of a connection, as far as the operating system tells.
@@ -155,12 +156,9 @@ const REPLY_LEN: usize = REPLY_INODE + 4;
 /// Asks the kernel for the connection between two addresses, or for the listener at one.
 fn diagnose(local: SocketAddrV4, remote: Option<SocketAddrV4>) -> Result<Diagnosis, Errno> {
     let kernel = SocketAddrNetlink::new(0, 0);
-    let socket = rustix::net::socket_with(
-        AddressFamily::NETLINK,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        Some(SOCK_DIAG),
-    )?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let open = || rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG));
+    let socket = ForkFd::open(open)?;
     let request = request(local, remote);
     rustix::net::sendto(&socket, &request, SendFlags::empty(), &kernel)?;
     // The answer is there when the request has been sent: the kernel works it out in that call.

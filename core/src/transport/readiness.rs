@@ -26,10 +26,11 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     pub(crate) fn new() -> io::Result<Readiness> {
-        let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let clock = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let poller = ForkFd::open(|| epoll::create(epoll::CreateFlags::CLOEXEC))?;
+        let clock =
+            ForkFd::open(|| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK))?;
         epoll::add(&poller, &clock, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN)?;
-        Ok(Readiness { epoll: ForkFd::new(poller), clock: ForkFd::new(clock), armed: None })
+        Ok(Readiness { epoll: poller, clock, armed: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +13,7 @@ use rustix::net::{
 
 use super::fork::ForkFd;
 use super::peer::Peer;
+use super::retry;
 use crate::channel::Address;
 
 /// How much the kernel may hold of what a sender wrote: large bodies pass with few wake-ups. Memory
@@ -60,7 +61,7 @@ impl Socket {
             Address::Unix(_) => AddressFamily::UNIX,
             Address::Tcp { .. } => AddressFamily::INET,
         };
-        let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        let fd = ForkFd::open(|| rustix::net::socket_with(family, SocketType::STREAM, flags, None))?;
         Socket::adopt(fd, matches!(address, Address::Tcp { .. }))
     }
 
@@ -72,9 +73,16 @@ impl Socket {
         Ok(())
     }
 
+    /// Takes a connection that waits in a listening socket, without waiting for one.
+    pub(crate) fn accept(listening: &ForkFd, tcp: bool) -> io::Result<Socket> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accept = || ForkFd::open(|| rustix::net::accept_with(listening, flags));
+        Socket::adopt(retry::on_interrupt(accept)?, tcp)
+    }
+
     /// Takes over a stream socket: one just made, or one just accepted.
-    pub(crate) fn adopt(fd: OwnedFd, tcp: bool) -> io::Result<Socket> {
-        let socket = Socket { fd: ForkFd::new(fd), tcp };
+    fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Socket> {
+        let socket = Socket { fd, tcp };
         if tcp {
             sockopt::set_tcp_nodelay(&socket, true)?;
         } else {

@@ -3,9 +3,10 @@
 //! A connection that comes and leaves without a byte ends the process of a Deno original.
 
 use std::ffi::OsStr;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use super::retry;
 
 /// `__SO_ACCEPTCON` of linux/net.h: the socket listens.
 const LISTENS: u32 = 0x10000;
@@ -27,10 +28,7 @@ pub(crate) fn is_taken(path: &Path) -> Option<bool> {
 }
 
 fn read(path: &Path) -> Option<bool> {
-    // Room from the start, or the standard library begins with a read of a few bytes.
-    let mut table = Vec::with_capacity(32 << 10);
-    std::fs::File::open("/proc/net/unix").and_then(|mut file| file.read_to_end(&mut table)).ok()?;
-    find(&table, path)
+    find(&retry::read_table("/proc/net/unix").ok()?, path)
 }
 
 fn find(table: &[u8], path: &Path) -> Option<bool> {
