@@ -1,6 +1,5 @@
 //! Giving up calls that wait, from any thread.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -108,8 +107,8 @@ impl Cancellation {
     pub(crate) fn bell(&self) -> Option<Arc<ForkFd>> {
         let mut waits = lock(&self.0.waits);
         if waits.bell.as_ref().is_none_or(|bell| bell.born() != fork::generation()) {
-            let made: OwnedFd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok()?;
-            waits.bell = Some(Arc::new(ForkFd::new(made)));
+            let made = ForkFd::open(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)).ok()?;
+            waits.bell = Some(Arc::new(made));
             if self.is_cancelled() {
                 waits.bell.iter().for_each(|bell| ring(bell));
             }
