@@ -31,7 +31,7 @@ build: ## the library and the command, release profile
 stage: build ## install into the build folder, for tests, demo and benchmarks
 	@env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR PREFIX=$(STAGE) DESTDIR= tools/install.sh
 
-test: ## every test; the last line is `N passed, N failed`
+test: ## every test; the last line is `N passed, N failed, N skipped`
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/run.py $(ONLY)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs every test runner of the project in order and closes with one line: `N passed, N failed`.
+"""Runs every test runner of the project in order and closes with one line: `N passed, N failed, N skipped`.
 
 The runners' own output stays visible, under a heading each. A runner counts as failed, too, when it ends with an error
-without naming a failed test, and when it ran nothing at all: a suite that silently finds no tests is no suite.
+without naming a failed test, and when it ran nothing at all: a suite that silently finds no tests is no suite. What was
+skipped is counted and named above the last line, with its reason.
 
     tests/run.py                 all runners
     tests/run.py rust c          only those named
@@ -29,15 +30,18 @@ HANG_SECONDS = 3600
 class Counts:
     passed: int = 0
     failed: int = 0
+    skipped: int = 0
 
 
 def count_nextest(output):
     """`Summary [ 1.2s] 12 tests run: 10 passed (1 slow), 1 failed, 1 timed out, 3 skipped`"""
     counts = Counts()
     for line in re.findall(r"^\s*Summary \[.*\] +(.*)$", output, re.MULTILINE):
-        for number, what in re.findall(r"(\d+) (passed|failed|timed out|exec failed)", line):
+        for number, what in re.findall(r"(\d+) (passed|failed|timed out|exec failed|skipped)", line):
             if what == "passed":
                 counts.passed += int(number)
+            elif what == "skipped":
+                counts.skipped += int(number)
             else:
                 counts.failed += int(number)
     return counts
@@ -46,9 +50,11 @@ def count_nextest(output):
 def count_cargo_test(output):
     """`test result: ok. 3 passed; 0 failed; …`, once a test program."""
     counts = Counts()
-    for passed, failed in re.findall(r"^test result: .*?(\d+) passed; (\d+) failed;", output, re.MULTILINE):
+    results = re.findall(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored;", output, re.MULTILINE)
+    for passed, failed, ignored in results:
         counts.passed += int(passed)
         counts.failed += int(failed)
+        counts.skipped += int(ignored)
     return counts
 
 
@@ -59,27 +65,36 @@ def count_unittest(output):
         numbers = {name: int(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", verdict.replace(", ", ","))}
         failed = sum(numbers.get(name, 0) for name in ("failures", "errors", "unexpected successes"))
         counts.failed += failed
+        counts.skipped += numbers.get("skipped", 0)
         # An error outside a test, in a module's set-up for one, is not among those that ran.
         counts.passed += max(0, int(ran) - failed - numbers.get("skipped", 0))
     return counts
 
 
 def count_summary_line(output):
-    """The last `N passed, N failed` that a runner of our own printed."""
-    lines = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
-    return Counts(int(lines[-1][0]), int(lines[-1][1])) if lines else Counts()
+    """The last `N passed, N failed`, perhaps with `, N skipped`, that a runner of our own printed."""
+    lines = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", output, re.MULTILINE)
+    return Counts(*(int(number or 0) for number in lines[-1])) if lines else Counts()
 
 
 def count_pytest(output):
     """`2 failed, 11 passed, 1 error in 0.1s`; `-q` leaves out the frame of equal signs."""
     counts = Counts()
     for line in re.findall(r"^(?:=+ )?((?:\d+ \w+(?:, )?)+) in [\d.:]+s.*$", output, re.MULTILINE):
-        for number, what in re.findall(r"(\d+) (passed|failed|errors?)", line):
+        for number, what in re.findall(r"(\d+) (passed|failed|errors?|skipped)", line):
             if what == "passed":
                 counts.passed += int(number)
+            elif what == "skipped":
+                counts.skipped += int(number)
             else:
                 counts.failed += int(number)
     return counts
+
+
+def reasons(output):
+    """Why tests were skipped, as unittest (verbose), pytest (`-rs`) and our own runners say it, each reason once."""
+    said = re.findall(r"skipped [\"'](.*)[\"']$|^SKIPPED \[\d+\] [^:]*:(?:\d+: )?(.*)$|^.*?\bleft out: (.*)$", output, re.MULTILINE)
+    return list(dict.fromkeys(next(filter(None, groups)).removeprefix("left out: ") for groups in said))
 
 
 @dataclasses.dataclass
@@ -88,12 +103,22 @@ class Runner:
     title: str
     command: list
     count: object
+    #: Whether it can run here; a reason in words if not. Asked when its turn comes, since asking may bring what it needs.
+    missing: object = lambda: None
 
 
-def sdk_is_there():
-    """Whether there is a .NET SDK, or one can be brought. Continuous integration takes no other answer."""
+def no_dotnet():
+    """That there is no .NET SDK, and none can be brought. Continuous integration leaves nothing out."""
     bring = subprocess.run(["tools/dotnet.sh", "--bring"], stdout=subprocess.DEVNULL, cwd=ROOT)
-    return bring.returncode == 0 or "CI" in os.environ
+    return None if bring.returncode == 0 or "CI" in os.environ else "there is no .NET SDK"
+
+
+def no_node():
+    return None if shutil.which("node") or "CI" in os.environ else "node is not on PATH"
+
+
+def unittests(folder):
+    return [sys.executable, "-m", "unittest", "discover", "--verbose", "-s", folder, "-t", "."]
 
 
 def runners():
@@ -104,13 +129,13 @@ def runners():
     else:
         tests = [cargo, "test", "--workspace", "--all-targets", "--no-fail-fast"]
         yield Runner("rust", "Rust tests (cargo-nextest is not installed)", tests, count_cargo_test)
-    yield Runner("doc", "examples in the Rust documentation", [cargo, "test", "--workspace", "--doc"], count_cargo_test)
-    conformance = [sys.executable, "-m", "unittest", "discover", "-s", "tests/conformance", "-t", "."]
-    yield Runner("conformance", "conformance tests in Python", conformance, count_unittest)
+    # The README's example among them listens where its reader's would: in a directory of its own here.
+    doc = ["tests/in_scratch.sh", cargo, "test", "--workspace", "--doc"]
+    yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
+    yield Runner("conformance", "conformance tests in Python", unittests("tests/conformance"), count_unittest)
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
     yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
-    security = [sys.executable, "-m", "unittest", "discover", "-s", "tests/security", "-t", "."]
-    yield Runner("security", "two users on one machine", security, count_unittest)
+    yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
     exits = "exits, forks, signals, loading and unloading, 100 times each"
     yield Runner("exits", exits, ["tests/exits/run.sh"], count_summary_line)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
@@ -121,20 +146,15 @@ def runners():
     yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test)
     yield Runner("races", "data races, under ThreadSanitizer", ["tests/races/run.sh"], count_summary_line)
     yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
-    if sdk_is_there():
-        yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line)
-    else:
-        print("run.py: left out: the .NET tests, since there is no SDK", file=sys.stderr)
+    yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line, no_dotnet)
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
+    yield Runner("readme", "the README's blocks as they are printed", unittests("tests/readme"), count_unittest)
     yield Runner("chaos", "killed at any moment", ["tests/chaos/run.sh", "--time", "20"], count_summary_line)
     yield Runner("soak", "mixed load, measured", ["tests/soak/run.sh", "--time", "20"], count_summary_line)
-    if shutil.which("node") or os.environ.get("CI"):
-        javascript = ["bindings/node/test.sh"]
-        yield Runner("node", "JavaScript tests under Node, Deno and Bun", javascript, count_summary_line)
-    else:
-        print("the JavaScript tests are left out: node is not on PATH", flush=True)
+    javascript = ["bindings/node/test.sh"]
+    yield Runner("node", "JavaScript tests under Node, Deno and Bun", javascript, count_summary_line, no_node)
 
 
 def stop(process, fired):
@@ -143,7 +163,10 @@ def stop(process, fired):
 
 
 def run(runner):
-    """Runs one runner, showing its output as it comes; returns its counts and, if it went wrong, in what way."""
+    """Runs one runner, showing its output as it comes: its counts, in what way it went wrong if so, and what it skipped."""
+    if reason := runner.missing():
+        print(f"\n== {runner.title}: left out: {reason}", flush=True)
+        return Counts(skipped=1), None, [f"the whole runner: {reason}"]
     print(f"\n== {runner.title}: {' '.join(runner.command)}", flush=True)
     try:
         # A group of its own, so that the watchdog ends what the runner started as well.
@@ -152,7 +175,7 @@ def run(runner):
             start_new_session=True,
         )
     except OSError as error:
-        return Counts(0, 1), f"cannot be started: {error}"
+        return Counts(0, 1), f"cannot be started: {error}", []
 
     fired = threading.Event()
     watchdog = threading.Timer(HANG_SECONDS, stop, (process, fired))
@@ -173,16 +196,21 @@ def run(runner):
     # Colour codes would stand between the words that are looked for.
     output = re.sub(r"\x1b\[[0-9;]*m", "", b"".join(chunks).decode(errors="replace"))
     counts = runner.count(output)
+    return counts, wrong_with(counts, status, fired), reasons(output) if counts.skipped else []
+
+
+def wrong_with(counts, status, fired):
+    """In what way a runner went wrong beyond its failed tests, which is counted as one more; `None` if it did not."""
     if fired.is_set():
         counts.failed += 1
-        return counts, f"was ended after {HANG_SECONDS} s"
+        return f"was ended after {HANG_SECONDS} s"
     if status != 0 and counts.failed == 0:
         counts.failed = 1
-        return counts, f"ended with status {status} and named no failed test"
-    if counts.passed + counts.failed == 0:
+        return f"ended with status {status} and named no failed test"
+    if counts.passed + counts.failed + counts.skipped == 0:
         counts.failed = 1
-        return counts, "ran no tests"
-    return counts, None
+        return "ran no tests"
+    return None
 
 
 def main():
@@ -199,14 +227,15 @@ def main():
     results = [(runner, *run(runner)) for runner in known if not names or runner.name in names]
 
     print("\n== summary", flush=True)
-    width = max(len(runner.name) for runner, _, _ in results)
-    for runner, counts, wrong in results:
+    width = max(len(runner.name) for runner, *_ in results)
+    for runner, counts, wrong, skipped in results:
         note = f"   ({wrong})" if wrong else ""
-        print(f"{runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed{note}")
-    passed = sum(counts.passed for _, counts, _ in results)
-    failed = sum(counts.failed for _, counts, _ in results)
-    print(f"{passed} passed, {failed} failed", flush=True)
-    return 1 if failed else 0
+        print(f"{runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed, {counts.skipped:>3} skipped{note}")
+        for reason in skipped:
+            print(f"{'':<{width}}    skipped: {reason}")
+    total = [sum(getattr(counts, what) for _, counts, *_ in results) for what in ("passed", "failed", "skipped")]
+    print("{} passed, {} failed, {} skipped".format(*total), flush=True)
+    return 1 if total[1] else 0
 
 
 if __name__ == "__main__":
