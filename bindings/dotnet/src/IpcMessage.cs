@@ -10,6 +10,8 @@ namespace SimpleIpc
     /// </summary>
     public sealed class IpcMessage
     {
+        private static readonly UTF8Encoding Strict = new UTF8Encoding(false, throwOnInvalidBytes: true);
+
         private IpcMessage(bool isJson, ReadOnlyMemory<byte> data)
         {
             IsJson = isJson;
@@ -28,13 +30,24 @@ namespace SimpleIpc
 
         /// <summary>A body that is one JSON text, such as <c>{"n":1}</c>. It is checked when it is sent.</summary>
         /// <param name="text">The JSON text.</param>
+        /// <exception cref="IpcException"><see cref="IpcStatus.InvalidJson"/> where it has half of a surrogate pair.</exception>
         public static IpcMessage FromJson(string text)
         {
             if (text is null)
             {
                 throw new ArgumentNullException(nameof(text));
             }
-            return new IpcMessage(true, Encoding.UTF8.GetBytes(text));
+            try
+            {
+                return new IpcMessage(true, Strict.GetBytes(text));
+            }
+            catch (EncoderFallbackException mistake)
+            {
+                throw new IpcException(
+                    IpcStatus.InvalidJson,
+                    "cannot make a message of the JSON text: it has half of a surrogate pair in it, which UTF-8 cannot have; write it as an escape, or take it out",
+                    mistake);
+            }
         }
 
         /// <summary>A body that is one JSON text in UTF-8. It is checked when it is sent, and not copied before.</summary>

@@ -139,8 +139,8 @@ namespace SimpleIpc
         public TimeSpan? CheckInterval { get; set; }
 
         /// <summary>
-        /// How values become JSON and back: System.Text.Json's defaults, without the escapes that only web pages need, by
-        /// default. In a trimmed or ahead-of-time compiled program: options with a generated JsonSerializerContext.
+        /// How values become JSON and back: what <see cref="IpcJson.CreateOptions"/> gives by default. Options that are given
+        /// rule alone. In a trimmed or ahead-of-time compiled program: options with a generated JsonSerializerContext.
         /// </summary>
         public JsonSerializerOptions? Json { get; set; }
 

@@ -1,5 +1,6 @@
 using System;
 using System.Text.Json;
+using SimpleIpc.Values;
 
 namespace SimpleIpc.Native
 {
@@ -43,14 +44,14 @@ namespace SimpleIpc.Native
             }
             try
             {
-                return new Outgoing(NativeMethods.KindJson, Json.Write(value, json));
+                return new Outgoing(NativeMethods.KindJson, JsonText.Write(value, json));
             }
-            catch (Exception mistake) when (IsOfJson(mistake))
+            catch (JsonMistake mistake)
             {
                 throw new IpcException(
                     IpcStatus.InvalidJson,
-                    $"cannot make JSON of the {typeof(T)} that was to be sent: {OneLine(mistake)}; send what JSON can hold, or set Json in the options",
-                    mistake);
+                    $"cannot make JSON of the {JsonKinds.Named(typeof(T))} that is to be sent: {mistake.Message}",
+                    mistake.InnerException);
             }
         }
 
@@ -89,19 +90,19 @@ namespace SimpleIpc.Native
                 if (typeof(T) == typeof(ReadOnlyMemory<byte>)) return (T)(object)new ReadOnlyMemory<byte>(data.ToArray());
                 if (typeof(T) == typeof(Memory<byte>)) return (T)(object)new Memory<byte>(data.ToArray());
                 if (typeof(T) == typeof(ArraySegment<byte>)) return (T)(object)new ArraySegment<byte>(data.ToArray());
-                throw Unfit<T>("it is bytes; ask for byte[] or IpcMessage", null);
+                throw Unfit<T>("data: it is bytes; use byte[] or IpcMessage", null);
             }
             if (IsBytes<T>() && !(typeof(T) == typeof(byte[]) && IsNull(data)))
             {
-                throw Unfit<T>("it is JSON; ask for the type that was sent, or for IpcMessage", null);
+                throw Unfit<T>("data: it is JSON; use the type that was sent, or IpcMessage", null);
             }
             try
             {
-                return Json.Read<T>(data, json);
+                return JsonText.Read<T>(data, json);
             }
-            catch (Exception mistake) when (IsOfJson(mistake))
+            catch (JsonMistake mistake)
             {
-                throw Unfit<T>($"{OneLine(mistake)}; ask for the type that was sent, or for IpcMessage", mistake);
+                throw Unfit<T>(mistake.Message, mistake.InnerException);
             }
         }
 
@@ -114,14 +115,6 @@ namespace SimpleIpc.Native
 
         // The message was handled or sent by somebody else: it has been on its way.
         private static IpcException Unfit<T>(string why, Exception? cause) =>
-            new IpcException(IpcStatus.InvalidBody, $"cannot read the body as {typeof(T)}: {why}", true, 0, cause);
-
-        /// <summary>What System.Text.Json and converters throw for values that do not fit.</summary>
-        private static bool IsOfJson(Exception exception) =>
-            exception is JsonException || exception is NotSupportedException || exception is ArgumentException
-            || exception is InvalidOperationException || exception is FormatException || exception is OverflowException;
-
-        private static string OneLine(Exception exception) =>
-            exception.Message.Replace("\r", "").Replace('\n', ' ').TrimEnd('.');
+            new IpcException(IpcStatus.InvalidBody, $"cannot read the body as {JsonKinds.Named(typeof(T))}: {why}", true, 0, cause);
     }
 }
