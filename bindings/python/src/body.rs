@@ -36,6 +36,10 @@ fn named(data: &Bound<'_, PyAny>, what: &str, root: &str) -> PyResult<Message> {
     if let Ok(view) = data.cast::<PyMemoryView>() {
         return of_view(view);
     }
+    json(data, what, root)
+}
+
+fn json(data: &Bound<'_, PyAny>, what: &str, root: &str) -> PyResult<Message> {
     let trouble = Trouble::default();
     let made = Message::json(&Value::new(data, &trouble));
     made.map_err(|error| match trouble.explain(root, &error.message()) {
@@ -100,6 +104,14 @@ fn read<'py>(py: Python<'py>, message: &Message) -> Result<Bound<'py, PyAny>, Er
 #[pyo3(signature = (data, /))]
 pub(crate) fn encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     Ok(PyBytes::new(data.py(), to_message(data)?.data()))
+}
+
+/// The JSON text of the data of a handler's error.
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+pub(crate) fn error_data(data: &Bound<'_, PyAny>) -> PyResult<String> {
+    let text = json(data, "the data of a HandlerError", "data")?.into_data();
+    String::from_utf8(text).map_err(|error| of_kind(data.py(), ErrorKind::Internal, error.to_string()))
 }
 
 /// The value of a JSON text.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use simple_ipc::blocking;
+use simple_ipc::{Process, blocking};
 
 use crate::body::{self, Body};
 use crate::error::exception;
@@ -53,7 +53,7 @@ pub(crate) fn channels(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<V
 /// Each request in flight has a session of its own; broadcasts share one and keep their order. A session
 /// that breaks is replaced by the next call. `with` closes it at the end.
 #[pyclass(frozen, module = "simple_ipc")]
-pub(crate) struct Client(blocking::Client);
+pub(crate) struct Client(blocking::Client, Process);
 
 #[pymethods]
 impl Client {
@@ -61,7 +61,8 @@ impl Client {
     #[pyo3(signature = (channel, /, **options))]
     fn new(py: Python<'_>, channel: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Client> {
         let (channel, options) = (self::channel(channel, false)?, self::options(options)?);
-        interpreter::blocking(py, || blocking::Client::connect(&channel, &options)).map(Client)
+        interpreter::blocking(py, || blocking::Client::connect(&channel, &options))
+            .map(|client| Client(client, Process::current()))
     }
 
     /// Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
@@ -105,9 +106,10 @@ impl Client {
         slf
     }
 
+    /// Closes it; in a forked child, where it is the parent's, it does nothing.
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.close(py)
+        if self.1.is_current() { self.close(py) } else { Ok(()) }
     }
 }
 

@@ -8,7 +8,8 @@ use simple_ipc::{Error, ErrorKind};
 pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let made = MAKE.import(py, "simple_ipc._errors", "make").and_then(|make| {
-        make.call1((error.kind().name(), error.message(), error.may_have_been_handled(), error.os_code()))
+        let handler = (error.handler_code(), error.handler_data());
+        make.call1((error.kind().name(), error.message(), error.may_have_been_handled(), error.os_code(), handler))
     });
     made.map_or_else(|failed| failed, PyErr::from_value)
 }

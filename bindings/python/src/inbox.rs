@@ -13,20 +13,23 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rustix::event::{EventfdFlags, eventfd};
-use simple_ipc::{Error, Listener, Message, Mode, Peer, Responder, background};
+use simple_ipc::{Error, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
 use tokio::sync::oneshot;
 
 use crate::body;
 use crate::context::{Caller, Context};
 use crate::error::exception;
+use crate::failure::{failure_of, is_on_purpose};
 use crate::interpreter;
-use crate::listener::{Answer, Numbers, numbers, text_of};
+use crate::listener::{Answer, Numbers, numbers, unheard};
 use crate::options::{channel, options};
 
 enum News {
     Message(Arrived),
     /// Nobody waits for the answer to this message any more.
     Cancelled(u64),
+    /// What is to be logged: why an answer could not be sent.
+    Undelivered(String),
     Closed,
 }
 
@@ -37,7 +40,13 @@ struct Arrived {
     deadline: Option<Instant>,
     mode: Mode,
     cancelled: Arc<AtomicBool>,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Sent>,
+}
+
+/// An answer, and whether somebody has to hear of it where its caller does not.
+struct Sent {
+    answer: Answer,
+    matters: bool,
 }
 
 struct Post {
@@ -93,12 +102,29 @@ async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
             answered.await
         }
     };
-    outcome.unwrap_or_else(|_| Answer::Failure("the listener's event loop has ended".to_owned())).give(responder);
+    let Ok(Sent { answer, matters }) = outcome else {
+        let failure = HandlerFailure::new("the listener's event loop has ended");
+        let _nobody_is_left_to_tell = Answer::Failure(failure).give(responder);
+        return;
+    };
+    let failed = match &answer {
+        Answer::Failure(failure) if matters => Some(failure.message().to_owned()),
+        _ => None,
+    };
+    if let Err(error) = answer.give(responder)
+        && matters
+    {
+        let text = match failed {
+            Some(failed) => format!("failed: {failed} (its caller could not be told: {})", error.message()),
+            None => unheard(&error),
+        };
+        post.put(|_| News::Undelivered(text));
+    }
 }
 
-/// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, whether the
-/// listener has closed.
-type Taken = (Vec<Call>, Vec<u64>, bool);
+/// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, what is to be
+/// logged, whether the listener has closed.
+type Taken = (Vec<Call>, Vec<u64>, Vec<String>, bool);
 
 #[pymethods]
 impl Inbox {
@@ -154,15 +180,16 @@ impl Inbox {
         // Nothing to read is as good: the loop may call again.
         let _silenced = rustix::io::read(&self.post.bell, &mut count);
         let news = std::mem::take(&mut self.post.news.lock().unwrap_or_else(PoisonError::into_inner).0);
-        let (mut messages, mut cancelled, mut closed) = (Vec::new(), Vec::new(), false);
+        let mut taken = Taken::default();
         for item in news {
             match item {
-                News::Message(arrived) => messages.push(arrived.into()),
-                News::Cancelled(number) => cancelled.push(number),
-                News::Closed => closed = true,
+                News::Message(arrived) => taken.0.push(arrived.into()),
+                News::Cancelled(number) => taken.1.push(number),
+                News::Undelivered(text) => taken.2.push(text),
+                News::Closed => taken.3 = true,
             }
         }
-        (messages, cancelled, closed)
+        taken
     }
 
     /// Begins to close; `take` tells when it is done. `False` where there is nothing to close.
@@ -171,7 +198,7 @@ impl Inbox {
         let post = Arc::clone(&self.post);
         let runtime = background::calls().map_err(|error| exception(py, &error))?;
         runtime.spawn(async move {
-            // The only failure is that it belongs to a parent process: there is nothing to wait for.
+            // Whether a handler still runs after the grace period the loop knows by itself.
             let _closed = listener.close().await;
             post.put(|_| News::Closed);
         });
@@ -194,14 +221,14 @@ pub(crate) struct Call {
     peer: Peer,
     deadline: Option<Instant>,
     cancelled: Arc<AtomicBool>,
-    answer: Mutex<Option<oneshot::Sender<Answer>>>,
+    answer: Mutex<Option<oneshot::Sender<Sent>>>,
 }
 
 impl Call {
-    fn send(&self, answer: Answer) {
+    fn send(&self, answer: Answer, matters: bool) {
         if let Some(to) = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Nobody to tell: the listener was stopped.
-            let _taken = to.send(answer);
+            let _taken = to.send(Sent { answer, matters });
         }
     }
 }
@@ -226,7 +253,8 @@ impl Call {
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
         let message = message.ok_or_else(|| PyRuntimeError::new_err("the value was taken before"))?;
-        body::to_object(py, &message).inspect_err(|error| self.send(Answer::Rejection(text_of(py, error))))
+        body::to_object(py, &message)
+            .inspect_err(|error| self.send(Answer::Rejection(error.value(py).to_string()), false))
     }
 
     fn context(&self) -> Context {
@@ -241,17 +269,27 @@ impl Call {
             Mode::Request => body::of_answer(reply),
         };
         match message {
-            Ok(message) => self.send(Answer::Reply(message)),
+            Ok(message) => self.send(Answer::Reply(message), true),
             Err(error) => {
-                self.send(Answer::Failure(text_of(reply.py(), &error)));
+                self.send(Answer::of_bad_reply(reply.py(), &error), false);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    #[pyo3(signature = (text, /))]
-    fn fail(&self, text: String) {
-        self.send(Answer::Failure(text));
+    /// Answers that the handler has raised this. Says whether it has to be logged: what is raised on purpose has not
+    /// where the caller hears of it, which is logged by itself where it fails.
+    #[pyo3(signature = (error, /))]
+    fn raised(&self, error: Bound<'_, PyAny>) -> bool {
+        let (py, error) = (error.py(), PyErr::from_value(error));
+        let is_for_the_caller = self.mode == Mode::Request && is_on_purpose(py, &error);
+        self.send(Answer::Failure(failure_of(py, &error)), is_for_the_caller);
+        !is_for_the_caller
+    }
+
+    /// Answers, where nothing else has, that the handler was cancelled.
+    fn cancelled(&self) {
+        self.send(Answer::Failure(HandlerFailure::new("the handler was cancelled")), false);
     }
 }

@@ -13,6 +13,23 @@ use crate::error::exception;
 /// Set just before the interpreter ends: no thread of the library begins anything in Python after it.
 static SHUT: AtomicBool = AtomicBool::new(false);
 
+/// The process that an object of Python's was made in.
+#[pyclass(frozen, module = "simple_ipc._native")]
+pub(crate) struct Process(simple_ipc::Process);
+
+#[pymethods]
+impl Process {
+    #[new]
+    fn new() -> Process {
+        Process(simple_ipc::Process::current())
+    }
+
+    /// Whether it is this one; not so in a forked child.
+    fn is_current(&self) -> bool {
+        self.0.is_current()
+    }
+}
+
 thread_local! {
     /// What a signal handler raised in a blocking call of this thread.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };

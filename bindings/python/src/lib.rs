@@ -5,6 +5,7 @@
 //! | `body` | Python objects to message bodies and back |
 //! | `options` | keyword arguments to options |
 //! | `error` | errors to exceptions |
+//! | `failure` | a handler's exceptions to what its caller is told |
 //! | `interpreter` | the GIL, signals, handlers, and the interpreter's end |
 //! | `calls` | calls that block |
 //! | `listener` | listeners with handlers on threads |
@@ -16,6 +17,7 @@ mod body;
 mod calls;
 mod context;
 mod error;
+mod failure;
 mod inbox;
 mod interpreter;
 mod listener;
@@ -29,17 +31,23 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     interpreter::watch_signals();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("DEFAULT_GRACE", simple_ipc::DEFAULT_GRACE.as_secs_f64())?;
     module.add_class::<calls::Client>()?;
     module.add_class::<context::Context>()?;
     module.add_class::<inbox::Call>()?;
     module.add_class::<inbox::Inbox>()?;
+    module.add_class::<interpreter::Process>()?;
     module.add_class::<listener::Listener>()?;
     module.add_class::<queue::Queue>()?;
     module.add_function(wrap_pyfunction!(calls::post, module)?)?;
     module.add_function(wrap_pyfunction!(calls::channels, module)?)?;
+    module.add_function(wrap_pyfunction!(options::checked_timeout, module)?)?;
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(body::encode, module)?)?;
+    module.add_function(wrap_pyfunction!(body::error_data, module)?)?;
     module.add_function(wrap_pyfunction!(body::decode, module)?)?;
+    module.add_function(wrap_pyfunction!(failure::failure_text, module)?)?;
+    module.add_function(wrap_pyfunction!(failure::write_unraisable, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::shut_gate, module)?)?;
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Listeners whose handlers run on threads.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use simple_ipc::blocking;
-use simple_ipc::{Counters, Message, Mode, Responder};
+use simple_ipc::{Counters, Error, HandlerFailure, Message, Mode, Responder};
 
 use crate::body;
 use crate::context::{Caller, Context, take};
+use crate::error::exception;
+use crate::failure::failure_of;
 use crate::interpreter::{self, attach_again, call_user};
 use crate::options::{channel, options};
 
@@ -21,6 +25,12 @@ pub(crate) struct Listener {
     address: String,
     path: Option<String>,
     port: Option<u16>,
+    number: u64,
+}
+
+thread_local! {
+    /// Whose handler the thread runs, by number; 0 for none.
+    static WITHIN: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Listener {
@@ -31,26 +41,24 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// `handler(data)`, or with `context` `handler(data, context)`, returns the reply, or raises with the
-    /// text of the failure.
+    /// `handler(data)`, or with `context` `handler(data, context)`, returns the reply or raises. `failed` and
+    /// `unheard` have logged what nobody else hears of.
     #[new]
-    #[pyo3(signature = (where_, request, handler, context, keywords, /))]
+    #[pyo3(signature = (where_, request, callbacks, context, keywords, /))]
     fn new(
         where_: &Bound<'_, PyAny>,
         request: bool,
-        handler: Py<PyAny>,
+        callbacks: (Py<PyAny>, Py<PyAny>, Py<PyAny>),
         context: bool,
         keywords: &Bound<'_, PyDict>,
     ) -> PyResult<Listener> {
         let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
-        let answer = move |message: &Message, responder: Responder| {
-            if context {
-                handle_with_context(&handler, message, responder)
-            } else {
-                handle(&handler, message, responder)
-            }
-        };
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let (handler, failed, unheard) = callbacks;
+        let callbacks = Callbacks { handler, failed, unheard, context, number };
+        let answer = move |message: &Message, responder: Responder| handle(&callbacks, message, responder);
         let listener = interpreter::blocking(where_.py(), || {
             blocking::Listener::serve_unchecked(&channel, mode, &options, answer)
         })?;
@@ -59,6 +67,7 @@ impl Listener {
             path: listener.path().map(|path| path.to_string_lossy().into_owned()),
             port: listener.port(),
             listener: Mutex::new(Some(Arc::new(listener))),
+            number,
         })
     }
 
@@ -75,6 +84,19 @@ impl Listener {
     #[getter]
     fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Whether the calling thread runs the handler.
+    fn is_within(&self) -> bool {
+        WITHIN.get() == self.number
+    }
+
+    /// Begins to close, and waits for nothing.
+    fn close_begin(&self, py: Python<'_>) -> PyResult<()> {
+        match self.get() {
+            Some(listener) => listener.close_begin().map_err(|error| exception(py, &error)),
+            None => Ok(()),
+        }
     }
 
     fn counters(&self) -> Numbers {
@@ -97,58 +119,119 @@ impl Listener {
 }
 
 /// Counters in the order of `simple_ipc.Counters`.
-pub(crate) type Numbers = (u64, u64, u64, u64, u64, u64, u64);
+pub(crate) type Numbers = (u64, u64, u64, u64, u64, u64, u64, u64, u64);
 
 pub(crate) fn numbers(counters: Counters) -> Numbers {
-    let Counters { connections, open, messages, failed, malformed, refused, incomplete, .. } = counters;
-    (connections, open, messages, failed, malformed, refused, incomplete)
+    let Counters { connections, open, messages, failed, malformed, refused, incomplete, in_flight, abandoned, .. } =
+        counters;
+    (connections, open, messages, failed, malformed, refused, incomplete, in_flight, abandoned)
 }
 
-fn handle(handler: &Py<PyAny>, message: &Message, responder: Responder) {
+/// What a listener calls in Python.
+struct Callbacks {
+    handler: Py<PyAny>,
+    /// `failed(error, untold)`: the handler failed, and why its caller could not be told, if so.
+    failed: Py<PyAny>,
+    /// `unheard(text)`: what became of an answer that could not be sent.
+    unheard: Py<PyAny>,
+    context: bool,
+    number: u64,
+}
+
+fn handle(callbacks: &Callbacks, message: &Message, responder: Responder) {
     let mode = responder.mode();
-    let outcome = attach_again(|py| run(py, handler.bind(py), message, None, mode));
-    outcome.unwrap_or_else(Answer::at_the_end).give(responder);
+    let around = WITHIN.replace(callbacks.number);
+    let (outcome, responder) = if callbacks.context {
+        let (peer, time_left) = (responder.peer(), responder.time_left());
+        let shared = Arc::new(Mutex::new(Some(responder)));
+        let deadline = time_left.and_then(|left| Instant::now().checked_add(left));
+        let context = Context::new(peer, deadline, Caller::OnThread(Arc::clone(&shared)));
+        let outcome = attach_again(|py| run(py, callbacks.handler.bind(py), message, Some(context), mode));
+        let Some(responder) = take(&shared) else {
+            WITHIN.set(around);
+            return;
+        };
+        (outcome, responder)
+    } else {
+        (attach_again(|py| run(py, callbacks.handler.bind(py), message, None, mode)), responder)
+    };
+    WITHIN.set(around);
+    let (answer, raised) = outcome.unwrap_or_else(|| (Answer::at_the_end(), None));
+    let given = answer.give(responder);
+    if raised.is_some() || given.is_err() {
+        // Nobody is left to be told where the interpreter is at its end.
+        let _told = attach_again(|py| tell(py, callbacks, raised, given));
+    }
 }
 
-fn handle_with_context(handler: &Py<PyAny>, message: &Message, responder: Responder) {
-    let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
-    let shared = Arc::new(Mutex::new(Some(responder)));
-    let deadline = time_left.and_then(|left| Instant::now().checked_add(left));
-    let context = Context::new(peer, deadline, Caller::OnThread(Arc::clone(&shared)));
-    let outcome = attach_again(|py| run(py, handler.bind(py), message, Some(context), mode));
-    let Some(responder) = take(&shared) else { return };
-    outcome.unwrap_or_else(Answer::at_the_end).give(responder);
+/// Has what went wrong logged. The thread goes on whatever that raises.
+fn tell(py: Python<'_>, callbacks: &Callbacks, raised: Option<PyErr>, given: simple_ipc::Result<()>) {
+    let told = match (raised, given) {
+        (Some(raised), given) => {
+            let untold = given.err().map(|error| error.message().to_owned());
+            call_user_with(py, &callbacks.failed, (raised.into_value(py), untold))
+        }
+        (None, Err(error)) => call_user_with(py, &callbacks.unheard, (unheard(&error),)),
+        (None, Ok(())) => Ok(()),
+    };
+    if let Err(error) = told {
+        error.write_unraisable(py, Some(callbacks.handler.bind(py)));
+    }
+}
+
+/// What is logged of an answer that nobody got.
+pub(crate) fn unheard(error: &Error) -> String {
+    format!("has answered, and the answer could not be sent: {}", error.message())
+}
+
+fn call_user_with<'py>(
+    py: Python<'py>,
+    callback: &Py<PyAny>,
+    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+) -> PyResult<()> {
+    call_user(callback.bind(py), &arguments.into_pyobject(py)?).map(drop)
 }
 
 /// What a caller gets.
 pub(crate) enum Answer {
     Reply(Message),
-    /// The handler failed, and with what text.
-    Failure(String),
+    /// The handler failed.
+    Failure(HandlerFailure),
     /// The body cannot be read, and why; the handler was not called.
     Rejection(String),
 }
 
 impl Answer {
-    fn at_the_end() -> Answer {
-        Answer::Failure("the listener's process is ending".to_owned())
+    /// The handler has returned what cannot be sent; the reason is the library's.
+    pub(crate) fn of_bad_reply(py: Python<'_>, error: &PyErr) -> Answer {
+        Answer::Failure(HandlerFailure::new(error.value(py).to_string()))
     }
 
-    pub(crate) fn give(&self, responder: Responder) {
-        // What cannot be delivered has nobody to be told to: the caller has gone.
-        let _delivered = match self {
-            Answer::Reply(reply) => responder.respond(reply),
-            Answer::Failure(text) => responder.fail(text),
-            Answer::Rejection(text) => responder.reject(text),
-        };
+    fn at_the_end() -> Answer {
+        Answer::Failure(HandlerFailure::new("the listener's process is ending"))
+    }
+
+    /// An error where the caller does not get it.
+    pub(crate) fn give(self, responder: Responder) -> simple_ipc::Result<()> {
+        match self {
+            Answer::Reply(reply) => responder.respond(&reply),
+            Answer::Failure(failure) => responder.fail_with(failure),
+            Answer::Rejection(text) => responder.reject(&text),
+        }
     }
 }
 
-/// Runs the handler.
-fn run(py: Python<'_>, handler: &Bound<'_, PyAny>, message: &Message, context: Option<Context>, mode: Mode) -> Answer {
+/// Runs the handler. What it raised comes besides the answer that is made of it.
+fn run(
+    py: Python<'_>,
+    handler: &Bound<'_, PyAny>,
+    message: &Message,
+    context: Option<Context>,
+    mode: Mode,
+) -> (Answer, Option<PyErr>) {
     let data = match body::to_object(py, message) {
         Ok(data) => data,
-        Err(error) => return Answer::Rejection(text_of(py, &error)),
+        Err(error) => return (Answer::Rejection(error.value(py).to_string()), None),
     };
     let arguments = match context {
         None => PyTuple::new(py, [data]),
@@ -156,18 +239,10 @@ fn run(py: Python<'_>, handler: &Bound<'_, PyAny>, message: &Message, context: O
             Py::new(py, context).and_then(|context| PyTuple::new(py, [data, context.into_bound(py).into_any()]))
         }
     };
-    let reply = arguments.and_then(|arguments| call_user(handler, &arguments)).and_then(|reply| match mode {
-        Mode::Request => body::of_answer(&reply),
-        Mode::Broadcast => Ok(Message::null()),
-    });
-    reply.map_or_else(|error| Answer::Failure(text_of(py, &error)), Answer::Reply)
-}
-
-/// The text of an exception; its type where it has none.
-pub(crate) fn text_of(py: Python<'_>, error: &PyErr) -> String {
-    let value = error.value(py);
-    match value.str().map(|text| text.to_string_lossy().into_owned()) {
-        Ok(text) if !text.is_empty() => text,
-        _ => value.get_type().name().map_or_else(|_| "the handler failed".to_owned(), |name| name.to_string()),
+    match arguments.and_then(|arguments| call_user(handler, &arguments)) {
+        Ok(_) if mode == Mode::Broadcast => (Answer::Reply(Message::null()), None),
+        Ok(reply) => body::of_answer(&reply)
+            .map_or_else(|error| (Answer::of_bad_reply(py, &error), Some(error)), |reply| (Answer::Reply(reply), None)),
+        Err(error) => (Answer::Failure(failure_of(py, &error)), Some(error)),
     }
 }

@@ -74,6 +74,14 @@ pub(crate) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     if value.is_none() { Ok(None) } else { seconds("timeout", value).map(Some) }
 }
 
+/// The same for `Server.wait`.
+#[pyfunction(name = "timeout")]
+#[pyo3(signature = (seconds, /))]
+pub(crate) fn checked_timeout(seconds: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+    let limit = timeout(seconds).map_err(|error| of_option(seconds.py(), "timeout", error))?;
+    Ok(limit.map(|limit| limit.as_secs_f64()))
+}
+
 fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let number: f64 = value.extract()?;
     Duration::try_from_secs_f64(number).map_err(|_| {

@@ -20,11 +20,13 @@ def test_every_kind_has_exactly_one_class_and_every_class_is_a_kind():
 
 @pytest.mark.parametrize("cls", _errors.CLASSES.values(), ids=lambda cls: cls.__name__)
 def test_errors_are_os_errors_and_survive_pickling(cls):
-    error = _errors.make(cls.code, "what, why, what to do", True, 5)
+    error = _errors.make(cls.code, "what, why, what to do", True, 5, ("out_of_stock", '{"left":[3]}'))
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error) is cls
     assert isinstance(again, OSError)
     assert (str(again), again.code, again.may_have_been_handled, again.errno) == (str(error), cls.code, True, 5)
+    if cls is simple_ipc.HandlerFailedError:
+        assert (again.handler_code, again.handler_data) == ("out_of_stock", {"left": [3]})
     assert cls.__doc__
 
 

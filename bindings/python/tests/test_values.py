@@ -247,6 +247,27 @@ def test_what_is_too_deep_is_refused_before_anything_is_sent(echo, value):
     assert echo.counters.messages == 0
 
 
+@pytest.mark.parametrize("kind", [*REFUSED, "bytes inside"])
+def test_an_answer_is_refused_as_a_value_is_and_both_sides_hear_where(kind, caplog):
+    value, why = REFUSED.get(kind, REFUSED_INSIDE["bytes"])
+
+    async def in_loop():
+        async with aio.listen_uds_request("bad", lambda _: {"found": [value]}):
+            await aio.post_uds_request("bad", 1)
+
+    def on_threads():
+        with simple_ipc.listen_uds_request("bad", lambda _: {"found": [value]}):
+            simple_ipc.post_uds_request("bad", 1)
+
+    for call in (on_threads, lambda: asyncio.run(in_loop())):
+        caplog.clear()
+        with pytest.raises(simple_ipc.HandlerFailedError) as caught:
+            call()
+        for text in (str(caught.value), caplog.text):
+            assert "the handler's answer cannot become JSON: answer.found[0]: " in text
+            assert why in text
+
+
 def test_a_memoryview_with_gaps_or_released_is_refused(echo):
     with pytest.raises(simple_ipc.InvalidArgumentError, match="contiguous"):
         simple_ipc.post_uds_request("echo", memoryview(b"abcdef")[::2])

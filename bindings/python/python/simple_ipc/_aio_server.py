@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
+import itertools
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import NoneType
 from typing import Any
 
 from . import _native
-from ._errors import IpcError
+from ._errors import InvalidArgumentError, IpcError, TimedOutError
+from ._failures import Failures
 from ._listen import check_handler
-from ._loop import check_loop
-from ._server import BaseServer, logger, text_of
+from ._loop import check_loop, running_loop
+from ._server import BaseServer
 
 # Nothing of these types is awaitable; to find that out otherwise takes longer than the rest of a handler may.
 _PLAIN = frozenset({bytes, str, int, float, bool, NoneType, dict, list, tuple})
+
+# Seconds that handlers may take to end which were cancelled after the grace period.
+_LAST_MOMENT = 1.0
+
+# Of which call of which server the running code is part. What a handler starts has it from the handler.
+_within: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("simple_ipc_handler", default=(0, 0))
+_numbers = itertools.count(1)
 
 
 class Server(BaseServer):
@@ -28,26 +38,53 @@ class Server(BaseServer):
     _listener: _native.Inbox
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, native: _native.Inbox, handler: Callable[..., Any], context: bool
+        self,
+        loop: asyncio.AbstractEventLoop,
+        native: _native.Inbox,
+        handler: Callable[..., Any],
+        context: bool,
+        failures: Failures,
+        grace: float,
     ) -> None:
         self._loop = loop
         self._handler = handler
         self._context = context
+        self._grace = grace
+        self._number = next(_numbers)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        # The call whose task is being made: with an eager task factory its handler runs meanwhile.
+        self._starting = 0
         self._end: asyncio.Future[None] = loop.create_future()
         self._closing = False
-        super().__init__(native)
+        self._cut: asyncio.TimerHandle | None = None
+        super().__init__(native, failures)
         loop.add_reader(native.fileno(), _take, weakref.ref(self))
 
     def _take(self) -> None:
-        calls, cancelled, closed = self._listener.take()
+        calls, cancelled, unheard, closed = self._listener.take()
+        raised: BaseException | None = None
+        # Whatever one of them raises, the others have their turn; then the loop hears of the first. sys.exit() in a
+        # handler and Ctrl-C, which end the loop, come this far, and a logging handler that raises.
         for call in calls:
-            self._begin(call)
+            try:
+                self._begin(call)
+            except BaseException as error:
+                raised = error if raised is None else raised
         for number in cancelled:
-            if task := self._tasks.get(number):
-                task.cancel()
+            try:
+                if task := self._tasks.get(number):
+                    task.cancel()
+            except BaseException as error:
+                raised = error if raised is None else raised
+        for text in unheard:
+            try:
+                self._failures.unheard(text)
+            except BaseException as error:
+                raised = error if raised is None else raised
         if closed:
             self._ended()
+        if raised is not None:
+            raise raised
 
     def _begin(self, call: _native.Call) -> None:
         try:
@@ -55,58 +92,132 @@ class Server(BaseServer):
         except IpcError:
             # Its sender has been told.
             return
+        token = _within.set((self._number, call.number))
         try:
             result = self._handler(data, call.context()) if self._context else self._handler(data)
             if type(result) not in _PLAIN and inspect.isawaitable(result):
-                task = self._loop.create_task(self._finish(result, call))
-                self._tasks[call.number] = task
-                task.add_done_callback(lambda _: self._over(call))
+                self._start(result, call)
             else:
                 call.respond(result)
         except (SystemExit, KeyboardInterrupt) as error:
-            call.fail(text_of(error))
+            self._failed(call, error)
             raise
         except BaseException as error:
-            logger.exception("a handler failed")
-            call.fail(text_of(error))
+            self._failed(call, error)
+        finally:
+            _within.reset(token)
 
-    async def _finish(self, result: Any, call: _native.Call) -> None:
+    def _failed(self, call: _native.Call, error: BaseException) -> None:
+        # The caller first: what logs may raise, too.
+        if call.raised(error):
+            try:
+                self._failures.failed(error)
+            except Exception as broken:
+                about = {"message": "the failure of a handler could not be logged", "exception": broken}
+                self._loop.call_exception_handler(about)
+
+    def _start(self, result: Awaitable[Any], call: _native.Call) -> None:
+        self._starting = call.number
+        handling = self._finish(result, call)
+        try:
+            task = self._loop.create_task(handling)
+        except BaseException:
+            handling.close()
+            _let_go(result)
+            raise
+        finally:
+            self._starting = 0
+        self._tasks[call.number] = task
+        task.add_done_callback(lambda task: self._over(task, result, call))
+
+    async def _finish(self, result: Awaitable[Any], call: _native.Call) -> None:
         try:
             call.respond(await result)
-        except asyncio.CancelledError:
-            call.fail("the handler was cancelled")
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                call.cancelled()
+                raise
+            # Nobody has cancelled it: it is what the handler has come to.
+            self._failed(call, error)
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._failed(call, error)
             raise
-        except Exception as error:
-            logger.exception("a handler failed")
-            call.fail(text_of(error))
+        except GeneratorExit as error:
+            if not self._loop.is_running():
+                # The loop has ended before its tasks, and Python does away with them.
+                call.cancelled()
+                raise
+            self._failed(call, error)
+        except BaseException as error:
+            self._failed(call, error)
 
-    def _over(self, call: _native.Call) -> None:
+    def _over(self, task: asyncio.Task[None], result: Awaitable[Any], call: _native.Call) -> None:
         self._tasks.pop(call.number, None)
-        # A task that was cancelled before it began has told nobody.
-        call.fail("the handler was cancelled")
+        if task.cancelled():
+            # It may have been cancelled before it began: then it has told nobody, and awaited nothing.
+            call.cancelled()
+            _let_go(result)
+        else:
+            # What is left there ends the loop, or comes from the log; asyncio need not say so once more.
+            task.exception()
+
+    def _is_within(self) -> bool:
+        """Whether the running code is part of one of this server's handlers, and that handler still runs."""
+        server, call = _within.get()
+        return server == self._number and (call in self._tasks or call == self._starting)
 
     async def wait(self) -> None:
-        """Waits until it is closed."""
+        """Waits until it is closed. In its own handler that is `InvalidArgumentError`."""
         check_loop(self._loop, self._process, "listener")
+        if self._is_within():
+            raise InvalidArgumentError(
+                "cannot wait in a handler for its own listener to close, which waits for the handler; "
+                "call close() and return"
+            )
         await asyncio.shield(self._end)
 
     async def close(self) -> None:
         """Stops taking messages, answers those it has (at most for the grace period), and returns.
 
-        Closing again does nothing.
+        Handlers that still run then are cancelled; where one does not end, it raises `TimedOutError`. Closing
+        again does nothing. In one of its own handlers, and in what that has started while the handler runs, it
+        begins to close and returns at once: the handler's answer still goes out, and `wait` elsewhere returns
+        when all is done.
         """
         check_loop(self._loop, self._process, "listener")
         if not self._closing:
             self._closing = True
+            self._cut = self._loop.call_later(self._grace, self._cut_off)
             if self._closed or not self._listener.close():
                 self._ended()
+        if self._is_within():
+            return
         await asyncio.shield(self._end)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=_LAST_MOMENT)
+        if self._tasks:
+            raise TimedOutError(
+                f"the listener on {self._address} is closed, but {len(self._tasks)} of its handlers still run, which "
+                "were cancelled after the grace period; let CancelledError pass in handlers",
+                may_have_been_handled=True,
+            )
+
+    def _cut_off(self) -> None:
+        # One that was cancelled before is not disturbed in what it does about it.
+        for task in list(self._tasks.values()):
+            if not task.cancelling():
+                task.cancel()
 
     def _ended(self) -> None:
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._listener.fileno())
             self._listener.abandon()
+        if self._cut is not None:
+            self._cut.cancel()
+        # Their callers have been let go, and nothing tells them so any more.
+        self._cut_off()
         if not self._end.done():
             self._end.set_result(None)
 
@@ -118,8 +229,15 @@ class Server(BaseServer):
     async def __aenter__(self) -> Server:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, _: object, raised: BaseException | None, __: object) -> None:
+        if self._is_forked():
+            return
+        try:
+            await self.close()
+        except TimedOutError as error:
+            if raised is None:
+                raise
+            self._failures.unheard(f"has not ended: {error}")
 
 
 def _take(server: weakref.ref[Server]) -> None:
@@ -128,10 +246,20 @@ def _take(server: weakref.ref[Server]) -> None:
         alive._take()
 
 
+def _let_go(result: Awaitable[Any]) -> None:
+    """Ends what nobody awaits any more: a coroutine that was never begun, or something that runs by itself."""
+    if isinstance(result, Coroutine):
+        result.close()
+    elif isinstance(result, asyncio.Future):
+        result.cancel()
+
+
 def listen(
     where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
 ) -> Server:
     """Listens on a name or a port, with handlers on the running loop."""
     check_handler(handler)
-    loop = asyncio.get_running_loop()
-    return Server(loop, _native.Inbox(where, request, dict(options)), handler, context)
+    loop = running_loop()
+    native = _native.Inbox(where, request, dict(options))
+    failures = Failures(native.port or where, handler, request)
+    return Server(loop, native, handler, context, failures, options.get("grace", _native.DEFAULT_GRACE))

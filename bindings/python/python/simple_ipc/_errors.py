@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno as _errno
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from . import _native
 
 
 class IpcError(OSError):
@@ -26,7 +29,7 @@ class IpcError(OSError):
             self.errno = errno
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuilt, (type(self), str(self), self.may_have_been_handled, self.errno))
+        return (_rebuilt, (type(self), str(self), self.may_have_been_handled, self.errno), self.__dict__)
 
 
 def _rebuilt(cls: type[IpcError], message: str, may_have_been_handled: bool, errno: int | None) -> IpcError:
@@ -37,6 +40,10 @@ class InvalidArgumentError(IpcError, ValueError):
     """An argument or option does not make sense; the message says which."""
 
     code = "invalid_argument"
+
+
+class NoLoopError(InvalidArgumentError, RuntimeError):
+    """A call of `simple_ipc.aio` was made where no asyncio event loop runs."""
 
 
 class InvalidNameError(IpcError, ValueError):
@@ -142,9 +149,15 @@ class ConnectionLostError(IpcError, ConnectionResetError):
 
 
 class HandlerFailedError(IpcError, RuntimeError):
-    """The handler failed; its text is in the message."""
+    """The handler failed; the type and the text of what it raised are in the message."""
 
     code = "handler_failed"
+
+    handler_code: str | None = None
+    """The `code` of the `HandlerError` that the handler raised (in its language's manner), if it gave one."""
+
+    handler_data: Any = None
+    """Its `data`, a JSON value, if it gave any."""
 
 
 class TooLargeError(IpcError, ValueError):
@@ -217,7 +230,43 @@ _NUMBERS = {
 }
 
 
-def make(code: str, message: str, may_have_been_handled: bool, errno: int | None) -> IpcError:
-    """The exception for an error of the library. A kind that this version has no class for is a plain `IpcError`."""
+def make(
+    code: str, message: str, may_have_been_handled: bool, errno: int | None, handler: tuple[str | None, str | None]
+) -> IpcError:
+    """The exception for an error of the library. A kind that this version has no class for is a plain `IpcError`.
+
+    `handler` is the code that a handler has failed with, and its data as JSON.
+    """
     number = _NUMBERS.get(code) if errno is None else errno
-    return CLASSES.get(code, IpcError)(message, may_have_been_handled=may_have_been_handled, errno=number)
+    error = CLASSES.get(code, IpcError)(message, may_have_been_handled=may_have_been_handled, errno=number)
+    if isinstance(error, HandlerFailedError):
+        error.handler_code, data = handler
+        if data is not None:
+            # Data that Python cannot hold (an integer of 5000 digits) is not worth the error that it comes with.
+            with contextlib.suppress(IpcError):
+                error.handler_data = _native.decode(data)
+    return error
+
+
+class HandlerError(Exception):
+    """What a handler raises to fail on purpose, with what its caller's program can act on.
+
+    The caller's `HandlerFailedError` has `message` as its text, `code` as `handler_code`, and `data`, any JSON
+    value, as `handler_data`. Nothing is logged where the caller hears of it. The message arrives as one line. Where
+    all of it is larger than the caller takes, the data is left out first, then the code. Code and data reach callers
+    that speak the native wire only.
+    """
+
+    message: str
+    code: str | None
+    data: Any
+
+    def __init__(self, message: str, code: str | None = None, data: Any = None) -> None:
+        for name, text in (("message", message), ("code", "" if code is None else code)):
+            if not isinstance(text, str):
+                raise TypeError(f"the {name} of a HandlerError is a str, not {type(text).__name__}")
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.data = data
+        self._json = None if data is None else _native.error_data(data)

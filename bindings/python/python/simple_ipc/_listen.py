@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _native
 from ._errors import InvalidArgumentError
+from ._failures import Failures
 from ._server import Server, adapted
 
 
@@ -33,4 +34,9 @@ def listen(
         raise InvalidArgumentError(
             "an async def handler needs an event loop: listen with simple_ipc.aio, or give a def handler"
         )
-    return Server(_native.Listener(where, request, adapted(handler), context, dict(options)))
+    failures = Failures(where, handler, request)
+    callbacks = (adapted(handler), failures.failed, failures.unheard)
+    native = _native.Listener(where, request, callbacks, context, dict(options))
+    if where == 0:
+        failures.on(native.port or 0)
+    return Server(native, failures)

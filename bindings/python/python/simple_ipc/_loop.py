@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 from . import _native
-from ._errors import ForkedError, InvalidArgumentError
+from ._errors import ForkedError, InvalidArgumentError, NoLoopError
 
 
 class Calls:
@@ -50,15 +50,25 @@ class Calls:
             raise
 
 
-def check_loop(loop: asyncio.AbstractEventLoop, process: int, what: str) -> None:
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The loop that runs in this thread."""
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        raise NoLoopError(
+            "no running event loop: simple_ipc.aio works inside asyncio.run(…); elsewhere take the calls of "
+            "simple_ipc, in trio by trio.to_thread.run_sync(…)"
+        )
+    return loop
+
+
+def check_loop(loop: asyncio.AbstractEventLoop, process: _native.Process, what: str) -> None:
     """Refuses the use of what was made on `loop` in `process` elsewhere."""
-    if asyncio.get_running_loop() is loop:
-        return
-    if os.getpid() != process:
+    if not process.is_current():
         raise ForkedError(
             f"this {what} was opened before a fork and belongs to the parent; open a new one in the child"
         )
-    raise InvalidArgumentError(f"this {what} belongs to {loop!r}, not to the running loop; open one in each loop")
+    if running_loop() is not loop:
+        raise InvalidArgumentError(f"this {what} belongs to {loop!r}, not to the running loop; open one in each loop")
 
 
 _calls: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = weakref.WeakKeyDictionary()

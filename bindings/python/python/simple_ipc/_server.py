@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import logging
-import os
+import contextlib
 import threading
 import warnings
 import weakref
@@ -13,8 +12,8 @@ from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from . import _native
-
-logger = logging.getLogger("simple_ipc")
+from ._errors import ForkedError, InvalidArgumentError, IpcError, TimedOutError
+from ._failures import Failures
 
 
 class Counters(NamedTuple):
@@ -34,6 +33,10 @@ class Counters(NamedTuple):
     """Connections refused because of who was at the other end."""
     incomplete: int
     """Connections that ended before a whole message had come."""
+    in_flight: int
+    """Messages in hand now: taken and not yet answered."""
+    abandoned: int
+    """Calls that nobody waits for any more and whose handler still runs."""
 
 
 class _Native(Protocol):
@@ -43,48 +46,66 @@ class _Native(Protocol):
     def path(self) -> str | None: ...
     @property
     def port(self) -> int | None: ...
-    def counters(self) -> tuple[int, int, int, int, int, int, int]: ...
+    def counters(self) -> tuple[int, ...]: ...
     def abandon(self) -> None: ...
 
 
 class BaseServer:
-    """What a listener for threads and one for asyncio have in common."""
+    """What a listener for threads and one for asyncio have in common.
 
-    def __init__(self, native: _Native) -> None:
+    In a forked child it belongs to the parent: all but its `repr`, and leaving `with`, is `ForkedError` there.
+    """
+
+    def __init__(self, native: _Native, failures: Failures) -> None:
         self._listener = native
+        self._failures = failures
         self._closed = False
-        self._process = os.getpid()
+        self._address = native.address
+        self._process = _native.Process()
         _open[id(self)] = self
+
+    def _is_forked(self) -> bool:
+        return not self._process.is_current()
+
+    def _own(self) -> _Native:
+        """The native part, unless it is the parent's."""
+        if self._is_forked():
+            raise ForkedError(
+                f"the listener on {self._address} was opened before a fork and belongs to the parent; "
+                "listen in the child, or after the fork"
+            )
+        return self._listener
 
     @property
     def address(self) -> str:
         """The socket's path, or `127.0.0.1:port`."""
-        return self._listener.address
+        return self._own().address
 
     @property
     def path(self) -> str | None:
         """The socket's path; `None` on a port."""
-        return self._listener.path
+        return self._own().path
 
     @property
     def port(self) -> int | None:
         """The port; `None` on a name. For port 0 the one that the system picked."""
-        return self._listener.port
+        return self._own().port
 
     @property
     def counters(self) -> Counters:
-        """What it has seen so far."""
-        return Counters(*self._listener.counters())
+        """What it has seen so far; all 0 once it is closed by the end of the interpreter."""
+        return Counters(*self._own().counters())
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} on {self.address}{', closed' if self._closed else ''}>"
+        state = ", of the parent process" if self._is_forked() else ", closed" if self._closed else ""
+        return f"<{type(self).__name__} on {self._address}{state}>"
 
     def _abandon(self) -> None:
         self._closed = True
         self._listener.abandon()
 
     def __del__(self) -> None:
-        if getattr(self, "_closed", True) or self._process != os.getpid():
+        if getattr(self, "_closed", True) or self._is_forked():
             return
         warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
         self._abandon()
@@ -104,28 +125,19 @@ def _at_exit() -> None:
 atexit.register(_at_exit)
 
 
-def text_of(error: BaseException) -> str:
-    """What the caller is told of a handler's exception."""
-    return str(error) or type(error).__name__
-
-
 def adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler as the native part calls it: with its failures logged."""
+    """The handler as the native part calls it: what it returns is no coroutine."""
 
     def run(*arguments: Any) -> Any:
-        try:
-            result = handler(*arguments)
-            if isinstance(result, CoroutineType):
-                # What nobody awaits is closed, or Python warns of it somewhere else later.
-                result.close()
-                raise TypeError(
-                    "the handler returned a coroutine, which nobody awaits here: listen with simple_ipc.aio and give "
-                    "the async def function itself, or return a value"
-                )
-            return result
-        except BaseException:
-            logger.exception("a handler failed")
-            raise
+        result = handler(*arguments)
+        if isinstance(result, CoroutineType):
+            # What nobody awaits is closed, or Python warns of it somewhere else later.
+            result.close()
+            raise TypeError(
+                "the handler returned a coroutine, which nobody awaits here: listen with simple_ipc.aio and give "
+                "the async def function itself, or return a value"
+            )
+        return result
 
     return run
 
@@ -138,30 +150,70 @@ class Server(BaseServer):
 
     _listener: _native.Listener
 
-    def __init__(self, native: _native.Listener) -> None:
+    def __init__(self, native: _native.Listener, failures: Failures) -> None:
         self._end = threading.Event()
-        super().__init__(native)
+        super().__init__(native, failures)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until it is closed, at most `timeout` seconds; says whether it is. Ctrl-C ends the wait."""
-        return self._end.wait(timeout)
+        """Waits until it is closed, at most `timeout` seconds; says whether it is. Ctrl-C ends the wait.
+
+        In its own handler, which closing would wait for, it is `InvalidArgumentError`.
+        """
+        self._own()
+        if self._listener.is_within():
+            raise InvalidArgumentError(
+                "cannot wait in a handler for its own listener to close, which waits for the handler; "
+                "call close() and return"
+            )
+        seconds = _native.timeout(timeout)
+        return self._end.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
     def close(self) -> None:
         """Stops taking messages, answers those it has (at most for the grace period), and returns.
 
-        Closing again does nothing.
+        Where a handler still runs then, it raises `TimedOutError`: the listener is closed, and the handler goes on.
+        Closing again does nothing. In one of its own handlers it begins to close and returns at once: the handler's
+        answer still goes out, and `wait` elsewhere returns when all is done.
         """
+        if self._listener.is_within():
+            self._listener.close_begin()
+            # Somebody has to notice the end; the interpreter's own end waits for this thread.
+            with contextlib.suppress(RuntimeError):
+                threading.Thread(target=self._see_the_end, name="simple_ipc close").start()
+                return
+            # No thread is to be had, at the interpreter's end: nobody is left who would wait.
+            self._has_ended()
+            return
         try:
             self._listener.close()
         finally:
-            self._closed = True
-            self._end.set()
+            self._has_ended()
+
+    def _see_the_end(self) -> None:
+        try:
+            self._listener.close()
+        except IpcError as error:
+            self._failures.unheard(f"has not ended: {error}")
+        finally:
+            self._has_ended()
+
+    def _has_ended(self) -> None:
+        self._closed = True
+        self._end.set()
 
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _: object, raised: BaseException | None, __: object) -> None:
+        if self._is_forked():
+            return
+        try:
+            self.close()
+        except TimedOutError as error:
+            if raised is None:
+                raise
+            # What went wrong inside is worth more than this.
+            self._failures.unheard(f"has not ended: {error}")
 
     def _abandon(self) -> None:
         super()._abandon()

@@ -16,15 +16,14 @@ and uvloop have it.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Unpack
 
-from . import ChannelInfo, Context, Counters, _name, _port, channels
+from . import ChannelInfo, Context, Counters, _name, _native, _port, channels
 from ._aio_server import Server, listen
 from ._errors import ClosedError
-from ._loop import calls_of, check_loop
+from ._loop import calls_of, check_loop, running_loop
 from ._options import ListenOptions, PostOptions, RequestOptions
 
 __all__ = [
@@ -47,7 +46,7 @@ __all__ = [
 
 
 async def _post(where: str | int, request: bool, data: Any, options: Mapping[str, Any]) -> Any:
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     calls = calls_of(loop)
     future = loop.create_future()
     call = calls.queue.post(where, request, data, dict(options), future)
@@ -118,7 +117,7 @@ class Client:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         self._loop = loop
-        self._process = os.getpid()
+        self._process = _native.Process()
         self._calls = calls_of(loop)
         self._number: int | None = number
 
@@ -135,7 +134,7 @@ class Client:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
         the client's own holds. Cancelling the task cancels the request, and its handler is told."""
         number, loop, calls = self._number, self._loop, self._calls
-        if number is None or asyncio.get_running_loop() is not loop:
+        if number is None or asyncio._get_running_loop() is not loop:
             number = self._open()
         future = loop.create_future()
         call = calls.queue.request(number, data, options, future)
@@ -181,7 +180,8 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        if self._process.is_current():
+            await self.close()
 
     def __del__(self) -> None:
         if getattr(self, "_number", None) is not None and not self._loop.is_closed():
@@ -197,7 +197,7 @@ class _Connecting:
         self._client: Client | None = None
 
     async def _connect(self) -> Client:
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         calls = calls_of(loop)
         future = loop.create_future()
         number, call = calls.queue.connect(self._where, self._options, future)
@@ -214,7 +214,7 @@ class _Connecting:
 
     async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
-            await self._client.close()
+            await self._client.__aexit__()
 
 
 def connect(channel: str | int, /, **options: Unpack[PostOptions]) -> _Connecting:

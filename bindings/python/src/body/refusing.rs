@@ -94,10 +94,5 @@ fn advice(object: &Bound<'_, PyAny>) -> Option<&'static str> {
 }
 
 pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().qualname().map_or_else(|_| "unknown".to_owned(), |name| one_line(&name.to_string_lossy()))
-}
-
-/// A text without line breaks and other control characters.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    object.get_type().qualname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
 }
