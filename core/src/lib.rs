@@ -90,6 +90,7 @@ pub use options::{
     DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
 };
 pub use server::{Counters, HandlerReport, Mode, Responder};
+pub use transport::clean::Removed;
 pub use transport::discover::ChannelInfo;
 pub use transport::fork::Process;
 pub use transport::peer::Peer;
@@ -97,6 +98,20 @@ pub use transport::peer::Peer;
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.
 pub fn channels(directory: Option<&std::path::Path>) -> Result<Vec<ChannelInfo>> {
     transport::discover::discover(directory)
+}
+
+/// Removes the sockets and lock files that dead listeners of this user left in `directory` (or `SIMPLE_IPC_DIR`,
+/// or `/tmp`), and says what it removed, by channel.
+///
+/// A listener that ends in order leaves nothing, and one that starts takes over what stands at its own address;
+/// this is for the channels on which nobody may ever listen again. Only lock files are believed: one that reads like
+/// this library's, belongs to this process's user, is held by nobody and has nobody listening at its address is
+/// removed, with its socket. Everything else stays: links, files of other users (also where root asks), sockets
+/// without a lock file, and whatever is not a socket. Listeners may start meanwhile.
+///
+/// An error names the first file that could not be removed; the others have been. Does not wait.
+pub fn clean(directory: Option<&std::path::Path>) -> Result<Vec<Removed>> {
+    transport::clean::clean(directory)
 }
 
 /// The README's Rust example compiles.

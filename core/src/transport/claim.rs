@@ -230,11 +230,7 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
     if place.kind != FileType::Socket || !place.is_ours() {
         return Err(occupied(label, path, place));
     }
-    // Nothing is removed on the table's word alone: it may have missed a socket, or be that of
-    // another network namespace.
-    let taken = unix_table::is_taken(path) == Some(true)
-        || answers(path).map_err(|refusal| refused(label, refusal.call, path, refusal.errno))?;
-    if taken {
+    if is_taken(path).map_err(|refusal| refused(label, refusal.call, path, refusal.errno))? {
         let why = "a program without a lock file, such as the Deno original, already listens there; end it first";
         return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));
     }
@@ -247,6 +243,13 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
         },
         _ => Ok(()),
     }
+}
+
+/// Whether somebody listens on the socket at the path.
+pub(super) fn is_taken(path: &Path) -> Result<bool, Refusal> {
+    // Nothing is removed on the table's word alone: it may have missed a socket, or be that of
+    // another network namespace.
+    if unix_table::is_taken(path) == Some(true) { Ok(true) } else { answers(path) }
 }
 
 /// Whether somebody takes connections at the path: asked with one, where nothing else can tell.

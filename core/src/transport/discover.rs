@@ -32,13 +32,7 @@ pub struct ChannelInfo {
 /// look like a lock file of this library is passed over.
 pub(crate) fn discover(directory: Option<&Path>) -> Result<Vec<ChannelInfo>> {
     let directory = directory_or_default(directory);
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-            let why = format!("cannot list channels: directory {} does not exist", directory.display());
-            Error::new(ErrorKind::NoDirectory, why).with_source(error)
-        }
-        _ => Error::from_os(format!("cannot list the channels in {}", directory.display()), error),
-    };
+    let failed = |error| directory_failed("list channels", &directory, error);
     let mut channels = Vec::new();
     for entry in std::fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -61,8 +55,19 @@ pub(crate) fn discover(directory: Option<&Path>) -> Result<Vec<ChannelInfo>> {
     Ok(channels)
 }
 
+/// The error for a directory whose entries cannot be read; `doing` is what they were needed for.
+pub(super) fn directory_failed(doing: &str, directory: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+            let why = format!("cannot {doing}: directory {} does not exist", directory.display());
+            Error::new(ErrorKind::NoDirectory, why).with_source(error)
+        }
+        _ => Error::from_os(format!("cannot {doing}: the entries of {} cannot be read", directory.display()), error),
+    }
+}
+
 /// The address whose lock file has this name, if it is a lock file's name.
-fn address_of(directory: &Path, lock_name: &OsStr) -> Option<Address> {
+pub(super) fn address_of(directory: &Path, lock_name: &OsStr) -> Option<Address> {
     let name = lock_name.as_bytes().strip_suffix(b".lock").filter(|name| !name.is_empty())?;
     let port = name.strip_prefix(b".deno.tcp-").and_then(|port| std::str::from_utf8(port).ok());
     if let Some(port) = port.and_then(|port| port.parse().ok()) {

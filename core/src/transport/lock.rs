@@ -214,7 +214,7 @@ fn file_mode(socket_mode: u32) -> Mode {
 }
 
 /// Nothing here waits (a FIFO), follows a link, or makes a terminal ours.
-fn open_flags() -> OFlags {
+pub(super) fn open_flags() -> OFlags {
     OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
 }
 
@@ -400,7 +400,7 @@ fn is_held(file: &ForkFd) -> Result<bool, Errno> {
     }
 }
 
-fn read_content(file: impl AsFd) -> Option<LockInfo> {
+pub(super) fn read_content(file: impl AsFd) -> Option<LockInfo> {
     let mut content = [0; MAX_CONTENT];
     let mut len = 0;
     while len < MAX_CONTENT {

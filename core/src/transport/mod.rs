@@ -9,6 +9,7 @@
 
 mod bind;
 pub(crate) mod claim;
+pub(crate) mod clean;
 pub(crate) mod discover;
 pub(crate) mod fork;
 pub(crate) mod lock;
