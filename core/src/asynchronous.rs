@@ -366,6 +366,9 @@ impl Client {
             if session.is_usable() {
                 return Ok(Ok(session));
             }
+            if let Some(error) = session.retire() {
+                return Err(error);
+            }
         }
         let until = Until::new(connecting_time(timeout, &self.options), caller);
         match connect_async(&self.channel, &self.address, &self.options, &until).await? {

@@ -184,6 +184,11 @@ impl Exclusive {
         true
     }
 
+    /// What went wrong with one-way messages, if it has not been said yet.
+    pub(crate) fn take_cast_error(&mut self) -> Option<Error> {
+        self.cast_error.take()
+    }
+
     /// Sends what has gathered.
     pub(crate) fn send_gathered(&mut self, until: &Until<'_>) -> Attempt<()> {
         let out = std::mem::take(&mut self.out);

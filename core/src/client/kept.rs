@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
+use super::casts::Casts as Books;
 use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, is_native, presence};
 use super::exclusive::Exclusive;
 use super::post::{TRIES, address};
@@ -59,8 +60,8 @@ struct Casts {
     session: Option<Box<Exclusive>>,
     /// A thread has the session, and may be waiting on it. Nobody waits with the lock held.
     away: bool,
-    /// Messages since the last flush.
-    unconfirmed: u64,
+    /// What became of those that were sent on it.
+    books: Books,
     last: Option<Instant>,
     /// A task will send what has gathered.
     sender_is_coming: bool,
@@ -70,7 +71,7 @@ struct Casts {
 struct Turn<'a> {
     line: &'a Line,
     session: Option<Box<Exclusive>>,
-    unconfirmed: u64,
+    books: Books,
     last: Option<Instant>,
     /// Whether a task is to send what has gathered.
     send_soon: bool,
@@ -95,7 +96,7 @@ impl Line {
         Ok(Turn {
             line: self,
             session: casts.session.take(),
-            unconfirmed: casts.unconfirmed,
+            books: std::mem::take(&mut casts.books),
             last: casts.last,
             send_soon: false,
         })
@@ -112,26 +113,29 @@ impl Line {
 impl Turn<'_> {
     /// The session is lost, and with it perhaps messages that were not confirmed.
     fn lose(&mut self, error: Error) -> Error {
-        let lost = std::mem::take(&mut self.unconfirmed);
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            if let Some(refused) = session.take_cast_error() {
+                self.books.refuse(refused);
+            }
             session.leave();
         }
-        super::unconfirmed(lost, error)
+        let again = Error::new(error.kind(), error.message().to_owned());
+        self.books.retire(|| error).unwrap_or(again)
     }
 
     fn flush(&mut self, until: &Until<'_>) -> Result<()> {
-        if self.unconfirmed == 0 {
+        if !self.books.is_unconfirmed() {
             return Ok(());
         }
         let Some(session) = self.session.as_mut() else { return Ok(()) };
         match session.call(until, Exclusive::flush) {
             Ok(()) => {
-                self.unconfirmed = 0;
+                self.books.confirm(self.books.sent());
                 Ok(())
             }
             Err(failed) if session.is_open() => {
                 // One of them was refused; the others have arrived.
-                self.unconfirmed = 0;
+                self.books.confirm(self.books.sent());
                 Err(failed.into())
             }
             Err(failed) => Err(self.lose(failed.into())),
@@ -143,7 +147,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut casts = lock(&self.line.casts);
         casts.session = self.session.take();
-        casts.unconfirmed = self.unconfirmed;
+        casts.books = std::mem::take(&mut self.books);
         casts.last = self.last;
         casts.away = false;
         drop(casts);
@@ -283,7 +287,7 @@ impl Kept {
             && let Some(session) = &mut casts.session
             && session.join_gathered(message)
         {
-            casts.unconfirmed += 1;
+            casts.books.count();
             return Ok(());
         }
         let until = Until { client: Some(&self.cut), ..Until::new(self.options.timeout, None) };
@@ -300,8 +304,8 @@ impl Kept {
     fn cast_in(&self, turn: &mut Turn<'_>, message: MessageRef<'_>, mut until: Until<'_>) -> Result<()> {
         let mut not_taken = None;
         for _ in 0..TRIES {
-            let unconfirmed = turn.unconfirmed;
-            if !turn.session.as_mut().is_some_and(|session| unconfirmed > 0 || session.is_usable()) {
+            let unconfirmed = turn.books.is_unconfirmed();
+            if !turn.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable()) {
                 let connected = self.connect(self.options.timeout, &Until { client: Some(&self.closing), ..until })?;
                 until = until.within(self.options.timeout);
                 match connected {
@@ -321,11 +325,11 @@ impl Kept {
                 .and_then(|()| if together { Ok(()) } else { session.send_gathered(&until) });
             match done {
                 Ok(()) => {
-                    turn.unconfirmed += 1;
+                    turn.books.count();
                     turn.send_soon = together;
                     return Ok(());
                 }
-                Err(Failed::NotTaken(error)) if turn.unconfirmed == 0 => {
+                Err(Failed::NotTaken(error)) if !turn.books.is_unconfirmed() => {
                     turn.session = None;
                     not_taken = Some(error);
                 }
@@ -433,7 +437,7 @@ impl Drop for Kept {
         let mut casts = lock(&self.casts.casts);
         if let Some(mut session) = casts.session.take() {
             let _nobody_asked_to_know = session.send_gathered(&Until::new(Some(FAREWELL), None));
-            if casts.unconfirmed > 0 {
+            if casts.books.is_unconfirmed() {
                 session.leave();
             }
         }

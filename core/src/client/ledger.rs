@@ -6,6 +6,7 @@ use std::io;
 
 use rustc_hash::FxHashMap;
 
+use super::casts::Casts;
 use super::{Attempt, Failed, listener_has_gone, lost, reply_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -46,11 +47,7 @@ pub(crate) struct Ledger<C> {
     pending: FxHashMap<u32, Pending<C>>,
     /// The session takes nothing more, and why.
     ended: Option<(ErrorKind, String)>,
-    /// One-way messages that were sent, and those of them that are known to have arrived.
-    sent: u64,
-    confirmed: u64,
-    /// What went wrong with one of them.
-    cast_error: Option<Error>,
+    casts: Casts,
     /// The largest message that the listener takes, once it has said.
     peer_max: Option<usize>,
     /// The beginning of its hello.
@@ -71,9 +68,7 @@ impl<C> Default for Ledger<C> {
             last_id: 0,
             pending: FxHashMap::default(),
             ended: None,
-            sent: 0,
-            confirmed: 0,
-            cast_error: None,
+            casts: Casts::default(),
             peer_max: None,
             hello: Vec::new(),
         }
@@ -96,7 +91,7 @@ impl<C> Ledger<C> {
     /// Notes a one-way message.
     pub(crate) fn cast(&mut self) -> Attempt<()> {
         self.check_open()?;
-        self.sent += 1;
+        self.casts.count();
         Ok(())
     }
 
@@ -124,7 +119,7 @@ impl<C> Ledger<C> {
 
     /// Whether one-way messages were sent that nobody has confirmed.
     pub(crate) fn is_unconfirmed(&self) -> bool {
-        self.confirmed < self.sent
+        self.casts.is_unconfirmed()
     }
 
     /// The largest message that the listener takes, once it has said.
@@ -134,39 +129,40 @@ impl<C> Ledger<C> {
 
     /// What went wrong with one-way messages, if it has not been said yet.
     pub(crate) fn take_cast_error(&mut self) -> Option<Error> {
-        self.cast_error.take()
+        self.casts.take_error()
     }
 
     /// Whether [`take_cast_error`](Ledger::take_cast_error) has something to say.
     pub(crate) fn has_cast_error(&self) -> bool {
-        self.cast_error.is_some()
+        self.casts.has_error()
     }
 
     /// How many one-way messages were sent: a flush that begins now is about them.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent
+        self.casts.sent()
     }
 
     /// What a flush that began when `sent` one-way messages had been sent comes to.
     pub(crate) fn flushed(&mut self, sent: u64, answer: Attempt<Reply>) -> Attempt<()> {
         match answer {
             Ok(_) => {
-                self.confirmed = self.confirmed.max(sent);
-                self.cast_error.take().map_or(Ok(()), |error| Err(error.into()))
+                self.casts.confirm(sent);
+                self.casts.take_error().map_or(Ok(()), |error| Err(error.into()))
             }
             // The session goes on, and a later flush may hear of them.
             Err(failed) if self.ended.is_none() => Err(failed),
             Err(failed) => {
-                let lost = self.take_unconfirmed();
-                let told = self.cast_error.take();
-                Err(told.unwrap_or_else(|| super::unconfirmed(lost, failed.into())).into())
+                let why = Error::from(failed);
+                let again = Error::new(why.kind(), why.message().to_owned());
+                Err(self.casts.retire(|| again).unwrap_or(why).into())
             }
         }
     }
 
-    /// How many one-way messages nobody knows of whether they arrived. Asked once: they are told of.
-    fn take_unconfirmed(&mut self) -> u64 {
-        self.sent - std::mem::replace(&mut self.confirmed, self.sent)
+    /// What is to be told of one-way messages where the session takes nothing more and another one follows it.
+    pub(crate) fn retire(&mut self) -> Option<Error> {
+        let (kind, text) = self.ended.as_ref()?;
+        self.casts.retire(|| Error::new(*kind, text.clone()))
     }
 
     /// Where to receive while the listener's hello is not complete, which is while
@@ -204,7 +200,7 @@ impl<C> Ledger<C> {
                     if id != 0 {
                         self.answer(id, Err(error.into()), answers);
                     } else if matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
-                        self.cast_error.get_or_insert(error);
+                        self.casts.refuse(error);
                     } else {
                         return Err(error);
                     }
@@ -243,9 +239,8 @@ impl<C> Ledger<C> {
         let peer_max = self.peer_max.unwrap_or(0);
         self.no_more(error);
         let again = || Error::new(error.kind(), error.message().to_owned());
-        let unconfirmed = self.take_unconfirmed();
-        if unconfirmed > 0 && self.cast_error.is_none() {
-            self.cast_error = Some(super::unconfirmed(unconfirmed, again()));
+        if let Some(told) = self.casts.retire(again) {
+            self.casts.refuse(told);
         }
         let to_blame = self.pending.values().any(|pending| pending.len > peer_max);
         for (_, pending) in self.pending.drain() {

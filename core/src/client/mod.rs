@@ -5,6 +5,7 @@
 //! | `connect` | finding the listener and its dialect |
 //! | `exclusive` | a native session used by one thread at a time: blocking callers |
 //! | `multiplexed` | a native session shared by tasks: asynchronous callers |
+//! | `casts` | the books of one-way messages |
 //! | `ledger` | the books of a session with several calls in flight |
 //! | `deno` | one message on the Deno wire, either way of waiting |
 //! | `pool` | sessions kept open between one-shot posts |
@@ -12,6 +13,7 @@
 //! | `kept` | the blocking client that keeps a channel open |
 //! | `until` | until when, or until what, a call waits |
 
+pub(crate) mod casts;
 pub(crate) mod connect;
 pub(crate) mod deno;
 pub(crate) mod exclusive;
@@ -125,7 +127,6 @@ fn listener_has_gone(error: &io::Error) -> bool {
 /// What to say when a session ends before `count` one-way messages were confirmed.
 fn unconfirmed(count: u64, why: Error) -> Error {
     let text = match count {
-        0 => return why,
         1 => format!("a broadcast was not confirmed: {why}"),
         count => format!("{count} broadcasts were not confirmed: {why}"),
     };

@@ -144,6 +144,11 @@ impl Multiplexed {
         self.session().take_cast_error()
     }
 
+    /// What is to be told of one-way messages where another session follows this one.
+    pub(crate) fn retire(&self) -> Option<Error> {
+        lock(&self.session().ledger).retire()
+    }
+
     async fn call(&self, mut header: Header, body: &[u8], until: &Until<'_>) -> Attempt<Reply> {
         if let Some(error) = until.given_up() {
             return Err(error.into());

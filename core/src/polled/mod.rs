@@ -367,9 +367,10 @@ impl Queue {
         if let Some(message) = body.message() {
             check_size(message, &target.options)?;
         }
-        // What became of earlier broadcasts is said before anything else is sent.
-        if let Some(error) = self.take_cast_error(id)
-            && !matches!(what, What::Close(_))
+        // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
+        // its end.
+        if !matches!(what, What::Close(_))
+            && let Some(error) = self.take_cast_error(id)
         {
             return Err(error.on_channel(&target.channel));
         }
@@ -383,7 +384,7 @@ impl Queue {
             return client.cast_error.take();
         }
         match self.connections.get_mut(client.link?) {
-            Some(Connection::Link(link)) => link.ledger.take_cast_error(),
+            Some(Connection::Link(link)) => link.ledger.take_cast_error().or_else(|| link.ledger.retire()),
             _ => None,
         }
     }

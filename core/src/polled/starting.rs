@@ -122,6 +122,11 @@ impl Queue {
                 if let Some(client) = self.clients.get_mut(client.0)
                     && let Some(before) = client.link.replace(id)
                 {
+                    if let Some(Connection::Link(retired)) = self.connections.get_mut(before)
+                        && let Some(told) = retired.ledger.take_cast_error().or_else(|| retired.ledger.retire())
+                    {
+                        client.cast_error.get_or_insert(told);
+                    }
                     self.desert(before);
                 }
             }
@@ -199,11 +204,16 @@ impl Queue {
     /// A call is over.
     pub(super) fn finish(&mut self, ticket: Ticket, result: Result<Option<Message>>) {
         let Some(call) = self.calls.remove(ticket.0) else { return };
-        if let (What::Close(_), Some(client)) = (&call.what, call.client)
-            && let Some(client) = self.clients.remove(client.0)
-            && let Some(link) = client.link
-        {
-            self.desert(link);
+        let mut result = result;
+        if let (What::Close(_), Some(id)) = (&call.what, call.client) {
+            if result.is_ok()
+                && let Some(told) = self.take_cast_error(id)
+            {
+                result = Err(told);
+            }
+            if let Some(link) = self.clients.remove(id.0).and_then(|client| client.link) {
+                self.desert(link);
+            }
         }
         let result = result.map_err(|error| error.on_channel(&call.target.channel));
         self.done.push(Completion { ticket, result });

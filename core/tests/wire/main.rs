@@ -12,5 +12,6 @@ mod raw_deno;
 mod raw_native;
 mod raw_text;
 mod scratch;
+mod sessions_end;
 mod vectors;
 mod watchdog;
