@@ -26,7 +26,20 @@
  *     }
  *
  * Eight calls, `sipc_listen_` and `sipc_post_` by `uds_` and `ip_` by `request` and `broadcast`, are
- * all that most programs need. A `sipc_client` keeps one channel open and is faster for many messages.
+ * all that most programs need. There are four ways to send; a program may mix them:
+ *
+ *     calls                for                                 waits in          many at once by    given up by
+ *     sipc_post_…          a message now and then              the calling       threads            its timeout
+ *                                                              thread
+ *     sipc_client_…        many messages on one channel:       the calling       threads            `sipc_client_close`,
+ *                          faster, and broadcasts in order     thread                               its timeout
+ *     …_async              a thread that must not wait; a      a callback on     operations         `sipc_operation_cancel`,
+ *                          call that another thread may end    another thread                       `sipc_client_close`
+ *     sipc_queue           an event loop; the most messages    a callback in     one queue          `sipc_queue_cancel`
+ *                          a second from one thread            the loop's thread
+ *
+ * A blocking call that another thread is to end is an asynchronous one: start it with `_async`, wait with
+ * `sipc_operation_wait`, and end it from anywhere with `sipc_operation_cancel`.
  *
  * Ownership. What a function stores through a `T **` belongs to the caller, who frees it with the
  * `_free` of its noun; every `_free` takes NULL. What is passed in stays the caller's and is copied
@@ -36,13 +49,28 @@
  *
  * Threads. A `const T *` may be used by any number of threads at once, a `T *` by one at a time.
  * Handlers, callbacks and drops run on the library's threads, those of a `sipc_queue` in the thread that
- * drives it; they must return, and neither throw nor `longjmp` out. After `fork` the child's inherited objects answer `SIPC_FORKED` and can only be freed;
- * new ones work.
+ * drives it; they must return, and neither throw nor `longjmp` out. After `fork` the child's inherited
+ * objects answer `SIPC_FORKED`, or NULL, and can only be freed, which calls nothing back; new ones work.
+ *
+ * Unloading. Code that the library calls may be unloaded (`dlclose`) once nothing is left that could call it:
+ * `sipc_listener_close` has returned `SIPC_OK` (handler and its `drop`); responders that were kept are used
+ * up (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each post, has returned
+ * `SIPC_OK` (callbacks and their `drop`); `sipc_queue_free` has returned; options with a callback are freed.
+ * A `_free` alone does not wait. The library itself stays loaded.
  *
  * Errors. A function that can fail returns a `sipc_status`. Its last parameter, `sipc_error **error`,
  * may be NULL; on failure an owned error is stored there, over whatever was there before, and on
  * success it is left alone. Results are stored only on success. A NULL where none is allowed is
  * `SIPC_INVALID_ARGUMENT`. Setters of options return a status and store no error.
+ *
+ * Compatibility. Within one `SIPC_ABI_VERSION`, which is in the shared library's name, a program that was built
+ * with an older header runs with a newer library: functions, constants and the meaning of their numbers stay
+ * as they are, and fields of a struct stay where they are. What may come: functions, statuses (treat an
+ * unknown one by its category), and fields at the end of `sipc_counters`, `sipc_channel_info` and
+ * `sipc_handler_report`. A program makes none of them but `sipc_counters`, of which it tells the size;
+ * `sipc_body`, which programs make, does not change. A program that was built with a newer header finds a
+ * missing function when it is linked or loaded. Whatever breaks this changes the number. Until version 1.0
+ * a minor version may do so, with a line in the changelog.
  *
  * Strings end with a NUL and are UTF-8; paths are whatever bytes the system takes. Strings that are
  * returned are never to be freed or changed.
@@ -247,25 +275,70 @@ typedef struct {
 } sipc_body;
 
 /**
- * Called for each message of a listener, on the library's threads: several at once where several
- * messages arrive at once. It may block; other callers are not delayed by that.
- *
- * `message`: borrowed for the call; `sipc_message_clone` keeps it.
- * `responder`: in a request listener owned by the handler, which must use it up, now or later and
- * on any thread, with `sipc_respond`, `sipc_respond_error` or `sipc_responder_free`. In a broadcast
- * listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
- * has the listener count the message as failed, and nothing uses it up.
- * `user_data`: what was given beside the handler.
- *
- * A handler must return: it must neither throw nor jump out.
+ * A failure of a handler that no caller hears of. Later versions may have more fields at the end.
  */
-typedef void (*sipc_handler)(const sipc_message *message, sipc_responder *responder, void *user_data);
+typedef struct {
+    /**
+     * The listener's channel, as `sipc_listener_channel` gives it.
+     */
+    const char *channel;
+    /**
+     * `SIPC_MODE_REQUEST` or `SIPC_MODE_BROADCAST`.
+     */
+    int32_t mode;
+    /**
+     * `SIPC_HANDLER_FAILED`; `SIPC_TOO_MANY_CONNECTIONS` for the warning that the listener has as many
+     * messages in flight as it may.
+     */
+    sipc_status status;
+    /**
+     * What the handler failed with, or the warning, in one line of UTF-8.
+     */
+    const char *message;
+    /**
+     * Ids of the sender: user, group and process; -1 where one is not known.
+     */
+    int64_t uid;
+    /**
+     * As `uid`.
+     */
+    int64_t gid;
+    /**
+     * As `uid`.
+     */
+    int64_t pid;
+} sipc_handler_report;
+
+/**
+ * Called once for each failure of a handler that no caller hears of: see
+ * `sipc_options_on_handler_failure`. It should be brief, and must neither throw nor jump out.
+ *
+ * `report`: borrowed for the call. `user_data`: what was given beside the callback.
+ */
+typedef void (*sipc_failure_callback)(const sipc_handler_report *report, void *user_data);
 
 /**
  * Releases a `user_data`. May be NULL. Called exactly once, after the last use, on any thread; also
  * when the call that it was given to fails.
  */
 typedef void (*sipc_drop)(void *user_data);
+
+/**
+ * Called for each message of a listener, on the library's threads: several at once where several
+ * messages arrive at once. It may block; other callers are not delayed by that.
+ *
+ * `message`: borrowed for the call; `sipc_message_clone` keeps it.
+ * `responder`: in a request listener owned by the handler, which must use it up, now or later and
+ * on any thread, with `sipc_respond`, `sipc_respond_error`, `sipc_respond_failure`, `sipc_reject` or
+ * `sipc_responder_free`. In a broadcast
+ * listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
+ * and its like have the listener count the message as failed and tell `sipc_options_on_handler_failure`,
+ * and nothing uses it up.
+ * `user_data`: what was given beside the handler.
+ *
+ * A handler must return: it must neither throw nor jump out.
+ */
+typedef void (*sipc_handler)(const sipc_message *message, sipc_responder *responder, void *user_data);
 
 /**
  * What a listener has counted since its start. Later versions may have more fields at the end; the
@@ -305,6 +378,14 @@ typedef struct {
      * Connections that ended, or went stale, before a whole message had come.
      */
     uint64_t incomplete;
+    /**
+     * Messages that were taken and are not yet answered, now.
+     */
+    uint64_t in_flight;
+    /**
+     * Requests that nobody waits for any more and whose responder has not been used up, now.
+     */
+    uint64_t abandoned;
 } sipc_counters;
 
 /**
@@ -328,9 +409,9 @@ typedef void (*sipc_cancel_callback)(void *user_data);
  * `error`: NULL on `SIPC_OK`. The callback owns it.
  * `user_data`: what was given beside the callback.
  *
- * Callbacks of one process may wait for each other, so a callback should be brief: `sipc_operation_wait`,
- * `sipc_client_flush` and `sipc_client_close` refuse to wait inside one. It must neither throw nor
- * jump out.
+ * Callbacks of one process may wait for each other, so a callback should be brief: inside one
+ * `sipc_operation_wait` and `sipc_client_flush` refuse to wait, and `sipc_client_close` begins to close
+ * and returns. It must neither throw nor jump out.
  */
 typedef void (*sipc_reply_callback)(sipc_status status,
                                     sipc_message *reply,
@@ -555,6 +636,22 @@ int32_t sipc_error_os_code(const sipc_error *error);
  * `error`: may be NULL, which is `false`.
  */
 bool sipc_error_may_have_been_handled(const sipc_error *error);
+
+/**
+ * The code that a handler failed with on purpose (`sipc_respond_failure`), such as "out_of_stock". Lives as
+ * long as `error`.
+ *
+ * `error`: may be NULL. NULL where the handler gave none, and for every other error.
+ */
+const char *sipc_error_handler_code(const sipc_error *error);
+
+/**
+ * The data that a handler failed with on purpose, as JSON text. Lives as long as `error`.
+ *
+ * `error`: may be NULL. NULL where the handler gave none, where it did not fit the caller's largest
+ * message, and for every other error.
+ */
+const char *sipc_error_handler_data(const sipc_error *error);
 
 /**
  * Frees an error.
@@ -813,6 +910,21 @@ sipc_status sipc_options_set_spin_us(sipc_options *options, int64_t spin_us);
 sipc_status sipc_options_set_check_interval_ms(sipc_options *options, int64_t check_interval_ms);
 
 /**
+ * Has a listener call back once for each failure of its handler that no caller hears of: of a broadcast, or
+ * of a request whose caller has gone, has given up, or speaks a wire that carries no text. It is called,
+ * too, when the listener first has as many messages in flight as it may. Not called unless set.
+ *
+ * `callback`: not NULL; on the thread of the handler or another one of the library, several at once where
+ * several fail at once. `user_data`: handed to it; may be NULL. `drop`: releases it; may be NULL: called
+ * when these options, their clones and all listeners that were given them are gone, or have another
+ * callback; at once if this fails.
+ */
+sipc_status sipc_options_on_handler_failure(sipc_options *options,
+                                            sipc_failure_callback callback,
+                                            void *user_data,
+                                            sipc_drop drop);
+
+/**
  * Listens for requests on a named channel.
  *
  * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
@@ -971,19 +1083,28 @@ sipc_status sipc_listener_counters(const sipc_listener *listener,
                                    sipc_error **error);
 
 /**
- * Stops accepting, answers what it has within the options' grace period, then returns. Closing
- * again does nothing. The listener stays to be asked and freed.
+ * Stops accepting, answers what it has within the options' grace period, then returns. The listener
+ * stays to be asked and freed.
+ *
+ * `SIPC_OK` means that nothing of the handler is left: it does not run, and its `user_data` has been
+ * dropped, so that its code may be unloaded. `SIPC_TIMED_OUT` means that the channel is closed and a
+ * handler still runs, to which `user_data` belongs until it returns; to close again asks whether it has.
+ * Closing again does nothing else.
+ *
+ * Inside a handler of the listener itself, which would wait for itself, it begins to close and returns
+ * `SIPC_OK` at once; that handler's answer still goes out.
  *
  * `listener`: not NULL. `error`: may be NULL.
  *
- * Inside a handler of the listener itself it would wait for that very handler; use
- * `sipc_listener_free` there. Handle `SIPC_FORKED`.
+ * Handle `SIPC_TIMED_OUT`, `SIPC_FORKED`.
  */
-sipc_status sipc_listener_close(const sipc_listener *listener, sipc_error **error);
+sipc_status sipc_listener_close(const sipc_listener *listener,
+                                sipc_error **error);
 
 /**
- * Frees a listener. If it is not closed, it stops at once: it does not wait for handlers that are
- * running, and their answers may not get out. Legal inside a handler or callback.
+ * Frees a listener. If it is not closed, it stops at once and closes in the background: handlers may
+ * still run, and `user_data` be dropped, after this has returned; what is to be unloaded is closed first.
+ * Legal inside a handler or callback.
  *
  * `listener`: may be NULL; not to be used again.
  */
@@ -1006,14 +1127,48 @@ sipc_status sipc_respond(sipc_responder *responder, sipc_body body, sipc_error *
  * Answers a request with an error: the caller gets `SIPC_HANDLER_FAILED` with this text.
  *
  * `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
- * `text`: one line of NUL-terminated UTF-8; broken UTF-8 is replaced. NULL gives
- * `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
+ * `text`: NUL-terminated UTF-8, of which control characters become spaces; broken UTF-8 is replaced.
+ * NULL gives `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
  * `error`: may be NULL.
  *
- * `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone. For a broadcast nothing is
- * sent and `SIPC_OK` returned; the listener counts it as failed.
+ * An error means that the caller cannot be told, which `sipc_options_on_handler_failure` hears of:
+ * `SIPC_CONNECTION_LOST`, `SIPC_CANCELLED` and `SIPC_CLOSED` that it is gone or does not wait,
+ * `SIPC_NO_REPLY` that its wire carries no text. For a broadcast nothing is sent and `SIPC_OK`
+ * returned; the listener counts it as failed.
  */
-sipc_status sipc_respond_error(sipc_responder *responder, const char *text, sipc_error **error);
+sipc_status sipc_respond_error(sipc_responder *responder,
+                               const char *text,
+                               sipc_error **error);
+
+/**
+ * Answers a request with an error that the caller's program can act on: besides the text it gets a code
+ * (`sipc_error_handler_code`) and data (`sipc_error_handler_data`). Where they do not fit its largest
+ * message, the data is left out first, then the code.
+ *
+ * `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
+ * `message`: as the text of `sipc_respond_error`.
+ * `code`: one word, such as "out_of_stock"; NULL for none.
+ * `data_json`: one JSON text; NULL for none. What is not JSON gives `SIPC_INVALID_JSON` here; the caller
+ * is told the rest.
+ * `error`: may be NULL.
+ *
+ * The statuses are those of `sipc_respond_error`.
+ */
+sipc_status sipc_respond_failure(sipc_responder *responder,
+                                 const char *message,
+                                 const char *code,
+                                 const char *data_json,
+                                 sipc_error **error);
+
+/**
+ * Refuses a request whose body is not what the handler takes: the caller gets `SIPC_INVALID_BODY` with
+ * this text, and knows that it was not handled.
+ *
+ * The parameters and statuses are those of `sipc_respond_error`.
+ */
+sipc_status sipc_reject(sipc_responder *responder,
+                        const char *text,
+                        sipc_error **error);
 
 /**
  * Whether the caller no longer waits: it has cancelled, or it is gone.
@@ -1148,7 +1303,8 @@ sipc_status sipc_client_request(const sipc_client *client,
 sipc_status sipc_client_broadcast(const sipc_client *client, sipc_body body, sipc_error **error);
 
 /**
- * Waits until all broadcasts sent so far have been handed to the listener's handler.
+ * Waits until all broadcasts sent so far have been handed to the listener's handler, as long as the
+ * timeout that the client was opened with.
  *
  * `client`: not NULL. `error`: may be NULL.
  *
@@ -1158,13 +1314,34 @@ sipc_status sipc_client_broadcast(const sipc_client *client, sipc_body body, sip
 sipc_status sipc_client_flush(const sipc_client *client, sipc_error **error);
 
 /**
- * Asks the listener for a sign of life. No handler is involved.
+ * As `sipc_client_flush`, with a timeout of its own.
+ *
+ * `timeout_ms`: how long it may wait, or `SIPC_NO_TIMEOUT`. What is not confirmed by then may arrive all
+ * the same.
+ */
+sipc_status sipc_client_flush_within(const sipc_client *client,
+                                     int64_t timeout_ms,
+                                     sipc_error **error);
+
+/**
+ * Asks the listener for a sign of life, and waits for it as long as the timeout that the client was
+ * opened with. No handler is involved.
  *
  * `client`: not NULL.
  * `nanoseconds`: where the length of the round trip is stored; may be NULL.
  * `error`: may be NULL.
  */
 sipc_status sipc_client_ping(const sipc_client *client, uint64_t *nanoseconds, sipc_error **error);
+
+/**
+ * As `sipc_client_ping`, with a timeout of its own.
+ *
+ * `timeout_ms`: how long it may wait, or `SIPC_NO_TIMEOUT`.
+ */
+sipc_status sipc_client_ping_within(const sipc_client *client,
+                                    int64_t timeout_ms,
+                                    uint64_t *nanoseconds,
+                                    sipc_error **error);
 
 /**
  * Sends a request without waiting; the callback gets the reply, or `SIPC_TIMED_OUT` after the
@@ -1205,13 +1382,30 @@ sipc_status sipc_client_broadcast_async(const sipc_client *client,
                                         sipc_error **error);
 
 /**
- * Waits as `sipc_client_flush` does, then closes the connection. Closing again does nothing; sending
- * afterwards gives `SIPC_CLOSED`. The client stays to be freed.
+ * Ends the calls of the client that wait, flushes as `sipc_client_flush` does, then closes the connection.
+ * The client stays to be freed.
+ *
+ * Requests and pings that other threads wait in return `SIPC_CANCELLED`, asynchronous requests call back
+ * with it, and handlers that have them are told. When it has returned, every asynchronous call of the
+ * client has called back and its `user_data` has been dropped, so that the callbacks' code may be
+ * unloaded; `SIPC_TIMED_OUT` says that one has not. Inside a callback, which would wait for itself, it
+ * waits for the broadcasts of blocking calls only; the rest of closing goes on after it has returned.
+ *
+ * Closing again waits for callbacks only; sending afterwards gives `SIPC_CLOSED`.
  *
  * `client`: not NULL. `error`: may be NULL; the client is closed whatever is returned.
  */
 sipc_status sipc_client_close(const sipc_client *client,
                               sipc_error **error);
+
+/**
+ * As `sipc_client_close`, with a timeout of its own for what is to be flushed and called back.
+ *
+ * `timeout_ms`: how long it may wait, or `SIPC_NO_TIMEOUT`.
+ */
+sipc_status sipc_client_close_within(const sipc_client *client,
+                                     int64_t timeout_ms,
+                                     sipc_error **error);
 
 /**
  * Frees a client without waiting. Operations that are under way go on. Legal inside a callback.

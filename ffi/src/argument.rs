@@ -25,6 +25,15 @@ pub(crate) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a [
     Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
+/// A text for people: broken UTF-8 is replaced.
+///
+/// # Safety
+/// As for [`string`].
+pub(crate) unsafe fn text(text: *const c_char, name: &str) -> Result<String> {
+    // SAFETY: by this function's contract.
+    unsafe { string(text, name) }.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
 /// A channel by its name.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! The functions that a C program hands in to be called back.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 
 use crate::error::sipc_error;
 use crate::message::sipc_message;
@@ -12,9 +12,11 @@ use crate::status::sipc_status;
 ///
 /// `message`: borrowed for the call; `sipc_message_clone` keeps it.
 /// `responder`: in a request listener owned by the handler, which must use it up, now or later and
-/// on any thread, with `sipc_respond`, `sipc_respond_error` or `sipc_responder_free`. In a broadcast
+/// on any thread, with `sipc_respond`, `sipc_respond_error`, `sipc_respond_failure`, `sipc_reject` or
+/// `sipc_responder_free`. In a broadcast
 /// listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
-/// has the listener count the message as failed, and nothing uses it up.
+/// and its like have the listener count the message as failed and tell `sipc_options_on_handler_failure`,
+/// and nothing uses it up.
 /// `user_data`: what was given beside the handler.
 ///
 /// A handler must return: it must neither throw nor jump out.
@@ -30,9 +32,9 @@ pub type sipc_handler =
 /// `error`: NULL on `SIPC_OK`. The callback owns it.
 /// `user_data`: what was given beside the callback.
 ///
-/// Callbacks of one process may wait for each other, so a callback should be brief: `sipc_operation_wait`,
-/// `sipc_client_flush` and `sipc_client_close` refuse to wait inside one. It must neither throw nor
-/// jump out.
+/// Callbacks of one process may wait for each other, so a callback should be brief: inside one
+/// `sipc_operation_wait` and `sipc_client_flush` refuse to wait, and `sipc_client_close` begins to close
+/// and returns. It must neither throw nor jump out.
 pub type sipc_reply_callback = Option<
     unsafe extern "C" fn(status: sipc_status, reply: *mut sipc_message, error: *mut sipc_error, user_data: *mut c_void),
 >;
@@ -45,6 +47,33 @@ pub type sipc_reply_callback = Option<
 /// It should be brief, as a `sipc_reply_callback`, and must neither throw nor jump out. The responder
 /// may be answered and freed inside it.
 pub type sipc_cancel_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Called once for each failure of a handler that no caller hears of: see
+/// `sipc_options_on_handler_failure`. It should be brief, and must neither throw nor jump out.
+///
+/// `report`: borrowed for the call. `user_data`: what was given beside the callback.
+pub type sipc_failure_callback =
+    Option<unsafe extern "C" fn(report: *const sipc_handler_report, user_data: *mut c_void)>;
+
+/// A failure of a handler that no caller hears of. Later versions may have more fields at the end.
+#[repr(C)]
+pub struct sipc_handler_report {
+    /// The listener's channel, as `sipc_listener_channel` gives it.
+    pub channel: *const c_char,
+    /// `SIPC_MODE_REQUEST` or `SIPC_MODE_BROADCAST`.
+    pub mode: i32,
+    /// `SIPC_HANDLER_FAILED`; `SIPC_TOO_MANY_CONNECTIONS` for the warning that the listener has as many
+    /// messages in flight as it may.
+    pub status: sipc_status,
+    /// What the handler failed with, or the warning, in one line of UTF-8.
+    pub message: *const c_char,
+    /// Ids of the sender: user, group and process; -1 where one is not known.
+    pub uid: i64,
+    /// As `uid`.
+    pub gid: i64,
+    /// As `uid`.
+    pub pid: i64,
+}
 
 /// Releases a `user_data`. May be NULL. Called exactly once, after the last use, on any thread; also
 /// when the call that it was given to fails.

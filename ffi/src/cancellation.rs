@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::future::Future;
 use std::ptr::null;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use simple_ipc::{Error, ErrorKind, Process, Result, background};
 use tokio::task::AbortHandle;
@@ -20,7 +22,57 @@ pub(crate) struct Notice {
     gate: Arc<Gate>,
 }
 
+/// Callbacks that run though their responder has been used up, which happened inside them.
+#[derive(Default)]
+struct Late {
+    /// A forked child has the number in its memory, but not the threads.
+    process: Option<Process>,
+    running: usize,
+}
+
+static LATE: Mutex<Late> = Mutex::new(Late { process: None, running: 0 });
+static NONE_IS_LATE: Condvar = Condvar::new();
+/// How long a closing listener waits for such a callback.
+const BRIEF: Duration = Duration::from_secs(5);
+
+/// Waits until no callback runs whose responder is used up: nothing else tells that it has returned.
+pub(crate) fn wait_for_those_that_used_their_responder_up() -> Result<()> {
+    if operation::check_may_wait("wait for a callback").is_err() {
+        return Ok(()); // This may be the one.
+    }
+    let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runs = |late: &mut Late| late.running > 0 && late.process.is_some_and(Process::is_current);
+    let (_late, waited) = NONE_IS_LATE.wait_timeout_while(late, BRIEF, runs).unwrap_or_else(PoisonError::into_inner);
+    if waited.timed_out() {
+        return Err(Error::new(
+            ErrorKind::TimedOut,
+            format!(
+                "the listener is closed, but a callback of sipc_responder_on_cancel has not returned within {BRIEF:?}"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+impl Late {
+    fn one_more() {
+        let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+        if !late.process.replace(Process::current()).is_some_and(Process::is_current) {
+            late.running = 0;
+        }
+        late.running += 1;
+    }
+
+    fn one_less() {
+        let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+        late.running = late.running.saturating_sub(1);
+        NONE_IS_LATE.notify_all();
+    }
+}
+
 struct Gate {
+    /// The responder was used up inside the callback.
+    late: AtomicBool,
     /// What is owed to C until it is called or the responder is used up. Locked during the call.
     owed: Mutex<Option<Owed>>,
     task: OnceLock<AbortHandle>,
@@ -47,7 +99,11 @@ impl Notice {
     ) -> Result<()> {
         let callback = callback.ok_or_else(|| argument::null("callback"))?;
         let runtime = background::calls()?;
-        let gate = Arc::new(Gate { owed: Mutex::new(Some(Owed { callback, user_data })), task: OnceLock::new() });
+        let gate = Arc::new(Gate {
+            late: AtomicBool::new(false),
+            owed: Mutex::new(Some(Owed { callback, user_data })),
+            task: OnceLock::new(),
+        });
         slot.set(Notice { process: Process::current(), gate: Arc::clone(&gate) }).map_err(|_| {
             Error::new(ErrorKind::InvalidArgument, "this responder has a callback already; it takes one")
         })?;
@@ -72,13 +128,21 @@ impl Gate {
             drop(user_data);
         });
         CALLING.set(outer);
+        if self.late.load(Ordering::Relaxed) {
+            Late::one_less();
+        }
     }
 }
 
 impl Drop for Notice {
     /// After this nothing is called: a call that has begun is waited for, except inside itself.
     fn drop(&mut self) {
-        if !self.process.is_current() || std::ptr::eq(CALLING.get(), &raw const *self.gate) {
+        if !self.process.is_current() {
+            return;
+        }
+        if std::ptr::eq(CALLING.get(), &raw const *self.gate) {
+            self.gate.late.store(true, Ordering::Relaxed);
+            Late::one_more();
             return;
         }
         if let Some(task) = self.gate.task.get() {

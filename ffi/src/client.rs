@@ -2,14 +2,15 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
+use std::time::Duration;
 
-use simple_ipc::{Channel, Result, blocking};
+use simple_ipc::{Call, Channel, Process, Result, blocking};
 
 use crate::argument::{self, Out};
 use crate::body::sipc_body;
 use crate::boundary;
 use crate::callback::{UserData, sipc_drop, sipc_reply_callback};
-use crate::client::background::Background;
+use crate::client::background::{Background, Time};
 use crate::error::sipc_error;
 use crate::handle::Handle;
 use crate::message::sipc_message;
@@ -17,13 +18,14 @@ use crate::operation::{self, sipc_operation};
 use crate::options::sipc_options;
 use crate::status::sipc_status;
 
-mod background;
+pub(crate) mod background;
 
 /// One channel kept open, for any number of threads at once. Blocking and asynchronous calls may be
 /// mixed; there is no order between those two kinds.
 pub struct sipc_client {
     client: blocking::Client,
     background: Arc<Background>,
+    process: Process,
 }
 
 impl Handle for sipc_client {
@@ -133,7 +135,8 @@ pub unsafe extern "C" fn sipc_client_broadcast(
     }
 }
 
-/// Waits until all broadcasts sent so far have been handed to the listener's handler.
+/// Waits until all broadcasts sent so far have been handed to the listener's handler, as long as the
+/// timeout that the client was opened with.
 ///
 /// `client`: not NULL. `error`: may be NULL.
 ///
@@ -142,16 +145,25 @@ pub unsafe extern "C" fn sipc_client_broadcast(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_client_flush(client: *const sipc_client, error: *mut *mut sipc_error) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe {
-        boundary::fallible(error, || {
-            let client = sipc_client::borrow(client)?;
-            client.client.flush()?;
-            client.background.flush()
-        })
-    }
+    unsafe { flush(client, |client| Ok(client.client.timeout()), error) }
 }
 
-/// Asks the listener for a sign of life. No handler is involved.
+/// As `sipc_client_flush`, with a timeout of its own.
+///
+/// `timeout_ms`: how long it may wait, or `SIPC_NO_TIMEOUT`. What is not confirmed by then may arrive all
+/// the same.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_client_flush_within(
+    client: *const sipc_client,
+    timeout_ms: i64,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by the header's contract.
+    unsafe { flush(client, |_| argument::timeout(timeout_ms), error) }
+}
+
+/// Asks the listener for a sign of life, and waits for it as long as the timeout that the client was
+/// opened with. No handler is involved.
 ///
 /// `client`: not NULL.
 /// `nanoseconds`: where the length of the round trip is stored; may be NULL.
@@ -163,15 +175,21 @@ pub unsafe extern "C" fn sipc_client_ping(
     error: *mut *mut sipc_error,
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe {
-        boundary::fallible(error, || {
-            let taken = sipc_client::borrow(client)?.client.ping()?;
-            if !nanoseconds.is_null() {
-                nanoseconds.write(u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX));
-            }
-            Ok(())
-        })
-    }
+    unsafe { ping(client, |client| Ok(client.client.timeout()), nanoseconds, error) }
+}
+
+/// As `sipc_client_ping`, with a timeout of its own.
+///
+/// `timeout_ms`: how long it may wait, or `SIPC_NO_TIMEOUT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_client_ping_within(
+    client: *const sipc_client,
+    timeout_ms: i64,
+    nanoseconds: *mut u64,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by the header's contract.
+    unsafe { ping(client, |_| argument::timeout(timeout_ms), nanoseconds, error) }
 }
 
 /// Sends a request without waiting; the callback gets the reply, or `SIPC_TIMED_OUT` after the
@@ -205,8 +223,12 @@ pub unsafe extern "C" fn sipc_client_request_async(
             let client = sipc_client::borrow(client)?;
             let timeout = sipc_options::read_timeout(options, client.client.timeout())?;
             let (background, message) = (client.background.opened()?, body.to_message()?);
-            let call = async move { background.session().await?.request_message(&message, timeout).await.map(Some) };
-            operation::start(call, callback, user_data, operation)
+            let under_way = client.background.begin()?;
+            let call = async move {
+                let request = async { background.session().await?.request_message(&message, timeout).await };
+                background.until_closing(request).await.map(Some)
+            };
+            operation::start(call, callback, user_data, operation, Some(under_way))
         })
     }
 }
@@ -231,25 +253,42 @@ pub unsafe extern "C" fn sipc_client_broadcast_async(
         boundary::fallible(error, move || {
             let background = sipc_client::borrow(client)?.background.opened()?;
             let message = body.to_message()?;
+            let under_way = background.begin()?;
             let call = async move { background.session().await?.broadcast_message(&message).await.map(|()| None) };
-            operation::start(call, callback, user_data, operation)
+            operation::start(call, callback, user_data, operation, Some(under_way))
         })
     }
 }
 
-/// Waits as `sipc_client_flush` does, then closes the connection. Closing again does nothing; sending
-/// afterwards gives `SIPC_CLOSED`. The client stays to be freed.
+/// Ends the calls of the client that wait, flushes as `sipc_client_flush` does, then closes the connection.
+/// The client stays to be freed.
+///
+/// Requests and pings that other threads wait in return `SIPC_CANCELLED`, asynchronous requests call back
+/// with it, and handlers that have them are told. When it has returned, every asynchronous call of the
+/// client has called back and its `user_data` has been dropped, so that the callbacks' code may be
+/// unloaded; `SIPC_TIMED_OUT` says that one has not. Inside a callback, which would wait for itself, it
+/// waits for the broadcasts of blocking calls only; the rest of closing goes on after it has returned.
+///
+/// Closing again waits for callbacks only; sending afterwards gives `SIPC_CLOSED`.
 ///
 /// `client`: not NULL. `error`: may be NULL; the client is closed whatever is returned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_client_close(client: *const sipc_client, error: *mut *mut sipc_error) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe {
-        boundary::fallible(error, || {
-            let client = sipc_client::borrow(client)?;
-            client.client.close().and(client.background.close())
-        })
-    }
+    unsafe { close(client, |client| Ok(client.client.timeout()), error) }
+}
+
+/// As `sipc_client_close`, with a timeout of its own for what is to be flushed and called back.
+///
+/// `timeout_ms`: how long it may wait, or `SIPC_NO_TIMEOUT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_client_close_within(
+    client: *const sipc_client,
+    timeout_ms: i64,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by the header's contract.
+    unsafe { close(client, |_| argument::timeout(timeout_ms), error) }
 }
 
 /// Frees a client without waiting. Operations that are under way go on. Legal inside a callback.
@@ -259,6 +298,65 @@ pub unsafe extern "C" fn sipc_client_close(client: *const sipc_client, error: *m
 pub unsafe extern "C" fn sipc_client_free(client: *mut sipc_client) {
     // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
     boundary::infallible((), || drop(unsafe { sipc_client::take(client) }));
+}
+
+/// # Safety
+/// Pointers are NULL or good for what the header says.
+unsafe fn flush(
+    client: *const sipc_client,
+    timeout: impl FnOnce(&sipc_client) -> Result<Option<Duration>>,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by this function's contract.
+    unsafe {
+        boundary::fallible(error, || {
+            let client = sipc_client::borrow(client)?;
+            let time = Time::from_now(timeout(client)?);
+            client.client.flush_with(&time.call())?;
+            client.background.flush(time.call())
+        })
+    }
+}
+
+/// # Safety
+/// Pointers are NULL or good for what the header says.
+unsafe fn ping(
+    client: *const sipc_client,
+    timeout: impl FnOnce(&sipc_client) -> Result<Option<Duration>>,
+    nanoseconds: *mut u64,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by this function's contract.
+    unsafe {
+        boundary::fallible(error, || {
+            let client = sipc_client::borrow(client)?;
+            let taken = client.client.ping_with(&Call::new().timeout(timeout(client)?))?;
+            if !nanoseconds.is_null() {
+                nanoseconds.write(u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// Pointers are NULL or good for what the header says.
+unsafe fn close(
+    client: *const sipc_client,
+    timeout: impl FnOnce(&sipc_client) -> Result<Option<Duration>>,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by this function's contract.
+    unsafe {
+        boundary::fallible(error, || {
+            let client = sipc_client::borrow(client)?;
+            let time = Time::from_now(timeout(client)?);
+            client.process.check("client")?;
+            client.background.close_begin();
+            let closed = client.client.close_with(&time.call());
+            closed.and(client.background.close(time))
+        })
+    }
 }
 
 /// # Safety
@@ -275,7 +373,10 @@ unsafe fn connect(
             let out = Out::new(client, "client")?;
             let (channel, options) = (channel()?, sipc_options::read(options)?);
             let client = blocking::Client::connect(&channel, &options)?;
-            out.write(sipc_client { client, background: Background::new(channel, options) }.into_handle());
+            out.write(
+                sipc_client { client, background: Background::new(channel, options), process: Process::current() }
+                    .into_handle(),
+            );
             Ok(())
         })
     }

@@ -12,6 +12,8 @@ use crate::status::{SIPC_OK, sipc_status};
 pub struct sipc_error {
     error: Error,
     message: CString,
+    handler_code: Option<CString>,
+    handler_data: Option<CString>,
 }
 
 impl Handle for sipc_error {
@@ -21,7 +23,8 @@ impl Handle for sipc_error {
 impl sipc_error {
     pub(crate) fn new(error: Error) -> sipc_error {
         let message = c_string(error.message());
-        sipc_error { error, message }
+        let (handler_code, handler_data) = (error.handler_code().map(c_string), error.handler_data().map(c_string));
+        sipc_error { error, message, handler_code, handler_data }
     }
 }
 
@@ -72,6 +75,36 @@ pub unsafe extern "C" fn sipc_error_may_have_been_handled(error: *const sipc_err
     boundary::infallible(true, || {
         // SAFETY: NULL or alive, by the header's contract.
         unsafe { sipc_error::borrow_or_null(error) }.is_some_and(|error| error.error.may_have_been_handled())
+    })
+}
+
+/// The code that a handler failed with on purpose (`sipc_respond_failure`), such as "out_of_stock". Lives as
+/// long as `error`.
+///
+/// `error`: may be NULL. NULL where the handler gave none, and for every other error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_error_handler_code(error: *const sipc_error) -> *const c_char {
+    // SAFETY: NULL or alive, by the header's contract.
+    unsafe { text_of(error, |error| error.handler_code.as_ref()) }
+}
+
+/// The data that a handler failed with on purpose, as JSON text. Lives as long as `error`.
+///
+/// `error`: may be NULL. NULL where the handler gave none, where it did not fit the caller's largest
+/// message, and for every other error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_error_handler_data(error: *const sipc_error) -> *const c_char {
+    // SAFETY: NULL or alive, by the header's contract.
+    unsafe { text_of(error, |error| error.handler_data.as_ref()) }
+}
+
+/// # Safety
+/// `error` is NULL or alive.
+unsafe fn text_of(error: *const sipc_error, ask: impl FnOnce(&sipc_error) -> Option<&CString>) -> *const c_char {
+    boundary::infallible(std::ptr::null(), || {
+        // SAFETY: by this function's contract.
+        let text = unsafe { sipc_error::borrow_or_null(error) }.and_then(ask);
+        text.map_or(std::ptr::null(), |text| text.as_ptr())
     })
 }
 

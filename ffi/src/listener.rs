@@ -9,6 +9,7 @@ use simple_ipc::{Error, ErrorKind, Process, Result};
 
 use crate::argument;
 use crate::boundary;
+use crate::cancellation;
 use crate::error::{c_string, sipc_error};
 use crate::handle::Handle;
 use crate::status::sipc_status;
@@ -58,6 +59,10 @@ pub struct sipc_counters {
     pub refused: u64,
     /// Connections that ended, or went stale, before a whole message had come.
     pub incomplete: u64,
+    /// Messages that were taken and are not yet answered, now.
+    pub in_flight: u64,
+    /// Requests that nobody waits for any more and whose responder has not been used up, now.
+    pub abandoned: u64,
 }
 
 impl sipc_counters {
@@ -163,30 +168,45 @@ pub unsafe extern "C" fn sipc_listener_counters(
                 malformed: counted.malformed,
                 refused: counted.refused,
                 incomplete: counted.incomplete,
+                in_flight: counted.in_flight,
+                abandoned: counted.abandoned,
             }
             .give(counters)
         })
     }
 }
 
-/// Stops accepting, answers what it has within the options' grace period, then returns. Closing
-/// again does nothing. The listener stays to be asked and freed.
+/// Stops accepting, answers what it has within the options' grace period, then returns. The listener
+/// stays to be asked and freed.
+///
+/// `SIPC_OK` means that nothing of the handler is left: it does not run, and its `user_data` has been
+/// dropped, so that its code may be unloaded. `SIPC_TIMED_OUT` means that the channel is closed and a
+/// handler still runs, to which `user_data` belongs until it returns; to close again asks whether it has.
+/// Closing again does nothing else.
+///
+/// Inside a handler of the listener itself, which would wait for itself, it begins to close and returns
+/// `SIPC_OK` at once; that handler's answer still goes out.
 ///
 /// `listener`: not NULL. `error`: may be NULL.
 ///
-/// Inside a handler of the listener itself it would wait for that very handler; use
-/// `sipc_listener_free` there. Handle `SIPC_FORKED`.
+/// Handle `SIPC_TIMED_OUT`, `SIPC_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_listener_close(
     listener: *const sipc_listener,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe { boundary::fallible(error, || sipc_listener::borrow(listener)?.listener.close()) }
+    unsafe {
+        boundary::fallible(error, || {
+            sipc_listener::borrow(listener)?.listener.close()?;
+            cancellation::wait_for_those_that_used_their_responder_up()
+        })
+    }
 }
 
-/// Frees a listener. If it is not closed, it stops at once: it does not wait for handlers that are
-/// running, and their answers may not get out. Legal inside a handler or callback.
+/// Frees a listener. If it is not closed, it stops at once and closes in the background: handlers may
+/// still run, and `user_data` be dropped, after this has returned; what is to be unloaded is closed first.
+/// Legal inside a handler or callback.
 ///
 /// `listener`: may be NULL; not to be used again.
 #[unsafe(no_mangle)]

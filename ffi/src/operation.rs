@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::argument;
 use crate::boundary;
 use crate::callback::{UserData, sipc_reply_callback};
+use crate::client::background::UnderWay;
 use crate::error::sipc_error;
 use crate::handle::Handle;
 use crate::message::sipc_message;
@@ -62,6 +63,8 @@ struct Completion {
         unsafe extern "C" fn(sipc_status, *mut sipc_message, *mut sipc_error, *mut std::ffi::c_void),
         UserData,
     )>,
+    /// What is to be told that the callback has returned and its user data is gone.
+    under_way: Option<UnderWay>,
     progress: Arc<Progress>,
 }
 
@@ -80,6 +83,7 @@ impl Completion {
             unsafe { callback(status, reply, error, user_data.pointer()) };
             drop(user_data);
         });
+        drop(self.under_way.take());
         *self.progress.finished.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.progress.finishes.notify_all();
     }
@@ -102,6 +106,7 @@ pub(crate) unsafe fn start(
     callback: sipc_reply_callback,
     user_data: UserData,
     operation: *mut *mut sipc_operation,
+    under_way: Option<UnderWay>,
 ) -> Result<()> {
     let callback = callback.ok_or_else(|| argument::null("callback"))?;
     let runtime = background::calls()?;
@@ -116,7 +121,7 @@ pub(crate) unsafe fn start(
         // SAFETY: good for one write, by this function's contract.
         unsafe { operation.write(sipc_operation(Arc::clone(&progress)).into_handle()) };
     }
-    let mut completion = Completion { owed: Some((callback, user_data)), progress };
+    let mut completion = Completion { owed: Some((callback, user_data)), under_way, progress };
     runtime.spawn(async move {
         let progress = Arc::clone(&completion.progress);
         let result = tokio::select! {

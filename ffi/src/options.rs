@@ -1,12 +1,15 @@
 //! `sipc_options`: the limits and choices of a listener, a client or a single call.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, Options, PathStyle, Peers, Result, Wire};
+use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Mode, Options, PathStyle, Peers, Result, Wire};
 
 use crate::argument;
 use crate::boundary;
+use crate::callback::{UserData, sipc_drop, sipc_failure_callback, sipc_handler_report};
+use crate::discovery::{SIPC_MODE_BROADCAST, SIPC_MODE_REQUEST};
+use crate::error::c_string;
 use crate::handle::Handle;
 use crate::status::sipc_status;
 
@@ -398,6 +401,55 @@ pub unsafe extern "C" fn sipc_options_set_check_interval_ms(
             Ok(options.check_interval(argument::milliseconds(check_interval_ms, "check_interval_ms")?))
         })
     }
+}
+
+/// Has a listener call back once for each failure of its handler that no caller hears of: of a broadcast, or
+/// of a request whose caller has gone, has given up, or speaks a wire that carries no text. It is called,
+/// too, when the listener first has as many messages in flight as it may. Not called unless set.
+///
+/// `callback`: not NULL; on the thread of the handler or another one of the library, several at once where
+/// several fail at once. `user_data`: handed to it; may be NULL. `drop`: releases it; may be NULL: called
+/// when these options, their clones and all listeners that were given them are gone, or have another
+/// callback; at once if this fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_on_handler_failure(
+    options: *mut sipc_options,
+    callback: sipc_failure_callback,
+    user_data: *mut c_void,
+    drop: sipc_drop,
+) -> sipc_status {
+    let user_data = UserData::new(user_data, drop);
+    // SAFETY: by the header's contract.
+    unsafe {
+        set(options, move |options, _| {
+            let callback = callback.ok_or_else(|| argument::null("callback"))?;
+            Ok(options.on_handler_failure(move |report| tell(report, callback, &user_data)))
+        })
+    }
+}
+
+fn tell(
+    report: &HandlerReport<'_>,
+    callback: unsafe extern "C" fn(*const sipc_handler_report, *mut c_void),
+    user_data: &UserData,
+) {
+    let (channel, message) = (c_string(&report.channel().to_string()), c_string(report.message()));
+    let (peer, known) = (report.peer(), |id: Option<i64>| id.unwrap_or(-1));
+    let report = sipc_handler_report {
+        channel: channel.as_ptr(),
+        mode: match report.mode() {
+            Mode::Request => SIPC_MODE_REQUEST,
+            Mode::Broadcast => SIPC_MODE_BROADCAST,
+        },
+        status: report.kind().code(),
+        message: message.as_ptr(),
+        uid: known(peer.uid().map(i64::from)),
+        gid: known(peer.gid().map(i64::from)),
+        pid: known(peer.pid().map(i64::from)),
+    };
+    // SAFETY: a C function of this signature, with what it may look at during the call and the data that was
+    // given with it.
+    unsafe { callback(&raw const report, user_data.pointer()) };
 }
 
 fn unknown(what: &str, value: i32) -> Error {

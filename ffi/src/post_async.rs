@@ -120,7 +120,7 @@ unsafe fn request(
         boundary::fallible(error, move || {
             let (channel, message, options) = (channel()?, body.to_message()?, sipc_options::read(options)?);
             let call = async move { simple_ipc::post_request(&channel, &message, &options).await.map(Some) };
-            operation::start(call, then.callback, then.user_data, then.operation)
+            operation::start(call, then.callback, then.user_data, then.operation, None)
         })
     }
 }
@@ -139,7 +139,7 @@ unsafe fn broadcast(
         boundary::fallible(error, move || {
             let (channel, message, options) = (channel()?, body.to_message()?, sipc_options::read(options)?);
             let call = async move { simple_ipc::post_broadcast(&channel, &message, &options).await.map(|()| None) };
-            operation::start(call, then.callback, then.user_data, then.operation)
+            operation::start(call, then.callback, then.user_data, then.operation, None)
         })
     }
 }

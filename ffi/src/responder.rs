@@ -2,9 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use simple_ipc::{Mode, Process, Responder, Result};
+use simple_ipc::{Error, HandlerFailure, Mode, Process, Responder, Result};
 
 use crate::argument;
 use crate::body::sipc_body;
@@ -21,9 +20,24 @@ pub struct sipc_responder {
     responder: Responder,
     /// Tells C that the caller no longer waits.
     notice: OnceLock<Notice>,
-    /// The handler of a broadcast has said that it failed.
-    failed: AtomicBool,
+    /// What the handler of a broadcast has said that it failed with.
+    failed: OnceLock<Box<Failed>>,
     process: Process,
+}
+
+/// Why a request was not answered.
+enum Failed {
+    Handler(HandlerFailure),
+    Body(String),
+}
+
+impl Failed {
+    fn tell(self, responder: Responder) -> Result<()> {
+        match self {
+            Failed::Handler(failure) => responder.fail_with(failure),
+            Failed::Body(text) => responder.reject(&text),
+        }
+    }
 }
 
 impl Handle for sipc_responder {
@@ -34,19 +48,15 @@ impl sipc_responder {
     /// Hands a responder to a handler: to keep for a request, to look at for a broadcast, which has
     /// no answer that C could owe.
     pub(crate) fn pass(responder: Responder, call: impl FnOnce(*mut sipc_responder)) {
-        let mut responder = sipc_responder {
-            responder,
-            notice: OnceLock::new(),
-            failed: AtomicBool::new(false),
-            process: Process::current(),
-        };
+        let mut responder =
+            sipc_responder { responder, notice: OnceLock::new(), failed: OnceLock::new(), process: Process::current() };
         match responder.responder.mode() {
             Mode::Request => call(responder.into_handle()),
             Mode::Broadcast => {
                 call(&mut responder);
-                if responder.failed.into_inner() {
-                    // Counted by the listener; of a broadcast nobody is told.
-                    let _counted = responder.responder.fail("");
+                if let Some(failed) = responder.failed.into_inner() {
+                    // The listener counts it and tells its owner; a broadcast has no caller.
+                    let _counted = failed.tell(responder.responder);
                 }
             }
         }
@@ -103,12 +113,14 @@ pub unsafe extern "C" fn sipc_respond(
 /// Answers a request with an error: the caller gets `SIPC_HANDLER_FAILED` with this text.
 ///
 /// `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
-/// `text`: one line of NUL-terminated UTF-8; broken UTF-8 is replaced. NULL gives
-/// `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
+/// `text`: NUL-terminated UTF-8, of which control characters become spaces; broken UTF-8 is replaced.
+/// NULL gives `SIPC_INVALID_ARGUMENT` here and 'handler failed' without a text to the caller.
 /// `error`: may be NULL.
 ///
-/// `SIPC_CONNECTION_LOST` and `SIPC_CLOSED` mean that the caller is gone. For a broadcast nothing is
-/// sent and `SIPC_OK` returned; the listener counts it as failed.
+/// An error means that the caller cannot be told, which `sipc_options_on_handler_failure` hears of:
+/// `SIPC_CONNECTION_LOST`, `SIPC_CANCELLED` and `SIPC_CLOSED` that it is gone or does not wait,
+/// `SIPC_NO_REPLY` that its wire carries no text. For a broadcast nothing is sent and `SIPC_OK`
+/// returned; the listener counts it as failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_respond_error(
     responder: *mut sipc_responder,
@@ -117,13 +129,86 @@ pub unsafe extern "C" fn sipc_respond_error(
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, and the responder is given up, by the header's contract.
     unsafe {
+        fail(responder, error, || Ok((Failed::Handler(HandlerFailure::new(argument::text(text, "text")?)), None)))
+    }
+}
+
+/// Answers a request with an error that the caller's program can act on: besides the text it gets a code
+/// (`sipc_error_handler_code`) and data (`sipc_error_handler_data`). Where they do not fit its largest
+/// message, the data is left out first, then the code.
+///
+/// `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
+/// `message`: as the text of `sipc_respond_error`.
+/// `code`: one word, such as "out_of_stock"; NULL for none.
+/// `data_json`: one JSON text; NULL for none. What is not JSON gives `SIPC_INVALID_JSON` here; the caller
+/// is told the rest.
+/// `error`: may be NULL.
+///
+/// The statuses are those of `sipc_respond_error`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_respond_failure(
+    responder: *mut sipc_responder,
+    message: *const c_char,
+    code: *const c_char,
+    data_json: *const c_char,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, and the responder is given up, by the header's contract.
+    unsafe {
+        fail(responder, error, || {
+            let mut failure = HandlerFailure::new(argument::text(message, "message")?);
+            if !code.is_null() {
+                failure = failure.code(argument::text(code, "code")?);
+            }
+            if data_json.is_null() {
+                return Ok((Failed::Handler(failure), None));
+            }
+            Ok(match failure.clone().data_json(argument::text(data_json, "data_json")?) {
+                Ok(with_data) => (Failed::Handler(with_data), None),
+                Err(mistake) => (Failed::Handler(failure), Some(mistake)),
+            })
+        })
+    }
+}
+
+/// Refuses a request whose body is not what the handler takes: the caller gets `SIPC_INVALID_BODY` with
+/// this text, and knows that it was not handled.
+///
+/// The parameters and statuses are those of `sipc_respond_error`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_reject(
+    responder: *mut sipc_responder,
+    text: *const c_char,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, and the responder is given up, by the header's contract.
+    unsafe { fail(responder, error, || Ok((Failed::Body(argument::text(text, "text")?), None))) }
+}
+
+/// Uses a responder up with what `what` gives, and returns the mistake that it gives besides.
+///
+/// # Safety
+/// Pointers are NULL or good for what the header says, and the responder is given up.
+unsafe fn fail(
+    responder: *mut sipc_responder,
+    error: *mut *mut sipc_error,
+    what: impl FnOnce() -> Result<(Failed, Option<Error>)>,
+) -> sipc_status {
+    // SAFETY: by this function's contract.
+    unsafe {
         boundary::fallible(error, || {
-            let Some(taken) = sipc_responder::reclaim(responder)? else {
-                sipc_responder::borrow(responder)?.failed.store(true, Ordering::Relaxed);
-                return Ok(());
+            let (told, mistake) = match sipc_responder::reclaim(responder)? {
+                Some(taken) => {
+                    let (failed, mistake) = what()?;
+                    (failed.tell(taken), mistake)
+                }
+                None => {
+                    let (failed, mistake) = what()?;
+                    let _the_first_counts = sipc_responder::borrow(responder)?.failed.set(Box::new(failed));
+                    (Ok(()), mistake)
+                }
             };
-            let text = argument::string(text, "text")?;
-            taken.fail(&String::from_utf8_lossy(text))
+            mistake.map_or(told, Err)
         })
     }
 }

@@ -243,7 +243,7 @@ static void on_waiting_inside(sipc_status status, sipc_message *reply, sipc_erro
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_operation_wait(impatient->operation, SIPC_NO_TIMEOUT, &refusal));
     check_error(refusal, SIPC_INVALID_ARGUMENT, "inside a callback");
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_client_flush(impatient->client, NULL));
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_client_close(impatient->client, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_client_flush_within(impatient->client, 1, NULL));
     on_reply(status, reply, error, &impatient->outcome);
 }
 
