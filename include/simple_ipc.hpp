@@ -14,17 +14,30 @@
 //
 // Bodies. A call takes a `body`, or whatever becomes one: strings, numbers, `bool`, `nullptr` and what `json_codec` is
 // specialised for become JSON; vectors of `std::byte` or `unsigned char` are bytes. What arrives is a `message`, or the type
-// that the call is told: `post_uds_request<int>(…)`.
+// that the call is told: `post_uds_request<int>(…)`. Which value becomes what, and what is refused, stands before `json_codec`.
 //
 // Errors. A call throws `simple_ipc::error`; its twin with `try_` before its name gives a `result` instead and throws only
 // `std::bad_alloc` and what a `json_codec` throws. After success nothing is thrown.
 //
+// Without exceptions (`-fno-exceptions`; the macro SIMPLE_IPC_EXCEPTIONS is 0 then) there are the `try_` twins only, and
+// `message_view::try_as` in place of `as`; `result::value`, which throws, is left out: ask `has_value`, then use `*`. A handler
+// fails with `responder::fail`. What memory cannot be had for ends the process, as the standard library has it.
+//
 // Threads. A `const` member may be called by any number of threads at once; others by one at a time. Handlers and
 // callbacks run on the library's threads, handlers of several requests at once. What a handler throws fails its caller with
-// the text of `what()`; what a broadcast handler throws is counted by its listener, what a callback throws is dropped.
+// its type and the text of `what()`, `std::out_of_range: no such row`; a `handler_error` carries a code and data besides. What a
+// broadcast handler throws is counted by its listener and told to `options::on_handler_failure`; what a callback throws is
+// dropped.
 //
-// Objects own what they stand for and can be moved. A listener, a client and an operation that was moved from, or closed,
-// answers with `kind::closed` or does nothing.
+// Giving up. A blocking call that another thread is to end is an asynchronous one: `request_async`, then `wait`, and `cancel`
+// from elsewhere. `client::close` ends all calls of a client; `flush`, `ping` and `close` take a timeout.
+//
+// Objects own what they stand for and can be moved. A listener, a client, a queue, an operation, a responder and a message
+// that was moved from, or used up, answers with `kind::closed` or does nothing. A listener that is destroyed waits until its
+// handler, with all that it captured, is gone, at most for the options' grace period; inside its own handler it does not wait.
+//
+// Names of channels and paths are `text`: strings, literals, `std::string_view`, `std::filesystem::path`. A null pointer is an
+// error, as is a zero inside.
 //
 // simple_ipc_queue.hpp has calls for event loops: any number of them behind one descriptor.
 
@@ -51,6 +64,28 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+// Whether the compiler offers exceptions.
+#ifndef SIMPLE_IPC_EXCEPTIONS
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define SIMPLE_IPC_EXCEPTIONS 1
+#else
+#define SIMPLE_IPC_EXCEPTIONS 0
+#endif
+#endif
+
+#if SIMPLE_IPC_EXCEPTIONS
+#include <exception>
+#include <stdexcept>
+#if (defined(__cpp_rtti) || defined(__GXX_RTTI)) && defined(__has_include)
+#include <typeinfo>
+#if __has_include(<cxxabi.h>)
+#include <cstdlib>
+#include <cxxabi.h>
+#define SIMPLE_IPC_DEMANGLES 1
+#endif
+#endif
+#endif
 
 #define SIMPLE_IPC_KINDS(X)                                                                                                    \
     X(invalid_argument, SIPC_INVALID_ARGUMENT)                                                                                 \
@@ -120,10 +155,9 @@ inline std::error_code make_error_code(kind value) noexcept { return {static_cas
 class error : public std::system_error {
 public:
     error(simple_ipc::kind kind, std::string message, bool may_have_been_handled = false, int os_code = 0)
-        : std::system_error(make_error_code(kind)), message_(std::make_shared<const std::string>(std::move(message))),
-          may_have_been_handled_(may_have_been_handled), os_code_(os_code) {}
+        : error(kind, told{std::move(message), std::nullopt, std::nullopt}, may_have_been_handled, os_code) {}
 
-    const char *what() const noexcept override { return message_->c_str(); }
+    const char *what() const noexcept override { return told_->message.c_str(); }
 
     simple_ipc::kind kind() const noexcept { return static_cast<simple_ipc::kind>(code().value()); }
 
@@ -133,13 +167,39 @@ public:
     // The system's `errno` behind the error, or 0.
     int os_code() const noexcept { return os_code_; }
 
+    // What a handler that failed on purpose gave besides its text, if it did: a code for programs, and the JSON text of its
+    // data. They live as long as the error and its copies.
+    std::optional<std::string_view> handler_code() const noexcept { return told_->code; }
+    std::optional<std::string_view> handler_data() const noexcept { return told_->data; }
+
+    // The error of a failed call of the C library, which is freed.
+    static error take(sipc_status status, sipc_error *failure) {
+        const auto copied = [](const char *text) { return text ? std::optional<std::string>(text) : std::nullopt; };
+        error taken(static_cast<simple_ipc::kind>(status),
+                    told{sipc_error_message(failure), copied(sipc_error_handler_code(failure)),
+                         copied(sipc_error_handler_data(failure))},
+                    sipc_error_may_have_been_handled(failure), sipc_error_os_code(failure));
+        sipc_error_free(failure);
+        return taken;
+    }
+
 private:
-    std::shared_ptr<const std::string> message_; // shared, since copying an exception must not fail
+    struct told {
+        std::string message;
+        std::optional<std::string> code, data;
+    };
+
+    error(simple_ipc::kind kind, told what, bool may_have_been_handled, int os_code)
+        : std::system_error(make_error_code(kind)), told_(std::make_shared<const told>(std::move(what))),
+          may_have_been_handled_(may_have_been_handled), os_code_(os_code) {}
+
+    std::shared_ptr<const told> told_; // shared, since copying an exception must not fail
     bool may_have_been_handled_;
     int os_code_;
 };
 
 // A value or an error. `value()` throws the error; `*` and `->` need a value, `error()` an error.
+// Without exceptions there is no `value()`.
 template <class T> class [[nodiscard]] result {
 public:
     using value_type = T;
@@ -150,21 +210,26 @@ public:
     bool has_value() const noexcept { return state_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }
 
-    T &value() & { return throw_error(), std::get<0>(state_); }
-    const T &value() const & { return throw_error(), std::get<0>(state_); }
-    T &&value() && { return throw_error(), std::get<0>(std::move(state_)); }
+#if SIMPLE_IPC_EXCEPTIONS
+    T &value() & { return throw_error(), **this; }
+    const T &value() const & { return throw_error(), **this; }
+    T &&value() && { return throw_error(), *std::move(*this); }
+#endif
 
     T &operator*() & noexcept { return *std::get_if<0>(&state_); }
     const T &operator*() const & noexcept { return *std::get_if<0>(&state_); }
+    T &&operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
     T *operator->() noexcept { return std::get_if<0>(&state_); }
     const T *operator->() const noexcept { return std::get_if<0>(&state_); }
 
     const simple_ipc::error &error() const noexcept { return *std::get_if<1>(&state_); }
 
 private:
+#if SIMPLE_IPC_EXCEPTIONS
     void throw_error() const {
         if (!has_value()) throw error();
     }
+#endif
 
     std::variant<T, simple_ipc::error> state_;
 };
@@ -178,13 +243,48 @@ public:
 
     bool has_value() const noexcept { return !failure_; }
     explicit operator bool() const noexcept { return has_value(); }
+#if SIMPLE_IPC_EXCEPTIONS
     void value() const {
         if (failure_) throw *failure_;
     }
+#endif
     const simple_ipc::error &error() const noexcept { return *failure_; }
 
 private:
     std::optional<simple_ipc::error> failure_;
+};
+
+// A function that is called through an object that need not be copyable, such as one that captured a `std::unique_ptr`.
+template <class Signature> class unique_function;
+template <class Out, class... In> class unique_function<Out(In...)> {
+public:
+    unique_function() = default;
+    unique_function(std::nullptr_t) {}
+    template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, unique_function> &&
+                                                std::is_invocable_r_v<Out, std::decay_t<F> &, In...>>>
+    unique_function(F &&function) {
+        // A null pointer to a function, and an empty std::function, are no function.
+        if constexpr (std::is_constructible_v<bool, std::decay_t<F> &> && std::is_assignable_v<std::decay_t<F> &, std::nullptr_t>) {
+            if (!static_cast<bool>(function)) return;
+        }
+        held_ = std::make_unique<holder<std::decay_t<F>>>(std::forward<F>(function));
+    }
+
+    explicit operator bool() const noexcept { return held_ != nullptr; }
+    // Needs a function.
+    Out operator()(In... in) { return held_->call(std::forward<In>(in)...); }
+
+private:
+    struct callable {
+        virtual ~callable() = default;
+        virtual Out call(In... in) = 0;
+    };
+    template <class F> struct holder final : callable {
+        template <class G> explicit holder(G &&given) : function(std::forward<G>(given)) {}
+        Out call(In... in) override { return static_cast<Out>(function(std::forward<In>(in)...)); }
+        F function;
+    };
+    std::unique_ptr<callable> held_;
 };
 
 namespace detail {
@@ -194,17 +294,10 @@ template <class T, void (*Free)(T *)> struct freer {
 };
 template <class T, void (*Free)(T *)> using handle = std::unique_ptr<T, freer<T, Free>>;
 
-// The exception for a failed call; frees the C error.
-inline error take_error(sipc_status status, sipc_error *failure) {
-    handle<sipc_error, sipc_error_free> owned(failure);
-    return error(static_cast<kind>(status), sipc_error_message(failure), sipc_error_may_have_been_handled(failure),
-                 sipc_error_os_code(failure));
-}
+inline error take_error(sipc_status status, sipc_error *failure) { return error::take(status, failure); }
 
-// C's texts end at the first zero: one inside would name another channel or path.
-inline std::optional<error> zero_in(const std::string &text, kind mistake) {
-    if (text.find('\0') == std::string::npos) return std::nullopt;
-    return error(mistake, "a name or path has a zero character in it; take it out");
+inline error moved_from(const char *noun) {
+    return error(kind::closed, "the " + std::string(noun) + " was moved from; use the one that it was moved to");
 }
 
 inline std::int64_t milliseconds(std::chrono::nanoseconds time) {
@@ -213,7 +306,48 @@ inline std::int64_t milliseconds(std::chrono::nanoseconds time) {
     return std::chrono::ceil<std::chrono::milliseconds>(time).count();
 }
 
+template <class T> inline constexpr bool is_c_string = std::is_convertible_v<const T &, const char *>;
+template <class T> inline constexpr bool is_string_like =
+    is_c_string<T> || std::is_convertible_v<const T &, std::string_view> || std::is_convertible_v<const T &, std::string>;
+
 } // namespace detail
+
+// The name of a channel, or a path, for the call that it is given to: made of whatever is a string.
+class text {
+public:
+    template <class T, class = std::enable_if_t<detail::is_string_like<T> && !std::is_same_v<T, text>>> text(const T &given) {
+        if constexpr (detail::is_c_string<T>) {
+            pointer_ = given;
+        } else if constexpr (std::is_same_v<T, std::string>) {
+            pointer_ = given.c_str();
+            has_zero_ = given.find('\0') != std::string::npos;
+        } else {
+            if constexpr (std::is_convertible_v<const T &, std::string_view>) {
+                owned_ = std::string_view(given);
+            } else {
+                owned_ = static_cast<std::string>(given);
+            }
+            pointer_ = owned_.c_str();
+            has_zero_ = owned_.find('\0') != std::string::npos;
+        }
+    }
+    text(const text &) = delete;
+    text &operator=(const text &) = delete;
+
+    // For C: NULL where it was made of a null pointer, which the library refuses.
+    const char *c_str() const noexcept { return pointer_; }
+
+    // C's texts end at the first zero: one inside would name another channel or path.
+    std::optional<error> mistake(kind if_zero) const {
+        if (!has_zero_) return std::nullopt;
+        return error(if_zero, "a name or path has a zero character in it; take it out");
+    }
+
+private:
+    std::string owned_;
+    const char *pointer_ = nullptr;
+    bool has_zero_ = false;
+};
 
 // Bodies ------------------------------------------------------------------------------------------------------------------
 
@@ -224,8 +358,25 @@ inline std::int64_t milliseconds(std::chrono::nanoseconds time) {
 //         static nlohmann::json decode(std::string_view text) { return nlohmann::json::parse(text); }
 //     };
 //
-// `encode` gives one JSON text in UTF-8; `decode` is given one. What they throw reaches the caller of the call, or, in a
-// handler, fails the request.
+// `encode` gives one JSON text in UTF-8; `decode` is given one. What they throw reaches the caller of the call; in a handler
+// what `decode` throws is the caller's `kind::invalid_body`, what `encode` throws fails the request. A codec may have, in place of
+// `decode`, a `static result<T> try_decode(std::string_view)`: without exceptions that is how it says that a text does not fit.
+//
+// Built in; nothing else is converted, and a type that is not here does not compile:
+//
+//     C++                                    sent as                          read from
+//     std::string, string_view, literal      a JSON string; not UTF-8:        a JSON string; half a surrogate pair:
+//                                            invalid_json                     invalid_body
+//     a null pointer for a text              refused: invalid_argument
+//     bool, nullptr                          true, false, null                the same, nothing else
+//     whole numbers of every size (a char    a number, exactly                a number without '.', 'e' or sign that does not
+//     is one, not a letter)                                                   fit; out of range: invalid_body
+//     float, double, long double             as many digits as keep it;       any number; too large for the type: invalid_body
+//                                            NaN, infinite: invalid_json
+//     vector of std::byte, unsigned char     bytes                            bytes; from JSON: invalid_body
+//     message, message_view                  what it is                       anything, unchanged
+//
+// Other languages read numbers as doubles: a whole number beyond 2^53 changes there.
 template <class T, class = void> struct json_codec;
 
 // What is to be sent.
@@ -233,36 +384,43 @@ class body {
 public:
     // One JSON text, such as `{"n":1}`; it is checked when it is sent.
     static body json(std::string text) { return body(SIPC_KIND_JSON, std::move(text)); }
+    static body json(const char *text) { return body(SIPC_KIND_JSON, text); }
     // A string, which becomes JSON when it is sent. UTF-8.
     static body text(std::string text) { return body(SIPC_KIND_TEXT, std::move(text)); }
+    static body text(const char *text) { return body(SIPC_KIND_TEXT, text); }
     // Bytes, copied.
     static body bytes(const void *data, std::size_t size) {
-        return body(SIPC_KIND_BYTES, size == 0 ? std::string() : std::string(static_cast<const char *>(data), size));
+        if (!data) return borrowed_bytes(nullptr, size);
+        return body(SIPC_KIND_BYTES, std::string(static_cast<const char *>(data), size));
     }
     // Bytes that are not copied: they must stay as they are until the call returns, or until the handler's answer is sent.
     static body borrowed_bytes(const void *data, std::size_t size) {
         body made(SIPC_KIND_BYTES, std::string());
-        made.borrowed_ = std::string_view(static_cast<const char *>(data), size);
+        made.borrowed_ = sipc_body{SIPC_KIND_BYTES, data, size};
         return made;
     }
 
-    // From whatever can become one.
+    // From whatever can become one. A null pointer becomes one that every call refuses.
     template <class T, class = std::enable_if_t<!std::is_same_v<std::decay_t<T>, body>>> body(const T &value)
         : body(from(value)) {}
 
-    sipc_body get() const noexcept {
-        if (borrowed_) return sipc_body{kind_, borrowed_->data(), borrowed_->size()};
-        return sipc_body{kind_, owned_.data(), owned_.size()};
-    }
+    sipc_body get() const noexcept { return borrowed_ ? *borrowed_ : sipc_body{kind_, owned_.data(), owned_.size()}; }
 
 private:
-    body(int32_t kind, std::string data) : kind_(kind), owned_(std::move(data)) {}
+    body(std::int32_t kind, std::string data) : kind_(kind), owned_(std::move(data)) {}
+    body(std::int32_t kind, const char *text) : kind_(kind) {
+        if (text) {
+            owned_ = text;
+        } else {
+            borrowed_ = sipc_body{kind, nullptr, 0};
+        }
+    }
 
     template <class T> static body from(const T &value);
 
-    int32_t kind_;
+    std::int32_t kind_;
     std::string owned_;
-    std::optional<std::string_view> borrowed_;
+    std::optional<sipc_body> borrowed_;
 };
 
 class message;
@@ -278,7 +436,10 @@ public:
         return {static_cast<const char *>(sipc_message_data(message_)), sipc_message_len(message_)};
     }
     // The body as a T: bytes for vectors of `std::byte` or `unsigned char`, else JSON. `kind::invalid_body` if it is not one.
-    template <class T> T as() const;
+    template <class T> result<T> try_as() const;
+#if SIMPLE_IPC_EXCEPTIONS
+    template <class T> T as() const { return try_as<T>().value(); }
+#endif
     // A copy to keep.
     message clone() const;
 
@@ -312,12 +473,21 @@ template <class T> inline constexpr bool is_text =
 template <class T> inline constexpr bool is_bytes =
     std::is_same_v<T, std::vector<std::byte>> || std::is_same_v<T, std::vector<unsigned char>>;
 
-[[noreturn]] inline void unfit(std::string_view json, const char *wanted) {
-    throw error(kind::invalid_body,
-                "cannot read the body as " + std::string(wanted) + ": it is " + std::string(json.substr(0, 40)) +
-                    (json.size() > 40 ? "…" : "") + "; ask for the type that was sent, or for message",
-                true);
+inline error unfit(std::string_view json, const char *wanted) {
+    std::string begin(json.substr(0, 40));
+    while (json.size() > 40 && !begin.empty() && (static_cast<unsigned char>(json[begin.size()]) & 0xC0) == 0x80) begin.pop_back();
+    for (char &letter : begin) {
+        if (static_cast<unsigned char>(letter) < 0x20) letter = ' ';
+    }
+    return error(kind::invalid_body,
+                 "cannot read the body as " + std::string(wanted) + ": it is " + begin + (json.size() > 40 ? "…" : "") +
+                     "; ask for the type that was sent, or for message",
+                 true);
 }
+
+template <class T, class = void> inline constexpr bool has_try_decode = false;
+template <class T> inline constexpr bool
+    has_try_decode<T, std::void_t<decltype(json_codec<T>::try_decode(std::declval<std::string_view>()))>> = true;
 
 inline std::string_view trimmed(std::string_view json) {
     const std::size_t begin = json.find_first_not_of(" \t\r\n");
@@ -334,9 +504,9 @@ inline void append_utf8(std::string &text, std::uint32_t code) {
 }
 
 // The text of a JSON string. The library has checked that it is JSON; half a surrogate pair has no UTF-8.
-inline std::string unquote(std::string_view json) {
+inline result<std::string> unquote(std::string_view json) {
     const std::string_view whole = trimmed(json);
-    if (whole.size() < 2 || whole.front() != '"' || whole.back() != '"') unfit(json, "a string");
+    if (whole.size() < 2 || whole.front() != '"' || whole.back() != '"') return unfit(json, "a string");
     const std::string_view inside = whole.substr(1, whole.size() - 2);
     std::string text;
     text.reserve(inside.size());
@@ -352,7 +522,7 @@ inline std::string unquote(std::string_view json) {
             text.push_back(inside[at++]);
             continue;
         }
-        if (at + 1 >= inside.size()) unfit(json, "a string");
+        if (at + 1 >= inside.size()) return unfit(json, "a string");
         switch (inside[at + 1]) {
         case 'b': text.push_back('\b'); break;
         case 'f': text.push_back('\f'); break;
@@ -361,15 +531,15 @@ inline std::string unquote(std::string_view json) {
         case 't': text.push_back('\t'); break;
         case 'u': {
             std::optional<std::uint32_t> code = unit(at);
-            if (!code) unfit(json, "a string");
+            if (!code) return unfit(json, "a string");
             at += 6;
             if (*code >= 0xD800 && *code < 0xDC00) {
                 const std::optional<std::uint32_t> low = unit(at);
-                if (!low || *low < 0xDC00 || *low > 0xDFFF) unfit(json, "a string in UTF-8");
+                if (!low || *low < 0xDC00 || *low > 0xDFFF) return unfit(json, "a string in UTF-8");
                 code = 0x10000 + ((*code - 0xD800) << 10) + (*low - 0xDC00);
                 at += 6;
             } else if (*code >= 0xDC00 && *code <= 0xDFFF) {
-                unfit(json, "a string in UTF-8");
+                return unfit(json, "a string in UTF-8");
             }
             append_utf8(text, *code);
             continue;
@@ -382,61 +552,72 @@ inline std::string unquote(std::string_view json) {
 }
 
 // Numbers in the form of JSON, whatever the program's locale.
-template <class T> T number(std::string_view json, const char *wanted) {
+template <class T> result<T> number(std::string_view json, const char *wanted) {
     const std::string_view digits = trimmed(json);
     T value{};
     if constexpr (std::is_integral_v<T>) {
         const char *end = digits.data() + digits.size();
         const auto read = std::from_chars(digits.data(), end, value);
-        if (read.ec != std::errc() || read.ptr != end) unfit(json, wanted);
+        if (read.ec != std::errc() || read.ptr != end) return unfit(json, wanted);
     } else {
         std::istringstream in{std::string(digits)};
         in.imbue(std::locale::classic());
         const bool begins = !digits.empty() && (digits.front() == '-' || (digits.front() >= '0' && digits.front() <= '9'));
-        if (!begins || !(in >> value) || in.peek() != std::istringstream::traits_type::eof()) unfit(json, wanted);
+        if (!begins || !(in >> value) || in.peek() != std::istringstream::traits_type::eof()) return unfit(json, wanted);
     }
     return value;
 }
 
 } // namespace detail
 
-template <> struct json_codec<std::nullptr_t> {
+// What the built-in codecs have in common.
+template <class T> struct built_in_codec {
+#if SIMPLE_IPC_EXCEPTIONS
+    static T decode(std::string_view json) { return json_codec<T>::try_decode(json).value(); }
+#endif
+};
+
+template <> struct json_codec<std::nullptr_t> : built_in_codec<std::nullptr_t> {
     static std::string encode(std::nullptr_t) { return "null"; }
-    static std::nullptr_t decode(std::string_view json) {
-        if (detail::trimmed(json) != "null") detail::unfit(json, "null");
+    static result<std::nullptr_t> try_decode(std::string_view json) {
+        if (detail::trimmed(json) != "null") return detail::unfit(json, "null");
         return nullptr;
     }
 };
 
-template <> struct json_codec<bool> {
+template <> struct json_codec<bool> : built_in_codec<bool> {
     static std::string encode(bool value) { return value ? "true" : "false"; }
-    static bool decode(std::string_view json) {
+    static result<bool> try_decode(std::string_view json) {
         const std::string_view word = detail::trimmed(json);
-        if (word != "true" && word != "false") detail::unfit(json, "bool");
+        if (word != "true" && word != "false") return detail::unfit(json, "bool");
         return word == "true";
     }
 };
 
-template <class T> struct json_codec<T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool>>> {
+template <class T>
+struct json_codec<T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bool>>> : built_in_codec<T> {
     static std::string encode(T value) { return std::to_string(value); }
-    static T decode(std::string_view json) { return detail::number<T>(json, "a whole number of this size"); }
+    static result<T> try_decode(std::string_view json) { return detail::number<T>(json, "a whole number of this size"); }
 };
 
-template <class T> struct json_codec<T, std::enable_if_t<std::is_floating_point_v<T>>> {
+template <class T> struct json_codec<T, std::enable_if_t<std::is_floating_point_v<T>>> : built_in_codec<T> {
+    // Without exceptions a number that is not finite becomes a text that the library refuses.
     static std::string encode(T value) {
+#if SIMPLE_IPC_EXCEPTIONS
         if (!std::isfinite(value)) {
             throw error(kind::invalid_json, "cannot make JSON of a number that is not finite; send null or a string instead");
         }
+#endif
         std::ostringstream out;
         out.imbue(std::locale::classic());
         out.precision(std::numeric_limits<T>::max_digits10);
         out << value;
         return out.str();
     }
-    static T decode(std::string_view json) { return detail::number<T>(json, "a number"); }
+    static result<T> try_decode(std::string_view json) { return detail::number<T>(json, "a number"); }
 };
 
-template <> struct json_codec<std::string> {
+template <> struct json_codec<std::string> : built_in_codec<std::string> {
     // Only what JSON itself asks for is escaped.
     static std::string encode(const std::string &value) {
         std::string json = "\"";
@@ -454,14 +635,17 @@ template <> struct json_codec<std::string> {
         json.push_back('"');
         return json;
     }
-    static std::string decode(std::string_view json) { return detail::unquote(json); }
+    static result<std::string> try_decode(std::string_view json) { return detail::unquote(json); }
 };
 
 template <class T> body body::from(const T &value) {
     if constexpr (std::is_base_of_v<message_view, T>) {
+        if (!value.get()) return body(SIPC_KIND_JSON, static_cast<const char *>(nullptr));
         return body(value.is_json() ? SIPC_KIND_JSON : SIPC_KIND_BYTES, std::string(value.data()));
     } else if constexpr (detail::is_bytes<T>) {
         return bytes(value.data(), value.size());
+    } else if constexpr (detail::is_text<T> && detail::is_c_string<T>) {
+        return text(static_cast<const char *>(value));
     } else if constexpr (detail::is_text<T>) {
         return text(std::string(std::string_view(value)));
     } else {
@@ -469,33 +653,50 @@ template <class T> body body::from(const T &value) {
     }
 }
 
-template <class T> T message_view::as() const {
+template <class T> result<T> message_view::try_as() const {
+    if (!message_) return detail::moved_from("message");
     if constexpr (std::is_same_v<T, message>) {
         return clone();
     } else if constexpr (detail::is_bytes<T>) {
-        if (is_json()) detail::unfit(data(), "bytes");
+        if (is_json()) return detail::unfit(data(), "bytes");
         const std::string_view bytes = data();
         const auto *begin = reinterpret_cast<const typename T::value_type *>(bytes.data());
         return T(begin, begin + bytes.size());
     } else {
         if (!is_json()) {
-            throw error(kind::invalid_body, "cannot read the body as JSON: it is bytes; ask for std::vector<std::byte> or message",
-                        true);
+            return error(kind::invalid_body, "cannot read the body as JSON: it is bytes; ask for std::vector<std::byte> or message",
+                         true);
         }
-        return json_codec<T>::decode(data());
+        if constexpr (detail::has_try_decode<T>) {
+            return json_codec<T>::try_decode(data());
+        } else {
+            return json_codec<T>::decode(data());
+        }
     }
 }
 
 // Options -----------------------------------------------------------------------------------------------------------------
 
-// Limits and choices; what is not set is as it is by default. Nonsense is reported by the call that is given it.
+// A handler's failure that no caller hears of: it handled a broadcast, or nobody waits for its answer any more.
+struct handler_report {
+    std::string_view channel; // as `listener::channel`; for the length of the call
+    bool of_request;          // else of a broadcast
+    simple_ipc::kind kind;    // `handler_failed`; `too_many_connections` where the listener has all in hand that it may
+    std::string_view message; // one line; for the length of the call
+    std::optional<std::int64_t> uid, gid, pid; // of who sent the message, where they are known
+};
+
+// Limits and choices; what is not set is as it is by default. Nonsense is reported by the call that is given it. To move options
+// is to copy them.
 class options {
 public:
     options() : options_(sipc_options_new()) {}
-    options(const options &other) : options_(sipc_options_clone(other.options_.get())) {}
-    options(options &&) = default;
-    options &operator=(const options &other) { return options_.reset(sipc_options_clone(other.options_.get())), *this; }
-    options &operator=(options &&) = default;
+    options(const options &other) : options_(sipc_options_clone(other.options_.get())), reports_(other.reports_) {}
+    options &operator=(const options &other) {
+        options_.reset(sipc_options_clone(other.options_.get()));
+        reports_ = other.reports_;
+        return *this;
+    }
 
     options &timeout(std::chrono::nanoseconds time) { return set(sipc_options_set_timeout_ms, detail::milliseconds(time)); }
     options &no_timeout() { return set(sipc_options_set_timeout_ms, std::int64_t{SIPC_NO_TIMEOUT}); }
@@ -509,8 +710,8 @@ public:
     options &wire(std::int32_t dialect) { return set(sipc_options_set_wire, dialect); }
     // One of the `SIPC_PATH_` constants.
     options &path_style(std::int32_t style) { return set(sipc_options_set_path_style, style); }
-    options &directory(const std::string &path) { return set(sipc_options_set_directory, text(path)); }
-    options &path(const std::string &file) { return set(sipc_options_set_path, text(file)); }
+    options &directory(const text &path) { return set(sipc_options_set_directory, whole(path)); }
+    options &path(const text &file) { return set(sipc_options_set_path, whole(file)); }
     options &socket_mode(std::uint32_t mode) { return set(sipc_options_set_socket_mode, mode); }
     options &max_message(std::size_t bytes) { return set(sipc_options_set_max_message, bytes); }
     options &max_connections(std::size_t count) { return set(sipc_options_set_max_connections, count); }
@@ -529,12 +730,50 @@ public:
     options &allow_user(std::uint32_t uid) { return set(sipc_options_allow_user, uid); }
     options &allow_same_user() { return sipc_options_allow_same_user(options_.get()), *this; }
     options &allow_anyone() { return sipc_options_allow_anyone(options_.get()), *this; }
+    // Has a listener call this once for each failure of its handler that no caller hears of, on the thread of the handler or
+    // another one of the library, several at once where several fail at once. It should be brief; what it throws is dropped.
+    template <class F> options &on_handler_failure(F callback) {
+        static_assert(std::is_invocable_v<F &, const handler_report &>, "the callback takes a const handler_report &");
+        auto shared = std::make_shared<reports>(std::move(callback));
+        auto owned = std::make_unique<std::shared_ptr<reports>>(shared);
+        sipc_options_on_handler_failure(options_.get(), tell, owned.release(), release);
+        reports_ = std::move(shared);
+        return *this;
+    }
 
     const sipc_options *get() const noexcept { return options_.get(); }
 
+    // Tells the callback that was given to `on_handler_failure`, if there is one.
+    void report(const handler_report &failure) const noexcept {
+        if (reports_) tell_one(*reports_, failure);
+    }
+
 private:
+    using reports = unique_function<void(const handler_report &)>;
+
+    static void tell_one(reports &callback, const handler_report &failure) noexcept {
+#if SIMPLE_IPC_EXCEPTIONS
+        try {
+            callback(failure);
+        } catch (...) {
+            // It has no caller to be told.
+        }
+#else
+        callback(failure);
+#endif
+    }
+    static void tell(const sipc_handler_report *failure, void *callback) noexcept {
+        const auto known = [](std::int64_t id) { return id < 0 ? std::nullopt : std::optional<std::int64_t>(id); };
+        tell_one(**static_cast<std::shared_ptr<reports> *>(callback),
+                 {failure->channel, failure->mode == SIPC_MODE_REQUEST, static_cast<simple_ipc::kind>(failure->status),
+                  failure->message, known(failure->uid), known(failure->gid), known(failure->pid)});
+    }
+    static void release(void *callback) noexcept { delete static_cast<std::shared_ptr<reports> *>(callback); }
+
     // The library refuses NULL, and so a text that C would read the beginning of only.
-    static const char *text(const std::string &text) { return text.find('\0') == std::string::npos ? text.c_str() : nullptr; }
+    static const char *whole(const text &given) {
+        return given.mistake(kind::invalid_argument) ? nullptr : given.c_str();
+    }
 
     // Options remember a mistake until a call is given them.
     template <class T, class V> options &set(sipc_status (*setter)(sipc_options *, T), V value) {
@@ -542,6 +781,7 @@ private:
     }
 
     detail::handle<sipc_options, sipc_options_free> options_;
+    std::shared_ptr<reports> reports_;
 };
 
 // Listening ---------------------------------------------------------------------------------------------------------------
@@ -555,8 +795,9 @@ public:
     bool is_cancelled() const noexcept { return sipc_responder_is_cancelled(responder_); }
     // Has the callback called, at most once and on a thread of the library, when nobody waits any more; at once if that is so
     // already. It should be brief. Not once the responder is used up, which waits for a callback that is running.
-    result<void> on_cancel(std::function<void()> callback) const {
-        auto owned = std::make_unique<std::function<void()>>(std::move(callback));
+    result<void> on_cancel(unique_function<void()> callback) const {
+        if (!responder_) return used_up();
+        auto owned = std::make_unique<unique_function<void()>>(std::move(callback));
         sipc_error *failure = nullptr;
         const sipc_status status = sipc_responder_on_cancel(responder_, called, owned.release(), released, &failure);
         if (status != SIPC_OK) return detail::take_error(status, failure);
@@ -574,20 +815,67 @@ public:
     std::optional<std::int64_t> pid() const noexcept { return known(sipc_responder_peer_pid(responder_)); }
 
 protected:
+    static error used_up() {
+        return error(kind::closed, "this responder was used up or moved from; each request is answered once");
+    }
+
     sipc_responder *responder_;
 
 private:
     static void called(void *callback) noexcept {
+        auto &function = *static_cast<unique_function<void()> *>(callback);
+        if (!function) return;
+#if SIMPLE_IPC_EXCEPTIONS
         try {
-            (*static_cast<std::function<void()> *>(callback))();
+            function();
         } catch (...) {
             // A callback has no caller to be told.
         }
+#else
+        function();
+#endif
     }
-    static void released(void *callback) noexcept { delete static_cast<std::function<void()> *>(callback); }
+    static void released(void *callback) noexcept { delete static_cast<unique_function<void()> *>(callback); }
     static std::optional<std::int64_t> known(std::int64_t id) noexcept {
         return id < 0 ? std::nullopt : std::optional<std::int64_t>(id);
     }
+};
+
+// A handler fails on purpose: its caller gets `kind::handler_failed` with this text, and may ask the error for `handler_code` and
+// `handler_data`. Thrown in a handler, or given to `responder::fail`. A code is one word for programs, such as "out_of_stock";
+// where all of it does not fit the caller's largest message, data goes first.
+class handler_error : public std::exception {
+public:
+    explicit handler_error(std::string message, std::string code = {})
+        : told_(std::make_shared<const told>(told{std::move(message), std::move(code), std::nullopt})) {}
+    // `data` becomes JSON as a body does: a value with a `json_codec`, a string, or `body::json` for a text that is JSON already.
+    template <class Data>
+    handler_error(std::string message, std::string code, const Data &data)
+        : told_(std::make_shared<const told>(told{std::move(message), std::move(code), json_of(data)})) {}
+
+    const char *what() const noexcept override { return told_->message.c_str(); }
+    const std::string &code() const noexcept { return told_->code; }
+    const std::optional<std::string> &data_json() const noexcept { return told_->data; }
+
+private:
+    struct told {
+        std::string message, code;
+        std::optional<std::string> data;
+    };
+
+    template <class Data> static std::string json_of(const Data &data) {
+        if constexpr (std::is_same_v<Data, body>) {
+            const sipc_body raw = data.get();
+            const std::string_view given(static_cast<const char *>(raw.data), raw.data ? raw.len : 0);
+            return raw.kind == SIPC_KIND_TEXT ? json_codec<std::string>::encode(std::string(given)) : std::string(given);
+        } else if constexpr (detail::is_text<Data>) {
+            return json_of(body(data));
+        } else {
+            return json_codec<Data>::encode(data);
+        }
+    }
+
+    std::shared_ptr<const told> told_; // shared, since copying an exception must not fail
 };
 
 // The right, and the duty, to answer one request: now or later, on any thread, once. One that is destroyed unanswered, or
@@ -605,13 +893,17 @@ public:
     // Whether it is still to be answered.
     explicit operator bool() const noexcept { return responder_ != nullptr; }
 
-    // Answers. `connection_lost`, `cancelled` and `closed` mean that the caller is gone; most handlers ignore that.
+    // Answers. `connection_lost` and `cancelled` mean that the caller is gone; most handlers ignore that.
     result<void> respond(const body &reply) { return answered(sipc_respond, reply.get()); }
-    // Fails the caller with a text.
-    result<void> fail(const std::string &text) { return answered(sipc_respond_error, text.c_str()); }
+    // Fails the caller with a text, or with what a `handler_error` says. An error where the caller cannot be told.
+    result<void> fail(const text &message) { return answered(sipc_respond_error, message.c_str()); }
+    result<void> fail(const handler_error &failure);
+    // Tells the caller that its body cannot be read: it gets `kind::invalid_body`, and the message counts as not handled.
+    result<void> reject(const text &message) { return answered(sipc_reject, message.c_str()); }
 
 private:
     template <class T> result<void> answered(sipc_status (*answer)(sipc_responder *, T, sipc_error **), T with) {
+        if (!responder_) return used_up();
         sipc_error *failure = nullptr;
         const sipc_status status = answer(std::exchange(responder_, nullptr), with, &failure);
         if (status != SIPC_OK) return detail::take_error(status, failure);
@@ -619,33 +911,55 @@ private:
     }
 };
 
-// What a listener calls. A handler of requests may use the responder up, or move it away to answer later.
-using request_handler = std::function<void(const message_view &, responder &)>;
-using broadcast_handler = std::function<void(const message_view &, const caller &)>;
+inline result<void> responder::fail(const handler_error &failure) {
+    if (!responder_) return used_up();
+    sipc_error *mistake = nullptr;
+    const sipc_status status =
+        sipc_respond_failure(std::exchange(responder_, nullptr), failure.what(),
+                             failure.code().empty() ? nullptr : failure.code().c_str(),
+                             failure.data_json() ? failure.data_json()->c_str() : nullptr, &mistake);
+    if (status != SIPC_OK) return detail::take_error(status, mistake);
+    return {};
+}
 
-// A channel that this process serves. Destroyed, it stops at once: `close` first answers what has come.
-class listener {
+namespace detail {
+
+inline void close_and_free(sipc_listener *listener) {
+    // A handler that outlives the grace period keeps what it captured until it returns.
+    (void)sipc_listener_close(listener, nullptr);
+    sipc_listener_free(listener);
+}
+
+} // namespace detail
+
+// A channel that this process serves. Destroyed, or assigned to, it closes as `close` does, which cannot be told then: what the
+// handler captured is gone afterwards, unless a handler still runs when the grace period ends.
+class [[nodiscard]] listener {
 public:
     explicit listener(sipc_listener *owned) noexcept : listener_(owned) {}
 
     // The name, `:port` or path; the socket's path or `127.0.0.1:port`; as long as the listener lives.
-    std::string_view channel() const noexcept { return text(sipc_listener_channel(listener_.get())); }
-    std::string_view address() const noexcept { return text(sipc_listener_address(listener_.get())); }
+    std::string_view channel() const noexcept { return view(sipc_listener_channel(listener_.get())); }
+    std::string_view address() const noexcept { return view(sipc_listener_address(listener_.get())); }
     // The socket's path; empty for TCP.
-    std::string_view path() const noexcept { return text(sipc_listener_path(listener_.get())); }
+    std::string_view path() const noexcept { return view(sipc_listener_path(listener_.get())); }
     // The port; 0 for a Unix socket.
     std::uint16_t port() const noexcept { return static_cast<std::uint16_t>(sipc_listener_port(listener_.get())); }
 
-    sipc_counters counters() const {
+    // Counters that the library does not know of are 0.
+    result<sipc_counters> try_counters() const {
+        if (!listener_) return detail::moved_from("listener");
         sipc_counters counted{};
         counted.size = sizeof counted;
         sipc_error *failure = nullptr;
         const sipc_status status = sipc_listener_counters(listener_.get(), &counted, &failure);
-        if (status != SIPC_OK) throw detail::take_error(status, failure);
+        if (status != SIPC_OK) return detail::take_error(status, failure);
         return counted;
     }
 
-    // Answers what has come, within the options' grace period. Again it does nothing.
+    // Answers what has come, within the options' grace period; afterwards the handler with all that it captured is gone.
+    // `kind::timed_out` says that it is not: a handler still runs. Again it does nothing, or says whether that has ended. Inside
+    // its own handler it begins to close and returns at once: the answer still goes out.
     result<void> try_close() const {
         if (!listener_) return {};
         sipc_error *failure = nullptr;
@@ -653,133 +967,233 @@ public:
         if (status != SIPC_OK) return detail::take_error(status, failure);
         return {};
     }
+#if SIMPLE_IPC_EXCEPTIONS
+    sipc_counters counters() const { return try_counters().value(); }
     void close() const { try_close().value(); }
+#endif
 
 private:
-    static std::string_view text(const char *text) noexcept { return text ? std::string_view(text) : std::string_view(); }
+    static std::string_view view(const char *text) noexcept { return text ? std::string_view(text) : std::string_view(); }
 
-    detail::handle<sipc_listener, sipc_listener_free> listener_;
+    detail::handle<sipc_listener, detail::close_and_free> listener_;
 };
 
 namespace detail {
 
 template <class Function> void drop(void *function) { delete static_cast<Function *>(function); }
 
-// Exceptions end here. A responder that a handler has not used up tells its caller why.
-inline void on_request(const sipc_message *request, sipc_responder *owned, void *handler) noexcept {
-    responder answer(owned);
-    const auto fail = [&answer](const char *text) noexcept {
-        try {
-            if (answer) (void)answer.fail(text);
-        } catch (...) {
-            // Without memory for the text, the responder's end tells that the handler failed.
+#if SIMPLE_IPC_EXCEPTIONS
+#ifdef SIMPLE_IPC_DEMANGLES
+inline std::string type_name(const std::type_info &type) {
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void *)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+    return status == 0 && name ? name.get() : type.name();
+}
+#endif
+
+// What the handler whose exception is being handled failed with: its type's name and its text, or what it gave on purpose.
+inline handler_error thrown() {
+    try {
+        throw;
+    } catch (const handler_error &on_purpose) {
+        return on_purpose;
+    } catch (const std::exception &failure) {
+        const char *const said = failure.what();
+#ifdef SIMPLE_IPC_DEMANGLES
+        return handler_error(type_name(typeid(failure)) + ": " + (said ? said : ""));
+#else
+        return handler_error(said ? said : "std::exception");
+#endif
+    } catch (...) {
+#ifdef SIMPLE_IPC_DEMANGLES
+        if (const std::type_info *const type = abi::__cxa_current_exception_type()) {
+            return handler_error(type_name(*type) + ": thrown by the handler, and no std::exception");
         }
-    };
-    try {
-        (*static_cast<request_handler *>(handler))(message_view(request), answer);
-    } catch (const std::exception &thrown) {
-        fail(thrown.what());
-    } catch (...) {
-        fail("the handler threw something that is no std::exception");
+#endif
+        return handler_error("the handler threw something that is no std::exception");
     }
 }
+#endif
 
-inline void on_broadcast(const sipc_message *message, sipc_responder *lent, void *handler) noexcept {
-    try {
-        (*static_cast<broadcast_handler *>(handler))(message_view(message), caller(lent));
-    } catch (...) {
-        // A broadcast has no caller to be told; the listener counts it.
-        sipc_respond_error(lent, "the handler threw", nullptr);
+// What a listener calls: the handler as it was given, and the options that know whom to tell of failures.
+template <class In, class F> struct request_shape {
+    F function;
+    options with;
+    std::string channel;
+
+    // A message that is not an In reaches no handler.
+    void operator()(const message_view &message, responder &answer) {
+        if constexpr (std::is_same_v<In, message_view>) {
+            call<const message_view &>(message, answer);
+        } else {
+            result<In> read = read_as(message);
+            if (read) {
+                call<In>(*std::move(read), answer);
+            } else {
+                (void)answer.reject(std::string(read.error().what()));
+            }
+        }
     }
-}
 
-// What a handler takes its message as: In where that was asked for, else the message itself.
-template <class In> decltype(auto) taken(const message_view &message) {
-    if constexpr (std::is_same_v<In, message_view>) {
-        return (message);
-    } else {
-        return message.template as<In>();
+    static void on_message(const sipc_message *request, sipc_responder *owned, void *shape) noexcept {
+        responder answer(owned);
+        auto &self = *static_cast<request_shape *>(shape);
+#if SIMPLE_IPC_EXCEPTIONS
+        try {
+            self(message_view(request), answer);
+        } catch (...) {
+            self.tell_thrown(answer);
+        }
+#else
+        self(message_view(request), answer);
+#endif
     }
-}
 
-// The shapes of handler: (in, responder &) answers itself; (in) and (in, const caller &) return the answer.
-template <class In, class F> request_handler request_shape(F &&function) {
-    using Taken = decltype(taken<In>(std::declval<const message_view &>()));
-    return [function = std::forward<F>(function)](const message_view &message, responder &answer) mutable {
+    static result<In> read_as(const message_view &message) {
+#if SIMPLE_IPC_EXCEPTIONS
+        try {
+            return message.try_as<In>();
+        } catch (const std::exception &) {
+            return error(kind::invalid_body, thrown().what());
+        }
+#else
+        return message.try_as<In>();
+#endif
+    }
+
+private:
+    // The shapes of handler: (in) and (in, const caller &) return the answer; (in, responder &) answers itself.
+    template <class Taken> void call(Taken &&message, responder &answer) {
         if constexpr (std::is_invocable_r_v<body, F &, Taken>) {
-            (void)answer.respond(function(taken<In>(message)));
+            (void)answer.respond(function(std::forward<Taken>(message)));
         } else if constexpr (std::is_invocable_r_v<body, F &, Taken, const caller &>) {
-            (void)answer.respond(function(taken<In>(message), static_cast<const caller &>(answer)));
+            (void)answer.respond(function(std::forward<Taken>(message), static_cast<const caller &>(answer)));
         } else {
             static_assert(std::is_invocable_v<F &, Taken, responder &>,
                           "a request handler takes the message and returns the answer, or takes a responder & besides");
-            function(taken<In>(message), answer);
+            function(std::forward<Taken>(message), answer);
         }
-    };
-}
+    }
 
-template <class In, class F> broadcast_handler broadcast_shape(F &&function) {
-    using Taken = decltype(taken<In>(std::declval<const message_view &>()));
-    return [function = std::forward<F>(function)](const message_view &message, const caller &sender) mutable {
+#if SIMPLE_IPC_EXCEPTIONS
+    // Exceptions end here. Without memory for the text, the responder's end tells that the handler failed.
+    void tell_thrown(responder &answer) noexcept {
+        try {
+            const handler_error failure = thrown();
+            if (answer) {
+                (void)answer.fail(failure);
+            } else {
+                with.report({channel, true, kind::handler_failed, failure.what(), {}, {}, {}});
+            }
+        } catch (...) {
+        }
+    }
+#endif
+};
+
+template <class In, class F> struct broadcast_shape {
+    F function;
+    options with;
+    std::string channel;
+
+    void operator()(const message_view &message, sipc_responder *lent) {
+        if constexpr (std::is_same_v<In, message_view>) {
+            call<const message_view &>(message, caller(lent));
+        } else {
+            result<In> read = request_shape<In, F>::read_as(message);
+            if (read) {
+                call<In>(*std::move(read), caller(lent));
+            } else {
+                sipc_reject(lent, read.error().what(), nullptr);
+            }
+        }
+    }
+
+    static void on_message(const sipc_message *message, sipc_responder *lent, void *shape) noexcept {
+        auto &self = *static_cast<broadcast_shape *>(shape);
+#if SIMPLE_IPC_EXCEPTIONS
+        try {
+            self(message_view(message), lent);
+        } catch (...) {
+            // Nobody but the listener is told.
+            try {
+                sipc_respond_error(lent, thrown().what(), nullptr);
+            } catch (...) {
+                sipc_respond_error(lent, "the handler threw", nullptr);
+            }
+        }
+#else
+        self(message_view(message), lent);
+#endif
+    }
+
+private:
+    template <class Taken> void call(Taken &&message, const caller &sender) {
         if constexpr (std::is_invocable_v<F &, Taken>) {
             (void)sender;
-            function(taken<In>(message));
+            function(std::forward<Taken>(message));
         } else {
-            function(taken<In>(message), sender);
+            function(std::forward<Taken>(message), sender);
         }
-    };
-}
+    }
+};
 
-template <class Handler, class Listen, class Address>
-result<listener> listen(Listen function, sipc_handler callback, Address address, Handler handler, const options &with) {
+template <class Shape, class F, class Listen, class Address>
+result<listener> listen(Listen function, Address address, F handler, const options &with) {
     sipc_listener *made = nullptr;
     sipc_error *failure = nullptr;
-    auto owned = std::make_unique<Handler>(std::move(handler));
-    const sipc_status status = function(address, callback, owned.release(), drop<Handler>, with.get(), &made, &failure);
+    std::string channel;
+    if constexpr (std::is_integral_v<Address>) {
+        channel = ":" + std::to_string(address); // 0 where the system is to choose
+    } else if (address) {
+        channel = address;
+    }
+    auto owned = std::unique_ptr<Shape>(new Shape{std::move(handler), with, std::move(channel)});
+    const sipc_status status =
+        function(address, Shape::on_message, owned.release(), drop<Shape>, with.get(), &made, &failure);
     if (status != SIPC_OK) return take_error(status, failure);
     return listener(made);
 }
 
 } // namespace detail
 
-// The handler takes a `const message_view &`, or In where that is named: `listen_uds_request<int>("square", [](int n) { … })`.
-// It returns the answer, or takes a `responder &` besides. Several run at once; a handler must be fit for that.
+// The handler takes a `const message_view &`, or In where that is named: `listen_uds_request<int>("square", [](int n) { … })`; a
+// message that is no In fails its caller with `kind::invalid_body`. It returns the answer, or takes a `responder &` besides. It is
+// moved, never copied. Several run at once; a handler must be fit for that.
 template <class In = message_view, class F>
-result<listener> try_listen_uds_request(const std::string &channel, F handler, const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
-    return detail::listen(sipc_listen_uds_request, detail::on_request, channel.c_str(),
-                          detail::request_shape<In>(std::move(handler)), with);
+result<listener> try_listen_uds_request(const text &channel, F handler, const options &with = {}) {
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
+    return detail::listen<detail::request_shape<In, F>>(sipc_listen_uds_request, channel.c_str(), std::move(handler), with);
 }
 template <class In = message_view, class F>
 result<listener> try_listen_ip_request(std::uint32_t port, F handler, const options &with = {}) {
-    return detail::listen(sipc_listen_ip_request, detail::on_request, port, detail::request_shape<In>(std::move(handler)), with);
+    return detail::listen<detail::request_shape<In, F>>(sipc_listen_ip_request, port, std::move(handler), with);
 }
 template <class In = message_view, class F>
-result<listener> try_listen_uds_broadcast(const std::string &channel, F handler, const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
-    return detail::listen(sipc_listen_uds_broadcast, detail::on_broadcast, channel.c_str(),
-                          detail::broadcast_shape<In>(std::move(handler)), with);
+result<listener> try_listen_uds_broadcast(const text &channel, F handler, const options &with = {}) {
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
+    return detail::listen<detail::broadcast_shape<In, F>>(sipc_listen_uds_broadcast, channel.c_str(), std::move(handler), with);
 }
 template <class In = message_view, class F>
 result<listener> try_listen_ip_broadcast(std::uint32_t port, F handler, const options &with = {}) {
-    return detail::listen(sipc_listen_ip_broadcast, detail::on_broadcast, port,
-                          detail::broadcast_shape<In>(std::move(handler)), with);
+    return detail::listen<detail::broadcast_shape<In, F>>(sipc_listen_ip_broadcast, port, std::move(handler), with);
 }
-template <class In = message_view, class F>
-listener listen_uds_request(const std::string &channel, F handler, const options &with = {}) {
+#if SIMPLE_IPC_EXCEPTIONS
+template <class In = message_view, class F> listener listen_uds_request(const text &channel, F handler, const options &with = {}) {
     return try_listen_uds_request<In>(channel, std::move(handler), with).value();
 }
 template <class In = message_view, class F> listener listen_ip_request(std::uint32_t port, F handler, const options &with = {}) {
     return try_listen_ip_request<In>(port, std::move(handler), with).value();
 }
 template <class In = message_view, class F>
-listener listen_uds_broadcast(const std::string &channel, F handler, const options &with = {}) {
+listener listen_uds_broadcast(const text &channel, F handler, const options &with = {}) {
     return try_listen_uds_broadcast<In>(channel, std::move(handler), with).value();
 }
 template <class In = message_view, class F>
 listener listen_ip_broadcast(std::uint32_t port, F handler, const options &with = {}) {
     return try_listen_ip_broadcast<In>(port, std::move(handler), with).value();
 }
+#endif
 
 // Posting -----------------------------------------------------------------------------------------------------------------
 
@@ -790,23 +1204,30 @@ public:
 
     // The callback gets `kind::cancelled`, unless the call is just ending.
     void cancel() const noexcept { sipc_operation_cancel(operation_.get()); }
-    // Waits until the callback has returned. Not inside a callback.
+    // Waits until the callback has returned, and what it captured is gone. Not inside a callback.
     result<void> try_wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        if (!operation_) return detail::moved_from("operation");
         sipc_error *failure = nullptr;
         const std::int64_t time = timeout ? detail::milliseconds(*timeout) : SIPC_NO_TIMEOUT;
         const sipc_status status = sipc_operation_wait(operation_.get(), time, &failure);
         if (status != SIPC_OK) return detail::take_error(status, failure);
         return {};
     }
+#if SIMPLE_IPC_EXCEPTIONS
     void wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const { try_wait(timeout).value(); }
+#endif
 
 private:
     detail::handle<sipc_operation, sipc_operation_free> operation_;
 };
 
 // Called once with the reply or the error, on a thread of the library. It should be brief, and must not wait for other calls.
-using reply_callback = std::function<void(result<message>)>;
+// It is moved, never copied.
+using on_reply = unique_function<void(result<message>)>;
 // The same for what has no reply.
+using on_done = unique_function<void(result<void>)>;
+// For a callback that is kept and given to several calls.
+using reply_callback = std::function<void(result<message>)>;
 using done_callback = std::function<void(result<void>)>;
 
 namespace detail {
@@ -817,11 +1238,15 @@ template <class T> result<T> read(sipc_status status, sipc_message *reply, sipc_
     if constexpr (std::is_same_v<T, message>) {
         return owned;
     } else {
+#if SIMPLE_IPC_EXCEPTIONS
         try {
-            return owned.as<T>();
+            return owned.try_as<T>();
         } catch (const error &unfit) {
             return unfit;
         }
+#else
+        return owned.try_as<T>();
+#endif
     }
 }
 
@@ -838,17 +1263,26 @@ template <class Function, class... Arguments> result<void> done(Function functio
 }
 
 template <class Callback>
-void on_reply(sipc_status status, sipc_message *reply, sipc_error *failure, void *data) noexcept {
-    try {
-        Callback &callback = *static_cast<Callback *>(data);
-        if constexpr (std::is_same_v<Callback, reply_callback>) {
-            callback(read<message>(status, reply, failure));
+void call_back(sipc_status status, sipc_message *reply, sipc_error *failure, void *data) noexcept {
+    Callback &callback = *static_cast<Callback *>(data);
+    const auto call = [&] {
+        if constexpr (std::is_same_v<Callback, on_reply>) {
+            auto read_reply = read<message>(status, reply, failure);
+            if (callback) callback(std::move(read_reply));
         } else {
-            callback(ended(status, failure));
+            auto end = ended(status, failure);
+            if (callback) callback(std::move(end));
         }
+    };
+#if SIMPLE_IPC_EXCEPTIONS
+    try {
+        call();
     } catch (...) {
         // A callback has no caller to be told.
     }
+#else
+    call();
+#endif
 }
 
 // Calls an `_async` function, whose last parameters are always these.
@@ -858,7 +1292,7 @@ result<operation> start(Callback callback, Function function, Arguments... argum
     sipc_error *failure = nullptr;
     auto owned = std::make_unique<Callback>(std::move(callback));
     const sipc_status status =
-        function(arguments..., on_reply<Callback>, owned.release(), drop<Callback>, &made, &failure);
+        function(arguments..., call_back<Callback>, owned.release(), drop<Callback>, &made, &failure);
     if (status != SIPC_OK) return take_error(status, failure);
     return operation(made);
 }
@@ -866,8 +1300,8 @@ result<operation> start(Callback callback, Function function, Arguments... argum
 } // namespace detail
 
 template <class Out = message>
-result<Out> try_post_uds_request(const std::string &channel, const body &request, const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+result<Out> try_post_uds_request(const text &channel, const body &request, const options &with = {}) {
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
     sipc_message *reply = nullptr;
     sipc_error *failure = nullptr;
     const sipc_status status = sipc_post_uds_request(channel.c_str(), request.get(), with.get(), &reply, &failure);
@@ -880,141 +1314,154 @@ result<Out> try_post_ip_request(std::uint32_t port, const body &request, const o
     const sipc_status status = sipc_post_ip_request(port, request.get(), with.get(), &reply, &failure);
     return detail::read<Out>(status, reply, failure);
 }
-inline result<void> try_post_uds_broadcast(const std::string &channel, const body &message, const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+inline result<void> try_post_uds_broadcast(const text &channel, const body &message, const options &with = {}) {
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
     return detail::done(sipc_post_uds_broadcast, channel.c_str(), message.get(), with.get());
 }
 inline result<void> try_post_ip_broadcast(std::uint32_t port, const body &message, const options &with = {}) {
     return detail::done(sipc_post_ip_broadcast, port, message.get(), with.get());
 }
+#if SIMPLE_IPC_EXCEPTIONS
 template <class Out = message>
-Out post_uds_request(const std::string &channel, const body &request, const options &with = {}) {
+Out post_uds_request(const text &channel, const body &request, const options &with = {}) {
     return try_post_uds_request<Out>(channel, request, with).value();
 }
 template <class Out = message> Out post_ip_request(std::uint32_t port, const body &request, const options &with = {}) {
     return try_post_ip_request<Out>(port, request, with).value();
 }
-inline void post_uds_broadcast(const std::string &channel, const body &message, const options &with = {}) {
+inline void post_uds_broadcast(const text &channel, const body &message, const options &with = {}) {
     try_post_uds_broadcast(channel, message, with).value();
 }
 inline void post_ip_broadcast(std::uint32_t port, const body &message, const options &with = {}) {
     try_post_ip_broadcast(port, message, with).value();
 }
+#endif
 
 // Posting without waiting. The call itself reports the caller's mistakes, and then the callback never runs.
-inline result<operation> try_post_uds_request_async(const std::string &channel, const body &request, reply_callback callback,
+inline result<operation> try_post_uds_request_async(const text &channel, const body &request, on_reply callback,
                                                     const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
     return detail::start(std::move(callback), sipc_post_uds_request_async, channel.c_str(), request.get(), with.get());
 }
-inline result<operation> try_post_ip_request_async(std::uint32_t port, const body &request, reply_callback callback,
+inline result<operation> try_post_ip_request_async(std::uint32_t port, const body &request, on_reply callback,
                                                    const options &with = {}) {
     return detail::start(std::move(callback), sipc_post_ip_request_async, port, request.get(), with.get());
 }
-inline result<operation> try_post_uds_broadcast_async(const std::string &channel, const body &message, done_callback callback,
+inline result<operation> try_post_uds_broadcast_async(const text &channel, const body &message, on_done callback,
                                                       const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
     return detail::start(std::move(callback), sipc_post_uds_broadcast_async, channel.c_str(), message.get(), with.get());
 }
-inline result<operation> try_post_ip_broadcast_async(std::uint32_t port, const body &message, done_callback callback,
+inline result<operation> try_post_ip_broadcast_async(std::uint32_t port, const body &message, on_done callback,
                                                      const options &with = {}) {
     return detail::start(std::move(callback), sipc_post_ip_broadcast_async, port, message.get(), with.get());
 }
-inline operation post_uds_request_async(const std::string &channel, const body &request, reply_callback callback,
+#if SIMPLE_IPC_EXCEPTIONS
+inline operation post_uds_request_async(const text &channel, const body &request, on_reply callback,
                                         const options &with = {}) {
     return try_post_uds_request_async(channel, request, std::move(callback), with).value();
 }
-inline operation post_ip_request_async(std::uint32_t port, const body &request, reply_callback callback,
+inline operation post_ip_request_async(std::uint32_t port, const body &request, on_reply callback,
                                        const options &with = {}) {
     return try_post_ip_request_async(port, request, std::move(callback), with).value();
 }
-inline operation post_uds_broadcast_async(const std::string &channel, const body &message, done_callback callback,
+inline operation post_uds_broadcast_async(const text &channel, const body &message, on_done callback,
                                           const options &with = {}) {
     return try_post_uds_broadcast_async(channel, message, std::move(callback), with).value();
 }
-inline operation post_ip_broadcast_async(std::uint32_t port, const body &message, done_callback callback,
+inline operation post_ip_broadcast_async(std::uint32_t port, const body &message, on_done callback,
                                          const options &with = {}) {
     return try_post_ip_broadcast_async(port, message, std::move(callback), with).value();
 }
+#endif
 
 // One channel kept open, faster for many messages; for any number of threads at once. Destroyed, it does not wait: `close`
 // makes sure that broadcasts have arrived. Blocking and asynchronous calls have no order between them.
-class client {
+class [[nodiscard]] client {
 public:
     explicit client(sipc_client *owned) noexcept : client_(owned) {}
 
     // `timeout` is this call's; without it, the client's options hold.
     template <class Out = message>
     result<Out> try_request(const body &request, std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        if (!client_) return detail::moved_from("client");
         const std::optional<options> with = timed(timeout);
         sipc_message *reply = nullptr;
         sipc_error *failure = nullptr;
-        if (!client_) return closed();
         const sipc_status status =
             sipc_client_request(client_.get(), request.get(), with ? with->get() : nullptr, &reply, &failure);
         return detail::read<Out>(status, reply, failure);
     }
+
+    // Success means sent; `flush` waits until all that was sent has reached the handler.
+    result<void> try_broadcast(const body &message) const {
+        if (!client_) return detail::moved_from("client");
+        return detail::done(sipc_client_broadcast, client_.get(), message.get());
+    }
+
+    // `timeout` is that of this call; without it, the client's options hold.
+    result<void> try_flush(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        if (!client_) return detail::moved_from("client");
+        if (timeout) return detail::done(sipc_client_flush_within, client_.get(), detail::milliseconds(*timeout));
+        return detail::done(sipc_client_flush, client_.get());
+    }
+
+    // The length of a round trip to the listener, without its handler.
+    result<std::chrono::nanoseconds> try_ping(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        if (!client_) return detail::moved_from("client");
+        std::uint64_t nanoseconds = 0;
+        const result<void> done =
+            timeout ? detail::done(sipc_client_ping_within, client_.get(), detail::milliseconds(*timeout), &nanoseconds)
+                    : detail::done(sipc_client_ping, client_.get(), &nanoseconds);
+        if (!done) return done.error();
+        return std::chrono::nanoseconds(nanoseconds);
+    }
+
+    result<operation> try_request_async(const body &request, on_reply callback,
+                                        std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        if (!client_) return detail::moved_from("client");
+        const std::optional<options> with = timed(timeout);
+        return detail::start(std::move(callback), sipc_client_request_async, client_.get(), request.get(),
+                             with ? with->get() : nullptr);
+    }
+    result<operation> try_broadcast_async(const body &message, on_done callback) const {
+        if (!client_) return detail::moved_from("client");
+        return detail::start(std::move(callback), sipc_client_broadcast_async, client_.get(), message.get());
+    }
+
+    // Ends the calls that other threads wait in, and those that are asynchronous, with `kind::cancelled`; flushes, at most for
+    // `timeout`, or for that of the client's options; then closes, whatever comes of the flush. Again it does nothing.
+    result<void> try_close(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        if (!client_) return {};
+        if (timeout) return detail::done(sipc_client_close_within, client_.get(), detail::milliseconds(*timeout));
+        return detail::done(sipc_client_close, client_.get());
+    }
+
+#if SIMPLE_IPC_EXCEPTIONS
     template <class Out = message>
     Out request(const body &request, std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
         return try_request<Out>(request, timeout).value();
     }
-
-    // Success means sent; `flush` waits until all that was sent has reached the handler.
-    result<void> try_broadcast(const body &message) const {
-        if (!client_) return closed();
-        return detail::done(sipc_client_broadcast, client_.get(), message.get());
-    }
     void broadcast(const body &message) const { try_broadcast(message).value(); }
-
-    result<void> try_flush() const {
-        if (!client_) return closed();
-        return detail::done(sipc_client_flush, client_.get());
+    void flush(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const { try_flush(timeout).value(); }
+    std::chrono::nanoseconds ping(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
+        return try_ping(timeout).value();
     }
-    void flush() const { try_flush().value(); }
-
-    // The length of a round trip to the listener, without its handler.
-    result<std::chrono::nanoseconds> try_ping() const {
-        std::uint64_t nanoseconds = 0;
-        sipc_error *failure = nullptr;
-        if (!client_) return closed();
-        const sipc_status status = sipc_client_ping(client_.get(), &nanoseconds, &failure);
-        if (status != SIPC_OK) return detail::take_error(status, failure);
-        return std::chrono::nanoseconds(nanoseconds);
-    }
-    std::chrono::nanoseconds ping() const { return try_ping().value(); }
-
-    result<operation> try_request_async(const body &request, reply_callback callback,
-                                        std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
-        const std::optional<options> with = timed(timeout);
-        if (!client_) return closed();
-        return detail::start(std::move(callback), sipc_client_request_async, client_.get(), request.get(),
-                             with ? with->get() : nullptr);
-    }
-    operation request_async(const body &request, reply_callback callback,
+    operation request_async(const body &request, on_reply callback,
                             std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
         return try_request_async(request, std::move(callback), timeout).value();
     }
-
-    result<operation> try_broadcast_async(const body &message, done_callback callback) const {
-        if (!client_) return closed();
-        return detail::start(std::move(callback), sipc_client_broadcast_async, client_.get(), message.get());
-    }
-    operation broadcast_async(const body &message, done_callback callback) const {
+    operation broadcast_async(const body &message, on_done callback) const {
         return try_broadcast_async(message, std::move(callback)).value();
     }
-
-    // Flushes, then closes, whatever comes of the flush. Again it does nothing.
-    result<void> try_close() const {
-        if (!client_) return {};
-        return detail::done(sipc_client_close, client_.get());
-    }
-    void close() const { try_close().value(); }
+    void close(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const { try_close(timeout).value(); }
+#endif
 
 private:
-    static error closed() { return error(kind::closed, "the client was moved from; use the one that it was moved to"); }
     static std::optional<options> timed(std::optional<std::chrono::nanoseconds> timeout) {
-        if (!timeout) return std::nullopt;
-        return std::move(options().timeout(*timeout));
+        std::optional<options> with;
+        if (timeout) with.emplace().timeout(*timeout);
+        return with;
     }
 
     detail::handle<sipc_client, sipc_client_free> client_;
@@ -1032,22 +1479,22 @@ template <class Connect, class Address> result<client> connect(Connect function,
 
 } // namespace detail
 
-inline result<client> try_connect_uds(const std::string &channel, const options &with = {}) {
-    if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+inline result<client> try_connect_uds(const text &channel, const options &with = {}) {
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
     return detail::connect(sipc_client_connect_uds, channel.c_str(), with);
 }
 inline result<client> try_connect_ip(std::uint32_t port, const options &with = {}) {
     return detail::connect(sipc_client_connect_ip, port, with);
 }
-inline result<client> try_connect_path(const std::string &path, const options &with = {}) {
-    if (auto zero = detail::zero_in(path, kind::invalid_argument)) return *zero;
+inline result<client> try_connect_path(const text &path, const options &with = {}) {
+    if (auto zero = path.mistake(kind::invalid_argument)) return *std::move(zero);
     return detail::connect(sipc_client_connect_path, path.c_str(), with);
 }
-inline client connect_uds(const std::string &channel, const options &with = {}) {
-    return try_connect_uds(channel, with).value();
-}
+#if SIMPLE_IPC_EXCEPTIONS
+inline client connect_uds(const text &channel, const options &with = {}) { return try_connect_uds(channel, with).value(); }
 inline client connect_ip(std::uint32_t port, const options &with = {}) { return try_connect_ip(port, with).value(); }
-inline client connect_path(const std::string &path, const options &with = {}) { return try_connect_path(path, with).value(); }
+inline client connect_path(const text &path, const options &with = {}) { return try_connect_path(path, with).value(); }
+#endif
 
 // Discovery ---------------------------------------------------------------------------------------------------------------
 
@@ -1061,14 +1508,14 @@ struct channel_info {
     std::string version; // of the library that it uses
 };
 
-// The live channels in a directory; without one, in that of `SIMPLE_IPC_DIR`, or `/tmp`.
-inline result<std::vector<channel_info>> try_channels(const std::optional<std::string> &directory = std::nullopt) {
-    if (auto zero = detail::zero_in(directory.value_or(""), kind::invalid_argument)) return *zero;
+namespace detail {
+
+inline result<std::vector<channel_info>> channels(const char *directory) {
     sipc_channel_list *found = nullptr;
     sipc_error *failure = nullptr;
-    const sipc_status status = sipc_channels(directory ? directory->c_str() : nullptr, &found, &failure);
-    if (status != SIPC_OK) return detail::take_error(status, failure);
-    const detail::handle<sipc_channel_list, sipc_channel_list_free> list(found);
+    const sipc_status status = sipc_channels(directory, &found, &failure);
+    if (status != SIPC_OK) return take_error(status, failure);
+    const handle<sipc_channel_list, sipc_channel_list_free> list(found);
     std::vector<channel_info> all;
     for (std::size_t index = 0; index < sipc_channel_list_len(found); ++index) {
         const sipc_channel_info &info = *sipc_channel_list_get(found, index);
@@ -1077,14 +1524,35 @@ inline result<std::vector<channel_info>> try_channels(const std::optional<std::s
     }
     return all;
 }
+
+} // namespace detail
+
+// The live channels in a directory; without one, in that of `SIMPLE_IPC_DIR`, or `/tmp`.
+template <class Directory, class = std::enable_if_t<detail::is_string_like<Directory>>>
+result<std::vector<channel_info>> try_channels(const Directory &directory) {
+    const text path(directory);
+    if (auto zero = path.mistake(kind::invalid_argument)) return *std::move(zero);
+    if (!path.c_str()) return error(kind::invalid_argument, "the directory is a null pointer; leave it out for the default");
+    return detail::channels(path.c_str());
+}
+inline result<std::vector<channel_info>> try_channels(const std::optional<std::string> &directory = std::nullopt) {
+    return directory ? try_channels(*directory) : detail::channels(nullptr);
+}
+#if SIMPLE_IPC_EXCEPTIONS
+template <class Directory, class = std::enable_if_t<detail::is_string_like<Directory>>>
+std::vector<channel_info> channels(const Directory &directory) {
+    return try_channels(directory).value();
+}
 inline std::vector<channel_info> channels(const std::optional<std::string> &directory = std::nullopt) {
     return try_channels(directory).value();
 }
+#endif
 
 } // namespace simple_ipc
 
 template <> struct std::is_error_code_enum<simple_ipc::kind> : std::true_type {};
 
 #undef SIMPLE_IPC_KINDS
+#undef SIMPLE_IPC_DEMANGLES
 
 #endif // SIMPLE_IPC_HPP

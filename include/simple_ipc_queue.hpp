@@ -26,7 +26,7 @@ enum class ticket : std::uint64_t {};
 enum class queue_client : std::uint64_t {};
 
 // Calls under way. Destroyed, it gives them up: their callbacks get `kind::cancelled`.
-class queue {
+class [[nodiscard]] queue {
 public:
     explicit queue(sipc_queue *owned) noexcept : queue_(owned) {}
 
@@ -39,107 +39,114 @@ public:
 
     // Does what there is to do without waiting; gives the number of calls that were completed.
     result<std::size_t> try_process() {
+        if (!queue_) return detail::moved_from("queue");
         std::size_t completed = 0;
         return counted(completed, detail::done(sipc_queue_process, queue_.get(), &completed));
     }
-    std::size_t process() { return try_process().value(); }
 
     // Waits until a call is completed, then does as `process`. 0 when the time is over, or a channel has been opened.
     result<std::size_t> try_wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
+        if (!queue_) return detail::moved_from("queue");
         const std::int64_t time = timeout ? detail::milliseconds(*timeout) : SIPC_NO_TIMEOUT;
         std::size_t completed = 0;
         return counted(completed, detail::done(sipc_queue_wait, queue_.get(), time, &completed));
     }
-    std::size_t wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) { return try_wait(timeout).value(); }
 
     // The callback gets `kind::cancelled` before this returns. A call that is over is left alone.
     void cancel(ticket call) noexcept { sipc_queue_cancel(queue_.get(), static_cast<std::uint64_t>(call)); }
 
     // Posting. The call itself reports what is clear at once, and then the callback never runs.
-    result<ticket> try_post_uds_request(const std::string &channel, const body &request, reply_callback callback,
+    result<ticket> try_post_uds_request(const text &channel, const body &request, on_reply callback,
                                         const options &with = {}) {
-        if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+        if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
         return start(std::move(callback), sipc_queue_post_uds_request, channel.c_str(), request.get(), with.get());
     }
-    result<ticket> try_post_ip_request(std::uint32_t port, const body &request, reply_callback callback,
+    result<ticket> try_post_ip_request(std::uint32_t port, const body &request, on_reply callback,
                                        const options &with = {}) {
         return start(std::move(callback), sipc_queue_post_ip_request, port, request.get(), with.get());
     }
-    result<ticket> try_post_uds_broadcast(const std::string &channel, const body &message, done_callback callback,
+    result<ticket> try_post_uds_broadcast(const text &channel, const body &message, on_done callback,
                                           const options &with = {}) {
-        if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+        if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
         return start(std::move(callback), sipc_queue_post_uds_broadcast, channel.c_str(), message.get(), with.get());
     }
-    result<ticket> try_post_ip_broadcast(std::uint32_t port, const body &message, done_callback callback,
+    result<ticket> try_post_ip_broadcast(std::uint32_t port, const body &message, on_done callback,
                                          const options &with = {}) {
         return start(std::move(callback), sipc_queue_post_ip_broadcast, port, message.get(), with.get());
     }
-    ticket post_uds_request(const std::string &channel, const body &request, reply_callback callback, const options &with = {}) {
-        return try_post_uds_request(channel, request, std::move(callback), with).value();
-    }
-    ticket post_ip_request(std::uint32_t port, const body &request, reply_callback callback, const options &with = {}) {
-        return try_post_ip_request(port, request, std::move(callback), with).value();
-    }
-    ticket post_uds_broadcast(const std::string &channel, const body &message, done_callback callback, const options &with = {}) {
-        return try_post_uds_broadcast(channel, message, std::move(callback), with).value();
-    }
-    ticket post_ip_broadcast(std::uint32_t port, const body &message, done_callback callback, const options &with = {}) {
-        return try_post_ip_broadcast(port, message, std::move(callback), with).value();
-    }
 
     // Opens a channel. Its number is good until it is closed or the queue is gone.
-    result<queue_client> try_connect_uds(const std::string &channel, const options &with = {}) {
-        if (auto zero = detail::zero_in(channel, kind::invalid_name)) return *zero;
+    result<queue_client> try_connect_uds(const text &channel, const options &with = {}) {
+        if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
         return connect(sipc_queue_connect_uds, channel.c_str(), with);
     }
     result<queue_client> try_connect_ip(std::uint32_t port, const options &with = {}) {
         return connect(sipc_queue_connect_ip, port, with);
     }
-    result<queue_client> try_connect_path(const std::string &path, const options &with = {}) {
-        if (auto zero = detail::zero_in(path, kind::invalid_argument)) return *zero;
+    result<queue_client> try_connect_path(const text &path, const options &with = {}) {
+        if (auto zero = path.mistake(kind::invalid_argument)) return *std::move(zero);
         return connect(sipc_queue_connect_path, path.c_str(), with);
     }
-    queue_client connect_uds(const std::string &channel, const options &with = {}) {
-        return try_connect_uds(channel, with).value();
-    }
-    queue_client connect_ip(std::uint32_t port, const options &with = {}) { return try_connect_ip(port, with).value(); }
-    queue_client connect_path(const std::string &path, const options &with = {}) { return try_connect_path(path, with).value(); }
 
     // `timeout` is this call's; without it, that holds which the client was opened with.
-    result<ticket> try_request(queue_client client, const body &request, reply_callback callback,
+    result<ticket> try_request(queue_client client, const body &request, on_reply callback,
                                std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
         std::optional<options> with;
         if (timeout) with.emplace().timeout(*timeout);
         return start(std::move(callback), sipc_queue_request, number(client), request.get(), with ? with->get() : nullptr);
     }
-    ticket request(queue_client client, const body &request, reply_callback callback,
-                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
-        return try_request(client, request, std::move(callback), timeout).value();
-    }
 
     // `flush` makes sure that it has arrived. An error is told by the next call that involves the client.
     result<void> try_broadcast(queue_client client, const body &message) {
+        if (!queue_) return detail::moved_from("queue");
         return detail::done(sipc_queue_broadcast, queue_.get(), number(client), message.get());
     }
-    void broadcast(queue_client client, const body &message) { try_broadcast(client, message).value(); }
 
     // Calls back when all broadcasts of the client so far have been handed to the listener's handler.
-    result<ticket> try_flush(queue_client client, done_callback callback) {
+    result<ticket> try_flush(queue_client client, on_done callback) {
         return start(std::move(callback), sipc_queue_flush, number(client));
     }
-    ticket flush(queue_client client, done_callback callback) { return try_flush(client, std::move(callback)).value(); }
 
     // Asks the listener, without its handler, for a sign of life.
-    result<ticket> try_ping(queue_client client, done_callback callback) {
+    result<ticket> try_ping(queue_client client, on_done callback) {
         return start(std::move(callback), sipc_queue_ping, number(client));
     }
-    ticket ping(queue_client client, done_callback callback) { return try_ping(client, std::move(callback)).value(); }
 
     // Flushes the client, then closes it. Its requests that are under way get their answers.
-    result<ticket> try_close(queue_client client, done_callback callback) {
+    result<ticket> try_close(queue_client client, on_done callback) {
         return start(std::move(callback), sipc_queue_close, number(client));
     }
-    ticket close(queue_client client, done_callback callback) { return try_close(client, std::move(callback)).value(); }
+
+#if SIMPLE_IPC_EXCEPTIONS
+    // The same, with exceptions.
+    std::size_t process() { return try_process().value(); }
+    std::size_t wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) { return try_wait(timeout).value(); }
+    ticket post_uds_request(const text &channel, const body &request, on_reply callback, const options &with = {}) {
+        return try_post_uds_request(channel, request, std::move(callback), with).value();
+    }
+    ticket post_ip_request(std::uint32_t port, const body &request, on_reply callback, const options &with = {}) {
+        return try_post_ip_request(port, request, std::move(callback), with).value();
+    }
+    ticket post_uds_broadcast(const text &channel, const body &message, on_done callback, const options &with = {}) {
+        return try_post_uds_broadcast(channel, message, std::move(callback), with).value();
+    }
+    ticket post_ip_broadcast(std::uint32_t port, const body &message, on_done callback, const options &with = {}) {
+        return try_post_ip_broadcast(port, message, std::move(callback), with).value();
+    }
+    queue_client connect_uds(const text &channel, const options &with = {}) {
+        return try_connect_uds(channel, with).value();
+    }
+    queue_client connect_ip(std::uint32_t port, const options &with = {}) { return try_connect_ip(port, with).value(); }
+    queue_client connect_path(const text &path, const options &with = {}) { return try_connect_path(path, with).value(); }
+    ticket request(queue_client client, const body &request, on_reply callback,
+                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
+        return try_request(client, request, std::move(callback), timeout).value();
+    }
+    void broadcast(queue_client client, const body &message) { try_broadcast(client, message).value(); }
+    ticket flush(queue_client client, on_done callback) { return try_flush(client, std::move(callback)).value(); }
+    ticket ping(queue_client client, on_done callback) { return try_ping(client, std::move(callback)).value(); }
+    ticket close(queue_client client, on_done callback) { return try_close(client, std::move(callback)).value(); }
+#endif
 
 private:
     static std::uint64_t number(queue_client client) noexcept { return static_cast<std::uint64_t>(client); }
@@ -151,6 +158,7 @@ private:
 
     template <class Connect, class Address>
     result<queue_client> connect(Connect function, Address address, const options &with) {
+        if (!queue_) return detail::moved_from("queue");
         std::uint64_t made = 0;
         const result<void> done = detail::done(function, queue_.get(), address, with.get(), &made);
         if (!done) return done.error();
@@ -160,9 +168,10 @@ private:
     // Calls a function whose last parameters are always these.
     template <class Callback, class Function, class... Arguments>
     result<ticket> start(Callback callback, Function function, Arguments... arguments) {
+        if (!queue_) return detail::moved_from("queue");
         std::uint64_t made = 0;
         auto owned = std::make_unique<Callback>(std::move(callback));
-        const result<void> done = detail::done(function, queue_.get(), arguments..., detail::on_reply<Callback>,
+        const result<void> done = detail::done(function, queue_.get(), arguments..., detail::call_back<Callback>,
                                                owned.release(), detail::drop<Callback>, &made);
         if (!done) return done.error();
         return ticket{made};
@@ -178,7 +187,9 @@ inline result<queue> try_make_queue() {
     if (!done) return done.error();
     return queue(made);
 }
+#if SIMPLE_IPC_EXCEPTIONS
 inline queue make_queue() { return try_make_queue().value(); }
+#endif
 
 } // namespace simple_ipc
 

@@ -138,7 +138,16 @@ void mistakes_are_told_at_once_and_release_the_callback() {
     fails(kind::invalid_argument, [&] { queue.wait(-1s); });
     fails(kind::closed, [&] { queue.flush(simple_ipc::queue_client{12345}, never); });
     auto moved = std::move(queue);
-    fails(kind::invalid_argument, [&] { queue.process(); }); // NOLINT: what was moved from is what is tried
+    // NOLINTBEGIN: what was moved from is what is tried
+    fails(kind::closed, [&] { queue.process(); });
+    fails(kind::closed, [&] { queue.wait(1s); });
+    fails(kind::closed, [&] { queue.ping(simple_ipc::queue_client{1}, never); });
+    fails(kind::closed, [&] { queue.broadcast(simple_ipc::queue_client{1}, 1); });
+    fails(kind::closed, [&] { queue.connect_uds("x", with); });
+    fails(kind::closed, [&] { queue.post_uds_request("x", 1, never, with); });
+    queue.cancel(simple_ipc::ticket{1});
+    queue.submit();
+    // NOLINTEND
     CHECK(queue.descriptor() == -1 && queue.under_way() == 0);
     CHECK(*held == 0 && held.use_count() == 2);
 }

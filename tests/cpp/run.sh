@@ -108,6 +108,25 @@ for tests in tests queues; do
     suite "$tests, AddressSanitizer and UndefinedBehaviorSanitizer" "$scratch/$tests-sanitized"
 done
 
+check "without exceptions and type information it compiles" \
+    compile "$scratch/bare" "$here/bare.cpp" -std=c++17 -O2 -fno-exceptions -fno-rtti
+suite "without exceptions and type information" "$scratch/bare"
+
+# What is discarded at once would not serve: compilers say so.
+warns() { # warning, a statement that is to cause it
+    printf '#include <simple_ipc_queue.hpp>\nint main() { const auto answer = [](auto &) { return 1; }; (void)answer; %s; }\n' \
+        "$2" >"$scratch/discarded.cpp"
+    ! compile "$scratch/discarded" "$scratch/discarded.cpp" -std=c++17 -fsyntax-only >"$scratch/discarded.log" 2>&1 ||
+        return 1
+    cat "$scratch/discarded.log"
+    grep -q "$1" "$scratch/discarded.log"
+}
+for discarded in 'simple_ipc::listen_uds_request("x", answer)' 'simple_ipc::try_listen_ip_broadcast(0, answer)' \
+    'simple_ipc::connect_uds("x")' 'simple_ipc::make_queue()'; do
+    check "discarding $discarded is warned of" warns unused "$discarded"
+    check "  and keeping it is not" compile "$scratch/kept" "$scratch/discarded.cpp" -std=c++17 -fsyntax-only -Wno-unused-result
+done
+
 awk '/^```cpp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/bindings/cpp/README.md" >"$scratch/readme.cpp"
 check "the README's first example compiles" compile "$scratch/readme" "$scratch/readme.cpp" -std=c++17
 check "  and prints its reply" says response-bar "$scratch/readme"
