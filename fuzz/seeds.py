@@ -33,6 +33,8 @@ def seeds():
     for case in cases("frames"):
         listener = case["sender"] == "listener"
         yield "session", bytes([listener, min(case["max_message"] // 16, 255), 6]) + hello[case["sender"]] + stream(case)
+    for case in cases("listener_sessions"):
+        yield "session", bytes([1, 64, 6]) + stream(case)
     for case in cases("native_sessions"):
         yield "connection", bytes([128, 15]) + stream(case)
     for case in cases("deno"):

@@ -115,7 +115,7 @@ def _native_answer(connection, id):
             if frame.kind == "ping":
                 connection.send(decoder.Frame("pong", frame.id).encode())
             elif frame.kind == "error" and frame.id in (0, id):
-                raise ClientError(*decoder.decode_error_body(frame.body))
+                raise ClientError(*decoder.decode_error_body(frame.body)[:2])
             elif frame.kind == "goaway" and frame.id != id:
                 raise ClientError("closing", "the listener is closing and did not take the message")
             elif frame.kind in ("response", "ack") and frame.id == id:

@@ -22,6 +22,16 @@ CLIENT_ROLES = ("exclusive", "multiplexed")
 BYTES = 0x01
 ACK_WANTED = 0x02
 
+#: The stable error names that a listener sends; a client reports any other as 'protocol'.
+ERROR_CODES = {
+    "wrong_mode", "timed_out", "cancelled", "handler_failed", "too_large", "closing", "protocol",
+    "unsupported_version", "invalid_body", "out_of_resources", "internal",
+}
+#: Errors by which a listener says that it has not handled the message.
+NOT_HANDLED = {"wrong_mode", "closing", "invalid_body", "unsupported_version"}
+#: A client takes error frames of this size whatever its largest message.
+ERROR_ROOM = 1024
+
 DEFAULT_MAX_MESSAGE = 64 << 20
 
 
@@ -155,17 +165,22 @@ def decode_header(data, sender, max_message):
         raise Violation("protocol", f"{kind} has no timeout")
     if id == 0 and (rule.needs_id or flags & ACK_WANTED):
         raise Violation("protocol", f"{kind} needs an id other than 0")
-    if length > max_message:
+    if length > (max(max_message, ERROR_ROOM) if kind == "error" else max_message):
         raise Violation("too_large", f"a body of {length} bytes is over the limit of {max_message}")
     return Frame(kind, id, flags, timeout_ms), length
 
 
 def decode_error_body(body):
-    """The stable error name and the text in the body of an error frame."""
+    """The stable error name and the text in the body of an error frame, and what the handler gave besides."""
     if is_json(body):
         value = json.loads(body)
         if isinstance(value, dict) and isinstance(value.get("code"), str) and isinstance(value.get("message"), str):
-            return value["code"], value["message"]
+            more = {}
+            if isinstance(value.get("handler_code"), str):
+                more["handler_code"] = value["handler_code"]
+            if "handler_data" in value:
+                more["handler_data"] = value["handler_data"]
+            return value["code"], value["message"], more
     raise Violation("protocol", "the body of an error frame is not {code, message}")
 
 
@@ -279,6 +294,93 @@ class ClientSession(FrameReader):
         else:
             ack_wanted = bool(frame.flags & ACK_WANTED)
             self._event("broadcast", id=frame.id, bytes=is_bytes, ack_wanted=ack_wanted, body_hex=frame.body.hex())
+
+
+class ListenerSession(FrameReader):
+    """What a multiplexed client makes of all that a listener sends on one session, hello first.
+
+    `calls` is what it had sent before, in that order: `(call, id)` with 'request', 'broadcast' (no ack wanted and id 0),
+    'flush' (an ack frame that asks) or 'ping'. After the end of the stream `outcomes` tells what each call that waits
+    for something ended with: its answer, 'done', or an error and whether its message may have been handled all the same.
+    """
+
+    def __init__(self, calls, max_message=DEFAULT_MAX_MESSAGE):
+        super().__init__("listener", max_message)
+        self._greeted = False
+        self._calls = {id: call for call, id in calls if call != "broadcast"}
+        self._waiting = list(self._calls)
+        self._broadcast_error = None
+        self.outcomes = {}
+        self.pongs = []
+
+    def _read(self):
+        if not self._greeted:
+            if len(self._pending) < HELLO.size:
+                return
+            decode_hello(self._take(HELLO.size), "listener")
+            self._greeted = True
+        super()._read()
+
+    def eof(self):
+        super().eof()
+        cut = self.violation is not None and self.violation.at_end
+        code = "connection_lost" if self.violation is None or cut else self.violation.code
+        # Before its hello a listener has handled nothing; of another version it says so itself.
+        certain = (code == "connection_lost" and not self._greeted) or code in NOT_HANDLED
+        for id in self._waiting:
+            self._fails(id, code, not certain)
+        self._waiting = []
+
+    def _fails(self, id, code, may_have_been_handled, **more):
+        self.outcomes[id] = {"error": code, "may_have_been_handled": may_have_been_handled, **more}
+
+    def _ends(self, id, outcome):
+        self._waiting.remove(id)
+        self.outcomes[id] = outcome
+
+    def _frame(self, frame):
+        call = self._calls.get(frame.id)
+        waits = frame.id in self._waiting
+        if frame.kind == "response":
+            if call == "flush":
+                raise Violation("protocol", "a response to a flush")
+            if waits and call == "request":
+                self._ends(frame.id, {"answer_hex": frame.body.hex(), "bytes": bool(frame.flags & BYTES)})
+        elif frame.kind == "ack":
+            if call == "request":
+                raise Violation("protocol", "an ack to a request")
+            if waits and call == "flush":
+                self._ends(frame.id, self._broadcast_error or {"done": True})
+                self._broadcast_error = None
+        elif frame.kind == "pong":
+            if waits and call == "ping":
+                self._ends(frame.id, {"done": True})
+        elif frame.kind == "ping":
+            self.pongs.append(frame.id)
+        elif frame.kind == "goaway":
+            self._goes_away(frame.id)
+        elif frame.kind == "error":
+            self._told(frame, waits)
+
+    def _goes_away(self, last):
+        order = list(self._calls)
+        if last != 0 and last not in order:
+            return
+        taken = order[: order.index(last) + 1] if last else []
+        for id in [id for id in self._waiting if id not in taken]:
+            self._waiting.remove(id)
+            self._fails(id, "closing", False)
+
+    def _told(self, frame, waits):
+        code, _text, more = decode_error_body(frame.body)
+        code = code if code in ERROR_CODES else "protocol"
+        error = {"error": code, "may_have_been_handled": code not in NOT_HANDLED, **more}
+        if frame.id == 0 and code in ("wrong_mode", "invalid_body"):
+            self._broadcast_error = self._broadcast_error or error
+        elif frame.id == 0:
+            raise Violation(code, "the listener ended the session")
+        elif waits:
+            self._ends(frame.id, error)
 
 
 def encode_session(events):

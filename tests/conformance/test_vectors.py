@@ -115,7 +115,8 @@ class FrameVectors(VectorTest):
     def test_error_bodies_tell_code_and_message(self, case):
         if case["kind"] == "error":
             told = decoder.decode_error_body(bytes.fromhex(case["body_hex"]))
-            self.assertEqual(told, (case["code"], case["message"]))
+            more = {name: case[name] for name in ("handler_code", "handler_data") if name in case}
+            self.assertEqual(told, (case["code"], case["message"], more))
 
     def test_every_kind_and_every_direction_has_a_valid_frame(self):
         seen = {(case["kind"], case["sender"]) for case in load("frames.json")["valid"]}
@@ -150,6 +151,23 @@ class SessionVectors(VectorTest):
         self.assertEqual(encoded, data)
         if all(event["event"] != "refused" for event in case["events"]):
             self.assertEqual(decoder.encode_session(case["events"]), data)
+
+
+class ListenerSessionVectors(VectorTest):
+    @for_each("listener_sessions.json", "valid", "malformed")
+    def test_sessions_of_a_listener_mean_the_same_at_every_split(self, case):
+        expected = {outcome["id"]: {k: v for k, v in outcome.items() if k != "id"} for outcome in case["outcomes"]}
+        calls = [(call["call"], call["id"]) for call in case["calls"]]
+        for pieces in splits(parts(case)):
+            session = decoder.ListenerSession(calls, case.get("max_message", decoder.DEFAULT_MAX_MESSAGE))
+            for piece in sum(pieces, []):
+                session.feed(piece)
+            if case.get("at_end"):
+                self.assertIsNone(session.violation)
+            session.eof()
+            self.assertEqual(session.outcomes, expected)
+            self.assertEqual(session.pongs, case.get("pongs", []))
+            self.check_violation(case, session.violation)
 
 
 class DialectVectors(VectorTest):

@@ -1,7 +1,6 @@
 //! Our clients against listeners that break the protocol, or leave at every possible moment.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
