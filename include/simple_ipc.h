@@ -146,7 +146,7 @@
 #define SIPC_WIRE_AUTO 0
 
 /**
- * Native sessions only.
+ * Native sessions only: `SIPC_NOT_LISTENING` where no listener of this library is there.
  */
 #define SIPC_WIRE_NATIVE 1
 

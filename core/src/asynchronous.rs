@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::cancellation::{Call, Cancellation};
 use crate::channel::{Address, Channel};
-use crate::client::connect::{Connected, connect_async, is_native};
+use crate::client::connect::{Connected, LONGEST_PAUSE, Presence, connect_async, presence};
 use crate::client::multiplexed::Multiplexed;
 use crate::client::post::{self, TRIES};
 use crate::client::until::Until;
@@ -188,19 +188,20 @@ impl Client {
             closed: AtomicBool::new(false),
             born: fork::generation(),
         };
-        client.meet(options.cancellation.as_ref()).await?;
+        if let Presence::Native = client.meet(options.cancellation.as_ref()).await? {
+            let _only_looked_for_if_the_listener_has_changed =
+                client.session(options.timeout, options.cancellation.as_ref()).await?;
+        }
         Ok(client)
     }
 
     /// Makes sure that somebody listens: see the blocking client.
-    async fn meet(&self, caller: Option<&Cancellation>) -> Result<()> {
-        use crate::client::connect::{LONGEST_PAUSE, Presence, presence};
+    async fn meet(&self, caller: Option<&Cancellation>) -> Result<Presence> {
         let began = Instant::now();
         let until = Until { caller, ..Until::default() };
         loop {
             match presence(&self.channel, &self.address, &self.options) {
-                Ok(Presence::Native) => return self.session(self.options.timeout, caller).await.map(drop),
-                Ok(Presence::Other) => return Ok(()),
+                Ok(found) => return Ok(found),
                 Err(error) if began.elapsed() >= self.options.wait => return Err(error),
                 Err(_) => until.drive(tokio::time::sleep(LONGEST_PAUSE)).await?,
             }
@@ -273,7 +274,7 @@ impl Client {
     /// As [`ping`](Client::ping), with what a [`Call`] says.
     pub async fn ping_with(&self, call: &Call) -> Result<Duration> {
         self.check_open(&Message::null())?;
-        if !is_native(&self.channel, &self.address, &self.options)? {
+        if let Presence::Other = self.meet(call.cancellation.as_ref()).await? {
             return Err(crate::client::no_ping());
         }
         let began = Instant::now();

@@ -38,7 +38,8 @@ pub enum Wire {
     /// Native where the listener's lock file says that it is this library, else the Deno wire.
     #[default]
     Auto,
-    /// Native sessions only.
+    /// Native sessions only: where no listener of this library holds the lock file, nobody listens. Where
+    /// the lock file is not for this user to ask, it is tried.
     Native,
     /// The Deno original's wire only: one connection per message.
     Deno,

@@ -74,6 +74,8 @@ fn blocking_calls_end_when_the_check_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(".deno.full.socket");
     let options = options.directory(directory.path());
+    let lock = std::fs::File::create(directory.path().join(".deno.full.socket.lock")).unwrap();
+    lock.lock().unwrap();
     let _deaf = std::os::unix::net::UnixListener::bind(path).unwrap();
     let large = Message::bytes(vec![0; 32 << 20]);
     for wire in [Wire::Native, Wire::Deno] {

@@ -190,7 +190,7 @@ fn a_port_whose_queue_is_full_is_tried_until_the_time_is_over() {
     let address = busy.local_addr().unwrap();
     let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
     let _queue: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
-    let options = scratch.options().wire(Wire::Native).timeout(Duration::from_millis(100));
+    let options = scratch.options().timeout(Duration::from_millis(100));
     for reply in post_both_ways(&Channel::ip(address.port()).unwrap(), &bytes(1), &options) {
         let error = reply.unwrap_err();
         assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, false), "{error}");

@@ -302,7 +302,9 @@ fn broadcasts_that_nobody_confirmed_are_told_of() {
     let options = scratch.options();
     let name = Channel::uds("lossy").unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let options = options.directory(directory.path()).wire(Wire::Native);
+    let options = options.directory(directory.path());
+    let lock = std::fs::File::create(directory.path().join(".deno.lossy.socket.lock")).unwrap();
+    lock.lock().unwrap();
     let socket = std::os::unix::net::UnixListener::bind(directory.path().join(".deno.lossy.socket")).unwrap();
     let mut queue = Queue::new().unwrap();
     let (client, _) = queue.connect(&name, &options).unwrap();

@@ -18,7 +18,7 @@ pub const SIPC_NO_TIMEOUT: i64 = -1;
 
 /// Native where the listener is this library, else the Deno wire. The default.
 pub const SIPC_WIRE_AUTO: i32 = 0;
-/// Native sessions only.
+/// Native sessions only: `SIPC_NOT_LISTENING` where no listener of this library is there.
 pub const SIPC_WIRE_NATIVE: i32 = 1;
 /// The Deno original's wire only: one connection per message.
 pub const SIPC_WIRE_DENO: i32 = 2;

@@ -76,6 +76,25 @@ fn a_listener_that_stands_still_gives_no_reply() {
     assert_eq!(lines.len(), 5);
 }
 
+#[test]
+fn what_a_killed_listener_left_answers_no_ping_and_no_post_and_is_waited_at() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    kill_process(listening.pid(), Signal::KILL).unwrap();
+    drop(listening);
+    assert!(scratch.socket("x").exists(), "a killed listener leaves its socket");
+    let nobody = format!(
+        "simple-ipc: nobody listens on channel \"x\" ({}); start its listener, or let the call wait for it",
+        scratch.socket("x").display()
+    );
+    scratch.run(["ping", "x", "--count", "1"]).refused(3, &nobody);
+    scratch.run(["post", "x", "1"]).refused(3, &nobody);
+    scratch.run(["post", "x", "1", "--wire", "native"]).refused(3, &nobody);
+    let began = std::time::Instant::now();
+    scratch.run(["post", "x", "1", "--wait", "100ms"]).refused(3, &nobody);
+    assert!(began.elapsed() >= std::time::Duration::from_millis(100));
+}
+
 /// A process that stands still until this is dropped.
 struct Stopped<'a>(&'a Listening);
 

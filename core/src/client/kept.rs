@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::casts::Casts as Books;
-use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, is_native, presence};
+use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, presence};
 use super::exclusive::Exclusive;
 use super::post::{TRIES, address};
 use super::until::Until;
@@ -172,27 +172,25 @@ impl Kept {
             sessions: Mutex::default(),
             casts: Arc::default(),
         };
-        kept.meet(cancellation.as_ref())?;
+        let until = Until { caller: cancellation.as_ref(), ..Until::default() };
+        if let Presence::Native = kept.meet(&until)?
+            && let Connected::Native(socket) = kept.connect(kept.options.timeout, &until)?
+        {
+            lock(&kept.sessions).push(kept.session(socket, &kept.closing)?);
+        }
         Ok(kept)
     }
 
     /// Makes sure that somebody listens. A listener of the Deno original is not connected to before
     /// there is a message for it: its process would end if nothing came.
-    fn meet(&self, caller: Option<&Cancellation>) -> Result<()> {
+    fn meet(&self, until: &Until<'_>) -> Result<Presence> {
         let began = Instant::now();
-        let until = Until { caller, ..Until::default() };
         loop {
             if let Some(error) = until.given_up() {
                 return Err(error);
             }
             match presence(&self.channel, &self.address, &self.options) {
-                Ok(Presence::Native) => {
-                    if let Connected::Native(socket) = self.connect(self.options.timeout, &until)? {
-                        lock(&self.sessions).push(self.session(socket, &self.closing)?);
-                    }
-                    return Ok(());
-                }
-                Ok(Presence::Other) => return Ok(()),
+                Ok(found) => return Ok(found),
                 Err(error) if began.elapsed() >= self.options.wait => return Err(error),
                 Err(_) => until.pause(LONGEST_PAUSE)?,
             }
@@ -227,10 +225,11 @@ impl Kept {
 
     pub(crate) fn ping(&self, call: &Call) -> Result<Duration> {
         self.check_open()?;
-        let began = Instant::now();
-        if !is_native(&self.channel, &self.address, &self.options)? {
+        let until = Until { deadline: None, caller: call.cancellation.as_ref(), client: Some(&self.closing) };
+        if let Presence::Other = self.meet(&until)? {
             return Err(super::no_ping());
         }
+        let began = Instant::now();
         let timeout = call.timeout_or(self.options.timeout);
         self.exchange(timeout, call.cancellation.as_ref(), Exclusive::ping, |_, _| Err(super::no_ping()))?;
         Ok(began.elapsed())

@@ -140,7 +140,8 @@ pub(super) enum What {
     Flush(u64),
     /// As flush; then the client is closed.
     Close(u64),
-    Ping,
+    /// Done when the listener has answered; asked for at this time.
+    Ping(Instant),
     /// Make sure that somebody listens.
     Meet(Instant),
 }
@@ -213,7 +214,7 @@ impl Call {
         let header = match (&self.what, self.body.message()) {
             (What::Request, Some(message)) => Header::of(Kind::Request, frame, message),
             (_, Some(message)) => Header::of(Kind::Broadcast, frame, message),
-            (What::Ping, None) => Header::bare(Kind::Ping, frame),
+            (What::Ping(_), None) => Header::bare(Kind::Ping, frame),
             (_, None) => Header::bare(Kind::Ack, frame),
         };
         match self.what {

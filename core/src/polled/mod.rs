@@ -54,10 +54,9 @@ pub use self::call::{ClientId, Ticket};
 use self::link::{Body, Link};
 use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
-use crate::client::connect::is_native;
 use crate::client::deno::Exchange;
 use crate::client::post::address;
-use crate::client::{check_size, closed, deadline, no_ping};
+use crate::client::{check_size, closed, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
@@ -229,11 +228,7 @@ impl Queue {
     /// As [`ping`](Queue::ping), with a timeout of its own.
     pub fn ping_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        let target = self.client(client)?;
-        if !is_native(&target.channel, &target.address, &target.options)? {
-            return Err(no_ping());
-        }
-        self.on_client(client, What::Ping, Body::None, timeout)
+        self.on_client(client, What::Ping(Instant::now()), Body::None, timeout)
     }
 
     /// Flushes, and closes: the client is gone when the ticket is done. Calls of it that are still under

@@ -39,11 +39,14 @@ impl Queue {
             let error = call.not_taken.take().unwrap_or_else(closed);
             return self.finish(ticket, Err(error));
         }
-        if let What::Meet(began) = call.what {
+        if let What::Meet(began) | What::Ping(began) = call.what {
             let target = Arc::clone(&call.target);
             match presence(&target.channel, &target.address, &target.options) {
                 Ok(Presence::Native) => {}
-                Ok(Presence::Other) => return self.finish(ticket, Ok(None)),
+                Ok(Presence::Other) => {
+                    let is_ping = matches!(call.what, What::Ping(_));
+                    return self.finish(ticket, if is_ping { Err(no_ping()) } else { Ok(None) });
+                }
                 Err(error) if began.elapsed() >= target.options.wait => return self.finish(ticket, Err(error)),
                 Err(_) => {
                     let wake = Some(Instant::now() + LONGEST_PAUSE);
@@ -143,7 +146,7 @@ impl Queue {
     pub(super) fn exchange(&mut self, ticket: Ticket, socket: Socket) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         let Some(mode) = call.what.mode() else {
-            let result = if matches!(call.what, What::Ping) { Err(no_ping()) } else { Ok(None) };
+            let result = if matches!(call.what, What::Ping(_)) { Err(no_ping()) } else { Ok(None) };
             return self.finish(ticket, result);
         };
         call.wake = None;

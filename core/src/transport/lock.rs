@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fork::{self, ForkFd};
 use super::place::{Identity, Place};
-use super::refused::{cannot_listen, occupied, refused};
+use super::refused::{Refusal, by, cannot_listen, occupied, refused};
 use super::retry;
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
@@ -57,30 +57,60 @@ pub(crate) struct LockInfo {
 }
 
 /// What a client learns from the lock file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
-    /// A listener of this library lives; what it says about itself, if that can be read.
-    Held(Option<LockInfo>),
-    /// There is a file, and nobody holds it, or it is not for us to ask.
+    /// A listener of this library lives.
+    Held,
+    /// There is a file, and nobody holds it.
     Free,
     /// There is no file.
     Missing,
+    /// There is something that is not for this user to ask: another user's file, a link, a device.
+    Denied,
     /// The system fails to tell: for want of descriptors or memory, say.
-    Unknown(Errno),
+    Unknown(Refusal),
+}
+
+/// A lock file that was opened to be asked. Opening is apart from asking for those who must not find out
+/// that they are out of descriptors when they have connected already.
+pub(crate) enum Asking {
+    Opened(ForkFd),
+    /// There was nothing to open.
+    Answered(Probe),
+}
+
+impl Asking {
+    pub(crate) fn open(address: &Address) -> Asking {
+        let answer = match open_to_ask(&address.lock_path()) {
+            Ok(Some(file)) => return Asking::Opened(file),
+            Ok(None) => Probe::Denied,
+            Err(Refusal { call: "open", errno: Errno::NOENT | Errno::NOTDIR }) => Probe::Missing,
+            Err(Refusal { call: "open", errno })
+                if matches!(errno, Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NXIO | Errno::NODEV) =>
+            {
+                Probe::Denied
+            }
+            Err(failed) => Probe::Unknown(failed),
+        };
+        Asking::Answered(answer)
+    }
+
+    /// Whether a listener of this library lives at the address, without waiting for anything.
+    pub(crate) fn probe(self) -> Probe {
+        match self {
+            Asking::Answered(probe) => probe,
+            Asking::Opened(file) => match is_held(&file) {
+                Ok(true) => Probe::Held,
+                Ok(false) => Probe::Free,
+                Err(failed) => Probe::Unknown(failed),
+            },
+        }
+    }
 }
 
 /// Asks whether a listener of this library lives at the address, without waiting for anything.
 pub(crate) fn probe(address: &Address) -> Probe {
-    let asked = open_to_ask(&address.lock_path()).and_then(|file| match file {
-        Some(file) if is_held(&file)? => Ok(Probe::Held(read_content(&file))),
-        _ => Ok(Probe::Free),
-    });
-    asked.unwrap_or_else(|errno| match errno {
-        Errno::NOENT | Errno::NOTDIR => Probe::Missing,
-        // Another user's, a link, a socket, a device.
-        Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NXIO | Errno::NODEV => Probe::Free,
-        errno => Probe::Unknown(errno),
-    })
+    Asking::open(address).probe()
 }
 
 /// The live listener whose lock file this is. A file that does not read like one of ours is not even
@@ -384,19 +414,20 @@ fn find_holders(table: &str, identity: Identity) -> Holders {
 }
 
 /// Opens a lock file to read and ask; `None` where it is no regular file.
-fn open_to_ask(path: &Path) -> Result<Option<ForkFd>, Errno> {
+fn open_to_ask(path: &Path) -> Result<Option<ForkFd>, Refusal> {
     // A child that got it in the middle of the question would keep the shared lock.
     let open = || ForkFd::open(|| rustix::fs::open(path, open_flags() | OFlags::RDONLY, Mode::empty()));
-    let file = retry::on_interrupt(open)?;
-    Ok((Place::of(&file)?.kind == FileType::RegularFile).then_some(file))
+    let file = retry::on_interrupt(open).map_err(by("open"))?;
+    let place = Place::of(&file).map_err(by("fstat"))?;
+    Ok((place.kind == FileType::RegularFile).then_some(file))
 }
 
 /// Whether a listener holds it. Closing the descriptor lets go of the question.
-fn is_held(file: &ForkFd) -> Result<bool, Errno> {
+fn is_held(file: &ForkFd) -> Result<bool, Refusal> {
     match retry::on_interrupt(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockShared)) {
         Ok(()) => Ok(false),
         Err(Errno::WOULDBLOCK) => Ok(true),
-        Err(errno) => Err(errno),
+        Err(errno) => Err(by("flock")(errno)),
     }
 }
 

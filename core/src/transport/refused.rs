@@ -1,5 +1,5 @@
-//! What is said when the system refuses a call that a listener needs: which call, on what, and with
-//! which error. Advice comes only where a look has shown what is wrong.
+//! What is said when the system refuses a call: which call, on what, and with which error. Advice comes
+//! only where a look has shown what is wrong.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorKind};
 
 /// A system call that failed, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) call: &'static str,
-    pub(super) errno: Errno,
+pub(crate) struct Refusal {
+    pub(crate) call: &'static str,
+    pub(crate) errno: Errno,
 }
 
 /// Makes the [`Refusal`] of a call of this name.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
     sockopt,
@@ -13,6 +14,7 @@ use rustix::net::{
 
 use super::fork::ForkFd;
 use super::peer::Peer;
+use super::refused::{Refusal, by};
 use super::retry;
 use crate::channel::Address;
 
@@ -39,38 +41,69 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connects without waiting: 'would block' when the listener's queue is full. The socket is in
     /// non-blocking mode. A TCP connect to the loopback address completes or fails at once.
-    pub(crate) fn try_connect(address: &Address) -> io::Result<Socket> {
+    ///
+    /// Refused, too, where the connection leads back to this socket itself: the system picks the port that
+    /// a connection comes from, and where nobody listens at a port of the range that it picks from, that
+    /// may be the very one that is sought.
+    pub(crate) fn try_connect(address: &Address) -> Result<Socket, Refusal> {
         let socket = Socket::open(address, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
         match socket.connect_now(address) {
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
-                socket.wait_for(PollFlags::OUT, Some(Duration::from_millis(10)))?;
-                match sockopt::socket_error(&socket)? {
+            Ok(()) => {}
+            Err(Errno::INPROGRESS) => {
+                let ready = socket.wait_for(PollFlags::OUT, Some(Duration::from_millis(10)));
+                ready.map_err(|error| by("poll")(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+                sockopt::socket_error(&socket).map_err(by("getsockopt"))?.map_err(by("connect"))?;
+                if rustix::net::getpeername(&socket).is_err() {
                     // Not yet there after all: the listener's queue is full, and the kernel would try
                     // again in a second only.
-                    Ok(()) if rustix::net::getpeername(&socket).is_err() => Err(rustix::io::Errno::AGAIN.into()),
-                    Ok(()) => Ok(socket),
-                    Err(errno) => Err(errno.into()),
+                    return Err(by("connect")(Errno::AGAIN));
                 }
             }
-            result => result.map(|()| socket),
+            Err(errno) => return Err(by("connect")(errno)),
         }
+        if let Address::Tcp { port, .. } = address
+            && socket.local_port()? == *port
+        {
+            socket.abandon();
+            return Err(by("connect")(Errno::CONNREFUSED));
+        }
+        Ok(socket)
     }
 
-    fn open(address: &Address, flags: SocketFlags) -> io::Result<Socket> {
+    fn open(address: &Address, flags: SocketFlags) -> Result<Socket, Refusal> {
         let family = match address {
             Address::Unix(_) => AddressFamily::UNIX,
             Address::Tcp { .. } => AddressFamily::INET,
         };
-        let fd = ForkFd::open(|| rustix::net::socket_with(family, SocketType::STREAM, flags, None))?;
-        Socket::adopt(fd, matches!(address, Address::Tcp { .. }))
+        let open = || rustix::net::socket_with(family, SocketType::STREAM, flags, None);
+        let fd = ForkFd::open(open).map_err(by("socket"))?;
+        let set = by("setsockopt");
+        let socket = Socket::adopt(fd, matches!(address, Address::Tcp { .. }))
+            .map_err(|error| set(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        if socket.tcp {
+            // The port that the system picks for this connection does not keep a listener from it, neither
+            // now nor while the connection is being forgotten.
+            sockopt::set_socket_reuseaddr(&socket, true).map_err(set)?;
+        }
+        Ok(socket)
     }
 
-    fn connect_now(&self, address: &Address) -> io::Result<()> {
+    fn connect_now(&self, address: &Address) -> Result<(), Errno> {
         match address {
-            Address::Unix(path) => rustix::net::connect(self, &SocketAddrUnix::new(path)?)?,
-            Address::Tcp { port, .. } => rustix::net::connect(self, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port))?,
+            Address::Unix(path) => rustix::net::connect(self, &SocketAddrUnix::new(path)?),
+            Address::Tcp { port, .. } => rustix::net::connect(self, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)),
         }
-        Ok(())
+    }
+
+    /// The port that a TCP connection comes from.
+    fn local_port(&self) -> Result<u16, Refusal> {
+        let local = rustix::net::getsockname(self).and_then(SocketAddrV4::try_from);
+        local.map(|local| local.port()).map_err(by("getsockname"))
+    }
+
+    /// Ends a TCP connection to somebody who is not meant, so that nothing of it keeps its ports in use.
+    pub(crate) fn abandon(self) {
+        let _nothing_depends_on_it = sockopt::set_socket_linger(&self, Some(Duration::ZERO));
     }
 
     /// Takes a connection that waits in a listening socket, without waiting for one.
@@ -187,7 +220,7 @@ impl Socket {
         match poll(&mut fds, timeout.as_ref()) {
             Ok(ready) => Ok(ready > 0),
             // The caller looks at its deadline and comes again.
-            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(Errno::INTR) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
     }
