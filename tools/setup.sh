@@ -8,7 +8,7 @@ set -eu
 
 verb=${1:-all}
 oldest_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
-oldest_python=3.9
+oldest_python=3.11
 
 has() { command -v "$1" >/dev/null 2>&1; }
 say() { printf 'setup: %s\n' "$*"; }

@@ -155,6 +155,7 @@ fn an_end_in_the_middle(options: &Options) {
         while handled.load(Ordering::Relaxed) < 50 && began.elapsed() < Duration::from_secs(60) {
             std::thread::yield_now();
         }
+        assert!(handled.load(Ordering::Relaxed) >= 50, "the callers have come to nothing in a minute");
         listener.close().unwrap();
         callers.join().unwrap();
     }
