@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs each scenario of exits.c and loads.c many times, several at once: no hang, no crash, no stray file.
+"""Runs each scenario of exits.c, loads.c and unloads.c many times, several at once: no hang, no crash, no stray file.
 
 tests/exits/run.py [--runs 100] [--at-once 4] [SCENARIO…]        STAGE is where the library is installed
 """
@@ -18,6 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # A watchdog; slow is not failed.
 HANG_SECONDS = 120
+# Each is loaded and unloaded by a thread of its own.
+PLUGINS = 3
 # What a process that ends with a listener open may leave; the next listener takes both over.
 MAY_BE_LEFT = {f".deno.{name}.{kind}" for name in ("exits", "exits_other") for kind in ("socket", "socket.lock")}
 
@@ -35,12 +37,15 @@ def build(scratch):
         f"-I{stage}/include",
         f"-I{HERE.parent}/c",
     ]
-    exits, loads = scratch / "exits", scratch / "loads"
-    subprocess.run(
-        [*compiler, "-o", exits, HERE / "exits.c", f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"],
-        check=True,
-    )
+    exits, loads, unloads, plugin = (scratch / name for name in ("exits", "loads", "unloads", "plugin.so"))
+    linked = [f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"]
+    subprocess.run([*compiler, "-o", exits, HERE / "exits.c", *linked], check=True)
     subprocess.run([*compiler, "-o", loads, HERE / "loads.c", "-ldl"], check=True)
+    subprocess.run([*compiler, "-o", unloads, HERE / "unloads.c", "-ldl"], check=True)
+    subprocess.run([*compiler, "-shared", "-fPIC", "-o", plugin, HERE / "plugin.c", *linked], check=True)
+    plugins = [scratch / f"plugin{number}.so" for number in range(PLUGINS)]
+    for place in plugins:
+        shutil.copy(plugin, place)
     library, copy = (stage / "lib" / "libsimpleipc.so").resolve(), scratch / "libanother.so"
     shutil.copy(library, copy)
 
@@ -49,6 +54,7 @@ def build(scratch):
 
     scenarios = {name: [exits, name] for name in names(exits)}
     scenarios.update({name: [loads, name, library, copy] for name in names(loads)})
+    scenarios.update({f"unloaded_after_{name}": [unloads, name, *plugins] for name in names(unloads)})
     return scenarios, [exits, "--take-over"]
 
 

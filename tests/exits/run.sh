@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ways to end a process, against the installed library: tests/exits/run.sh [OPTION OF run.py…]
+# Ways to end a process and to unload what uses the library, against the installed library: tests/exits/run.sh [OPTION OF run.py…]
 # `make stage` installs the library; STAGE names another place than its own.
 set -eu
 cd "$(dirname "$0")/../.."
