@@ -1,21 +1,25 @@
 "use strict";
 
 const { encode, decode } = require("./body.cjs");
-const { native, start } = require("./calls.cjs");
+const { addon, environment, start } = require("./calls.cjs");
 const { invalidArgument } = require("./error.cjs");
 const { check, POST, CALL } = require("./options.cjs");
 
 const identity = (value) => value;
 
+/** Lets go of clients that nobody has any more: what they had gathered is still sent. */
+const collected = new FinalizationRegistry((client) => addon.releaseClient(environment, client));
+
 /** A channel kept open; documented in index.d.ts. */
 class Client {
-    #native;
+    #id;
     #holds = true;
     #closed;
 
-    constructor(token, handle) {
+    constructor(token, id) {
         if (token !== TOKEN) throw invalidArgument("a client is made by connect(channel)");
-        this.#native = handle;
+        this.#id = id;
+        collected.register(this, id);
     }
 
     // Not an async function: its promise would be one more for each request, settled three turns later.
@@ -25,7 +29,7 @@ class Client {
             const signal = options?.signal;
             signal?.throwIfAborted();
             const body = encode(data);
-            const begin = (id) => native.request(id, this.#native, body, timeout);
+            const begin = (id) => addon.request(environment, id, this.#id, body, timeout);
             return start(begin, { signal, convert: decode, holds: this.#holds });
         } catch (error) {
             return Promise.reject(error);
@@ -34,7 +38,7 @@ class Client {
 
     async broadcast(data) {
         const body = encode(data);
-        return start((id) => native.broadcast(id, this.#native, body), { holds: this.#holds });
+        return start((id) => addon.broadcast(environment, id, this.#id, body), { holds: this.#holds });
     }
 
     async flush() {
@@ -61,7 +65,7 @@ class Client {
     }
 
     #control(what, convert) {
-        return start((id) => native.control(id, this.#native, what), { convert, holds: this.#holds });
+        return start((id) => addon.control(environment, id, this.#id, what), { convert, holds: this.#holds });
     }
 }
 
@@ -85,8 +89,8 @@ async function connect(channel, options) {
     const checked = check(options, POST);
     const signal = options?.signal;
     signal?.throwIfAborted();
-    const convert = (handle) => new Client(TOKEN, handle);
-    return start((id) => native.connect(id, channel, checked), { signal, convert });
+    const convert = (client) => new Client(TOKEN, client);
+    return start((id) => addon.connect(environment, id, channel, checked), { signal, convert });
 }
 
 module.exports = { Client, connect };

@@ -1,9 +1,9 @@
 "use strict";
 
 const { isMainThread } = require("node:worker_threads");
-const { addon, native } = require("./calls.cjs");
+const { addon, environment } = require("./calls.cjs");
 const { Client, connect } = require("./client.cjs");
-const { IpcError, fromNative } = require("./error.cjs");
+const { HandlerError, IpcError, fromNative } = require("./error.cjs");
 const listener = require("./listener.cjs");
 const { check, CHANNELS } = require("./options.cjs");
 const post = require("./post.cjs");
@@ -11,16 +11,32 @@ const { version } = require("../package.json");
 
 async function channels(options) {
     const directory = check(options, CHANNELS)?.directory;
-    const [found, error] = native.channels(directory);
+    const [found, error] = addon.channels(directory);
     if (error !== undefined) throw fromNative(error);
     return found;
 }
 
+/**
+ * What is to be ended at the end of the process or worker: one listener of its event serves every copy of this package,
+ * of which a test runner loads one for each file.
+ */
+const ENDS = Symbol.for("simple-ipc.ends");
+
+function endsOfProcess() {
+    const ends = new Set();
+    process.on("exit", () => {
+        for (const end of ends) end();
+    });
+    return ends;
+}
+
 // `process.exit` and the end of the program: listeners remove their files. A worker that is terminated does it in the
 // add-on's own hook.
-process.on("exit", () => native.end(isMainThread));
+process[ENDS] ??= endsOfProcess();
+process[ENDS].add(() => addon.end(environment, isMainThread));
 
 exports.Client = Client;
+exports.HandlerError = HandlerError;
 exports.IpcError = IpcError;
 exports.Server = listener.Server;
 exports.channels = channels;

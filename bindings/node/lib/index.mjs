@@ -3,6 +3,7 @@ import simpleIpc from "./index.cjs";
 
 export const {
     Client,
+    HandlerError,
     IpcError,
     Server,
     channels,

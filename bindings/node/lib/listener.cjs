@@ -1,8 +1,9 @@
 "use strict";
 
 const { encode, decode } = require("./body.cjs");
-const { native, receivers, watchers, start, hold, release } = require("./calls.cjs");
-const { IpcError, invalidArgument } = require("./error.cjs");
+const { addon, environment, receivers, watchers, start, hold, release, logged } = require("./calls.cjs");
+const { IpcError, fromNative, invalidArgument, isHandlerError, textOf } = require("./error.cjs");
+const { Handler } = require("./inside.cjs");
 const { check, LISTEN } = require("./options.cjs");
 const { place } = require("./post.cjs");
 
@@ -24,73 +25,95 @@ class Context {
             this.#controller = new AbortController();
             if (!this.#isSettled) {
                 this.#isWatched = true;
-                watchers.set(this.#id, () => {
-                    this.#controller.abort(new IpcError("cancelled", "the caller no longer waits for the answer"));
-                });
-                native.watch(this.#id);
+                watchers.set(this.#id, { unwanted: (isCutOff) => this.#abort(isCutOff) });
+                if (addon.watch(environment, this.#id)) this.#abort(true);
             }
         }
         return this.#controller.signal;
     }
 
-    static settled(context) {
+    #abort(isCutOff) {
+        const why = isCutOff
+            ? "the listener closed and did not wait for this handler any longer"
+            : "the caller no longer waits for the answer";
+        this.#controller.abort(new IpcError("cancelled", why));
+    }
+
+    /** Whether this error is how a handler ends that has heard that nobody waits. */
+    static hasGivenUp(context, error) {
+        if (!context.#controller?.signal.aborted) return false;
+        const { reason } = context.#controller.signal;
+        try {
+            return error === reason || error.cause === reason || error.code === "invalid_json";
+        } catch {
+            return false;
+        }
+    }
+
+    static isSettled(context) {
+        return context.#isSettled;
+    }
+
+    /** Its message is about to be settled; returns the message's number. */
+    static settle(context) {
         context.#isSettled = true;
         if (context.#isWatched) watchers.delete(context.#id);
+        return context.#id;
     }
 }
 
 /** Calls the handler with each message, and sees to it that each is settled once. */
 class Receiver {
-    constructor(isBroadcast, onMessage, onError) {
+    constructor(number, isBroadcast, onMessage, onError, channel) {
         this.isBroadcast = isBroadcast;
+        this.handler = new Handler(number, onMessage, Context.isSettled);
         this.onMessage = onMessage;
         this.onError = onError;
+        this.channel = channel;
     }
 
     receive(id, body, events, at) {
         const context = new Context(id, events[at], events[at + 1], events[at + 2]);
         let result;
         try {
-            result = (0, this.onMessage)(decode(body), context);
+            result = this.handler.call(decode(body), context);
             if (typeof result?.then === "function") {
-                Promise.resolve(result).then(
-                    (value) => this.answer(id, context, value),
-                    (error) => this.fail(id, context, error),
-                );
+                this.handler.awaited(result, this, context);
                 return;
             }
         } catch (error) {
-            this.fail(id, context, error);
+            this.fail(context, error);
             return;
         }
-        this.answer(id, context, result);
+        this.answer(context, result);
     }
 
-    answer(id, context, value) {
+    /** Settles a message with what the handler returned. Nothing in here throws. */
+    answer(context, value) {
         if (this.isBroadcast) {
-            Context.settled(context);
-            native.settle(id);
+            addon.settle(environment, Context.settle(context));
             return;
         }
         let body;
         try {
-            body = encode(value);
+            body = encode(value, "answer");
         } catch (error) {
-            this.fail(
-                id,
-                context,
-                new IpcError(error.code, `the handler's answer: ${error.message}`, { cause: error.cause }),
-            );
+            this.fail(context, error, `the handler's answer: ${error.message}`);
             return;
         }
-        Context.settled(context);
-        native.answer(id, body);
+        addon.answer(environment, Context.settle(context), body);
     }
 
-    fail(id, context, error) {
-        Context.settled(context);
-        native.settle(id, textOf(error));
-        if (this.onError === undefined) return;
+    /** Settles a message whose handler failed. Nothing in here throws. */
+    fail(context, error, text = undefined) {
+        const id = Context.settle(context);
+        let isTold;
+        if (isHandlerError(error)) isTold = failOnPurpose(id, error);
+        else isTold = addon.fail(environment, id, text ?? textOf(error));
+        if (this.onError === undefined) {
+            if (!isTold && !Context.hasGivenUp(context, error)) logged(this.complaint(), error);
+            return;
+        }
         try {
             (0, this.onError)(error, context);
         } catch (unexpected) {
@@ -100,38 +123,62 @@ class Receiver {
             });
         }
     }
+
+    complaint() {
+        let name;
+        try {
+            name = this.onMessage.name;
+        } catch {
+            // The handler is a Proxy with a trap that fails.
+        }
+        const handler = typeof name === "string" && name !== "" ? `the handler ${name}` : "the handler";
+        return `simple-ipc: ${handler} of channel ${this.channel} failed, and no caller hears of it:`;
+    }
 }
 
-function textOf(error) {
+/** Fails a message with a `HandlerError`, and tells whether somebody hears of it. */
+function failOnPurpose(id, error) {
+    let code, data, text;
     try {
-        return String((error instanceof Error && error.message) || error);
-    } catch {
-        return "the handler failed with something that has no text";
+        code = typeof error.code === "string" ? error.code : undefined;
+        text = String(error.message);
+        if (error.data !== undefined) data = encode(error.data, "the handler error's data");
+        if (typeof data === "object") throw new IpcError("invalid_json", "the handler error's data is bytes");
+    } catch (why) {
+        text = `${text ?? textOf(error)} (without its data: ${textOf(why)})`;
+        data = undefined;
     }
+    return addon.fail(environment, id, text, code, data);
 }
 
 /** A listener; documented in index.d.ts. */
 class Server {
     #id;
+    #receiver;
     #holds = true;
     #closed;
     #counted;
 
-    constructor(token, { id, path, port }) {
+    constructor(token, made, receiver) {
         if (token !== TOKEN) throw invalidArgument("a server is made by one of the listen functions");
+        const { id, path, port } = made;
         this.#id = id;
+        this.#receiver = receiver;
         this.path = path ?? undefined;
         this.port = port ?? undefined;
         hold();
     }
 
     get counters() {
-        return native.counters(this.#id) ?? this.#counted;
+        return this.#counted ?? addon.counters(environment, this.#id) ?? gone();
     }
 
     close() {
+        const isFirst = this.#closed === undefined;
         this.#closed ??= this.#close();
-        return this.#closed;
+        if (!this.#receiver.handler.isCaller()) return this.#closed;
+        if (isFirst) this.#closed.catch((error) => logged("simple-ipc: a listener could not close:", error));
+        return Promise.resolve();
     }
 
     ref() {
@@ -152,16 +199,20 @@ class Server {
 
     async #close() {
         // What it has taken is still answered: that keeps the process alive, the listener no longer does.
-        const closing = start((id) => native.close(id, this.#id));
+        const closing = start((id) => addon.close(environment, id, this.#id));
         this.unref();
         try {
             await closing;
         } finally {
-            this.#counted = native.counters(this.#id) ?? undefined;
-            native.release(this.#id);
+            this.#counted = addon.counters(environment, this.#id) ?? undefined;
+            addon.release(environment, this.#id);
             receivers.delete(this.#id);
         }
     }
+}
+
+function gone() {
+    throw new IpcError("closed", "no counters are left: this process or worker is ending, and its listeners are closed");
 }
 
 const TOKEN = Symbol("listen");
@@ -177,18 +228,19 @@ if (Symbol.asyncDispose) {
     });
 }
 
-const { fromNative } = require("./error.cjs");
-
 function listen(isPort, isBroadcast, channel, onMessage, options) {
     const where = place(channel, isPort);
     if (typeof onMessage !== "function") {
         throw invalidArgument(`the handler is of type ${typeof onMessage}: pass a function`);
     }
     const checked = check(options, LISTEN);
-    const [made, error] = native.listen(isBroadcast, where, checked);
+    const onError = options?.onError;
+    const [made, error] = addon.listen(environment, isBroadcast, where, checked);
     if (error !== undefined) throw fromNative(error);
-    receivers.set(made.id, new Receiver(isBroadcast, onMessage, options?.onError));
-    return new Server(TOKEN, made);
+    const name = isPort ? `${made.port}` : `"${channel}"`;
+    const receiver = new Receiver(made.id, isBroadcast, onMessage, onError, name);
+    receivers.set(made.id, receiver);
+    return new Server(TOKEN, made, receiver);
 }
 
 module.exports = {

@@ -1,7 +1,7 @@
 "use strict";
 
 const { encode, decode } = require("./body.cjs");
-const { native, start } = require("./calls.cjs");
+const { addon, environment, start } = require("./calls.cjs");
 const { invalidArgument } = require("./error.cjs");
 const { check, POST } = require("./options.cjs");
 
@@ -21,7 +21,7 @@ async function post(isPort, isBroadcast, channel, data, options) {
     signal?.throwIfAborted();
     const body = encode(data);
     const convert = isBroadcast ? undefined : decode;
-    return start((id) => native.post(id, isBroadcast, where, body, checked), { signal, convert });
+    return start((id) => addon.post(environment, id, isBroadcast, where, body, checked), { signal, convert });
 }
 
 module.exports = {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use simple_ipc::{Client, Error, ErrorKind, Message, Result};
+use simple_ipc::{Error, ErrorKind, Message, Result};
 
 use crate::hub::Hub;
 use crate::lock;
@@ -16,7 +16,8 @@ use crate::lock;
 pub(crate) enum Outcome {
     Nothing,
     Message(Message),
-    Client(Arc<Client>),
+    /// A client, under this number.
+    Client(u32),
     Time(Duration),
 }
 

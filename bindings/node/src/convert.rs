@@ -5,7 +5,6 @@ use napi::{Env, JsValue, Unknown, ValueType, sys};
 use simple_ipc::{Channel, Counters, Error, ErrorKind, Message, MessageKind, Result};
 
 use crate::call::Outcome;
-use crate::client::NativeClient;
 use crate::hub::Event;
 
 /// V8's strings end at half a gibibyte.
@@ -91,7 +90,8 @@ pub(crate) fn channel(place: &Either<String, f64>) -> Result<Channel> {
 }
 
 /// What JavaScript gets in one turn.
-pub struct Batch(pub(crate) Vec<Event>);
+#[derive(Default)]
+pub(crate) struct Batch(pub(crate) Vec<Event>);
 
 impl ToNapiValue for Batch {
     unsafe fn to_napi_value(env: sys::napi_env, batch: Batch) -> napi::Result<sys::napi_value> {
@@ -106,13 +106,19 @@ impl ToNapiValue for Batch {
 /// | 0 | call, value |
 /// | 1 | call, error |
 /// | 2 | message, body, listener, process id, user id, group id |
-/// | 3 | message |
+/// | 3 | message, whether its listener has cut it off |
 /// | 4 | message, why it cannot be shown to JavaScript |
 /// | 5 | (the last: let the loop turn, then ask for more) |
+/// | 6 | call, client |
 fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
     let mut array = env.create_array(0)?;
     for event in events {
         match event {
+            Event::Finished { call, outcome: Ok(Outcome::Client(client)) } => {
+                array.insert(6)?;
+                array.insert(call)?;
+                array.insert(client)?;
+            }
             Event::Finished { call, outcome: Ok(outcome) } => match value(env, outcome) {
                 Ok(value) => {
                     array.insert(0)?;
@@ -146,9 +152,10 @@ fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
                     array.insert(TOO_LONG)?;
                 }
             },
-            Event::Cancelled { id } => {
+            Event::Cancelled { id, is_cut_off } => {
                 array.insert(3)?;
                 array.insert(id)?;
+                array.insert(is_cut_off)?;
             }
             Event::Pause => array.insert(5)?,
         }
@@ -178,11 +185,24 @@ pub(crate) fn started<'env>(env: &'env Env, outcome: Option<Result<Outcome>>) ->
     }
 }
 
+/// `[value]` or `[undefined, error]`.
+pub(crate) fn result<T: ToNapiValue>(env: &Env, result: Result<T>) -> napi::Result<Unknown<'_>> {
+    let mut array = env.create_array(0)?;
+    match result {
+        Ok(value) => array.insert(value)?,
+        Err(error) => {
+            array.insert(())?;
+            array.insert(failure(env, &error)?)?;
+        }
+    }
+    array.into_unknown(env)
+}
+
 fn value<'env>(env: &'env Env, outcome: Outcome) -> napi::Result<Unknown<'env>> {
     match outcome {
         Outcome::Nothing => ().into_unknown(env),
         Outcome::Message(message) => body(env, &message),
-        Outcome::Client(client) => NativeClient::new(client).into_unknown(env),
+        Outcome::Client(client) => client.into_unknown(env),
         Outcome::Time(time) => (time.as_secs_f64() * 1000.0).into_unknown(env),
     }
 }
@@ -210,7 +230,7 @@ pub(crate) fn failure<'env>(env: &'env Env, error: &Error) -> napi::Result<Array
 
 /// A listener's counters, as JavaScript reads them.
 #[napi_derive::napi(object)]
-pub struct CountersObject {
+pub(crate) struct CountersObject {
     /// Connections accepted so far.
     pub connections: f64,
     /// Connections open now.

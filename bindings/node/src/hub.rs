@@ -1,19 +1,19 @@
 //! What one JavaScript environment has open, and the queue of what is ready for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use napi::bindgen_prelude::{FnArgs, Function};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Status};
-use simple_ipc::{Listener, Message, Peer, Result, background};
+use napi::Env;
+use napi::bindgen_prelude::{FnArgs, Function, Object};
+use simple_ipc::{Client, Counters, Error, ErrorKind, Listener, Message, Peer, Result, background};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as FairMutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::call::{Call, Outcome};
 use crate::convert::Batch;
+use crate::deliver::Deliver;
 use crate::listener::Running;
 use crate::lock;
 
@@ -45,6 +45,8 @@ pub(crate) enum Event {
     },
     Cancelled {
         id: u32,
+        /// Whether it was the listener that ended, and not the caller.
+        is_cut_off: bool,
     },
     /// JavaScript is to let its loop turn, and then to [`resume`](Hub::resume).
     Pause,
@@ -61,13 +63,38 @@ impl Event {
     }
 }
 
-/// The hubs of this process: one for each environment that has loaded the add-on.
-static HUBS: Mutex<Vec<Weak<Hub>>> = Mutex::new(Vec::new());
+/// The hubs of this process, by number: one for each environment that has loaded the add-on and has not ended.
+///
+/// JavaScript has numbers and no objects: some runtimes take an environment's objects away while its timers still run.
+static HUBS: RwLock<BTreeMap<u32, Arc<Hub>>> = RwLock::new(BTreeMap::new());
+static LAST_HUB: AtomicU32 = AtomicU32::new(0);
+
+/// The hub of this number.
+pub(crate) fn hub(number: u32) -> Result<Arc<Hub>> {
+    let hubs = HUBS.read().unwrap_or_else(PoisonError::into_inner);
+    let hub = hubs.get(&number).filter(|hub| !hub.has_ended());
+    hub.cloned().ok_or_else(ending)
+}
+
+/// The hub of this number, though its environment is ending.
+pub(crate) fn open_or_ended(number: u32) -> Option<Arc<Hub>> {
+    HUBS.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+}
+
+/// Why nothing can be done in an environment that is ending.
+pub(crate) fn ending() -> Error {
+    Error::new(ErrorKind::Closed, "this process or worker is ending, and with it everything that it had open")
+}
 
 /// What JavaScript is called with.
 pub(crate) type Delivered = FnArgs<(Batch,)>;
 
-type Deliver = ThreadsafeFunction<(), (), Delivered, Status, false, true>;
+/// A client that JavaScript has connected.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    /// Held in the order of the calls: broadcasts and flushes take effect in that order.
+    pub(crate) order: FairMutex<()>,
+}
 
 /// One JavaScript environment.
 pub(crate) struct Hub {
@@ -81,15 +108,23 @@ pub(crate) struct Hub {
     queue: Mutex<VecDeque<Event>>,
     room: Arc<Semaphore>,
     calls: Mutex<HashMap<u32, Arc<Call>>>,
-    running: Mutex<HashMap<u32, Running>>,
+    pub(crate) running: Mutex<HashMap<u32, Running>>,
     listeners: Mutex<HashMap<u32, Arc<Listener>>>,
+    /// What listeners had counted that were open when the environment ended.
+    counted: Mutex<HashMap<u32, Counters>>,
+    clients: Mutex<HashMap<u32, Arc<Connected>>>,
     last_id: AtomicU32,
     ended: AtomicBool,
 }
 
 impl Hub {
-    /// The hub of the environment that runs now; `deliver` gets the events, one flat array at a time.
-    pub(crate) fn new(env: &Env, deliver: &Function<'_, Delivered, ()>) -> napi::Result<Arc<Hub>> {
+    /// Makes the hub of the environment that runs now, and tells its number; `deliver` gets the events, one flat array
+    /// at a time.
+    pub(crate) fn open(
+        env: &Env,
+        deliver: &Function<'_, Delivered, ()>,
+        resource: &Object<'_>,
+    ) -> napi::Result<u32> {
         let runtime = background::calls().map_err(|error| napi::Error::from_reason(error.message()))?;
         let hub = Arc::new(Hub {
             runtime,
@@ -101,35 +136,34 @@ impl Hub {
             calls: Mutex::default(),
             running: Mutex::default(),
             listeners: Mutex::default(),
+            counted: Mutex::default(),
+            clients: Mutex::default(),
             last_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         });
-        let weak = Arc::downgrade(&hub);
-        let function = deliver.build_threadsafe_function::<()>().weak::<true>().build_callback(move |_context| {
-            let events = weak.upgrade().map_or_else(Vec::new, |hub| hub.turn());
-            Ok(FnArgs::from((Batch(events),)))
-        })?;
-        *lock(&hub.deliver) = Some(function);
-        let mut hubs = lock(&HUBS);
-        hubs.retain(|hub| hub.strong_count() > 0);
-        hubs.push(Arc::downgrade(&hub));
-        drop(hubs);
-        env.add_env_cleanup_hook(Arc::downgrade(&hub), |hub| {
-            if let Some(hub) = hub.upgrade() {
+        *lock(&hub.deliver) = Some(Deliver::new(env, deliver, resource, &hub)?);
+        let number = LAST_HUB.fetch_add(1, Ordering::Relaxed);
+        HUBS.write().unwrap_or_else(PoisonError::into_inner).insert(number, hub);
+        env.add_env_cleanup_hook(number, |number| {
+            let hub = HUBS.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            if let Some(hub) = hub {
                 hub.end();
             }
         })?;
-        Ok(hub)
+        Ok(number)
     }
 
     /// Whether what is open keeps the environment alive.
-    #[expect(deprecated, reason = "the environment is kept alive by what is open, not by the function's owners")]
     pub(crate) fn keep_alive(&self, env: &Env, alive: bool) -> napi::Result<()> {
-        match &mut *lock(&self.deliver) {
-            Some(deliver) if alive => deliver.refer(env),
-            Some(deliver) => deliver.unref(env),
+        match &*lock(&self.deliver) {
+            Some(deliver) => deliver.keep_alive(env, alive),
             None => Ok(()),
         }
+    }
+
+    /// The runtime has ended the function through which JavaScript is called: it is not to be touched again.
+    pub(crate) fn deliver_has_ended(&self) {
+        std::mem::forget(lock(&self.deliver).take());
     }
 
     /// A number for a listener or a message; used again after four thousand million others.
@@ -172,20 +206,22 @@ impl Hub {
     }
 
     fn call_javascript(&self) {
-        if !self.called.swap(true, Ordering::SeqCst)
-            && let Some(deliver) = &*lock(&self.deliver)
-        {
-            deliver.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        if self.called.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let mut deliver = lock(&self.deliver);
+        if deliver.as_ref().is_some_and(|deliver| !deliver.call()) {
+            std::mem::forget(deliver.take());
         }
     }
 
     /// What JavaScript gets when it was called.
-    fn turn(&self) -> Vec<Event> {
+    pub(crate) fn turn(&self) -> Batch {
         let mut events = self.take();
         if events.len() >= TURN_EVENTS || self.is_to_turn() || !self.wait_for_a_call() {
             events.push(Event::Pause);
         }
-        events
+        Batch(events)
     }
 
     /// What JavaScript gets after its loop has turned: it comes again after every turn until nothing is left.
@@ -230,7 +266,7 @@ impl Hub {
         }
     }
 
-    /// The running handler of a message, taken out: whoever has it answers.
+    /// A running handler's message, taken out: whoever has it answers.
     pub(crate) fn settle(&self, id: u32) -> Option<Running> {
         lock(&self.running).remove(&id)
     }
@@ -247,14 +283,37 @@ impl Hub {
         lock(&self.listeners).remove(&id)
     }
 
+    /// What a listener has counted, also one that ended with its environment.
+    pub(crate) fn counters(&self, id: u32) -> Option<Counters> {
+        let open = self.listener(id).map(|listener| listener.counters());
+        open.or_else(|| lock(&self.counted).get(&id).copied())
+    }
+
+    pub(crate) fn add_client(&self, client: Client) -> u32 {
+        let id = self.next_id();
+        lock(&self.clients).insert(id, Arc::new(Connected { client, order: FairMutex::default() }));
+        id
+    }
+
+    pub(crate) fn client(&self, id: u32) -> Result<Arc<Connected>> {
+        let client = lock(&self.clients).get(&id).cloned();
+        client.ok_or_else(|| Error::new(ErrorKind::Closed, "the client is closed"))
+    }
+
+    /// Lets go of a client: what it has gathered is still sent.
+    pub(crate) fn release_client(&self, id: u32) {
+        let client = lock(&self.clients).remove(&id);
+        drop(client);
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
 
     /// The process ends: workers' environments end with it, and not every runtime tells them.
     pub(crate) fn end_all() {
-        let hubs = lock(&HUBS).clone();
-        for hub in hubs.iter().filter_map(Weak::upgrade) {
+        let hubs: Vec<_> = HUBS.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for hub in hubs {
             hub.end();
         }
     }
@@ -265,14 +324,18 @@ impl Hub {
             return;
         }
         let _on_the_runtime = self.runtime.enter();
-        drop(lock(&self.deliver).take());
+        let deliver = lock(&self.deliver).take();
+        drop(deliver);
         self.room.close();
         let listeners = std::mem::take(&mut *lock(&self.listeners));
+        lock(&self.counted).extend(listeners.iter().map(|(id, listener)| (*id, listener.counters())));
         drop(listeners);
         let calls = std::mem::take(&mut *lock(&self.calls));
         for call in calls.into_values() {
             call.cancel();
         }
+        let clients = std::mem::take(&mut *lock(&self.clients));
+        drop(clients);
         let running = std::mem::take(&mut *lock(&self.running));
         drop(running);
         let queue = std::mem::take(&mut *lock(&self.queue));

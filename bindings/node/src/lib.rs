@@ -5,8 +5,9 @@
 //! threadsafe function takes the whole of it at a time.
 
 mod call;
-mod client;
 mod convert;
+mod deliver;
+mod exports;
 mod hub;
 mod listener;
 mod options;

@@ -2,41 +2,47 @@
 
 use std::sync::Arc;
 
-use simple_ipc::{Channel, HandlerResult, Listener, Message, Mode, Options, Responder, Result};
+use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, Result};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::hub::{Event, Hub};
+use crate::lock;
 
 /// A message that JavaScript has not settled yet.
 ///
 /// Its session holds the message's bytes until `settled` goes: that is what makes a slow handler's peer wait.
-pub(crate) enum Running {
-    /// It is answered from JavaScript's thread.
-    Direct { responder: Responder, settled: oneshot::Sender<()> },
-    /// JavaScript wants to know when nobody waits any more, so a task has the responder.
-    Watched { answer: oneshot::Sender<HandlerResult<Message>> },
+pub(crate) struct Running {
+    responder: Responder,
+    settled: oneshot::Sender<()>,
+    watch: Option<Watch>,
+    /// Whether the listener has ended without waiting for this handler.
+    is_cut_off: bool,
 }
 
 impl Running {
     /// Answers. That nobody is left to be told is no error of the handler's.
-    pub(crate) fn answer(self, answer: HandlerResult<Message>) {
-        match self {
-            Running::Direct { responder, settled } => {
-                respond(responder, answer);
-                let _session_has_ended = settled.send(());
-            }
-            Running::Watched { answer: to } => {
-                let _environment_has_ended = to.send(answer);
-            }
-        }
+    pub(crate) fn respond(self, reply: &Message) {
+        let _nobody_is_left_to_tell = self.responder.respond(reply);
+        let _session_has_ended = self.settled.send(());
+    }
+
+    /// Says that the handler failed, and tells whether somebody hears of it.
+    pub(crate) fn fail(self, why: &str) -> bool {
+        let is_request = self.responder.mode() == Mode::Request;
+        let told = self.responder.fail(why);
+        let _session_has_ended = self.settled.send(());
+        is_request && told.is_ok()
     }
 }
 
-fn respond(responder: Responder, answer: HandlerResult<Message>) {
-    let _nobody_is_left_to_tell = match answer {
-        Ok(reply) => responder.respond(&reply),
-        Err(why) => responder.fail(&why.to_string()),
-    };
+/// The task that waits until nobody waits for an answer any more; it ends with the handler.
+struct Watch(AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Listens, with a handler that hands each message to JavaScript and waits until it is settled.
@@ -54,38 +60,46 @@ async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Respo
     let id = hub.next_id();
     let peer = responder.peer();
     let (settled, is_settled) = oneshot::channel();
-    hub.begin(id, Running::Direct { responder, settled });
+    hub.begin(id, Running { responder, settled, watch: None, is_cut_off: false });
+    let cut_off = CutOff { hub: &hub, id };
     hub.push(Event::Message { listener, id, message, peer, _room: room });
     let _or_the_environment_has_ended = is_settled.await;
+    std::mem::forget(cut_off);
 }
 
-/// Tells JavaScript when nobody waits for the answer to this message any more.
-pub(crate) fn watch(hub: &Arc<Hub>, id: u32) {
-    let (responder, settled) = match hub.settle(id) {
-        Some(Running::Direct { responder, settled }) => (responder, settled),
-        Some(watched) => return hub.begin(id, watched),
-        None => return,
-    };
-    let (answer, mut answered) = oneshot::channel();
-    hub.begin(id, Running::Watched { answer });
-    let weak = Arc::downgrade(hub);
-    hub.runtime.spawn(async move {
-        let early = tokio::select! {
-            answer = &mut answered => Some(answer),
-            () = responder.cancelled() => None,
-        };
-        let answer = match early {
-            Some(answer) => answer,
-            None => {
-                if let Some(hub) = weak.upgrade() {
-                    hub.push(Event::Cancelled { id });
-                }
-                answered.await
-            }
-        };
-        if let Ok(answer) = answer {
-            respond(responder, answer);
+/// Dropped where the listener ends before its handler does.
+struct CutOff<'a> {
+    hub: &'a Arc<Hub>,
+    id: u32,
+}
+
+impl Drop for CutOff<'_> {
+    fn drop(&mut self) {
+        let mut running = lock(&self.hub.running);
+        let Some(running) = running.get_mut(&self.id) else { return };
+        running.is_cut_off = true;
+        if running.watch.take().is_some() {
+            self.hub.push(Event::Cancelled { id: self.id, is_cut_off: true });
         }
-        let _session_has_ended = settled.send(());
+    }
+}
+
+/// Has JavaScript told when nobody waits for the answer to this message any more; `true` where the listener has cut it
+/// off already.
+pub(crate) fn watch(hub: &Arc<Hub>, id: u32) -> bool {
+    let mut running = lock(&hub.running);
+    let Some(running) = running.get_mut(&id) else { return false };
+    if running.is_cut_off || running.watch.is_some() {
+        return running.is_cut_off;
+    }
+    let cancelled = running.responder.cancelled();
+    let weak = Arc::downgrade(hub);
+    let task = hub.runtime.spawn(async move {
+        cancelled.await;
+        if let Some(hub) = weak.upgrade() {
+            hub.push(Event::Cancelled { id, is_cut_off: false });
+        }
     });
+    running.watch = Some(Watch(task.abort_handle()));
+    false
 }

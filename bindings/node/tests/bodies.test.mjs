@@ -37,7 +37,7 @@ test("JSON values come back as they went, by post and by client", async ({ optio
         assert.deepEqual(await client.request(value), value);
     }
     assert.deepEqual(await client.request(new Date(0)), "1970-01-01T00:00:00.000Z");
-    assert.deepEqual(await client.request({ a: undefined, b: [undefined] }), { b: [null] });
+    assert.deepEqual(await client.request({ a: undefined, b: 1 }), { b: 1 });
 });
 
 test("bytes come back as a Uint8Array, from any view", async ({ options, use }) => {
@@ -86,7 +86,7 @@ const REFUSED = [
     [Symbol("x"), /symbol/],
     [1n, /BigInt/i],
     [{ deep: [1n] }, /BigInt/i],
-    [circular, /itself/],
+    [circular, /data\.self: a circle|answer\.self: a circle/],
     [Number.NaN, /NaN/],
     [Number.NEGATIVE_INFINITY, /-Infinity/],
     [{ deep: [Number.NaN] }, /NaN/],
@@ -94,7 +94,7 @@ const REFUSED = [
     [new DataView(new ArrayBuffer(1)), /DataView/],
     [new ArrayBuffer(1), /ArrayBuffer/],
     [new Uint16Array(1), /Uint16Array/],
-    [{ toJSON: () => undefined }, /object/],
+    [{ toJSON: () => undefined }, /undefined/],
     [
         {
             toJSON() {

@@ -1,0 +1,326 @@
+//! What JavaScript calls: functions over numbers, which answer `closed` once the environment has ended.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Either, Function, Object};
+use napi::{Env, Unknown};
+use napi_derive::napi;
+use simple_ipc::{Channel, Client, Message, Mode, Options, Result};
+
+use crate::call::{Call, Outcome};
+use crate::convert::{self, Batch, Body, CountersObject};
+use crate::hub::{self, Connected, Delivered, Hub, hub};
+use crate::listener;
+use crate::options::{OptionsObject, duration};
+
+/// A listener that was made: what JavaScript shows of it.
+#[napi(object)]
+pub(crate) struct ListenerObject {
+    /// Its number in this environment.
+    pub id: u32,
+    /// The socket's path.
+    pub path: Option<String>,
+    /// The port.
+    pub port: Option<u32>,
+}
+
+/// A live channel.
+#[napi(object)]
+pub(crate) struct ChannelObject {
+    /// The name, `:port`, or the full path.
+    pub channel: String,
+    /// The path of the socket, or `127.0.0.1:port`.
+    pub address: String,
+    /// `request` or `broadcast`.
+    pub mode: String,
+    /// The process that listens.
+    pub pid: i32,
+    /// Milliseconds since 1970.
+    pub started: f64,
+    /// The listener's version.
+    pub version: String,
+}
+
+type Place = Either<String, f64>;
+
+fn prepare(place: &Place, options: Option<OptionsObject>) -> Result<(Channel, Options)> {
+    Ok((convert::channel(place)?, options.unwrap_or_default().into_options()?))
+}
+
+fn mode(broadcast: bool) -> Mode {
+    if broadcast { Mode::Broadcast } else { Mode::Request }
+}
+
+/// Begins a call of this environment; what `begin` fails with is the call's outcome.
+fn call<'env>(
+    env: &'env Env,
+    environment: u32,
+    begin: impl FnOnce(&Arc<Hub>) -> Result<Option<Result<Outcome>>>,
+) -> napi::Result<Unknown<'env>> {
+    let outcome = hub(environment).and_then(|hub| begin(&hub)).unwrap_or_else(|error| Some(Err(error)));
+    convert::started(env, outcome)
+}
+
+/// As `call`, of a client.
+fn client_call<'env>(
+    env: &'env Env,
+    environment: u32,
+    client: u32,
+    begin: impl FnOnce(&Arc<Hub>, Arc<Connected>) -> Option<Result<Outcome>>,
+) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| Ok(begin(hub, hub.client(client)?)))
+}
+
+/// Opens the library in the environment that calls, and tells its number; `deliver` gets what becomes ready, and
+/// `resource` says with `hasRef` whether something is open.
+#[napi]
+pub(crate) fn open(env: Env, deliver: Function<'_, Delivered, ()>, resource: Object<'_>) -> napi::Result<u32> {
+    Hub::open(&env, &deliver, &resource)
+}
+
+/// Whether the environment stays alive for what is open.
+#[napi]
+pub(crate) fn keep_alive(env: Env, environment: u32, alive: bool) -> napi::Result<()> {
+    hub(environment).map_or(Ok(()), |hub| hub.keep_alive(&env, alive))
+}
+
+/// Posts once.
+#[napi]
+pub(crate) fn post<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    broadcast: bool,
+    place: Place,
+    body: Body<'_>,
+    options: Option<OptionsObject>,
+) -> napi::Result<Unknown<'env>> {
+    let message = convert::message(body);
+    call(env, environment, |hub| {
+        let (channel, options) = prepare(&place, options)?;
+        Ok(if broadcast {
+            Call::start(hub, id, async move {
+                simple_ipc::post_broadcast(&channel, &message, &options).await.map(|()| Outcome::Nothing)
+            })
+        } else {
+            Call::start(hub, id, async move {
+                simple_ipc::post_request(&channel, &message, &options).await.map(Outcome::Message)
+            })
+        })
+    })
+}
+
+/// Connects a client.
+#[napi]
+pub(crate) fn connect<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    place: Place,
+    options: Option<OptionsObject>,
+) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| {
+        let (channel, options) = prepare(&place, options)?;
+        let owner = Arc::downgrade(hub);
+        Ok(Call::start(hub, id, async move {
+            let client = Client::connect(&channel, &options).await?;
+            let owner = owner.upgrade().ok_or_else(hub::ending)?;
+            Ok(Outcome::Client(owner.add_client(client)))
+        }))
+    })
+}
+
+/// Lets go of a client that JavaScript no longer has.
+#[napi]
+pub(crate) fn release_client(environment: u32, client: u32) {
+    if let Ok(hub) = hub(environment) {
+        let _on_the_runtime = hub.runtime.enter();
+        hub.release_client(client);
+    }
+}
+
+/// A client's request.
+#[napi]
+pub(crate) fn request<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    client: u32,
+    body: Body<'_>,
+    timeout: Option<f64>,
+) -> napi::Result<Unknown<'env>> {
+    let message = convert::message(body);
+    client_call(env, environment, client, |hub, connected| {
+        let timeout = timeout.map_or(connected.client.timeout(), duration);
+        Call::start(hub, id, async move {
+            connected.client.request_message(&message, timeout).await.map(Outcome::Message)
+        })
+    })
+}
+
+/// A client's broadcast.
+#[napi]
+pub(crate) fn broadcast<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    client: u32,
+    body: Body<'_>,
+) -> napi::Result<Unknown<'env>> {
+    let message: Message = convert::message(body);
+    client_call(env, environment, client, |hub, connected| {
+        Call::start(hub, id, async move {
+            let _turn = connected.order.lock().await;
+            connected.client.broadcast_message(&message).await.map(|()| Outcome::Nothing)
+        })
+    })
+}
+
+/// A client's flush, ping or close.
+#[napi]
+pub(crate) fn control<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    client: u32,
+    what: String,
+) -> napi::Result<Unknown<'env>> {
+    client_call(env, environment, client, |hub, connected| {
+        Call::start(hub, id, async move {
+            // Broadcasts called before are sent before.
+            drop(connected.order.lock().await);
+            match what.as_str() {
+                "flush" => connected.client.flush().await.map(|()| Outcome::Nothing),
+                "close" => connected.client.close().await.map(|()| Outcome::Nothing),
+                _ => connected.client.ping().await.map(Outcome::Time),
+            }
+        })
+    })
+}
+
+/// Ends a call that JavaScript no longer waits for.
+#[napi]
+pub(crate) fn cancel(environment: u32, id: u32) {
+    if let Ok(hub) = hub(environment) {
+        hub.cancel(id);
+    }
+}
+
+/// Listens: `[listener]` or `[undefined, error]`.
+#[napi]
+pub(crate) fn listen<'env>(
+    env: &'env Env,
+    environment: u32,
+    broadcast: bool,
+    place: Place,
+    options: Option<OptionsObject>,
+) -> napi::Result<Unknown<'env>> {
+    let made = hub(environment).and_then(|hub| {
+        let (channel, options) = prepare(&place, options)?;
+        let id = hub.next_id();
+        let listener = listener::listen(&hub, id, &channel, mode(broadcast), &options)?;
+        let path = listener.path().map(|path| path.to_string_lossy().into_owned());
+        let object = ListenerObject { id, path, port: listener.port().map(u32::from) };
+        hub.add_listener(id, listener);
+        Ok(object)
+    });
+    convert::result(env, made)
+}
+
+/// What a listener has counted; nothing when JavaScript has let go of it.
+#[napi]
+pub(crate) fn counters(environment: u32, listener: u32) -> Option<CountersObject> {
+    hub::open_or_ended(environment)?.counters(listener).map(CountersObject::from)
+}
+
+/// Closes a listener.
+#[napi]
+pub(crate) fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| {
+        let listener = hub.listener(listener);
+        Ok(Call::start(hub, id, async move {
+            match listener {
+                Some(listener) => listener.close().await.map(|()| Outcome::Nothing),
+                None => Ok(Outcome::Nothing),
+            }
+        }))
+    })
+}
+
+/// Lets go of a listener that has closed.
+#[napi]
+pub(crate) fn release(environment: u32, listener: u32) {
+    if let Ok(hub) = hub(environment) {
+        let _on_the_runtime = hub.runtime.enter();
+        drop(hub.take_listener(listener));
+    }
+}
+
+/// Answers a message.
+#[napi]
+pub(crate) fn answer(environment: u32, id: u32, body: Body<'_>) {
+    if let Ok(hub) = hub(environment) {
+        let _on_the_runtime = hub.runtime.enter();
+        if let Some(running) = hub.settle(id) {
+            running.respond(&convert::message(body));
+        }
+    }
+}
+
+/// Says that the handler has taken a broadcast.
+#[napi]
+pub(crate) fn settle(environment: u32, id: u32) {
+    if let Ok(hub) = hub(environment) {
+        let _on_the_runtime = hub.runtime.enter();
+        if let Some(running) = hub.settle(id) {
+            running.respond(&Message::null());
+        }
+    }
+}
+
+/// Says that the handler failed, and why; tells whether a caller hears of it.
+#[napi]
+pub(crate) fn fail(environment: u32, id: u32, why: String) -> bool {
+    let Ok(hub) = hub(environment) else { return false };
+    let _on_the_runtime = hub.runtime.enter();
+    hub.settle(id).is_some_and(|running| running.fail(&why))
+}
+
+/// Asks to be told when nobody waits for the answer to this message any more; `true` where its listener has cut it off
+/// already.
+#[napi]
+pub(crate) fn watch(environment: u32, id: u32) -> bool {
+    hub(environment).is_ok_and(|hub| listener::watch(&hub, id))
+}
+
+/// What is ready, after the loop has turned.
+#[napi]
+pub(crate) fn resume(environment: u32) -> Batch {
+    hub(environment).map_or_else(|_| Batch::default(), |hub| hub.resume())
+}
+
+/// The live channels: `[list]` or `[undefined, error]`.
+#[napi]
+pub(crate) fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi::Result<Unknown<'env>> {
+    let found = simple_ipc::channels(directory.as_deref().map(std::path::Path::new));
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+    let object = |info: simple_ipc::ChannelInfo| ChannelObject {
+        channel: info.channel,
+        address: info.address,
+        mode: info.mode,
+        pid: info.pid,
+        started: info.started_ms as f64,
+        version: info.version,
+    };
+    convert::result(env, found.map(|found| found.into_iter().map(object).collect::<Vec<_>>()))
+}
+
+/// Ends everything that is open, as the environment's end does; at the end of the `process`, everywhere in it.
+#[napi]
+pub(crate) fn end(environment: u32, process: bool) {
+    if process {
+        Hub::end_all();
+    } else if let Ok(hub) = hub(environment) {
+        hub.end();
+    }
+}
