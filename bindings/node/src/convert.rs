@@ -91,7 +91,7 @@ pub(crate) fn channel(place: &Either<String, f64>) -> Result<Channel> {
 
 /// What JavaScript gets in one turn.
 #[derive(Default)]
-pub(crate) struct Batch(pub(crate) Vec<Event>);
+pub struct Batch(pub(crate) Vec<Event>);
 
 impl ToNapiValue for Batch {
     unsafe fn to_napi_value(env: sys::napi_env, batch: Batch) -> napi::Result<sys::napi_value> {
@@ -230,7 +230,7 @@ pub(crate) fn failure<'env>(env: &'env Env, error: &Error) -> napi::Result<Array
 
 /// A listener's counters, as JavaScript reads them.
 #[napi_derive::napi(object)]
-pub(crate) struct CountersObject {
+pub struct CountersObject {
     /// Connections accepted so far.
     pub connections: f64,
     /// Connections open now.

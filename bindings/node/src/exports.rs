@@ -15,7 +15,7 @@ use crate::options::{OptionsObject, duration};
 
 /// A listener that was made: what JavaScript shows of it.
 #[napi(object)]
-pub(crate) struct ListenerObject {
+pub struct ListenerObject {
     /// Its number in this environment.
     pub id: u32,
     /// The socket's path.
@@ -26,7 +26,7 @@ pub(crate) struct ListenerObject {
 
 /// A live channel.
 #[napi(object)]
-pub(crate) struct ChannelObject {
+pub struct ChannelObject {
     /// The name, `:port`, or the full path.
     pub channel: String,
     /// The path of the socket, or `127.0.0.1:port`.
@@ -74,19 +74,19 @@ fn client_call<'env>(
 /// Opens the library in the environment that calls, and tells its number; `deliver` gets what becomes ready, and
 /// `resource` says with `hasRef` whether something is open.
 #[napi]
-pub(crate) fn open(env: Env, deliver: Function<'_, Delivered, ()>, resource: Object<'_>) -> napi::Result<u32> {
+pub fn open(env: Env, deliver: Function<'_, Delivered, ()>, resource: Object<'_>) -> napi::Result<u32> {
     Hub::open(&env, &deliver, &resource)
 }
 
 /// Whether the environment stays alive for what is open.
 #[napi]
-pub(crate) fn keep_alive(env: Env, environment: u32, alive: bool) -> napi::Result<()> {
+pub fn keep_alive(env: Env, environment: u32, alive: bool) -> napi::Result<()> {
     hub(environment).map_or(Ok(()), |hub| hub.keep_alive(&env, alive))
 }
 
 /// Posts once.
 #[napi]
-pub(crate) fn post<'env>(
+pub fn post<'env>(
     env: &'env Env,
     environment: u32,
     id: u32,
@@ -112,7 +112,7 @@ pub(crate) fn post<'env>(
 
 /// Connects a client.
 #[napi]
-pub(crate) fn connect<'env>(
+pub fn connect<'env>(
     env: &'env Env,
     environment: u32,
     id: u32,
@@ -132,7 +132,7 @@ pub(crate) fn connect<'env>(
 
 /// Lets go of a client that JavaScript no longer has.
 #[napi]
-pub(crate) fn release_client(environment: u32, client: u32) {
+pub fn release_client(environment: u32, client: u32) {
     if let Ok(hub) = hub(environment) {
         let _on_the_runtime = hub.runtime.enter();
         hub.release_client(client);
@@ -141,7 +141,7 @@ pub(crate) fn release_client(environment: u32, client: u32) {
 
 /// A client's request.
 #[napi]
-pub(crate) fn request<'env>(
+pub fn request<'env>(
     env: &'env Env,
     environment: u32,
     id: u32,
@@ -152,15 +152,17 @@ pub(crate) fn request<'env>(
     let message = convert::message(body);
     client_call(env, environment, client, |hub, connected| {
         let timeout = timeout.map_or(connected.client.timeout(), duration);
-        Call::start(hub, id, async move {
-            connected.client.request_message(&message, timeout).await.map(Outcome::Message)
-        })
+        Call::start(
+            hub,
+            id,
+            async move { connected.client.request_message(&message, timeout).await.map(Outcome::Message) },
+        )
     })
 }
 
 /// A client's broadcast.
 #[napi]
-pub(crate) fn broadcast<'env>(
+pub fn broadcast<'env>(
     env: &'env Env,
     environment: u32,
     id: u32,
@@ -178,7 +180,7 @@ pub(crate) fn broadcast<'env>(
 
 /// A client's flush, ping or close.
 #[napi]
-pub(crate) fn control<'env>(
+pub fn control<'env>(
     env: &'env Env,
     environment: u32,
     id: u32,
@@ -200,7 +202,7 @@ pub(crate) fn control<'env>(
 
 /// Ends a call that JavaScript no longer waits for.
 #[napi]
-pub(crate) fn cancel(environment: u32, id: u32) {
+pub fn cancel(environment: u32, id: u32) {
     if let Ok(hub) = hub(environment) {
         hub.cancel(id);
     }
@@ -208,7 +210,7 @@ pub(crate) fn cancel(environment: u32, id: u32) {
 
 /// Listens: `[listener]` or `[undefined, error]`.
 #[napi]
-pub(crate) fn listen<'env>(
+pub fn listen<'env>(
     env: &'env Env,
     environment: u32,
     broadcast: bool,
@@ -229,13 +231,13 @@ pub(crate) fn listen<'env>(
 
 /// What a listener has counted; nothing when JavaScript has let go of it.
 #[napi]
-pub(crate) fn counters(environment: u32, listener: u32) -> Option<CountersObject> {
+pub fn counters(environment: u32, listener: u32) -> Option<CountersObject> {
     hub::open_or_ended(environment)?.counters(listener).map(CountersObject::from)
 }
 
 /// Closes a listener.
 #[napi]
-pub(crate) fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> napi::Result<Unknown<'env>> {
+pub fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> napi::Result<Unknown<'env>> {
     call(env, environment, |hub| {
         let listener = hub.listener(listener);
         Ok(Call::start(hub, id, async move {
@@ -249,7 +251,7 @@ pub(crate) fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u
 
 /// Lets go of a listener that has closed.
 #[napi]
-pub(crate) fn release(environment: u32, listener: u32) {
+pub fn release(environment: u32, listener: u32) {
     if let Ok(hub) = hub(environment) {
         let _on_the_runtime = hub.runtime.enter();
         drop(hub.take_listener(listener));
@@ -258,7 +260,7 @@ pub(crate) fn release(environment: u32, listener: u32) {
 
 /// Answers a message.
 #[napi]
-pub(crate) fn answer(environment: u32, id: u32, body: Body<'_>) {
+pub fn answer(environment: u32, id: u32, body: Body<'_>) {
     if let Ok(hub) = hub(environment) {
         let _on_the_runtime = hub.runtime.enter();
         if let Some(running) = hub.settle(id) {
@@ -269,7 +271,7 @@ pub(crate) fn answer(environment: u32, id: u32, body: Body<'_>) {
 
 /// Says that the handler has taken a broadcast.
 #[napi]
-pub(crate) fn settle(environment: u32, id: u32) {
+pub fn settle(environment: u32, id: u32) {
     if let Ok(hub) = hub(environment) {
         let _on_the_runtime = hub.runtime.enter();
         if let Some(running) = hub.settle(id) {
@@ -280,7 +282,7 @@ pub(crate) fn settle(environment: u32, id: u32) {
 
 /// Says that the handler failed, and why; tells whether a caller hears of it.
 #[napi]
-pub(crate) fn fail(environment: u32, id: u32, why: String) -> bool {
+pub fn fail(environment: u32, id: u32, why: String) -> bool {
     let Ok(hub) = hub(environment) else { return false };
     let _on_the_runtime = hub.runtime.enter();
     hub.settle(id).is_some_and(|running| running.fail(&why))
@@ -289,19 +291,19 @@ pub(crate) fn fail(environment: u32, id: u32, why: String) -> bool {
 /// Asks to be told when nobody waits for the answer to this message any more; `true` where its listener has cut it off
 /// already.
 #[napi]
-pub(crate) fn watch(environment: u32, id: u32) -> bool {
+pub fn watch(environment: u32, id: u32) -> bool {
     hub(environment).is_ok_and(|hub| listener::watch(&hub, id))
 }
 
 /// What is ready, after the loop has turned.
 #[napi]
-pub(crate) fn resume(environment: u32) -> Batch {
+pub fn resume(environment: u32) -> Batch {
     hub(environment).map_or_else(|_| Batch::default(), |hub| hub.resume())
 }
 
 /// The live channels: `[list]` or `[undefined, error]`.
 #[napi]
-pub(crate) fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi::Result<Unknown<'env>> {
+pub fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi::Result<Unknown<'env>> {
     let found = simple_ipc::channels(directory.as_deref().map(std::path::Path::new));
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
     let object = |info: simple_ipc::ChannelInfo| ChannelObject {
@@ -317,7 +319,7 @@ pub(crate) fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi:
 
 /// Ends everything that is open, as the environment's end does; at the end of the `process`, everywhere in it.
 #[napi]
-pub(crate) fn end(environment: u32, process: bool) {
+pub fn end(environment: u32, process: bool) {
     if process {
         Hub::end_all();
     } else if let Ok(hub) = hub(environment) {

@@ -120,11 +120,7 @@ pub(crate) struct Hub {
 impl Hub {
     /// Makes the hub of the environment that runs now, and tells its number; `deliver` gets the events, one flat array
     /// at a time.
-    pub(crate) fn open(
-        env: &Env,
-        deliver: &Function<'_, Delivered, ()>,
-        resource: &Object<'_>,
-    ) -> napi::Result<u32> {
+    pub(crate) fn open(env: &Env, deliver: &Function<'_, Delivered, ()>, resource: &Object<'_>) -> napi::Result<u32> {
         let runtime = background::calls().map_err(|error| napi::Error::from_reason(error.message()))?;
         let hub = Arc::new(Hub {
             runtime,

@@ -7,7 +7,7 @@
 mod call;
 mod convert;
 mod deliver;
-mod exports;
+pub mod exports;
 mod hub;
 mod listener;
 mod options;

@@ -9,7 +9,7 @@ use simple_ipc::{Error, ErrorKind, Options, PathStyle, Peers, Result, Wire};
 /// The options that are not left out.
 #[napi(object)]
 #[derive(Default)]
-pub(crate) struct OptionsObject {
+pub struct OptionsObject {
     /// Milliseconds; infinite for no limit.
     pub timeout: Option<f64>,
     /// `auto`, `native` or `deno`.
