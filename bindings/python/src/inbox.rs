@@ -140,7 +140,13 @@ impl Inbox {
         let inbox = Arc::clone(&post);
         let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
         let listener = interpreter::blocking(py, || {
-            background::calls()?.block_on(Listener::serve_unchecked(&channel, mode, &options, handler))
+            background::calls()?.block_on(async {
+                match mode {
+                    Mode::Request => Listener::serve_unchecked(&channel, mode, &options, handler).await,
+                    // A broadcast is acknowledged after a moment, and the loop may be slower to read it.
+                    Mode::Broadcast => Listener::serve(&channel, mode, &options, handler).await,
+                }
+            })
         })?;
         Ok(Inbox {
             address: listener.address().to_owned(),

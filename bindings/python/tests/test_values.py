@@ -313,8 +313,8 @@ def hello(role):
     return b"\xf5SIP" + bytes([1, role, 0, 0]) + struct.pack("<II", 0, 1 << 20)
 
 
-def frame(kind, number, body):
-    return struct.pack("<IBBHII", len(body), kind, 0, 0, number, 0) + body
+def frame(kind, number, body, flags=0):
+    return struct.pack("<IBBHII", len(body), kind, flags, 0, number, 0) + body
 
 
 def receive(connection):
@@ -352,6 +352,41 @@ def test_a_body_that_cannot_be_read_never_reaches_a_handler():
         got.clear()
         async with aio.listen_uds_request("raw", handler) as server:
             await asyncio.to_thread(post_what_is_unreadable, server.path, got)
+
+    asyncio.run(main())
+
+
+def broadcast_what_is_unreadable(path, got):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(path)
+        connection.sendall(hello(1))
+        connection.recv(16, socket.MSG_WAITALL)
+        for number, body in enumerate(UNREADABLE, start=1):
+            # Kind 4 is a broadcast; flag 2 asks for its acknowledgement, kind 5.
+            connection.sendall(frame(4, number, body, flags=2))
+            kind, answered, error = receive(connection)
+            assert (kind, answered, json.loads(error)["code"]) == (3, number, "invalid_body"), body
+        connection.sendall(frame(4, 99, b"1", flags=2))
+        assert receive(connection) == (5, 99, b"")
+        # One of a stream has no number; the question whether all has been handled comes after its error.
+        connection.sendall(frame(4, 0, b"{x") + frame(5, 100, b""))
+        kind, answered, error = receive(connection)
+        assert (kind, answered, json.loads(error)["code"]) == (3, 0, "invalid_body")
+        assert receive(connection) == (5, 100, b"")
+    assert got == [1]
+
+
+def test_a_broadcast_that_cannot_be_read_is_refused_and_never_acknowledged():
+    got = []
+
+    with simple_ipc.listen_uds_broadcast("raw", got.append) as server:
+        broadcast_what_is_unreadable(server.path, got)
+
+    async def main():
+        got.clear()
+        async with aio.listen_uds_broadcast("raw", got.append) as server:
+            await asyncio.to_thread(broadcast_what_is_unreadable, server.path, got)
 
     asyncio.run(main())
 

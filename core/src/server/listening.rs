@@ -375,12 +375,17 @@ impl Listening {
         drop(claim);
     }
 
+    /// Whether the calling thread is within the listener's handler.
+    pub(super) fn runs_its_handler(&self) -> bool {
+        UsersCode::is_around(self.code.as_ptr())
+    }
+
     /// Stops, answers what has arrived within the grace period, then lets every session go. Succeeds when the
     /// handler and all that it captured has been dropped.
     ///
     /// From within the listener's own handler, which would wait for itself, it only begins.
     pub(crate) async fn close(self: &Arc<Listening>) -> Result<()> {
-        if UsersCode::is_around(self.code.as_ptr()) {
+        if self.runs_its_handler() {
             self.close_in_background();
             return Ok(());
         }
@@ -396,7 +401,7 @@ impl Listening {
 
     /// As [`close`](Listening::close), from a thread that may block.
     pub(crate) fn close_and_wait(self: &Arc<Listening>) -> Result<()> {
-        if UsersCode::is_around(self.code.as_ptr()) {
+        if self.runs_its_handler() {
             self.close_in_background();
             return Ok(());
         }

@@ -127,6 +127,9 @@ impl Responder {
     }
 
     /// Tells the caller that its body cannot be read, and why: it gets [`ErrorKind::InvalidBody`].
+    ///
+    /// For a broadcast that is instead of the acknowledgement, if the handler says so before it has returned (and
+    /// within 50 ms); later, it is told about the session.
     pub fn reject(mut self, text: &str) -> Result<()> {
         self.answer_failure(Said::plainly(ErrorKind::InvalidBody, text), Duration::ZERO)
     }
@@ -218,6 +221,9 @@ impl Responder {
         count(&listening.tally.failed);
         let told = match to {
             To::Session { session, id } if self.mode == Mode::Request => session.fail(id, said, patience),
+            To::Session { session, .. } if said.kind == ErrorKind::InvalidBody => {
+                session.refuse_broadcast(said, listening.runs_its_handler(), patience)
+            }
             To::Caller { answer: Some(answer), .. } => {
                 answer.send(Err(said.text.to_owned())).map_err(|_| gone()).and(Err(no_text()))
             }

@@ -11,7 +11,7 @@ use crate::raw::{
     ACK, BROADCAST, CANCEL, ERROR, EXCLUSIVE, Frame, GOAWAY, MULTIPLEXED, PING, PONG, REQUEST, RESPONSE, Raw, bare,
     broadcast, frame, hello, request,
 };
-use crate::scratch::{Scratch, echo, eventually, next};
+use crate::scratch::{Scratch, build, echo, eventually, next};
 
 /// A request listener that hands every responder over and answers nothing itself.
 fn hold(scratch: &Scratch, options: &Options) -> (Listener, Receiver<(Message, Responder)>) {
@@ -278,6 +278,41 @@ fn a_body_that_is_not_json_is_refused_by_its_id_and_the_session_goes_on() {
         assert_eq!(raw.frame(), Frame { kind: RESPONSE, flags: 1, id: 5, timeout_ms: 0, body: vec![] });
     }
     scratch.assert_serves(&listener);
+}
+
+/// A listener that reads each body by itself and rejects what is not JSON, as bindings do.
+fn reading(scratch: &Scratch, mode: Mode) -> Listener {
+    let handler = |message: &Message, responder: Responder| {
+        let answered = match message.check() {
+            Ok(()) => responder.respond(message),
+            Err(error) => responder.reject(error.message()),
+        };
+        answered.unwrap();
+    };
+    Listener::serve_unchecked(&build(), mode, &scratch.options(), handler).unwrap()
+}
+
+#[test]
+fn a_broadcast_that_its_handler_rejects_is_refused_by_its_id_and_never_acknowledged() {
+    let scratch = Scratch::new();
+    let listener = reading(&scratch, Mode::Broadcast);
+    for role in [EXCLUSIVE, MULTIPLEXED] {
+        let mut raw = Raw::session(&listener, role);
+        for id in [3, 4] {
+            raw.send(&broadcast(id, true, "{x"));
+            let refusal = raw.frame();
+            assert_eq!((refusal.id, refusal.code().as_str()), (id, "invalid_body"));
+            // Those around it are acknowledged.
+            raw.send(&broadcast(id + 10, true, "1"));
+            assert!(raw.frame().is(ACK, id + 10));
+        }
+        // Without an acknowledgement asked for, it is about the session, and before the next one.
+        raw.send(&broadcast(0, false, "{x"));
+        raw.send(&bare(ACK, 9));
+        let refusal = raw.frame();
+        assert_eq!((refusal.id, refusal.code().as_str()), (0, "invalid_body"));
+        assert!(raw.frame().is(ACK, 9));
+    }
 }
 
 #[test]

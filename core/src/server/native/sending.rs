@@ -115,6 +115,13 @@ impl Session {
         }
     }
 
+    /// Says that a broadcast's body cannot be read. Where that is the one `in_hand`, and it has not been acknowledged
+    /// yet, the error takes the place of that; else it is about the session.
+    pub(in crate::server) fn refuse_broadcast(&self, said: Said<'_>, in_hand: bool, patience: Duration) -> Result<()> {
+        let due = if in_hand { self.due_ack.swap(0, Ordering::SeqCst) } else { 0 };
+        if self.transmit_said((due >> 32) as u32, said, patience) { Ok(()) } else { Err(self.lost()) }
+    }
+
     /// Acknowledges a broadcast whose handler has been running for `after` milliseconds. Whether
     /// one is still waiting for that.
     pub(in crate::server) fn send_overdue_ack(&self, now: u32, after: u32) -> bool {
