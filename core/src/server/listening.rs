@@ -65,6 +65,8 @@ pub(crate) struct Listening {
     channel: Channel,
     address: Address,
     claim: Mutex<Option<Claim>>,
+    /// What is said of files that could not be removed, to the first who asks.
+    files_left: Mutex<Option<Error>>,
     born: u32,
     started: Instant,
     closing: AtomicBool,
@@ -137,6 +139,7 @@ impl Listening {
             channel,
             address,
             claim: Mutex::new(Some(claim)),
+            files_left: Mutex::default(),
             born: fork::generation(),
             started: Instant::now(),
             closing: AtomicBool::new(false),
@@ -372,7 +375,9 @@ impl Listening {
         self.accepting.notify_one();
         self.stopping.notify_waiters();
         let claim = lock(&self.claim).take();
-        drop(claim);
+        if let Some(Err(error)) = claim.map(Claim::give_back) {
+            *lock(&self.files_left) = Some(error);
+        }
     }
 
     /// Whether the calling thread is within the listener's handler.
@@ -425,7 +430,7 @@ impl Listening {
 
     fn closed(&self, gone: bool) -> Result<()> {
         if gone {
-            return Ok(());
+            return lock(&self.files_left).take().map_or(Ok(()), Err);
         }
         let text = format!(
             "channel \"{}\" is closed, but a handler still runs after the grace period of {:?}; \

@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix};
 
 use super::fork::{self, ForkFd};
 use super::lock::{LockFile, Patience};
-use super::place::{Identity, Place};
+use super::place::{Identity, Place, remove_if_it_is};
 use super::refused::{Refusal, by, cannot_listen, occupied, port_refused, refused};
 use super::{bind, unix_table};
 use crate::channel::{Address, MAX_PATH_LEN};
@@ -24,14 +24,14 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Claim {
     // Dropped in this order: whoever gets the lock next must find the address free.
+    /// The socket's file; a port has none.
+    file: Option<SocketFile>,
     socket: ForkFd,
     lock: LockFile,
     address: Address,
     label: String,
     mode: u32,
     request_mode: bool,
-    /// The socket's file; a port has none.
-    file: Option<SocketFile>,
 }
 
 /// What [`Claim::heal`] put back.
@@ -52,7 +52,7 @@ impl Claim {
     }
 
     fn take_unix(path: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
-        let file = SocketFile::new(path, label)?;
+        let mut file = SocketFile::new(path, label)?;
         let address = Address::Unix(file.bound_as.clone());
         let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
         for _ in 0..ATTEMPTS {
@@ -60,9 +60,9 @@ impl Claim {
             if let Some(place) = Place::at(path).map_err(|errno| refused(label, "lstat", path, errno))? {
                 clear(path, &place, label)?;
             }
-            if let Some((socket, identity)) = file.make(label, mode)? {
-                let file = Some(SocketFile { identity, ..file });
-                return Ok(Claim { socket, lock, address, label: label.to_owned(), mode, request_mode, file });
+            if let Some(socket) = file.make(label, mode)? {
+                let (file, label) = (Some(file), label.to_owned());
+                return Ok(Claim { file, socket, lock, address, label, mode, request_mode });
             }
         }
         let why = format!("another program keeps making {}; end it or choose another channel", path.display());
@@ -94,7 +94,7 @@ impl Claim {
             match listening {
                 Ok((socket, lock)) => {
                     let label = label.to_owned();
-                    return Ok(Claim { socket, lock, address, label, mode, request_mode, file: None });
+                    return Ok(Claim { file: None, socket, lock, address, label, mode, request_mode });
                 }
                 // A free port whose lock somebody holds, or that somebody else took: try another.
                 Err(error) if port == 0 && error.kind() == ErrorKind::InUse => last = Some(error),
@@ -109,6 +109,30 @@ impl Claim {
     /// back or healed while the caller still accepts.
     pub(crate) fn duplicate_socket(&self) -> std::io::Result<ForkFd> {
         self.socket.duplicate()
+    }
+
+    /// Gives the channel back, as dropping the claim does, and says what could not be removed and why.
+    pub(crate) fn give_back(self) -> Result<()> {
+        let Claim { file, socket, lock, label, .. } = self;
+        let mut left = Vec::new();
+        if let Some(mut file) = file
+            && let Err(refusal) = file.remove()
+        {
+            left.push((file.path.clone(), refusal));
+        }
+        drop(socket);
+        let path = lock.path().to_owned();
+        if let Err(refusal) = lock.give_back() {
+            left.push((path, refusal));
+        }
+        let Some((_, Refusal { call, errno })) = left.first() else { return Ok(()) };
+        let paths: Vec<String> = left.iter().map(|(path, _)| path.display().to_string()).collect();
+        let what = format!(
+            "channel \"{label}\" is closed, but what stood for it stays: {call} of {} failed; \
+             remove it as the user who listened",
+            paths.join(" and ")
+        );
+        Err(Error::from_os(what, (*errno).into()))
     }
 
     /// The address, with an absolute path where that fits and with the actual port.
@@ -140,7 +164,7 @@ impl Claim {
     fn heal_socket(&mut self) -> Result<bool> {
         let Some(file) = &mut self.file else { return Ok(false) };
         match Place::at(&file.path) {
-            Ok(Some(place)) if place.identity == file.identity => return Ok(false),
+            Ok(Some(place)) if Some(place.identity) == file.identity => return Ok(false),
             Ok(Some(place)) => return Err(occupied(&self.label, &file.path, &place)),
             Ok(None) => {}
             Err(errno) => return Err(refused(&self.label, "lstat", &file.path, errno)),
@@ -150,8 +174,7 @@ impl Claim {
             return Err(Error::new(ErrorKind::PathTooLong, cannot_listen(&self.label, why)));
         }
         match file.make(&self.label, self.mode)? {
-            Some((socket, identity)) => {
-                file.identity = identity;
+            Some(socket) => {
                 self.socket = socket;
                 Ok(true)
             }
@@ -163,25 +186,17 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // A forked child leaves its parent's files alone.
-        if let Some(file) = &self.file
-            && self.socket.born() == fork::generation()
-        {
-            file.remove();
-        }
-    }
-}
-
-/// The file of a Unix socket.
+/// The file of a Unix socket. Dropping it removes the file, if it is still the one that was made.
 #[derive(Debug)]
 struct SocketFile {
     /// Absolute, so that a change of the working directory does not matter.
     path: PathBuf,
     /// What is given to `bind`: the same, or where that does not fit, the path as it was given.
     bound_as: PathBuf,
-    identity: Identity,
+    /// The file that was made, if it was.
+    identity: Option<Identity>,
+    /// The process that makes it; a forked child leaves its parent's files alone.
+    born: u32,
 }
 
 impl SocketFile {
@@ -190,11 +205,11 @@ impl SocketFile {
             .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
         let fits = path.as_os_str().len() <= MAX_PATH_LEN;
         let bound_as = if fits { path.clone() } else { given.to_owned() };
-        Ok(SocketFile { path, bound_as, identity: Identity { device: 0, inode: 0 } })
+        Ok(SocketFile { path, bound_as, identity: None, born: fork::generation() })
     }
 
     /// A listening socket at the path; `None` where something stands there already.
-    fn make(&self, label: &str, mode: u32) -> Result<Option<(ForkFd, Identity)>> {
+    fn make(&mut self, label: &str, mode: u32) -> Result<Option<ForkFd>> {
         let failed = |refusal: Refusal| refused(label, refusal.call, &self.path, refusal.errno);
         let socket = match bind::unix(&self.bound_as, mode) {
             Ok(socket) => socket,
@@ -214,14 +229,20 @@ impl SocketFile {
             let _ = rustix::fs::unlink(&self.path);
             return Err(failed(by("listen")(errno)));
         }
-        Ok(Some((socket, place.identity)))
+        self.identity = Some(place.identity);
+        Ok(Some(socket))
     }
 
-    fn remove(&self) {
-        // The inode of a bound socket is not used again while the socket is open.
-        if matches!(Place::at(&self.path), Ok(Some(place)) if place.identity == self.identity) {
-            let _ = rustix::fs::unlink(&self.path);
-        }
+    /// Removes it. The inode of a bound socket is not used again while the socket is open.
+    fn remove(&mut self) -> Result<(), Refusal> {
+        let Some(identity) = self.identity.take().filter(|_| self.born == fork::generation()) else { return Ok(()) };
+        remove_if_it_is(&self.path, identity)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _nobody_to_tell = self.remove();
     }
 }
 
@@ -234,15 +255,8 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
         let why = "a program without a lock file, such as the Deno original, already listens there; end it first";
         return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));
     }
-    let failed = |call| move |errno| refused(label, call, path, errno);
     // It may have gone, or given way to a new one, while we asked.
-    match Place::at(path).map_err(failed("lstat"))? {
-        Some(now) if now.identity == place.identity => match rustix::fs::unlink(path) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(failed("unlink")(errno)),
-        },
-        _ => Ok(()),
-    }
+    remove_if_it_is(path, place.identity).map_err(|refusal| refused(label, refusal.call, path, refusal.errno))
 }
 
 /// Whether somebody listens on the socket at the path.

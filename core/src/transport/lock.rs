@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::fork::{self, ForkFd};
-use super::place::{Identity, Place};
+use super::place::{Identity, Place, remove_if_it_is};
 use super::refused::{Refusal, by, cannot_listen, occupied, refused};
 use super::retry;
 use crate::channel::Address;
@@ -127,7 +127,8 @@ pub(crate) fn read_live(path: &Path) -> Option<LockInfo> {
 pub(crate) struct LockFile {
     file: ForkFd,
     path: PathBuf,
-    identity: Identity,
+    /// `None` once it has been removed.
+    identity: Option<Identity>,
 }
 
 impl LockFile {
@@ -150,7 +151,7 @@ impl LockFile {
         loop {
             let again = match try_to_lock(&path, label, mode)? {
                 Tried::Locked(file, identity) => {
-                    let lock = LockFile { file, path, identity };
+                    let lock = LockFile { file, path, identity: Some(identity) };
                     lock.write(address, label, mode, request_mode)?;
                     return Ok(lock);
                 }
@@ -177,7 +178,7 @@ impl LockFile {
 
     /// Whether the path still leads to the locked file.
     pub(crate) fn stands(&self) -> Result<bool, Errno> {
-        Ok(Place::at(&self.path)?.is_some_and(|now| now.identity == self.identity))
+        Ok(Place::at(&self.path)?.is_some_and(|now| Some(now.identity) == self.identity))
     }
 
     /// The file's path, absolute.
@@ -226,13 +227,25 @@ impl AsFd for LockFile {
     }
 }
 
-impl Drop for LockFile {
-    fn drop(&mut self) {
+impl LockFile {
+    /// Removes the file and lets go of the lock; says whether the file could not be removed.
+    pub(super) fn give_back(mut self) -> Result<(), Refusal> {
+        self.remove()
+    }
+
+    fn remove(&mut self) -> Result<(), Refusal> {
         // The file goes while it is still locked: whoever opened it before finds it gone, not free.
         // A forked child has let go of it without touching it.
-        if self.file.born() == fork::generation() && self.stands() == Ok(true) {
-            let _ = rustix::fs::unlink(&self.path);
+        match self.identity.take() {
+            Some(identity) if self.file.born() == fork::generation() => remove_if_it_is(&self.path, identity),
+            _ => Ok(()),
         }
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        let _nobody_to_tell = self.remove();
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::Path;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use super::refused::{Refusal, by};
+
 /// Which file it is, whatever it is called. As long as a descriptor of it (or a socket bound to it)
 /// is open, no other file gets the same identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,17 @@ impl Place {
     /// Whether it belongs to the user that this process acts as.
     pub(crate) fn is_ours(&self) -> bool {
         self.owner == rustix::process::geteuid().as_raw()
+    }
+}
+
+/// Removes what stands at the path, if it is this file.
+pub(super) fn remove_if_it_is(path: &Path, identity: Identity) -> Result<(), Refusal> {
+    match Place::at(path).map_err(by("lstat"))? {
+        Some(place) if place.identity == identity => match rustix::fs::unlink(path) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(by("unlink")(errno)),
+        },
+        _ => Ok(()),
     }
 }
 

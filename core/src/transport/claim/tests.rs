@@ -427,3 +427,25 @@ fn another_users_channel_is_refused_as_what_it_is() {
         assert!(error.message().contains("choose a directory that this user may write to"), "{error}");
     });
 }
+
+#[test]
+fn what_cannot_be_removed_is_named_when_the_channel_is_given_back() {
+    let (directory, path) = scratch();
+    rustix::fs::chmod(directory.path(), Mode::from_raw_mode(0o755)).unwrap();
+    let mut claim = Some(take(&path).unwrap());
+    as_another_user(|| {
+        let error = claim.take().unwrap().give_back().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        let expected = format!(
+            "channel \"build\" is closed, but what stood for it stays: unlink of {} and {} failed; \
+             remove it as the user who listened: Permission denied (os error 13)",
+            path.display(),
+            lock_of(&path).display()
+        );
+        assert_eq!(error.message(), expected);
+    });
+    // Nobody holds what stays: it is taken over as after a crash.
+    drop(claim);
+    take(&path).unwrap().give_back().unwrap();
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
