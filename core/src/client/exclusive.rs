@@ -154,7 +154,7 @@ impl Exclusive {
         header.flags |= ACK_WANTED;
         self.send(&header, message.data(), until)?;
         self.copying = message.len();
-        self.wait_for(id, until).map(|_| ())
+        self.wait_until_done(id, until)
     }
 
     /// Queues a broadcast without waiting for anything but room. Gathered ones are sent when the
@@ -213,7 +213,7 @@ impl Exclusive {
     pub(crate) fn flush(&mut self, until: &Until<'_>) -> Attempt<()> {
         let id = self.next_id();
         self.send(&Header::bare(Kind::Ack, id), &[], until)?;
-        self.wait_for(id, until)?;
+        self.wait_until_done(id, until)?;
         match self.cast_error.take() {
             Some(error) => Err(error.into()),
             None => Ok(()),
@@ -224,7 +224,15 @@ impl Exclusive {
     pub(crate) fn ping(&mut self, until: &Until<'_>) -> Attempt<()> {
         let id = self.next_id();
         self.send(&Header::bare(Kind::Ping, id), &[], until)?;
-        self.wait_for(id, until).map(|_| ())
+        self.wait_until_done(id, until)
+    }
+
+    /// Waits for the ack or the pong to `id`.
+    fn wait_until_done(&mut self, id: u32, until: &Until<'_>) -> Attempt<()> {
+        match self.wait_for(id, until)? {
+            Reply::Done => Ok(()),
+            Reply::Message(_) => Err(self.give_up(unexpected().after_sending()).into()),
+        }
     }
 
     /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
@@ -485,7 +493,7 @@ fn closing() -> Error {
 }
 
 fn unexpected() -> Error {
-    Error::new(ErrorKind::Protocol, "the listener acknowledged a request instead of answering it")
+    Error::new(ErrorKind::Protocol, "the listener answered a call with a frame of another kind")
 }
 
 /// Sets the socket's receive timeout, which is `set`, where that is not near enough to what is left.

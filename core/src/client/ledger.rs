@@ -54,10 +54,23 @@ pub(crate) struct Ledger<C> {
     hello: Vec<u8>,
 }
 
+/// The frame that ends a call in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    Response,
+    Ack,
+    /// An ack, which says that every one-way message sent before the call has been handled.
+    Flush,
+    Pong,
+}
+
 /// A call that waits for its answer.
 #[derive(Debug)]
 struct Pending<C> {
     caller: C,
+    awaits: Awaits,
+    /// How many one-way messages had been sent when it began.
+    sent: u64,
     /// The length of its body.
     len: usize,
 }
@@ -77,12 +90,12 @@ impl<C> Default for Ledger<C> {
 
 impl<C> Ledger<C> {
     /// Notes a call with a body of `len` bytes; its frame bears the returned id.
-    pub(crate) fn begin(&mut self, len: usize, caller: C) -> Attempt<u32> {
+    pub(crate) fn begin(&mut self, len: usize, awaits: Awaits, caller: C) -> Attempt<u32> {
         self.check_open()?;
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             if let Entry::Vacant(vacant) = self.pending.entry(self.last_id) {
-                vacant.insert(Pending { caller, len });
+                vacant.insert(Pending { caller, awaits, sent: self.casts.sent(), len });
                 return Ok(self.last_id);
             }
         }
@@ -137,18 +150,11 @@ impl<C> Ledger<C> {
         self.casts.has_error()
     }
 
-    /// How many one-way messages were sent: a flush that begins now is about them.
-    pub(crate) fn sent(&self) -> u64 {
-        self.casts.sent()
-    }
-
-    /// What a flush that began when `sent` one-way messages had been sent comes to.
-    pub(crate) fn flushed(&mut self, sent: u64, answer: Attempt<Reply>) -> Attempt<()> {
+    /// What a flush comes to.
+    pub(crate) fn flushed(&mut self, answer: Attempt<Reply>) -> Attempt<()> {
         match answer {
-            Ok(_) => {
-                self.casts.confirm(sent);
-                self.casts.take_error().map_or(Ok(()), |error| Err(error.into()))
-            }
+            // What was sent before it was confirmed as its ack came in.
+            Ok(_) => self.casts.take_error().map_or(Ok(()), |error| Err(error.into())),
             // The session goes on, and a later flush may hear of them.
             Err(failed) if self.ended.is_none() => Err(failed),
             Err(failed) => {
@@ -192,9 +198,21 @@ impl<C> Ledger<C> {
             match header.kind {
                 Kind::Response => {
                     let message = Message::from_parts(header.message_kind(), body.into_vec());
+                    self.check_awaited(id, &[Awaits::Response])?;
                     self.answer(id, Ok(Reply::Message(message)), answers);
                 }
-                Kind::Ack | Kind::Pong => self.answer(id, Ok(Reply::Done), answers),
+                Kind::Ack => {
+                    self.check_awaited(id, &[Awaits::Ack, Awaits::Flush])?;
+                    if let Some(Pending { awaits: Awaits::Flush, sent, .. }) = self.pending.get(&id) {
+                        self.casts.confirm(*sent);
+                    }
+                    self.answer(id, Ok(Reply::Done), answers);
+                }
+                // A pong that nobody asked for is ignored.
+                Kind::Pong if self.pending.get(&id).is_some_and(|pending| pending.awaits == Awaits::Pong) => {
+                    self.answer(id, Ok(Reply::Done), answers);
+                }
+                Kind::Pong => {}
                 Kind::Error => {
                     let error = reply_error(id, body.as_slice());
                     if id != 0 {
@@ -211,6 +229,16 @@ impl<C> Ledger<C> {
             }
         }
         Ok(())
+    }
+
+    /// Fails where the call with this id cannot be answered by a frame that ends only these.
+    fn check_awaited(&self, id: u32, ends: &[Awaits]) -> Result<()> {
+        match self.pending.get(&id) {
+            Some(pending) if !ends.contains(&pending.awaits) => {
+                Err(Error::new(ErrorKind::Protocol, "the listener answered a call with a frame of another kind"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn answer(&mut self, id: u32, answer: Attempt<Reply>, answers: &mut Answers<C>) {

@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
 
-use super::ledger::{Answers, Ledger, Reply};
+use super::ledger::{Answers, Awaits, Ledger, Reply};
 use super::until::Until;
 use super::{Attempt, lost, too_large};
 use crate::channel::Address;
@@ -114,7 +114,9 @@ impl Multiplexed {
         session.take_cast_error()?;
         session.make_room(message.len(), until).await?;
         session.look_for_the_end();
-        lock(&session.ledger).cast()?;
+        // Counted and put in the line in one step: the ack of a flush that begins meanwhile speaks of neither or of both.
+        let mut ledger = lock(&session.ledger);
+        ledger.cast()?;
         session.append(&Header::of(Kind::Broadcast, 0, message), message.data());
         Ok(())
     }
@@ -123,15 +125,11 @@ impl Multiplexed {
     pub(crate) async fn flush(&self, until: &Until<'_>) -> Attempt<()> {
         let session = self.session();
         session.take_cast_error()?;
-        let sent = {
-            let ledger = lock(&session.ledger);
-            if !ledger.is_unconfirmed() {
-                return Ok(());
-            }
-            ledger.sent()
-        };
+        if !lock(&session.ledger).is_unconfirmed() {
+            return Ok(());
+        }
         let answer = self.call(Header::bare(Kind::Ack, 0), &[], until).await;
-        lock(&session.ledger).flushed(sent, answer)
+        lock(&session.ledger).flushed(answer)
     }
 
     /// Asks whether the listener is there.
@@ -160,7 +158,13 @@ impl Multiplexed {
         {
             let mut ledger = lock(&session.ledger);
             others = ledger.is_waiting();
-            header.id = ledger.begin(body.len(), answered)?;
+            let awaits = match header.kind {
+                Kind::Request => Awaits::Response,
+                Kind::Broadcast => Awaits::Ack,
+                Kind::Ack => Awaits::Flush,
+                _ => Awaits::Pong,
+            };
+            header.id = ledger.begin(body.len(), awaits, answered)?;
         }
         let waiting = Waiting { session, id: header.id, cancel: header.kind == Kind::Request };
         if others {

@@ -137,9 +137,9 @@ pub(super) enum What {
     /// A broadcast of a client: done when it is on its way.
     Cast,
     /// Done when the handler has every broadcast before it; about this many.
-    Flush(u64),
+    Flush,
     /// As flush; then the client is closed.
-    Close(u64),
+    Close,
     /// Done when the listener has answered; asked for at this time.
     Ping(Instant),
     /// Make sure that somebody listens.

@@ -217,7 +217,7 @@ impl Queue {
     /// As [`flush`](Queue::flush), with a timeout of its own.
     pub fn flush_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        self.on_client(client, What::Flush(0), Body::None, timeout)
+        self.on_client(client, What::Flush, Body::None, timeout)
     }
 
     /// Done when the listener has answered.
@@ -240,7 +240,7 @@ impl Queue {
     /// As [`close`](Queue::close), with a timeout of its own. When it is over, the client is gone all the same.
     pub fn close_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        self.on_client(client, What::Close(0), Body::None, timeout)
+        self.on_client(client, What::Close, Body::None, timeout)
     }
 
     /// Closes a client without waiting for anything. Calls of it that are under way get their answers,
@@ -364,7 +364,7 @@ impl Queue {
         }
         // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
         // its end.
-        if !matches!(what, What::Close(_))
+        if !matches!(what, What::Close)
             && let Some(error) = self.take_cast_error(id)
         {
             return Err(error.on_channel(&target.channel));

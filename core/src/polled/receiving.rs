@@ -65,10 +65,10 @@ impl Queue {
         let Some(call) = self.calls.get(ticket.0) else { return };
         let result: Attempt<Option<Message>> = match (&call.what, answer) {
             (What::Request, answer) => answer.and_then(Reply::into_message).map(Some),
-            (What::Flush(sent) | What::Close(sent), answer) => {
+            (What::Flush | What::Close, answer) => {
                 let State::Sent(id, _) = call.state else { return };
                 match self.connections.get_mut(id) {
-                    Some(Connection::Link(link)) => link.ledger.flushed(*sent, answer).map(|()| None),
+                    Some(Connection::Link(link)) => link.ledger.flushed(answer).map(|()| None),
                     _ => answer.map(|_| None),
                 }
             }
@@ -76,7 +76,7 @@ impl Queue {
         };
         match result {
             // A flush that was not taken: what it was to make sure of went to the session that ended.
-            Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush(_) | What::Close(_)) => {
+            Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush | What::Close) => {
                 self.try_again(ticket, Some(error));
             }
             result => self.finish(ticket, result.map_err(Error::from)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::call::{Call, ClientId, Id, State, Ticket, What};
 use super::link::{Body, Room};
 use super::{Connection, Queue};
+use crate::client::ledger::Awaits;
 use crate::client::{Failed, deadline, too_large};
 use crate::error::Error;
 use crate::interrupt;
@@ -41,7 +42,9 @@ impl Queue {
             unreachable!("both are here")
         };
         let alone = !link.ledger.is_waiting();
-        let Ok(frame) = link.ledger.begin(call.body.len(), ticket) else { unreachable!("it is open") };
+        let Ok(frame) = link.ledger.begin(call.body.len(), Awaits::Response, ticket) else {
+            unreachable!("it is open")
+        };
         let header = call.header(frame, timeout);
         call.state = State::Sent(id, frame);
         link.add(&header, &mut call.body);
@@ -110,18 +113,19 @@ impl Queue {
             let alone = !link.ledger.is_waiting() && link.waiting.is_empty();
             let begun = match &mut call.what {
                 What::Cast => link.ledger.cast().map(|()| 0),
-                What::Flush(sent) | What::Close(sent) => {
-                    *sent = link.ledger.sent();
-                    match link.ledger.is_unconfirmed().then(|| link.ledger.begin(0, ticket)) {
+                What::Flush | What::Close => {
+                    match link.ledger.is_unconfirmed().then(|| link.ledger.begin(0, Awaits::Flush, ticket)) {
                         None => Ok(0),
                         Some(Ok(frame)) => Ok(frame),
-                        Some(Err(failed)) => link.ledger.flushed(*sent, Err(failed)).map(|()| 0),
+                        Some(Err(failed)) => link.ledger.flushed(Err(failed)).map(|()| 0),
                     }
                 }
-                _ => link.ledger.begin(len, ticket),
+                What::Request => link.ledger.begin(len, Awaits::Response, ticket),
+                What::Broadcast => link.ledger.begin(len, Awaits::Ack, ticket),
+                What::Ping(_) | What::Meet(_) => link.ledger.begin(len, Awaits::Pong, ticket),
             };
             let frame = match begun {
-                Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush(_) | What::Close(_)) => {
+                Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush | What::Close) => {
                     self.try_again(ticket, Some(error));
                     continue;
                 }

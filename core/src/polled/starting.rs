@@ -59,7 +59,7 @@ impl Queue {
             return self.enqueue(ticket, link);
         }
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
-        if let What::Flush(_) | What::Close(_) = call.what {
+        if let What::Flush | What::Close = call.what {
             // Nothing was sent on a session that would still be there.
             return self.finish(ticket, Ok(None));
         }
@@ -81,7 +81,7 @@ impl Queue {
         match self.connections.get(id) {
             Some(Connection::Link(link)) if link.ledger.is_open() => Some(id),
             // What the listener still answers on it is of no use to a new call, except to a flush.
-            Some(Connection::Link(_)) if matches!(call.what, What::Flush(_) | What::Close(_)) => Some(id),
+            Some(Connection::Link(_)) if matches!(call.what, What::Flush | What::Close) => Some(id),
             _ => None,
         }
     }
@@ -208,7 +208,7 @@ impl Queue {
     pub(super) fn finish(&mut self, ticket: Ticket, result: Result<Option<Message>>) {
         let Some(call) = self.calls.remove(ticket.0) else { return };
         let mut result = result;
-        if let (What::Close(_), Some(id)) = (&call.what, call.client) {
+        if let (What::Close, Some(id)) = (&call.what, call.client) {
             if result.is_ok()
                 && let Some(told) = self.take_cast_error(id)
             {

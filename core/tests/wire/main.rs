@@ -5,6 +5,7 @@ mod bounds;
 mod fake;
 mod fake_listener;
 mod golden;
+mod listener_sessions;
 mod one_listener;
 mod original;
 mod raw;
