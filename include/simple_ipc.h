@@ -772,7 +772,7 @@ void sipc_options_free(sipc_options *options);
 sipc_status sipc_options_set_timeout_ms(sipc_options *options, int64_t timeout_ms);
 
 /**
- * Which dialect a client speaks: one of the `SIPC_WIRE_` constants.
+ * Which dialect a client speaks: one of the `SIPC_WIRE_` constants, `SIPC_WIRE_AUTO` unless set.
  */
 sipc_status sipc_options_set_wire(sipc_options *options, int32_t wire);
 
@@ -792,9 +792,10 @@ sipc_status sipc_options_set_directory(sipc_options *options, const char *direct
 sipc_status sipc_options_set_path(sipc_options *options, const char *path);
 
 /**
- * How the socket's file is called: one of the `SIPC_PATH_` constants.
+ * How the socket's file is called: one of the `SIPC_PATH_` constants, `SIPC_PATH_V0_0_1` unless set.
  */
-sipc_status sipc_options_set_path_style(sipc_options *options, int32_t path_style);
+sipc_status sipc_options_set_path_style(sipc_options *options,
+                                        int32_t path_style);
 
 /**
  * The permission bits of a listener's socket file, 0 to 0777: 0600 unless set. Letting another user

@@ -387,6 +387,50 @@ mod tests {
         }
     }
 
+    /// `core/options.json` describes every option for all languages; its defaults are those of the code.
+    #[test]
+    fn the_defaults_are_those_of_the_table_of_options() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../options.json")).unwrap();
+        let defaults = Options::new();
+        let listed = |name: &str| {
+            let options = table["options"].as_array().unwrap();
+            options.iter().find(|option| option["name"] == name).unwrap_or_else(|| panic!("{name}"))["default"].clone()
+        };
+        let milliseconds = |of: Duration| of.as_secs_f64() * 1000.0;
+        for (name, duration) in [
+            ("timeout", defaults.timeout.unwrap()),
+            ("wait", defaults.wait),
+            ("spin", defaults.spin),
+            ("hello_timeout", defaults.hello_timeout),
+            ("stall_timeout", defaults.stall_timeout),
+            ("grace", defaults.grace),
+            ("check_interval", defaults.check_interval),
+        ] {
+            assert_eq!(listed(name).as_f64(), Some(milliseconds(duration)), "{name}");
+        }
+        for (name, number) in [
+            ("max_message", defaults.max_message),
+            ("socket_mode", defaults.socket_mode as usize),
+            ("max_connections", defaults.max_connections),
+            ("max_session_in_flight", defaults.max_session_in_flight),
+            ("max_in_flight", defaults.max_in_flight),
+            ("max_session_waiting", defaults.max_session_waiting),
+            ("max_waiting", defaults.max_waiting),
+            ("threads", defaults.threads),
+        ] {
+            assert_eq!(listed(name).as_u64(), Some(number as u64), "{name}");
+        }
+        for name in ["directory", "path", "plain_text", "cancellation", "on_handler_failure"] {
+            assert!(listed(name).is_null(), "{name}");
+        }
+        assert_eq!((listed("wire"), listed("peers")), ("auto".into(), "same_user".into()));
+        assert_eq!(listed("path_style"), "v0.0.1");
+        assert_eq!(
+            (defaults.wire, defaults.peers, defaults.path_style),
+            (Wire::Auto, Peers::SameUser, PathStyle::V0_0_1)
+        );
+    }
+
     #[test]
     fn a_full_path_replaces_directory_and_name_but_not_a_port() {
         let options = Options::new().directory("/run/x").path("/run/y.sock");

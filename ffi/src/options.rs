@@ -158,7 +158,7 @@ pub unsafe extern "C" fn sipc_options_set_timeout_ms(options: *mut sipc_options,
     }
 }
 
-/// Which dialect a client speaks: one of the `SIPC_WIRE_` constants.
+/// Which dialect a client speaks: one of the `SIPC_WIRE_` constants, `SIPC_WIRE_AUTO` unless set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_options_set_wire(options: *mut sipc_options, wire: i32) -> sipc_status {
     // SAFETY: by the header's contract.
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn sipc_options_set_path(options: *mut sipc_options, path:
     unsafe { set(options, |options, _| Ok(options.path(argument::path(path, "path")?))) }
 }
 
-/// How the socket's file is called: one of the `SIPC_PATH_` constants.
+/// How the socket's file is called: one of the `SIPC_PATH_` constants, `SIPC_PATH_V0_0_1` unless set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_options_set_path_style(options: *mut sipc_options, path_style: i32) -> sipc_status {
     // SAFETY: by the header's contract.
