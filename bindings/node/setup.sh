@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what the JavaScript parts need into ignored folders of the checkout: TypeScript and the linters into
-# bindings/node/node_modules; Node 24, Deno and Bun, to test under, into .tools. What npm and pip download stays in the
+# bindings/node/node_modules; jest and vitest into bindings/node/tests/runners/node_modules; Node 24, Deno and Bun, to test under, into .tools. What npm and pip download stays in the
 # user's cache folder.
 #
 #   bindings/node/setup.sh lint|test     and with `print` the runtimes that are there, one a line: name and command
@@ -55,6 +55,8 @@ fi
 
 install "$here" || absent "npm could not bring TypeScript and the linters: JavaScript's types are not checked"
 [ "$verb" = test ] || exit 0
+
+install "$here/tests/runners" || absent "npm could not bring jest and vitest: the package is not tried under them"
 
 mkdir -p "$tools/js"
 if [ -z "$(find_deno)" ] || [ -z "$(find_bun)" ]; then

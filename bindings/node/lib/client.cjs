@@ -41,16 +41,23 @@ class Client {
         return start((id) => addon.broadcast(environment, id, this.#id, body), { holds: this.#holds });
     }
 
-    async flush() {
-        return this.#control("flush");
+    async flush(options) {
+        return this.#control("flush", options);
     }
 
-    async ping() {
-        return this.#control("ping", identity);
+    async ping(options) {
+        return this.#control("ping", options, identity);
     }
 
-    close() {
-        this.#closed ??= this.#control("close");
+    close(options) {
+        if (this.#closed === undefined) {
+            try {
+                this.#closed = this.#control("close", options);
+            } catch (error) {
+                // Options that make no sense: it stays open.
+                return Promise.reject(error);
+            }
+        }
         return this.#closed;
     }
 
@@ -64,8 +71,11 @@ class Client {
         return this;
     }
 
-    #control(what, convert) {
-        return start((id) => addon.control(environment, id, this.#id, what), { convert, holds: this.#holds });
+    #control(what, options, convert) {
+        const timeout = check(options, CALL)?.timeout;
+        const signal = options?.signal;
+        const begin = (id) => addon.control(environment, id, this.#id, what, timeout);
+        return start(begin, { signal, convert, holds: this.#holds });
     }
 }
 

@@ -18,22 +18,50 @@ function load() {
         try {
             native = require(candidate);
         } catch (error) {
-            tried.push({ candidate, why: firstLine(error), error });
+            tried.push({ candidate, why: firstLine(error), advice: adviceFor(error), error });
             continue;
         }
         const found = typeof native.version === "function" ? native.version() : "unknown";
         if (found === version) return native;
+        const advice = "install simple-ipc and its add-on again, in one version";
         const why = `is of version ${found}, but simple-ipc is ${version}: install both again`;
-        tried.push({ candidate, why, error: undefined });
+        tried.push({ candidate, why, advice });
     }
     const list = tried.map(({ candidate, why }) => `${candidate}: ${why}`).join("; ");
-    const advice = fitting.length
-        ? `install simple-ipc-${fitting[0].name}, which package managers leave out with --omit=optional`
-        : `there is none for this platform; there are ${platforms.map(({ name }) => name).join(", ")}`;
-    const text = `cannot load the add-on of simple-ipc for ${platform}-${arch}: ${advice} (tried ${list})`;
-    const error = new Error(text, { cause: tried.at(-1)?.error });
+    // What is there and cannot be loaded tells more than what is not there.
+    const cause = tried.find(({ advice }) => advice !== undefined) ?? tried.at(-1);
+    const text = `cannot load the add-on of simple-ipc for ${platform}-${arch}: ${cause.advice ?? absent(fitting)} (tried ${list})`;
+    const error = new Error(text, { cause: cause.error });
     error.code = "native_library";
     throw error;
+}
+
+/** What to do where no file of the add-on was found. */
+function absent([fitting]) {
+    if (fitting === undefined) {
+        return `there is none for this platform; there are ${platforms.map(({ name }) => name).join(", ")}`;
+    }
+    return `install simple-ipc-${fitting.name}, which package managers leave out with --omit=optional`;
+}
+
+/** What to do where the add-on was found and cannot be loaded; undefined where it was not found. */
+function adviceFor(error) {
+    const text = String(error?.message ?? error);
+    if (error?.code === "ERR_DLOPEN_DISABLED") {
+        return "this process may not load add-ons: run node with --allow-addons, and without --no-addons";
+    }
+    if (error?.code === "ERR_ACCESS_DENIED") {
+        return "this process may not read the add-on's file: run node with --allow-fs-read for the package's folder";
+    }
+    if (error?.name === "NotCapable" || error?.name === "PermissionDenied") {
+        return "this process may not load the add-on: run deno with --allow-ffi, --allow-read and --allow-env";
+    }
+    if (error?.code === "MODULE_NOT_FOUND" || /Cannot find (module|package)/.test(text)) return undefined;
+    if (/GLIBC_[\d.]+' not found/.test(text)) return "it needs a newer glibc than this system has";
+    if (/ELF|file too short|not a valid|truncated/i.test(text)) {
+        return "its file is damaged or not for this machine: install simple-ipc and its add-on again";
+    }
+    return "the system refused to load it, for the reason given here";
 }
 
 function firstLine(error) {

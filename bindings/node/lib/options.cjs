@@ -4,14 +4,18 @@
 
 const { invalidArgument } = require("./error.cjs");
 
+function wait(value) {
+    if (value === null || (typeof value === "number" && value >= 0)) return undefined;
+    return "a number of milliseconds, 0 or more, or null or Infinity for no limit";
+}
+
 function milliseconds(value) {
     return typeof value === "number" && value >= 0 ? undefined : "a number of milliseconds, 0 or more";
 }
 
 function timeout(value) {
-    return typeof value === "number" && value > 0
-        ? undefined
-        : "a number of milliseconds above 0, or Infinity for no limit";
+    if (value === null || (typeof value === "number" && value > 0)) return undefined;
+    return "a number of milliseconds above 0, or null or Infinity for no limit";
 }
 
 function string(value) {
@@ -46,7 +50,7 @@ function callback(value) {
 
 const ADDRESS = { directory: string, path: string, pathStyle: string, maxMessage: number, peers };
 const CALL = { timeout, signal: abortSignal };
-const POST = { ...ADDRESS, ...CALL, wire: string, wait: milliseconds };
+const POST = { ...ADDRESS, ...CALL, wire: string, wait };
 const LISTEN = {
     ...ADDRESS,
     socketMode: number,
@@ -64,6 +68,9 @@ const LISTEN = {
 };
 const CHANNELS = { directory: string };
 
+/** Where an option may be meant for that is none here. */
+const ELSEWHERE = { listeners: LISTEN, "posts and connect": POST };
+
 /** What the add-on does not get: JavaScript's own. */
 const OURS = new Set(["signal", "onError"]);
 
@@ -77,14 +84,17 @@ function check(options, table) {
     for (const name of Object.keys(options)) {
         const value = options[name];
         if (!Object.hasOwn(table, name)) {
-            throw invalidArgument(`there is no option ${name} here: the options are ${Object.keys(table).join(", ")}`);
+            const [whose] = Object.entries(ELSEWHERE).find(([, other]) => Object.hasOwn(other, name)) ?? [];
+            const what = whose === undefined ? `there is no option ${name}` : `${name} is an option of ${whose}, not`;
+            throw invalidArgument(`${what} here: the options are ${Object.keys(table).join(", ")}`);
         }
         if (value === undefined) continue;
         const due = table[name](value);
         if (due !== undefined) throw invalidArgument(`option ${name} is not ${due}`);
         if (!OURS.has(name)) {
             native ??= {};
-            native[name] = value;
+            // null is only taken where it stands for no limit.
+            native[name] = value === null ? Infinity : value;
         }
     }
     return native;

@@ -217,7 +217,7 @@ fn body<'env>(env: &'env Env, message: &Message) -> napi::Result<Unknown<'env>> 
     }
 }
 
-/// `[code, message, mayHaveBeenHandled, errno, cause]`, of which `lib/error.cjs` makes an error.
+/// `[code, message, mayHaveBeenHandled, errno, cause, handlerCode, handlerData as JSON]`, of which `lib/error.cjs` makes an error.
 pub(crate) fn failure<'env>(env: &'env Env, error: &Error) -> napi::Result<Array<'env>> {
     let mut array = env.create_array(0)?;
     array.insert(error.kind().name())?;
@@ -225,6 +225,8 @@ pub(crate) fn failure<'env>(env: &'env Env, error: &Error) -> napi::Result<Array
     array.insert(error.may_have_been_handled())?;
     array.insert(error.os_code())?;
     array.insert(std::error::Error::source(error).map(ToString::to_string))?;
+    array.insert(error.handler_code())?;
+    array.insert(error.handler_data())?;
     Ok(array)
 }
 
@@ -245,6 +247,10 @@ pub struct CountersObject {
     pub refused: f64,
     /// Connections that ended inside a message.
     pub incomplete: f64,
+    /// Messages that are not answered yet, now.
+    pub in_flight: f64,
+    /// Requests that nobody waits for any more and whose handlers go on, now.
+    pub abandoned: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which no counter reaches")]
@@ -258,6 +264,8 @@ impl From<Counters> for CountersObject {
             malformed: counters.malformed as f64,
             refused: counters.refused as f64,
             incomplete: counters.incomplete as f64,
+            in_flight: counters.in_flight as f64,
+            abandoned: counters.abandoned as f64,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What JavaScript calls: functions over numbers, which answer `closed` once the environment has ended.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Either, Function, Object};
 use napi::{Env, Unknown};
 use napi_derive::napi;
-use simple_ipc::{Channel, Client, Message, Mode, Options, Result};
+use simple_ipc::{Channel, Client, HandlerFailure, Message, Mode, Options, Result};
+use tokio::time::timeout;
 
 use crate::call::{Call, Outcome};
 use crate::convert::{self, Batch, Body, CountersObject};
@@ -178,7 +180,7 @@ pub fn broadcast<'env>(
     })
 }
 
-/// A client's flush, ping or close.
+/// A client's flush, ping or close, within so many milliseconds.
 #[napi]
 pub fn control<'env>(
     env: &'env Env,
@@ -186,19 +188,30 @@ pub fn control<'env>(
     id: u32,
     client: u32,
     what: String,
+    milliseconds: Option<f64>,
 ) -> napi::Result<Unknown<'env>> {
     client_call(env, environment, client, |hub, connected| {
+        let limit = milliseconds.map_or(connected.client.timeout(), duration);
         Call::start(hub, id, async move {
-            // Broadcasts called before are sent before.
-            drop(connected.order.lock().await);
+            // Broadcasts called before are sent before, unless that takes too long.
+            let began = Instant::now();
+            match limit {
+                Some(limit) => drop(timeout(limit, connected.order.lock()).await),
+                None => drop(connected.order.lock().await),
+            }
+            let left = limit.map(|limit| limit.saturating_sub(began.elapsed()).max(SHORTEST));
+            let call = simple_ipc::Call::new().timeout(left);
             match what.as_str() {
-                "flush" => connected.client.flush().await.map(|()| Outcome::Nothing),
-                "close" => connected.client.close().await.map(|()| Outcome::Nothing),
-                _ => connected.client.ping().await.map(Outcome::Time),
+                "flush" => connected.client.flush_with(&call).await.map(|()| Outcome::Nothing),
+                "close" => connected.client.close_with(&call).await.map(|()| Outcome::Nothing),
+                _ => connected.client.ping_with(&call).await.map(Outcome::Time),
             }
         })
     })
 }
+
+/// A time that is over.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Ends a call that JavaScript no longer waits for.
 #[napi]
@@ -280,12 +293,21 @@ pub fn settle(environment: u32, id: u32) {
     }
 }
 
-/// Says that the handler failed, and why; tells whether a caller hears of it.
+/// Says that the handler failed, and why, with a code and JSON text where it did so on purpose; tells whether a caller
+/// hears of it.
 #[napi]
-pub fn fail(environment: u32, id: u32, why: String) -> bool {
+pub fn fail(environment: u32, id: u32, why: String, code: Option<String>, data: Option<String>) -> bool {
     let Ok(hub) = hub(environment) else { return false };
     let _on_the_runtime = hub.runtime.enter();
-    hub.settle(id).is_some_and(|running| running.fail(&why))
+    let mut failure = HandlerFailure::new(why);
+    if let Some(code) = code {
+        failure = failure.code(code);
+    }
+    if let Some(data) = data {
+        // JavaScript has made the text with JSON.stringify.
+        failure = failure.clone().data_json(data).unwrap_or(failure);
+    }
+    hub.settle(id).is_some_and(|running| running.fail(failure))
 }
 
 /// Asks to be told when nobody waits for the answer to this message any more; `true` where its listener has cut it off

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, Result};
+use simple_ipc::{Channel, HandlerFailure, Listener, Message, Mode, Options, Responder, Result};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -28,9 +28,9 @@ impl Running {
     }
 
     /// Says that the handler failed, and tells whether somebody hears of it.
-    pub(crate) fn fail(self, why: &str) -> bool {
+    pub(crate) fn fail(self, failure: HandlerFailure) -> bool {
         let is_request = self.responder.mode() == Mode::Request;
-        let told = self.responder.fail(why);
+        let told = self.responder.fail_with(failure);
         let _session_has_ended = self.settled.send(());
         is_request && told.is_ok()
     }

@@ -8,6 +8,7 @@ import "./turns.test.mjs";
 import "./limits.test.mjs";
 import "./exit.test.mjs";
 import "./examples.test.mjs";
+import "./runners.test.mjs";
 
 const failed = await run(process.argv[2] || undefined);
 process.exit(failed ? 1 : 0);

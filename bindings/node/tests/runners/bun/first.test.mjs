@@ -1,0 +1,5 @@
+import { test } from "bun:test";
+import { ask, talk } from "../scenario.cjs";
+
+test("a listener is asked", () => ask("bun_first"));
+test("channels are used and closed", () => talk("bun_first"));
