@@ -1092,8 +1092,9 @@ sipc_status sipc_listener_counters(const sipc_listener *listener,
  * handler still runs, to which `user_data` belongs until it returns; to close again asks whether it has.
  * Closing again does nothing else.
  *
- * Inside a handler of the listener itself, which would wait for itself, it begins to close and returns
- * `SIPC_OK` at once; that handler's answer still goes out.
+ * Inside a handler of the listener itself, and inside a callback or `drop` on a thread of the library, it
+ * would wait for itself: there it begins to close and returns `SIPC_OK` at once; the handler's answer
+ * still goes out. To close again elsewhere waits for the end.
  *
  * `listener`: not NULL. `error`: may be NULL.
  *

@@ -847,11 +847,12 @@ private:
 class handler_error : public std::exception {
 public:
     explicit handler_error(std::string message, std::string code = {})
-        : told_(std::make_shared<const told>(told{std::move(message), std::move(code), std::nullopt})) {}
+        : told_(std::make_shared<const told>(told{without_zeros(std::move(message)), without_zeros(std::move(code)), {}})) {}
     // `data` becomes JSON as a body does: a value with a `json_codec`, a string, or `body::json` for a text that is JSON already.
     template <class Data>
     handler_error(std::string message, std::string code, const Data &data)
-        : told_(std::make_shared<const told>(told{std::move(message), std::move(code), json_of(data)})) {}
+        : told_(std::make_shared<const told>(
+              told{without_zeros(std::move(message)), without_zeros(std::move(code)), json_of(data)})) {}
 
     const char *what() const noexcept override { return told_->message.c_str(); }
     const std::string &code() const noexcept { return told_->code; }
@@ -862,6 +863,14 @@ private:
         std::string message, code;
         std::optional<std::string> data;
     };
+
+    // C's texts end at the first zero.
+    static std::string without_zeros(std::string text) {
+        for (char &letter : text) {
+            if (letter == '\0') letter = ' ';
+        }
+        return text;
+    }
 
     template <class Data> static std::string json_of(const Data &data) {
         if constexpr (std::is_same_v<Data, body>) {

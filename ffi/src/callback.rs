@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use crate::error::sipc_error;
 use crate::message::sipc_message;
+use crate::operation;
 use crate::responder::sipc_responder;
 use crate::status::sipc_status;
 
@@ -98,8 +99,11 @@ impl UserData {
 impl Drop for UserData {
     fn drop(&mut self) {
         if let Some(drop) = self.drop {
-            // SAFETY: the C program gave function and data together, and a `UserData` is dropped once.
-            unsafe { drop(self.data) };
+            // What is dropped may have its listener: closing that here would wait for this to return.
+            operation::in_callback(|| {
+                // SAFETY: the C program gave function and data together, and a `UserData` is dropped once.
+                unsafe { drop(self.data) };
+            });
         }
     }
 }

@@ -37,9 +37,6 @@ const BRIEF: Duration = Duration::from_secs(5);
 
 /// Waits until no callback runs whose responder is used up: nothing else tells that it has returned.
 pub(crate) fn wait_for_those_that_used_their_responder_up() -> Result<()> {
-    if operation::check_may_wait("wait for a callback").is_err() {
-        return Ok(()); // This may be the one.
-    }
     let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = |late: &mut Late| late.running > 0 && late.process.is_some_and(Process::is_current);
     let (_late, waited) = NONE_IS_LATE.wait_timeout_while(late, BRIEF, runs).unwrap_or_else(PoisonError::into_inner);

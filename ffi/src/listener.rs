@@ -12,6 +12,7 @@ use crate::boundary;
 use crate::cancellation;
 use crate::error::{c_string, sipc_error};
 use crate::handle::Handle;
+use crate::operation;
 use crate::status::sipc_status;
 
 /// A channel that this process serves. Made by the `sipc_listen_` calls.
@@ -184,8 +185,9 @@ pub unsafe extern "C" fn sipc_listener_counters(
 /// handler still runs, to which `user_data` belongs until it returns; to close again asks whether it has.
 /// Closing again does nothing else.
 ///
-/// Inside a handler of the listener itself, which would wait for itself, it begins to close and returns
-/// `SIPC_OK` at once; that handler's answer still goes out.
+/// Inside a handler of the listener itself, and inside a callback or `drop` on a thread of the library, it
+/// would wait for itself: there it begins to close and returns `SIPC_OK` at once; the handler's answer
+/// still goes out. To close again elsewhere waits for the end.
 ///
 /// `listener`: not NULL. `error`: may be NULL.
 ///
@@ -198,7 +200,12 @@ pub unsafe extern "C" fn sipc_listener_close(
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe {
         boundary::fallible(error, || {
-            sipc_listener::borrow(listener)?.listener.close()?;
+            let listener = &sipc_listener::borrow(listener)?.listener;
+            if operation::is_in_callback() {
+                // A handler, or what the library does after it, may be waiting for this callback to return.
+                return listener.close_begin();
+            }
+            listener.close()?;
             cancellation::wait_for_those_that_used_their_responder_up()
         })
     }

@@ -39,9 +39,14 @@ thread_local! {
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this thread is running a callback of C's.
+pub(crate) fn is_in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
 /// Fails inside a callback, where waiting could mean waiting for oneself.
 pub(crate) fn check_may_wait(attempted: &str) -> Result<()> {
-    if IN_CALLBACK.get() {
+    if is_in_callback() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
             format!("cannot {attempted} inside a callback, where it might wait for itself; do it on another thread"),

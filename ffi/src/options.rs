@@ -11,6 +11,7 @@ use crate::callback::{UserData, sipc_drop, sipc_failure_callback, sipc_handler_r
 use crate::discovery::{SIPC_MODE_BROADCAST, SIPC_MODE_REQUEST};
 use crate::error::c_string;
 use crate::handle::Handle;
+use crate::operation;
 use crate::status::sipc_status;
 
 /// No limit of time, where a call takes milliseconds.
@@ -447,9 +448,11 @@ fn tell(
         gid: known(peer.gid().map(i64::from)),
         pid: known(peer.pid().map(i64::from)),
     };
-    // SAFETY: a C function of this signature, with what it may look at during the call and the data that was
-    // given with it.
-    unsafe { callback(&raw const report, user_data.pointer()) };
+    operation::in_callback(|| {
+        // SAFETY: a C function of this signature, with what it may look at during the call and the data that
+        // was given with it.
+        unsafe { callback(&raw const report, user_data.pointer()) };
+    });
 }
 
 fn unknown(what: &str, value: i32) -> Error {

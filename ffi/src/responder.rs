@@ -203,7 +203,9 @@ unsafe fn fail(
                     (failed.tell(taken), mistake)
                 }
                 None => {
-                    let (failed, mistake) = what()?;
+                    // A broadcast counts as failed however its handler says so.
+                    let without_text = |_| (Failed::Handler(HandlerFailure::new("the handler gave no text")), None);
+                    let (failed, mistake) = what().unwrap_or_else(without_text);
                     let _the_first_counts = sipc_responder::borrow(responder)?.failed.set(Box::new(failed));
                     (Ok(()), mistake)
                 }

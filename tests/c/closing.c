@@ -191,6 +191,68 @@ static void closed_means_that_callbacks_of_its_responders_have_returned(void) {
     }
 }
 
+/* Closes its listener from every place where that would wait for itself. */
+struct everywhere {
+    struct count answered, cancelled, failed, dropped;
+    sipc_listener *requests, *broadcasts;
+};
+
+static void on_cancelled_that_closes(void *user_data) {
+    struct everywhere *it = user_data;
+    CHECK_OK(sipc_listener_close(it->requests, NULL));
+    count_up(&it->cancelled);
+}
+
+/* Answers once the callback runs, for which answering waits. */
+static void on_request_of_which_nobody_waits(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    struct everywhere *it = user_data;
+    (void)message;
+    CHECK_OK(sipc_responder_on_cancel(responder, on_cancelled_that_closes, it, NULL, NULL));
+    while (!sipc_responder_is_cancelled(responder))
+        sched_yield();
+    sipc_respond(responder, sipc_json("1"), NULL);
+    count_up(&it->answered);
+}
+
+static void on_failing_broadcast(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    (void)message, (void)user_data;
+    CHECK_OK(sipc_respond_error(responder, "no", NULL));
+}
+
+static void on_failure_that_closes(const sipc_handler_report *report, void *user_data) {
+    struct everywhere *it = user_data;
+    CHECK(report->mode == SIPC_MODE_BROADCAST);
+    CHECK_OK(sipc_listener_close(it->broadcasts, NULL));
+    count_up(&it->failed);
+}
+
+static void drop_that_closes(void *user_data) {
+    struct everywhere *it = user_data;
+    CHECK_OK(sipc_listener_close(it->broadcasts, NULL));
+    count_up(&it->dropped);
+}
+
+static void no_callback_that_closes_its_listener_waits_for_itself(void) {
+    struct everywhere it = {COUNT_FROM_ZERO, COUNT_FROM_ZERO, COUNT_FROM_ZERO, COUNT_FROM_ZERO, NULL, NULL};
+    sipc_options *options = sipc_options_new(), *brief = sipc_options_new();
+    /* So long that waiting for oneself would meet the watchdog. */
+    CHECK_OK(sipc_options_set_grace_ms(options, 10 * 60 * 1000));
+    CHECK_OK(sipc_options_set_timeout_ms(brief, 20));
+    CHECK_OK(sipc_listen_uds_request("requests", on_request_of_which_nobody_waits, &it, NULL, options, &it.requests, NULL));
+    CHECK_OK(sipc_options_on_handler_failure(options, on_failure_that_closes, &it, NULL));
+    CHECK_OK(sipc_listen_uds_broadcast("broadcasts", on_failing_broadcast, &it, drop_that_closes, options, &it.broadcasts,
+                                       NULL));
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_post_uds_request("requests", sipc_text("x"), brief, NULL, NULL));
+    CHECK_OK(sipc_post_uds_broadcast("broadcasts", sipc_text("x"), NULL, NULL));
+    CHECK_OK(sipc_listener_close(it.requests, NULL));
+    CHECK_OK(sipc_listener_close(it.broadcasts, NULL));
+    CHECK(count_now(&it.answered) == 1 && count_now(&it.failed) == 1 && count_now(&it.dropped) == 1);
+    sipc_listener_free(it.requests);
+    sipc_listener_free(it.broadcasts);
+    sipc_options_free(options);
+    sipc_options_free(brief);
+}
+
 /* A handler that never answers by itself, and a call that waits for it. */
 static void on_never(const sipc_message *message, sipc_responder *responder, void *user_data) {
     struct life *life = user_data;
@@ -354,6 +416,7 @@ int main(int argc, char **argv) {
         TEST(a_handler_that_closes_its_listener_still_answers),
         TEST(a_broadcast_handler_that_closes_its_listener_acknowledges),
         TEST(closed_means_that_callbacks_of_its_responders_have_returned),
+        TEST(no_callback_that_closes_its_listener_waits_for_itself),
         TEST(closing_a_client_ends_the_calls_that_wait_and_their_handlers_are_told),
         TEST(closing_a_client_waits_until_its_calls_have_called_back),
         TEST(broadcasts_that_are_under_way_are_sent_before_a_client_closes),
