@@ -150,7 +150,6 @@ impl Drop for Driving {
         if let Some(session) = self.0.take() {
             session.lose();
             session.socket.shutdown();
-            session.tell_unsent(0);
             session.listening.room.leave(&session.driver);
             session.listening.remove(&session);
         }

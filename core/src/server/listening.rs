@@ -58,7 +58,7 @@ pub(crate) struct Listening {
     pub(super) hello_timeout: Duration,
     pub(super) stall_timeout: Duration,
     /// What all have in hand together.
-    pub(super) room: Room,
+    pub(super) room: Arc<Room>,
     max_connections: usize,
     grace: Duration,
     check_interval: Duration,
@@ -132,7 +132,7 @@ impl Listening {
             max_session_waiting: options.max_session_waiting,
             hello_timeout: options.hello_timeout,
             stall_timeout: options.stall_timeout,
-            room: Room::new(options.max_in_flight, options.max_waiting),
+            room: Arc::new(Room::new(options.max_in_flight, options.max_waiting)),
             max_connections: options.max_connections,
             grace: options.grace,
             check_interval: options.check_interval,
@@ -348,6 +348,7 @@ impl Listening {
         if lock(&self.sessions).remove(&session.key()).is_some() {
             // Handlers that still run hold the session: the connection must not stay open for them.
             session.socket.shutdown();
+            session.tell_unsent(0);
             self.connection_ended();
         }
     }

@@ -87,15 +87,6 @@ impl Room {
         }
     }
 
-    /// Counts what a peer has not taken: `now` instead of `before`.
-    pub(super) fn count_unsent(&self, before: usize, now: usize) {
-        if now > before {
-            self.unsent.fetch_add(now - before, Ordering::SeqCst);
-        } else if now < before {
-            self.unsent.fetch_sub(before - now, Ordering::SeqCst);
-        }
-    }
-
     /// Whether a peer may be sent more that has not taken all of what it was sent. Those who have are not
     /// held up by the others.
     pub(super) fn is_there_for_unsent(&self) -> bool {
@@ -124,6 +115,12 @@ impl Room {
         self.pass_on();
     }
 
+    /// How many bytes peers have not taken, as far as drivers have told.
+    #[cfg(test)]
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::SeqCst)
+    }
+
     /// Calls the first in line if there is room.
     pub(super) fn pass_on(&self) {
         if self.length.load(Ordering::SeqCst) == 0 || !self.is_there_now() {
@@ -138,5 +135,54 @@ impl Room {
         if let Some(first) = first {
             first.notify_one();
         }
+    }
+}
+
+/// What the peer of one session has not taken, in its listener's total for as long as the session stays.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    room: Arc<Room>,
+    bytes: AtomicUsize,
+}
+
+impl Unsent {
+    pub(super) fn new(room: Arc<Room>) -> Unsent {
+        Unsent { room, bytes: AtomicUsize::new(0) }
+    }
+
+    /// It is so many bytes now.
+    pub(super) fn tell(&self, now: usize) {
+        let before = self.bytes.swap(now, Ordering::SeqCst);
+        if now > before {
+            self.room.unsent.fetch_add(now - before, Ordering::SeqCst);
+        } else if now < before {
+            self.room.unsent.fetch_sub(before - now, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.tell(0);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_session_has_not_sent_leaves_the_total_with_it() {
+        let room = Arc::new(Room::new(1, 100));
+        let (one, other) = (Unsent::new(Arc::clone(&room)), Unsent::new(Arc::clone(&room)));
+        one.tell(70);
+        other.tell(50);
+        one.tell(60);
+        assert_eq!(room.unsent(), 110);
+        assert!(!room.is_there_for_unsent());
+        drop(one);
+        assert!(room.is_there_for_unsent());
+        drop(other);
+        assert_eq!(room.unsent(), 0);
     }
 }

@@ -378,3 +378,33 @@ fn the_quietest_connection_of_plain_text_makes_room_for_others_where_there_is_no
         listener.close().unwrap();
     }
 }
+
+#[test]
+fn what_a_peer_left_unread_does_not_count_when_it_has_gone() {
+    // More than the system takes for a peer that does not read.
+    const MOST: usize = 16 << 20;
+    let scratch = Scratch::new();
+    let (listener, got, gauge) = hold(&scratch, &scratch.options().max_waiting(MOST).max_session_waiting(2 * MOST));
+    for round in 0..8 {
+        let mut raw = Raw::session(&listener, if round % 4 < 2 { EXCLUSIVE } else { MULTIPLEXED });
+        // The beginning of another request is there when the first is answered.
+        raw.send(&[request(1, "1"), request(2, "1")[..8].to_vec()].concat());
+        next(&got).respond(&Message::bytes(vec![0; MOST * 3 / 2])).unwrap();
+        if round % 2 == 0 {
+            assert!(raw.frame().is(RESPONSE, 1));
+        } else {
+            raw.receive(100_000);
+        }
+    }
+    eventually("all sessions have ended", || listener.counters().open == 0);
+    gauge.most.store(0, Ordering::SeqCst);
+    // One that does not read its answers is still served, since they are few.
+    let mut slow = Raw::session(&listener, MULTIPLEXED);
+    slow.send(&requests(10, "1"));
+    next(&got).respond(&Message::bytes(vec![0; 9 << 20])).unwrap();
+    slow.send(&request(11, "1"));
+    for _ in 0..10 {
+        next(&got).respond(&Message::null()).unwrap();
+    }
+    assert_eq!(ids(&mut slow, 11), (1..=11).collect::<Vec<_>>());
+}

@@ -147,8 +147,7 @@ impl Session {
 
     /// Tells the listener how much the peer has not taken: the driver's call.
     pub(in crate::server) fn tell_unsent(&self, now: usize) {
-        let before = self.unsent.swap(now, Ordering::SeqCst);
-        self.listening.room.count_unsent(before, now);
+        self.unsent.tell(now);
     }
 
     pub(super) fn unstall(&self) {

@@ -8,7 +8,7 @@ mod flight;
 mod sending;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::Mode;
 use super::batches::Slowness;
 use super::counters::count;
 use super::listening::Listening;
+use super::room::Unsent;
 use crate::error::ErrorKind;
 use crate::lock::lock;
 use crate::message::MessageKind;
@@ -63,7 +64,7 @@ pub(crate) struct Session {
     /// More answers have gathered than are to wait.
     overfull: AtomicBool,
     /// How much of its answers the listener counts as not taken by the peer.
-    unsent: AtomicUsize,
+    unsent: Unsent,
     /// Part of a frame is here.
     pub(super) receiving: AtomicBool,
     /// The request whose cancel was seen before the session's driver has received it.
@@ -100,6 +101,7 @@ impl Session {
         peer_max: usize,
     ) -> Session {
         let now = listening.now_ms();
+        let unsent = Unsent::new(Arc::clone(&listening.room));
         Session {
             socket,
             listening,
@@ -118,7 +120,7 @@ impl Session {
             batching: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             overfull: AtomicBool::new(false),
-            unsent: AtomicUsize::new(0),
+            unsent,
             receiving: AtomicBool::new(false),
             seen_cancel: AtomicU32::new(0),
             answering: AtomicU32::new(0),
