@@ -187,10 +187,12 @@ impl Options {
         self
     }
 
-    /// The most connections that a listener holds at once. Default: 1024.
+    /// The most connections that a listener holds at once. Default: 1024. It holds no more than seven eighths of the
+    /// process's soft limit on descriptors (`RLIMIT_NOFILE`) when it begins to listen.
     ///
-    /// At the limit a listener lets go of the native session that has been idle longest (its client
-    /// opens a new one when it needs it), and where none is idle, new connections wait their turn.
+    /// At the limit, and where the process runs out of descriptors or memory, a listener lets go of the native session
+    /// that has been idle longest (its client opens a new one when it needs it), and where none is idle, new
+    /// connections wait their turn.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Options {
         self.max_connections = connections;
@@ -209,6 +211,10 @@ impl Options {
     /// answered. Default: 16384. At the limit the listener stops reading those who send more, and goes on
     /// with one after another as there is room. A one-way message that goes from its session straight to
     /// the handler is not counted: there is one of those for each session's thread at the most.
+    ///
+    /// A call that nobody waits for any more gives its place back, though its handler has not settled it, as long as
+    /// there are no more of those than may be in flight ([`Counters::abandoned`](crate::Counters::abandoned)). At the
+    /// limit pings, cancels and flushes are answered, and [`on_handler_failure`](Options::on_handler_failure) is told.
     #[must_use]
     pub fn max_in_flight(mut self, messages: usize) -> Options {
         self.max_in_flight = messages;

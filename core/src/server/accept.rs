@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,11 +22,13 @@ use crate::transport::fork::ForkFd;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
 
-/// How long accepting pauses when the process is out of descriptors or memory.
+/// How long accepting waits for a connection to end when the process is out of descriptors or memory.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 /// When files that could not be put back are looked after again, at first; then after twice that, and so on up to the
 /// usual interval.
 const HEAL_AGAIN: Duration = Duration::from_millis(50);
+/// How many milliseconds later a connection that has ended has its descriptor closed at the latest, as a rule.
+const CLOSING: u32 = 5;
 /// How often a listener at its limit looks for a session that has gone quiet.
 const CROWDED: Duration = Duration::from_millis(50);
 
@@ -82,6 +85,7 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
                     Ok(()) => {}
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     Err(error) if interrupted(&error) || error.raw_os_error() == Some(libc::ECONNABORTED) => {}
+                    Err(error) if is_starved(&error) => make_room(listening, fd.get_ref()).await,
                     Err(_) => sleep(OUT_OF_RESOURCES).await,
                 }
             }
@@ -97,6 +101,26 @@ fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {
     let seat = OpenConnection(Some(Arc::clone(listening)));
     listening.runtime.spawn(greet(seat, socket));
     Ok(())
+}
+
+/// Whether the process, or the system, is out of descriptors or memory.
+fn is_starved(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// The process is out of descriptors or memory: lets the quietest connection go, and waits until it has.
+async fn make_room(listening: &Arc<Listening>, socket: &ForkFd) {
+    listening.is_starved.store(true, Ordering::SeqCst);
+    listening.retire_quietest();
+    let ended = timeout(OUT_OF_RESOURCES, listening.accepting().notified()).await;
+    listening.is_starved.store(false, Ordering::SeqCst);
+    // Its descriptor is closed a moment after it counts as ended.
+    for _ in 0..CLOSING {
+        if ended.is_err() || accept(listening, socket).is_ok() || listening.is_closing() {
+            return;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn someone_waits(socket: &ForkFd) -> bool {

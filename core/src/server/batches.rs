@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::cold::{self, Driving};
 use super::handler::UsersCode;
 use super::listening::Listening;
 use super::native::{Session, Task};
 use super::responder::Responder;
 use super::turn;
-use super::{Mode, PATIENCE, cold};
+use super::{Mode, PATIENCE};
 use crate::inbox;
 use crate::lock::lock;
 use crate::message::Message;
@@ -104,10 +105,8 @@ enum Done {
 }
 
 /// Drives a session until it goes quiet, turns out to be slow, or ends.
-pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
-    let Some(code) = session.listening.users_code() else {
-        return cold::abandon(session);
-    };
+pub(super) fn drive(driving: Driving, session: Arc<Session>, reader: FrameReader) {
+    let Some(code) = session.listening.users_code() else { return };
     session.hot.store(true, Ordering::SeqCst);
     let turn = Arc::new(Turn::new());
     lock(&session.listening.watch.turns).push((Arc::clone(&turn), Arc::downgrade(&session)));
@@ -117,23 +116,28 @@ pub(super) fn drive(session: Arc<Session>, reader: FrameReader) {
         Done::Hand(reader)
     };
     if let Done::Forked = done {
-        return std::mem::forget((session, code));
+        return std::mem::forget((driving, session, code));
     }
     // Before the session goes on elsewhere: who sees it end sees the handler let go.
     drop(code);
     session.listening.watch.forget(&turn);
     if let Done::Taken = done {
-        return;
+        return driving.hand_over();
     }
     session.hot.store(false, Ordering::SeqCst);
     let runtime = session.listening.runtime.clone();
     match done {
-        Done::Hand(reader) => drop(runtime.spawn(cold::drive(session, reader, true))),
-        Done::Violated(violation) => drop(runtime.spawn(cold::dismiss(session, violation))),
+        Done::Hand(reader) => {
+            driving.hand_over();
+            runtime.spawn(cold::drive(session, reader, true));
+        }
+        Done::Violated(violation) => {
+            driving.hand_over();
+            runtime.spawn(cold::dismiss(session, violation));
+        }
         Done::Ended(reader) => {
             session.count_unfinished(&reader);
-            session.lose();
-            session.listening.remove(&session);
+            drop(driving);
         }
         Done::Taken | Done::Forked => {}
     }

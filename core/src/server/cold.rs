@@ -136,11 +136,11 @@ pub(super) fn abandon(session: Arc<Session>) {
 }
 
 /// A driver's hold on its session: with the driver, and so with its runtime, the session ends.
-struct Driving(Option<Arc<Session>>);
+pub(super) struct Driving(Option<Arc<Session>>);
 
 impl Driving {
     /// Somebody else drives the session from now on.
-    fn hand_over(mut self) {
+    pub(super) fn hand_over(mut self) {
         self.0 = None;
     }
 }
@@ -188,10 +188,11 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next
 fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Next {
     let dedicated = !stay && session.listening.blocking;
     loop {
-        if !session.has_room() {
+        // Where the listener has no room, what takes none is still taken.
+        if !session.has_room_of_its_own() {
             return Next::Stall;
         }
-        if dedicated && !reader.is_empty() && session.is_free_for_a_thread() {
+        if dedicated && !reader.is_empty() && session.listening.room.is_there() && session.is_free_for_a_thread() {
             // Its client waits for exactly this: no other thread could be quicker than its own.
             if let Some(seat) = session.listening.workers.reserve() {
                 return Next::GoHot(seat);
@@ -225,11 +226,16 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
 
 /// Gives the session a thread of its own.
 fn go_hot(driving: Driving, session: Arc<Session>, reader: FrameReader, seat: Seat) {
-    driving.hand_over();
     let listening = Arc::clone(&session.listening);
     listening.workers.dedicate(
         seat,
-        Box::new(move || if session.exclusive { hot::drive(session, reader) } else { batches::drive(session, reader) }),
+        Box::new(move || {
+            if session.exclusive {
+                hot::drive(driving, session, reader)
+            } else {
+                batches::drive(driving, session, reader)
+            }
+        }),
     );
 }
 

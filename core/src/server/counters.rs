@@ -37,11 +37,10 @@ pub(crate) struct Tally {
     pub(crate) malformed: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) incomplete: AtomicU64,
-    pub(crate) abandoned: AtomicU64,
 }
 
 impl Tally {
-    pub(crate) fn read(&self, in_flight: usize) -> Counters {
+    pub(crate) fn read(&self, in_flight: usize, abandoned: usize) -> Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             connections: read(&self.connections),
@@ -52,8 +51,7 @@ impl Tally {
             refused: read(&self.refused),
             incomplete: read(&self.incomplete),
             in_flight: in_flight as u64,
-            // Who ends a call and who settles it count in either order.
-            abandoned: read(&self.abandoned).cast_signed().max(0).cast_unsigned(),
+            abandoned: abandoned as u64,
         }
     }
 }

@@ -62,12 +62,14 @@ impl Connection {
     /// Takes a message to the handler. For a request, the answer: `None` if the caller has gone.
     /// For a broadcast `None`, when the handler has returned or has run for a while.
     pub(super) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
-        let (in_flight, held) = take_in(listening, message.len()).await;
+        let (in_flight, held) = take_in(listening, message.len(), self.caller.peer).await;
         let (answered, answer) = oneshot::channel();
         let (began, begun) = oneshot::channel();
-        let (finished, finish) = oneshot::channel();
-        let answered = (listening.mode == Mode::Request).then_some(answered);
+        let (finished, finish) = oneshot::channel::<()>();
+        let is_request = listening.mode == Mode::Request;
+        let answered = is_request.then(|| (answered, Arc::clone(&in_flight)));
         let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
+        let its_place = Arc::clone(&in_flight);
         let its_listening = Arc::clone(listening);
         if listening.blocking {
             listening.workers.submit(Box::new(move || {
@@ -76,8 +78,8 @@ impl Connection {
                     Some(code) => code.call_blocking(&message, responder),
                     None => responder.discard(),
                 }
-                drop((message, held));
-                let _nobody_waits_any_more = finished.send(in_flight);
+                drop((message, held, its_place));
+                let _nobody_waits_any_more = finished.send(());
             }));
         } else {
             listening.runtime.spawn(async move {
@@ -86,27 +88,31 @@ impl Connection {
                     Some(code) => code.call_async(message, responder).await,
                     None => responder.discard(),
                 }
-                drop(held);
-                let _nobody_waits_any_more = finished.send(in_flight);
+                drop((held, its_place));
+                let _nobody_waits_any_more = finished.send(());
             });
         }
-        match listening.mode {
-            Mode::Request => self.answered(answer).await,
-            Mode::Broadcast => {
-                // It may have to wait for a thread; the time counts from when it has one.
-                let _it_has_one_or_never_will = begun.await;
-                let _long_enough_either_way = timeout(ACK_AFTER, finish).await;
-                None
-            }
+        if is_request {
+            return self.answered(answer, &in_flight).await;
         }
+        drop(in_flight);
+        // It may have to wait for a thread; the time counts from when it has one.
+        let _it_has_one_or_never_will = begun.await;
+        let _long_enough_either_way = timeout(ACK_AFTER, finish).await;
+        None
     }
 
-    /// The answer to a request; `None` if the caller has gone.
-    pub(super) async fn answered(&self, answer: oneshot::Receiver<Answer>) -> Option<Answer> {
+    /// The answer to a request; `None` if nobody waits for it any more.
+    pub(super) async fn answered(&self, answer: oneshot::Receiver<Answer>, in_flight: &InFlight) -> Option<Answer> {
         tokio::select! {
-            answer = answer => answer.ok(),
-            () = self.hang_up() => None,
+            answer = answer => return answer.ok(),
+            () = self.hang_up() => {}
+            () = self.caller.listening.until_closed() => {}
         }
+        in_flight.abandon();
+        self.caller.gone.store(true, Ordering::Relaxed);
+        self.caller.went.notify_waiters();
+        None
     }
 
     /// Completes when the peer has gone altogether.
@@ -117,8 +123,6 @@ impl Connection {
             }
             guard.clear_ready();
         }
-        self.caller.gone.store(true, Ordering::Relaxed);
-        self.caller.went.notify_waiters();
     }
 
     /// Sends all of it, unless the peer has gone or takes nothing for too long.
@@ -152,21 +156,21 @@ impl Drop for Connection {
 }
 
 /// Takes a message of this many bytes in when the listener may take one more. It counts as in flight until the
-/// handler has returned, or a request is answered, and its bytes until the handler has returned.
-pub(super) async fn take_in(listening: &Arc<Listening>, bytes: usize) -> (InFlight, Held) {
-    let in_flight = begin(listening).await;
+/// handler has returned, and a request until it is answered besides, and its bytes until the handler has returned.
+pub(super) async fn take_in(listening: &Arc<Listening>, bytes: usize, peer: Peer) -> (Arc<InFlight>, Held) {
+    let in_flight = begin(listening, peer).await;
     listening.room.take(bytes);
     listening.room.pass_on();
     listening.count_message();
-    (in_flight, Held(Arc::clone(listening), bytes))
+    (Arc::new(in_flight), Held(Arc::clone(listening), bytes))
 }
 
-async fn begin(listening: &Arc<Listening>) -> InFlight {
+async fn begin(listening: &Arc<Listening>, peer: Peer) -> InFlight {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
     loop {
-        if listening.try_begin() {
-            return InFlight(Arc::clone(listening));
+        if listening.try_begin(peer) {
+            return InFlight { listening: Arc::clone(listening), abandoned: AtomicBool::new(false) };
         }
         if !listening.room.join(&called) {
             called.notified().await;
@@ -192,12 +196,30 @@ impl Drop for Held {
     }
 }
 
-/// A message that was taken and is not yet done with.
-pub(super) struct InFlight(Arc<Listening>);
+/// A message that was taken. Held by all who are not yet done with it: who waits for the answer, who is with the
+/// handler, who has to answer.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    listening: Arc<Listening>,
+    abandoned: AtomicBool,
+}
+
+impl InFlight {
+    /// Nobody waits for the answer any more: gives the place back, whoever still has it.
+    fn abandon(&self) {
+        if !self.abandoned.swap(true, Ordering::SeqCst) {
+            self.listening.abandon();
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.end();
+        if *self.abandoned.get_mut() {
+            self.listening.settle();
+        } else {
+            self.listening.end();
+        }
     }
 }
 

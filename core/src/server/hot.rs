@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::cold::{self, Driving};
 use super::handler::UsersCode;
 use super::native::{Session, Task};
 use super::responder::Responder;
-use super::{Mode, PATIENCE, cold};
+use super::{Mode, PATIENCE};
 use crate::inbox;
 use crate::message::{Message, MessageKind};
 use crate::outbox::Sent;
@@ -36,10 +37,8 @@ enum Done {
 }
 
 /// Drives a session until it goes quiet or ends.
-pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
-    let Some(code) = session.listening.users_code() else {
-        return cold::abandon(session);
-    };
+pub(super) fn drive(driving: Driving, session: Arc<Session>, mut reader: FrameReader) {
+    let Some(code) = session.listening.users_code() else { return };
     session.hot.store(true, Ordering::SeqCst);
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
         serve(&session, &mut reader, &code)
@@ -47,24 +46,25 @@ pub(super) fn drive(session: Arc<Session>, mut reader: FrameReader) {
         Done::Hand
     };
     if let Done::Forked = done {
-        return std::mem::forget((session, reader, code));
+        return std::mem::forget((driving, session, reader, code));
     }
     // Before the session goes on elsewhere: who sees it end sees the handler let go.
     drop(code);
     session.hot.store(false, Ordering::SeqCst);
     match done {
         Done::Hand => {
+            driving.hand_over();
             let runtime = session.listening.runtime.clone();
             runtime.spawn(cold::drive(session, reader, true));
         }
         Done::Violated(violation) => {
+            driving.hand_over();
             let runtime = session.listening.runtime.clone();
             runtime.spawn(cold::dismiss(session, violation));
         }
         Done::Ended => {
             session.count_unfinished(&reader);
-            session.lose();
-            session.listening.remove(&session);
+            drop(driving);
         }
         Done::Forked => {}
     }

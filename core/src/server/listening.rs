@@ -31,6 +31,8 @@ use crate::transport::peer::Peer;
 pub(super) const ACK_AFTER: Duration = Duration::from_millis(50);
 /// How often running handlers are looked at for that.
 const ACK_CHECK: Duration = Duration::from_millis(25);
+/// How often a listener that may take no more looks whether callers have left.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long after the grace period threads that were cut off may take to let go of the handler.
 const LETTING_GO: Duration = Duration::from_millis(250);
 
@@ -70,6 +72,8 @@ pub(crate) struct Listening {
     born: u32,
     started: Instant,
     closing: AtomicBool,
+    /// As many messages are in flight as may, or not long ago were.
+    is_at_the_limit: AtomicBool,
     /// When the grace period of a closing listener ends; `None` is never.
     grace_ends: OnceLock<Option<Instant>>,
     /// Wakes the accepting task: closing, or a connection has ended.
@@ -81,6 +85,8 @@ pub(crate) struct Listening {
     texts: Mutex<Vec<Arc<TextLine>>>,
     next_key: AtomicU64,
     open: AtomicUsize,
+    /// The process is out of descriptors or memory: the accepting task waits for a connection to end.
+    pub(super) is_starved: AtomicBool,
     /// Something that a closing listener waits for has ended.
     progress: Notify,
     /// The look after sessions that have a thread.
@@ -133,7 +139,7 @@ impl Listening {
             hello_timeout: options.hello_timeout,
             stall_timeout: options.stall_timeout,
             room: Arc::new(Room::new(options.max_in_flight, options.max_waiting)),
-            max_connections: options.max_connections,
+            max_connections: options.max_connections.min(connections_for_descriptors()),
             grace: options.grace,
             check_interval: options.check_interval,
             channel,
@@ -143,6 +149,7 @@ impl Listening {
             born: fork::generation(),
             started: Instant::now(),
             closing: AtomicBool::new(false),
+            is_at_the_limit: AtomicBool::new(false),
             grace_ends: OnceLock::new(),
             accepting: Notify::new(),
             accepted_all: AtomicBool::new(false),
@@ -150,6 +157,7 @@ impl Listening {
             texts: Mutex::default(),
             next_key: AtomicU64::new(1),
             open: AtomicUsize::new(0),
+            is_starved: AtomicBool::new(false),
             progress: Notify::new(),
             watch: batches::Watch::default(),
             watching_acks: AtomicBool::new(false),
@@ -197,7 +205,8 @@ impl Listening {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.tally.read(self.room.in_flight())
+        self.look_for_callers_that_left();
+        self.tally.read(self.room.in_flight(), self.room.abandoned())
     }
 
     /// The generation (see [`fork`]) that the listener was opened in.
@@ -272,15 +281,70 @@ impl Listening {
         self.room.begin();
     }
 
-    /// Takes a message in if there is room for one more; then [`end`](Listening::end) follows exactly once.
+    /// Takes a message in if there is room for one more; then [`end`](Listening::end) follows exactly once, or
+    /// [`abandon`](Listening::abandon).
     #[inline]
-    pub(super) fn try_begin(&self) -> bool {
-        self.room.try_begin()
+    pub(super) fn try_begin(self: &Arc<Listening>, peer: Peer) -> bool {
+        self.room.try_begin() || {
+            self.at_the_limit(peer);
+            false
+        }
     }
 
     pub(super) fn end(&self) {
-        if self.room.end() && self.is_closing() {
+        self.ended(self.room.end());
+    }
+
+    /// Nobody waits any more for a message that was taken in; [`settle`](Listening::settle) follows when its handler
+    /// has settled it.
+    pub(super) fn abandon(&self) {
+        self.ended(self.room.abandon());
+    }
+
+    pub(super) fn settle(&self) {
+        self.ended(self.room.settle());
+    }
+
+    fn ended(&self, was_the_last: bool) {
+        if was_the_last && self.is_closing() {
             self.progress.notify_waiters();
+        }
+    }
+
+    /// No more messages may be taken in: tells the owner once, and looks whether callers have left.
+    #[cold]
+    fn at_the_limit(self: &Arc<Listening>, peer: Peer) {
+        if !self.room.is_full() || self.is_at_the_limit.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let listening = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let (in_flight, abandoned) = (listening.room.in_flight(), listening.room.abandoned());
+            let text = format!(
+                "{in_flight} messages are in flight, as many as may be, and {abandoned} calls that nobody waits for are not \
+                 settled; no more is taken until some end: look after the handlers, or allow more with max_in_flight"
+            );
+            let reporting = Arc::clone(&listening);
+            // What it calls may block: not the runtime.
+            let told = std::thread::Builder::new()
+                .name("simple-ipc-warn".into())
+                .spawn(move || reporting.report(ErrorKind::TooManyConnections, &text, peer));
+            drop(told);
+            loop {
+                listening.look_for_callers_that_left();
+                sleep(LOOK).await;
+                if listening.has_closed() || (!listening.room.is_waited_for() && listening.room.is_half_empty()) {
+                    break;
+                }
+            }
+            listening.is_at_the_limit.store(false, Ordering::SeqCst);
+        });
+    }
+
+    /// Finds callers that have left, or have given up, where the thread that would read so is with the handler.
+    fn look_for_callers_that_left(&self) {
+        for session in self.all_sessions() {
+            session.look_for_its_caller();
         }
     }
 
@@ -298,7 +362,7 @@ impl Listening {
     pub(super) fn connection_ended(&self) {
         self.tally.open.fetch_sub(1, Ordering::Relaxed);
         let before = self.open.fetch_sub(1, Ordering::SeqCst);
-        if before == self.max_connections {
+        if before == self.max_connections || self.is_starved.swap(false, Ordering::SeqCst) {
             self.accepting.notify_one();
         }
         if self.is_closing() {
@@ -398,7 +462,12 @@ impl Listening {
         self.stop();
         let listening = Arc::clone(self);
         // In a task of its own: closing goes on if the caller does not wait for its end.
-        match self.runtime.spawn(async move { listening.wind_up().await }).await {
+        let wound_up = self.runtime.spawn(async move {
+            listening.wind_up().await;
+            listening.let_go_of_the_handler();
+            listening.until_the_handler_is_gone().await
+        });
+        match wound_up.await {
             Ok(gone) => self.closed(gone),
             // The runtime has ended, and with it all that it ran.
             Err(_) => Ok(()),
@@ -415,18 +484,30 @@ impl Listening {
         let listening = Arc::clone(self);
         let (ended, end) = std::sync::mpsc::channel();
         self.runtime.spawn(async move {
-            let gone = listening.wind_up().await;
-            let _the_caller_has_left = ended.send(gone);
+            listening.wind_up().await;
+            let _the_caller_has_left = ended.send(false);
+            let _the_same = ended.send(listening.until_the_handler_is_gone().await);
         });
         // The sender goes, too, if the runtime does.
-        interrupt::receive(&end)?.map_or(Ok(()), |gone| self.closed(gone))
+        let wound_up = interrupt::receive(&end)?;
+        self.let_go_of_the_handler();
+        wound_up.and(interrupt::receive(&end)?).map_or(Ok(()), |gone| self.closed(gone))
     }
 
     /// Stops, and winds up in the background.
     pub(crate) fn close_in_background(self: &Arc<Listening>) {
         self.stop();
         let listening = Arc::clone(self);
-        self.runtime.spawn(async move { listening.wind_up().await });
+        self.runtime.spawn(async move {
+            listening.wind_up().await;
+            if listening.blocking {
+                // What it captured may take its time to go: not on the thread that serves all listeners.
+                let workers = Arc::clone(&listening.workers);
+                workers.submit(Box::new(move || listening.let_go_of_the_handler()));
+            } else {
+                listening.let_go_of_the_handler();
+            }
+        });
     }
 
     fn closed(&self, gone: bool) -> Result<()> {
@@ -441,9 +522,14 @@ impl Listening {
         Err(Error::new(ErrorKind::TimedOut, text))
     }
 
-    /// Whether in the end the handler was gone. Any number may wait for it at once.
-    async fn wind_up(self: &Arc<Listening>) -> bool {
-        let deadline = *self.grace_ends.get_or_init(|| Instant::now().checked_add(self.grace));
+    /// When the grace period ends, which begins with the first call; `None` is never.
+    fn grace_ends(&self) -> Option<Instant> {
+        *self.grace_ends.get_or_init(|| Instant::now().checked_add(self.grace))
+    }
+
+    /// Any number may do so at once.
+    async fn wind_up(&self) {
+        let deadline = self.grace_ends();
         let orderly = async {
             until(&self.progress, || self.accepted_all.load(Ordering::SeqCst)).await;
             for session in self.all_sessions() {
@@ -460,21 +546,20 @@ impl Listening {
             }
             self.closed.notify_waiters();
         }
-        self.let_go_of_the_handler();
-        let at_least = Instant::now() + LETTING_GO;
-        let deadline = deadline.map(|deadline| deadline.max(at_least));
-        within(deadline, until(self.code_gone.changed(), || self.code_gone.is_so())).await.is_some()
     }
 
-    /// Gives the handler up, for whoever is last with it to drop.
-    fn let_go_of_the_handler(self: &Arc<Listening>) {
+    /// Gives the handler up: whoever is last with it drops it. Ends the threads that have nothing more to do.
+    fn let_go_of_the_handler(&self) {
         let code = lock(&self.code_owner).take();
-        match code {
-            // What it captured may take its time to go: not on the thread that serves all listeners.
-            Some(code) if self.blocking => self.workers.submit(Box::new(move || drop(code))),
-            code => drop(code),
-        }
+        drop(code);
         self.workers.close();
+    }
+
+    /// Whether it is, within the grace period and a moment for threads that were cut off.
+    async fn until_the_handler_is_gone(&self) -> bool {
+        let at_least = Instant::now() + LETTING_GO;
+        let deadline = self.grace_ends().map(|deadline| deadline.max(at_least));
+        within(deadline, until(self.code_gone.changed(), || self.code_gone.is_so())).await.is_some()
     }
 
     fn all_sessions(&self) -> Vec<Arc<Session>> {
@@ -511,6 +596,12 @@ impl Drop for Accepting {
         self.0.stop();
         self.0.note_all_accepted();
     }
+}
+
+/// How many connections the process's limit on descriptors leaves room for: an eighth of them is for all the rest.
+fn connections_for_descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit - limit / 8).unwrap_or(usize::MAX).max(1))
 }
 
 /// What comes of it until the deadline; `None` is for ever.

@@ -56,8 +56,7 @@ struct Left {
     answer: oneshot::Receiver<Answer>,
     /// What of the answer the caller has not taken.
     unsent: Option<Unsent>,
-    /// Where the thread leaves it when the handler returns before there is an answer.
-    _in_flight: oneshot::Receiver<InFlight>,
+    in_flight: Arc<InFlight>,
     _seat: OpenConnection,
 }
 
@@ -70,12 +69,11 @@ struct Unsent {
 pub(super) async fn serve(seat: OpenConnection, socket: Socket, peer: Peer, stream: Vec<u8>) {
     let listening = Arc::clone(seat.listening());
     let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
-    let (in_flight, held) = take_in(&listening, message.len()).await;
+    let (in_flight, held) = take_in(&listening, message.len(), peer).await;
     let caller = Caller::new(&listening, Arc::new(socket), peer);
     let (answered, answer) = oneshot::channel();
-    let responder = Responder::to_caller(Arc::clone(&caller), Some(answered), Mode::Request);
-    let (returned, still) = oneshot::channel();
-    let left = Left { caller, answer, unsent: None, _in_flight: still, _seat: seat };
+    let responder = Responder::to_caller(Arc::clone(&caller), Some((answered, Arc::clone(&in_flight))), Mode::Request);
+    let left = Left { caller, answer, unsent: None, in_flight: Arc::clone(&in_flight), _seat: seat };
     let shared = Arc::new(Shared { left: Mutex::new(Some(left)), leaves: Notify::new() });
     let with_the_thread = Arc::clone(&shared);
     let born = fork::generation();
@@ -88,11 +86,10 @@ pub(super) async fn serve(seat: OpenConnection, socket: Socket, peer: Peer, stre
         }
         if born != fork::generation() {
             // A forked child: nothing here is its own.
-            return std::mem::forget((code, message, held, in_flight, returned, with_the_thread, its_listening));
+            return std::mem::forget((code, message, held, in_flight, with_the_thread, its_listening));
         }
-        drop((code, message, held));
+        drop((code, message, held, in_flight));
         with_the_thread.returned();
-        let _answered_already = returned.send(in_flight);
     }));
     tokio::select! {
         () = shared.leaves.notified() => {}
@@ -162,7 +159,7 @@ impl Left {
         let connection = Connection::of(fd, Arc::clone(&self.caller));
         let reply = match self.unsent.take() {
             Some(unsent) => Some(unsent),
-            None => match connection.answered(self.answer).await {
+            None => match connection.answered(self.answer, &self.in_flight).await {
                 Some(Ok(reply)) => Some(Unsent { reply, sent: 0 }),
                 Some(Err(_)) | None => None,
             },

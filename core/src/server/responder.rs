@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::counters::count;
-use super::exchange::Caller;
+use super::exchange::{Caller, InFlight};
 use super::listening::Listening;
 use super::native::Session;
 use super::{Mode, Said};
@@ -32,8 +32,15 @@ pub struct Responder {
 /// Where an answer goes.
 #[derive(Debug)]
 enum To {
-    Session { session: Arc<Session>, id: u32 },
-    Caller { caller: Arc<Caller>, answer: Option<oneshot::Sender<Answer>> },
+    Session {
+        session: Arc<Session>,
+        id: u32,
+    },
+    /// A request's answer goes to whoever waits for it; until then it is in flight.
+    Caller {
+        caller: Arc<Caller>,
+        answer: Option<(oneshot::Sender<Answer>, Arc<InFlight>)>,
+    },
 }
 
 impl To {
@@ -52,6 +59,9 @@ impl To {
     }
 
     fn is_cancelled(&self, mode: Mode) -> bool {
+        if self.listening().has_closed() {
+            return true;
+        }
         match self {
             To::Session { session, id } => session.is_cancelled(*id, mode),
             To::Caller { caller, .. } => {
@@ -63,6 +73,15 @@ impl To {
     /// Whether the thread that reads the session is with the handler, so that nobody notes what comes.
     fn is_with_its_reader(&self) -> bool {
         matches!(self, To::Session { session, id } if session.is_with_its_reader(*id))
+    }
+
+    /// Completes when it is time to look again, on whatever runtime it is awaited, or on none.
+    async fn look_again(&self) {
+        let pause = {
+            let _timer = self.listening().runtime.enter();
+            sleep(LOOK)
+        };
+        pause.await;
     }
 
     fn went(&self) -> &Notify {
@@ -96,7 +115,11 @@ impl Responder {
         Responder { to: Some(To::Session { session, id }), deadline, mode }
     }
 
-    pub(super) fn to_caller(caller: Arc<Caller>, answer: Option<oneshot::Sender<Answer>>, mode: Mode) -> Responder {
+    pub(super) fn to_caller(
+        caller: Arc<Caller>,
+        answer: Option<(oneshot::Sender<Answer>, Arc<InFlight>)>,
+        mode: Mode,
+    ) -> Responder {
         Responder { to: Some(To::Caller { caller, answer }), deadline: None, mode }
     }
 
@@ -144,7 +167,8 @@ impl Responder {
         self.mode
     }
 
-    /// Whether the caller has cancelled the request or has gone: nobody waits for the answer.
+    /// Whether the caller has cancelled the request or has gone, or the listener has closed and cut it off: nobody
+    /// waits for the answer.
     pub fn is_cancelled(&self) -> bool {
         self.to().is_cancelled(self.mode)
     }
@@ -162,10 +186,10 @@ impl Responder {
                 if to.is_cancelled(mode) {
                     return;
                 }
-                if to.is_with_its_reader() {
-                    let _looked_at_again_either_way = timeout(LOOK, changed).await;
-                } else {
-                    changed.await;
+                tokio::select! {
+                    () = changed => {}
+                    () = to.look_again(), if to.is_with_its_reader() => {}
+                    () = to.listening().until_closed() => {}
                 }
             }
         }
@@ -204,7 +228,7 @@ impl Responder {
     fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         match self.to.take() {
             Some(To::Session { session, id }) if self.mode == Mode::Request => session.respond(id, reply, patience),
-            Some(To::Caller { caller, answer: Some(answer) }) => {
+            Some(To::Caller { caller, answer: Some((answer, _in_flight)) }) => {
                 let has_left = caller.gone.load(Ordering::Relaxed) || caller.socket.hung_up();
                 if has_left || answer.send(Ok(reply.to_message())).is_err() {
                     return Err(gone());
@@ -224,7 +248,7 @@ impl Responder {
             To::Session { session, .. } if said.kind == ErrorKind::InvalidBody => {
                 session.refuse_broadcast(said, listening.runs_its_handler(), patience)
             }
-            To::Caller { answer: Some(answer), .. } => {
+            To::Caller { answer: Some((answer, _in_flight)), .. } => {
                 answer.send(Err(said.text.to_owned())).map_err(|_| gone()).and(Err(no_text()))
             }
             To::Session { .. } | To::Caller { .. } => Ok(()),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::lock::lock;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use crate::sync::{Arc, Notify};
 
 #[derive(Debug)]
@@ -16,6 +16,9 @@ pub(super) struct Room {
     most_waiting: usize,
     /// Messages that were taken and are not yet answered.
     in_flight: AtomicUsize,
+    /// Calls that nobody waits for any more and that are not settled. They give their places back, as far as these
+    /// are no more than may be in flight: handlers that never settle are bounded, too.
+    abandoned: AtomicIsize,
     /// The bytes of messages that handlers have not yet returned from.
     bytes: AtomicUsize,
     /// The bytes of answers that peers have not taken, as far as drivers have told.
@@ -31,6 +34,7 @@ impl Room {
             most_in_flight,
             most_waiting,
             in_flight: AtomicUsize::new(0),
+            abandoned: AtomicIsize::new(0),
             bytes: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             line: Mutex::new(VecDeque::new()),
@@ -68,6 +72,40 @@ impl Room {
         let last = self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1;
         self.pass_on();
         last
+    }
+
+    /// Instead of [`end`](Room::end) for a call that nobody waits for any more; [`settle`](Room::settle) follows
+    /// exactly once, or has come before. Whether it was the last in flight.
+    pub(super) fn abandon(&self) -> bool {
+        let before = self.abandoned.fetch_add(1, Ordering::SeqCst);
+        before < self.most_in_flight.cast_signed() && self.end()
+    }
+
+    /// A call that nobody waits for has been settled. Whether what was in flight has ended with it.
+    pub(super) fn settle(&self) -> bool {
+        let before = self.abandoned.fetch_sub(1, Ordering::SeqCst);
+        before > self.most_in_flight.cast_signed() && self.end()
+    }
+
+    /// How many calls nobody waits for.
+    pub(super) fn abandoned(&self) -> usize {
+        // Who abandons a call and who settles it count in either order.
+        self.abandoned.load(Ordering::SeqCst).max(0).cast_unsigned()
+    }
+
+    /// Whether as many messages are in flight as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight() >= self.most_in_flight
+    }
+
+    /// Whether no more than half as many messages are in flight as may.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.in_flight() <= self.most_in_flight / 2
+    }
+
+    /// Whether anybody waits for room.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.length.load(Ordering::SeqCst) > 0
     }
 
     /// How many messages are in flight.
@@ -115,12 +153,6 @@ impl Room {
         self.pass_on();
     }
 
-    /// How many bytes peers have not taken, as far as drivers have told.
-    #[cfg(test)]
-    pub(super) fn unsent(&self) -> usize {
-        self.unsent.load(Ordering::SeqCst)
-    }
-
     /// Calls the first in line if there is room.
     pub(super) fn pass_on(&self) {
         if self.length.load(Ordering::SeqCst) == 0 || !self.is_there_now() {
@@ -164,25 +196,5 @@ impl Unsent {
 impl Drop for Unsent {
     fn drop(&mut self) {
         self.tell(0);
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_session_has_not_sent_leaves_the_total_with_it() {
-        let room = Arc::new(Room::new(1, 100));
-        let (one, other) = (Unsent::new(Arc::clone(&room)), Unsent::new(Arc::clone(&room)));
-        one.tell(70);
-        other.tell(50);
-        one.tell(60);
-        assert_eq!(room.unsent(), 110);
-        assert!(!room.is_there_for_unsent());
-        drop(one);
-        assert!(room.is_there_for_unsent());
-        drop(other);
-        assert_eq!(room.unsent(), 0);
     }
 }

@@ -2,6 +2,7 @@
 //! clients, whole processes against its lock file.
 
 mod bounds;
+mod descriptors;
 mod fake;
 mod fake_listener;
 mod golden;

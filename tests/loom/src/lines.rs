@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::room::Room;
+use crate::room::{Room, Unsent};
 use crate::sync::Notify;
 
 /// As `begin` in core/src/server/exchange.rs.
@@ -108,5 +108,63 @@ fn one_who_is_called_and_gives_up_calls_the_next() {
         gone.join().unwrap();
         waits.join().unwrap();
         assert_eq!(room.in_flight(), 1);
+    });
+}
+
+#[test]
+fn a_call_that_is_abandoned_while_its_handler_settles_it_gives_its_place_back_once() {
+    loom::model(|| {
+        let room = Arc::new(Room::new(1, 100));
+        room.begin();
+        let settles = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.settle())
+        };
+        room.abandon();
+        settles.join().unwrap();
+        assert_eq!((room.in_flight(), room.abandoned()), (0, 0));
+    });
+}
+
+#[test]
+fn abandoned_calls_beyond_the_bound_keep_their_places_until_they_are_settled() {
+    in_most_orders(|| {
+        let room = Arc::new(Room::new(1, 100));
+        room.begin();
+        room.abandon();
+        room.begin();
+        let settles = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.settle())
+        };
+        let abandons = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.abandon())
+        };
+        settles.join().unwrap();
+        abandons.join().unwrap();
+        assert_eq!((room.in_flight(), room.abandoned()), (0, 1));
+        room.settle();
+        assert_eq!((room.in_flight(), room.abandoned()), (0, 0));
+    });
+}
+
+#[test]
+fn what_a_session_has_not_sent_leaves_the_total_with_it() {
+    loom::model(|| {
+        let room = Arc::new(Room::new(1, 100));
+        let stays = Unsent::new(Arc::clone(&room));
+        stays.tell(50);
+        let leaves = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || Unsent::new(room).tell(70))
+        };
+        stays.tell(99);
+        leaves.join().unwrap();
+        assert!(room.is_there_for_unsent());
+        stays.tell(100);
+        assert!(!room.is_there_for_unsent());
+        drop(stays);
+        assert!(room.is_there_for_unsent());
     });
 }

@@ -39,12 +39,28 @@ pub(in crate::server) enum Cast {
 
 /// An answer on its way. Until it is sent, or given up, the session does not end and its listener
 /// does not go.
-pub(in crate::server) struct Answering<'a>(&'a Session);
+pub(in crate::server) struct Answering<'a> {
+    session: &'a Session,
+    /// It is not the handler that ends it.
+    abandoned: bool,
+}
+
+impl Answering<'_> {
+    /// Says that the handler has not settled what is ended.
+    pub(super) fn abandoned(mut self) -> Self {
+        self.abandoned = true;
+        self
+    }
+}
 
 impl Drop for Answering<'_> {
     fn drop(&mut self) {
-        self.0.answered();
-        self.0.listening.end();
+        self.session.answered();
+        if self.abandoned {
+            self.session.listening.abandon();
+        } else {
+            self.session.listening.end();
+        }
     }
 }
 
@@ -55,7 +71,7 @@ impl Session {
         self.answering.fetch_add(1, Ordering::SeqCst);
         let was_current = id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if was_current || (!self.exclusive && lock(&self.calls).in_flight.remove(&id)) {
-            return Some(Answering(self));
+            return Some(Answering { session: self, abandoned: false });
         }
         self.answered();
         None
@@ -116,12 +132,16 @@ impl Session {
     /// Whether the session may take more, by its own bounds and the listener's; if not, the driver is
     /// told when it may by its own.
     pub(in crate::server) fn has_room(&self) -> bool {
+        self.listening.room.is_there() && self.has_room_of_its_own()
+    }
+
+    /// Whether the session may take more, whether or not the listener may; if not, the driver is told when it may.
+    pub(in crate::server) fn has_room_of_its_own(&self) -> bool {
         let Listening { max_session_in_flight, max_session_waiting, room: of_all, .. } = &*self.listening;
         let room = || {
             let unsent = self.outbox.waiting();
             let calls = lock(&self.calls);
-            of_all.is_there()
-                && calls.in_flight.len() < *max_session_in_flight
+            calls.in_flight.len() < *max_session_in_flight
                 && calls.bytes < *max_session_waiting
                 && calls.casts.len() < *max_session_in_flight
                 && unsent < *max_session_waiting

@@ -162,10 +162,14 @@ impl Session {
     }
 
     /// Whether the listener has room for the next frame. A request has begun with that: [`admit`](Session::admit)
-    /// is to follow.
+    /// is to follow. What takes no room is taken always: pings, cancels, and questions.
     #[inline]
     pub(super) fn may_take(&self, header: &Header) -> bool {
-        if header.kind == Kind::Request { self.listening.try_begin() } else { self.listening.room.is_there() }
+        match header.kind {
+            Kind::Request => self.listening.try_begin(self.peer),
+            Kind::Broadcast => self.listening.room.is_there(),
+            _ => true,
+        }
     }
 
     /// Takes a frame in that [may be taken](Session::may_take): answers what the session itself can answer, and
@@ -217,16 +221,7 @@ impl Session {
             }
             Kind::Ack => Ok(Task::Ack(header.id)),
             Kind::Cancel => {
-                if let Some(_answering) = self.finish(header.id) {
-                    count(&self.listening.tally.abandoned);
-                    self.cancellations.notify_waiters();
-                    self.transmit_error(
-                        header.id,
-                        ErrorKind::Cancelled,
-                        "the caller cancelled the request",
-                        Duration::ZERO,
-                    );
-                }
+                self.cancel(header.id);
                 Ok(Task::Nothing)
             }
             Kind::Ping => {
@@ -323,17 +318,36 @@ impl Session {
         cancelled
     }
 
+    /// Ends a request in flight whose caller gave up.
+    fn cancel(&self, id: u32) {
+        if let Some(answering) = self.finish(id) {
+            let _gives_its_place_back = answering.abandoned();
+            self.cancellations.notify_waiters();
+            self.transmit_error(id, ErrorKind::Cancelled, "the caller cancelled the request", Duration::ZERO);
+        }
+    }
+
+    /// Does for the session's thread, while that is with the handler, what it would do if it looked: gives up the
+    /// request whose caller has left or has cancelled it.
+    pub(super) fn look_for_its_caller(&self) {
+        let current = self.current.load(Ordering::Relaxed);
+        if current != 0 && self.is_cancelled(current, Mode::Request) {
+            self.cancel(current);
+        }
+    }
+
     /// The client has gone: nobody waits for anything any more.
     pub(super) fn lose(&self) {
         self.gone.store(true, Ordering::Relaxed);
         let current = self.current.load(Ordering::Relaxed);
-        if current != 0 && self.finish(current).is_some() {
-            count(&self.listening.tally.abandoned);
+        if current != 0
+            && let Some(answering) = self.finish(current)
+        {
+            drop(answering.abandoned());
         }
         let dropped = std::mem::take(&mut lock(&self.calls).in_flight).len();
         for _ in 0..dropped {
-            count(&self.listening.tally.abandoned);
-            self.listening.end();
+            self.listening.abandon();
         }
         self.cancellations.notify_waiters();
         self.driver.notify_one();

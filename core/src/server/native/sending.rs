@@ -77,7 +77,7 @@ impl Session {
             return Ok(answering);
         }
         // Somebody else has ended it: the handler has now settled it, too.
-        self.listening.tally.abandoned.fetch_sub(1, Ordering::Relaxed);
+        self.listening.settle();
         if self.gone.load(Ordering::Relaxed) {
             return Err(self.lost());
         }
