@@ -19,7 +19,7 @@ namespace SimpleIpc
         /// <param name="channel">1 to 85 characters of <c>A-Z a-z 0-9 _</c>.</param>
         /// <param name="handler">
         /// Called for each request, on the library's threads, for several at once. It may block. If it throws, the caller gets
-        /// <see cref="IpcStatus.HandlerFailed"/> with the exception's message.
+        /// <see cref="IpcStatus.HandlerFailed"/> with <c>TypeName: message</c>, or what a <see cref="HandlerException"/> says.
         /// </param>
         /// <param name="options">Null for the defaults.</param>
         /// <exception cref="IpcException">
@@ -33,8 +33,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenUdsRequest{TIn, TOut}(string, Func{TIn, TOut}, IpcOptions)"/>
         public static IpcListener ListenUdsRequest<TIn, TOut>(
-            string channel, Func<TIn, Task<TOut>> handler, IpcOptions? options = null) =>
-            Listen(Target.Uds(channel), new RequestDispatcher<TIn, TOut>(handler, options), options);
+            string channel, Func<TIn, Task<TOut>> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Uds(channel), new RequestDispatcher<TIn, TOut>(asyncHandler, options), options);
 
         /// <inheritdoc cref="ListenUdsRequest{TIn, TOut}(string, Func{TIn, TOut}, IpcOptions)"/>
         public static IpcListener ListenUdsRequest<TIn, TOut>(
@@ -43,8 +43,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenUdsRequest{TIn, TOut}(string, Func{TIn, TOut}, IpcOptions)"/>
         public static IpcListener ListenUdsRequest<TIn, TOut>(
-            string channel, Func<TIn, IpcContext, Task<TOut>> handler, IpcOptions? options = null) =>
-            Listen(Target.Uds(channel), new RequestDispatcher<TIn, TOut>(handler, options), options);
+            string channel, Func<TIn, IpcContext, Task<TOut>> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Uds(channel), new RequestDispatcher<TIn, TOut>(asyncHandler, options), options);
 
         /// <summary>Listens for requests on a TCP port of 127.0.0.1.</summary>
         /// <typeparam name="TIn">What arrives: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes of JSON.</typeparam>
@@ -52,7 +52,7 @@ namespace SimpleIpc
         /// <param name="port">1 to 65535, or 0 to let the system choose one, which <see cref="IpcListener.Port"/> tells.</param>
         /// <param name="handler">
         /// Called for each request, on the library's threads, for several at once. It may block. If it throws, the caller gets
-        /// <see cref="IpcStatus.HandlerFailed"/> with the exception's message.
+        /// <see cref="IpcStatus.HandlerFailed"/> with <c>TypeName: message</c>, or what a <see cref="HandlerException"/> says.
         /// </param>
         /// <param name="options">Null for the defaults.</param>
         /// <exception cref="IpcException">
@@ -64,8 +64,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenIpRequest{TIn, TOut}(int, Func{TIn, TOut}, IpcOptions)"/>
         public static IpcListener ListenIpRequest<TIn, TOut>(
-            int port, Func<TIn, Task<TOut>> handler, IpcOptions? options = null) =>
-            Listen(Target.Ip(port), new RequestDispatcher<TIn, TOut>(handler, options), options);
+            int port, Func<TIn, Task<TOut>> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Ip(port), new RequestDispatcher<TIn, TOut>(asyncHandler, options), options);
 
         /// <inheritdoc cref="ListenIpRequest{TIn, TOut}(int, Func{TIn, TOut}, IpcOptions)"/>
         public static IpcListener ListenIpRequest<TIn, TOut>(
@@ -74,8 +74,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenIpRequest{TIn, TOut}(int, Func{TIn, TOut}, IpcOptions)"/>
         public static IpcListener ListenIpRequest<TIn, TOut>(
-            int port, Func<TIn, IpcContext, Task<TOut>> handler, IpcOptions? options = null) =>
-            Listen(Target.Ip(port), new RequestDispatcher<TIn, TOut>(handler, options), options);
+            int port, Func<TIn, IpcContext, Task<TOut>> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Ip(port), new RequestDispatcher<TIn, TOut>(asyncHandler, options), options);
 
         /// <summary>Listens for broadcasts on a named channel.</summary>
         /// <typeparam name="TIn">What arrives: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes of JSON.</typeparam>
@@ -96,8 +96,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenUdsBroadcast{TIn}(string, Action{TIn}, IpcOptions)"/>
         public static IpcListener ListenUdsBroadcast<TIn>(
-            string channel, Func<TIn, Task> handler, IpcOptions? options = null) =>
-            Listen(Target.Uds(channel), new BroadcastDispatcher<TIn>(handler, options), options);
+            string channel, Func<TIn, Task> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Uds(channel), new BroadcastDispatcher<TIn>(asyncHandler, options), options);
 
         /// <inheritdoc cref="ListenUdsBroadcast{TIn}(string, Action{TIn}, IpcOptions)"/>
         public static IpcListener ListenUdsBroadcast<TIn>(
@@ -106,8 +106,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenUdsBroadcast{TIn}(string, Action{TIn}, IpcOptions)"/>
         public static IpcListener ListenUdsBroadcast<TIn>(
-            string channel, Func<TIn, IpcContext, Task> handler, IpcOptions? options = null) =>
-            Listen(Target.Uds(channel), new BroadcastDispatcher<TIn>(handler, options), options);
+            string channel, Func<TIn, IpcContext, Task> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Uds(channel), new BroadcastDispatcher<TIn>(asyncHandler, options), options);
 
         /// <summary>Listens for broadcasts on a TCP port of 127.0.0.1.</summary>
         /// <typeparam name="TIn">What arrives: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes of JSON.</typeparam>
@@ -126,8 +126,8 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenIpBroadcast{TIn}(int, Action{TIn}, IpcOptions)"/>
         public static IpcListener ListenIpBroadcast<TIn>(
-            int port, Func<TIn, Task> handler, IpcOptions? options = null) =>
-            Listen(Target.Ip(port), new BroadcastDispatcher<TIn>(handler, options), options);
+            int port, Func<TIn, Task> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Ip(port), new BroadcastDispatcher<TIn>(asyncHandler, options), options);
 
         /// <inheritdoc cref="ListenIpBroadcast{TIn}(int, Action{TIn}, IpcOptions)"/>
         public static IpcListener ListenIpBroadcast<TIn>(
@@ -136,14 +136,15 @@ namespace SimpleIpc
 
         /// <inheritdoc cref="ListenIpBroadcast{TIn}(int, Action{TIn}, IpcOptions)"/>
         public static IpcListener ListenIpBroadcast<TIn>(
-            int port, Func<TIn, IpcContext, Task> handler, IpcOptions? options = null) =>
-            Listen(Target.Ip(port), new BroadcastDispatcher<TIn>(handler, options), options);
+            int port, Func<TIn, IpcContext, Task> asyncHandler, IpcOptions? options = null) =>
+            Listen(Target.Ip(port), new BroadcastDispatcher<TIn>(asyncHandler, options), options);
 
         private static IpcListener Listen(Target target, Dispatcher dispatcher, IpcOptions? options)
         {
             Library.Ensure();
-            using OptionsHandle? native = IpcOptions.ToNative(options);
-            using Borrowed borrowed = Borrowed.Of(native);
+            dispatcher.Channel = target.ToString();
+            using OptionsHandle native = IpcOptions.ToNative(options, dispatcher);
+            using Borrowed borrowed = native.Borrow();
             int status = target.Listen(dispatcher, borrowed.Pointer, out IntPtr listener, out IntPtr error);
             Failure.Check(status, error);
             return new IpcListener(new ListenerHandle(listener), dispatcher);

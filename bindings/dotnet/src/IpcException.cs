@@ -1,4 +1,5 @@
 using System;
+using System.Text.Json;
 
 namespace SimpleIpc
 {
@@ -14,9 +15,13 @@ namespace SimpleIpc
         {
         }
 
-        internal IpcException(IpcStatus status, string message, bool mayHaveBeenHandled, int osCode, Exception? innerException)
+        internal IpcException(
+            IpcStatus status, string message, bool mayHaveBeenHandled, int osCode, Exception? innerException,
+            string? handlerCode = null, JsonElement? handlerData = null)
             : base(message, innerException)
         {
+            HandlerCode = handlerCode;
+            HandlerData = handlerData;
             Status = status;
             MayHaveBeenHandled = mayHaveBeenHandled;
             OsCode = osCode;
@@ -33,5 +38,14 @@ namespace SimpleIpc
 
         /// <summary>The operating system's error number (<c>errno</c>) behind the error, or 0 where there is none.</summary>
         public int OsCode { get; }
+
+        /// <summary>The code that the handler failed with on purpose, such as <c>out_of_stock</c>; null where it gave none.</summary>
+        public string? HandlerCode { get; }
+
+        /// <summary>
+        /// The data that the handler failed with on purpose; null where it gave none, or where it did not fit the caller's
+        /// largest message.
+        /// </summary>
+        public JsonElement? HandlerData { get; }
     }
 }

@@ -24,6 +24,7 @@ namespace SimpleIpc
             Path = Text.FromNative(NativeMethods.sipc_listener_path(listener.Pointer));
             uint port = NativeMethods.sipc_listener_port(listener.Pointer);
             Port = port == 0 ? (int?)null : (int)port;
+            dispatcher.Channel = Channel;
         }
 
         /// <summary>The channel as the command line writes it: its name, <c>:port</c>, or its path.</summary>
@@ -53,68 +54,99 @@ namespace SimpleIpc
 
         /// <summary>
         /// Stops accepting, answers what it has within the options' grace period, then returns. Closing again does nothing.
-        /// Inside the listener's own handler it would wait for that very handler, and fails with
-        /// <see cref="IpcStatus.InvalidArgument"/>.
+        /// Inside the listener's own handler, also behind an <c>await</c>, it begins to close and returns at once; the
+        /// handler's answer still goes out.
         /// </summary>
+        /// <exception cref="IpcException">
+        /// <see cref="IpcStatus.TimedOut"/>: the channel is closed, and a handler still runs past the grace period.
+        /// </exception>
         public void Close()
         {
             if (handle.IsClosed)
             {
                 return;
             }
-            RefuseInHandler();
-            using var listener = handle.Borrow();
-            int status = NativeMethods.sipc_listener_close(listener.Pointer, out IntPtr error);
-            Failure.Check(status, error);
+            if (dispatcher.IsAround && !dispatcher.IsRunning)
+            {
+                // The C library knows its own threads only.
+                Offload.Begin(CloseHere);
+            }
+            else
+            {
+                CloseHere();
+            }
         }
 
         /// <summary>As <see cref="Close"/>, without holding a thread of the caller's.</summary>
         /// <param name="cancellationToken">Gives up waiting; the listener closes all the same.</param>
-        public async Task CloseAsync(CancellationToken cancellationToken = default)
+        public Task CloseAsync(CancellationToken cancellationToken = default)
         {
-            RefuseInHandler();
-            await Offload.RunAsync(Close, cancellationToken).ConfigureAwait(false);
+            if (!dispatcher.IsAround && !handle.IsClosed)
+            {
+                return Offload.RunAsync(CloseHere, cancellationToken);
+            }
+            try
+            {
+                Close();
+                return Task.CompletedTask;
+            }
+            catch (IpcException exception)
+            {
+                return Task.FromException(exception);
+            }
         }
 
         /// <summary>
-        /// Closes the listener and lets go of it. Never throws. Inside the listener's own handler it does not wait, and
-        /// answers that are due may not get out. A second time it does nothing.
+        /// Closes the listener and lets go of it. Never throws. Inside the listener's own handler it does not wait, as
+        /// <see cref="Close"/> does not; the handler's answer still goes out. A second time it does nothing.
         /// </summary>
         public void Dispose()
         {
-            try
+            if (dispatcher.IsAround && !handle.IsClosed)
             {
-                if (!dispatcher.IsRunning)
-                {
-                    Close();
-                }
+                // On a thread that can wait for the handler.
+                Offload.Begin(CloseAndFree);
             }
-            catch (IpcException)
+            else
             {
-                // Disposed by another thread just now, or inherited by a forked child: it is let go of all the same.
+                CloseAndFree();
             }
-            handle.Dispose();
         }
 
         /// <summary>As <see cref="Dispose"/>, without holding a thread of the caller's.</summary>
         public ValueTask DisposeAsync()
         {
-            if (dispatcher.IsRunning || handle.IsClosed)
+            if (dispatcher.IsAround || handle.IsClosed)
             {
                 Dispose();
                 return default;
             }
-            return new ValueTask(Offload.RunAsync(Dispose, CancellationToken.None));
+            return new ValueTask(Offload.RunAsync(CloseAndFree, CancellationToken.None));
         }
 
-        private void RefuseInHandler()
+        private void CloseHere()
         {
-            if (dispatcher.IsRunning)
+            if (handle.IsClosed)
             {
-                throw new IpcException(
-                    IpcStatus.InvalidArgument,
-                    "cannot close a listener inside its own handler, which it would wait for; dispose of it there, or close it on another thread");
+                return;
             }
+            using var listener = handle.Borrow();
+            int status = NativeMethods.sipc_listener_close(listener.Pointer, out IntPtr error);
+            Failure.Check(status, error);
+        }
+
+        private void CloseAndFree()
+        {
+            try
+            {
+                CloseHere();
+            }
+            catch (IpcException)
+            {
+                // A handler that runs on, a listener that another thread has just disposed of, or one that a forked child
+                // has inherited: it is let go of all the same.
+            }
+            handle.Dispose();
         }
     }
 
@@ -145,5 +177,11 @@ namespace SimpleIpc
 
         /// <summary>Connections that ended, or went stale, before a whole message had come.</summary>
         public long Incomplete => (long)counters.Incomplete;
+
+        /// <summary>Messages that were taken and are not answered yet, now.</summary>
+        public long InFlight => (long)counters.InFlight;
+
+        /// <summary>Requests that nobody waits for any more and whose handlers have not ended, now.</summary>
+        public long Abandoned => (long)counters.Abandoned;
     }
 }

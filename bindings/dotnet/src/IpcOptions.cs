@@ -145,13 +145,23 @@ namespace SimpleIpc
         public JsonSerializerOptions? Json { get; set; }
 
         /// <summary>
-        /// Called, on the handler's thread, with what a listener's handler threw. The caller of a request is told the
-        /// exception's message in any case; nobody is told of a broadcast's but this. What it throws itself is ignored.
+        /// Called once for each failure of a listener's handler, on the handler's thread, several at once where several fail at
+        /// once. By default those that no caller hears of, such as a broadcast's, are one line each on standard error. What it
+        /// throws itself is ignored.
         /// </summary>
-        public Action<Exception>? HandlerFailed { get; set; }
+        public Action<IpcHandlerFailure>? HandlerFailed { get; set; }
 
         /// <summary>The options as C has them; null for the defaults.</summary>
         internal static OptionsHandle? ToNative(IpcOptions? options) => options?.ToNative();
+
+        /// <summary>The options as C has them, for a listener.</summary>
+        internal static OptionsHandle ToNative(IpcOptions? options, Dispatcher dispatcher)
+        {
+            OptionsHandle handle = (options ?? new IpcOptions()).ToNative();
+            using Borrowed borrowed = handle.Borrow();
+            dispatcher.ListenTo(borrowed.Pointer);
+            return handle;
+        }
 
         /// <summary>Options that hold one timeout; null for the default.</summary>
         internal static OptionsHandle? ToNative(TimeSpan? timeout) =>
@@ -166,7 +176,7 @@ namespace SimpleIpc
                 using var borrowed = handle.Borrow();
                 IntPtr options = borrowed.Pointer;
                 if (Timeout is TimeSpan timeout) NativeMethods.sipc_options_set_timeout_ms(options, Milliseconds(timeout));
-                if (Wait is TimeSpan wait) NativeMethods.sipc_options_set_wait_ms(options, Milliseconds(wait));
+                if (Wait is TimeSpan wait) NativeMethods.sipc_options_set_wait_ms(options, Ever(wait));
                 if (Wire is IpcWire wire) NativeMethods.sipc_options_set_wire(options, (int)wire);
                 if (PathStyle is IpcPathStyle style) NativeMethods.sipc_options_set_path_style(options, (int)style);
                 if (SocketMode is uint mode) NativeMethods.sipc_options_set_socket_mode(options, mode);
@@ -176,13 +186,13 @@ namespace SimpleIpc
                 if (MaxInFlight is int ofAll) NativeMethods.sipc_options_set_max_in_flight(options, Count(ofAll));
                 if (MaxSessionWaiting is long bytesOfOne) NativeMethods.sipc_options_set_max_session_waiting(options, Size(bytesOfOne));
                 if (MaxWaiting is long bytesOfAll) NativeMethods.sipc_options_set_max_waiting(options, Size(bytesOfAll));
-                if (HelloTimeout is TimeSpan hello) NativeMethods.sipc_options_set_hello_timeout_ms(options, Milliseconds(hello));
-                if (StallTimeout is TimeSpan stall) NativeMethods.sipc_options_set_stall_timeout_ms(options, Milliseconds(stall));
-                if (Grace is TimeSpan grace) NativeMethods.sipc_options_set_grace_ms(options, Milliseconds(grace));
+                if (HelloTimeout is TimeSpan hello) NativeMethods.sipc_options_set_hello_timeout_ms(options, Ever(hello));
+                if (StallTimeout is TimeSpan stall) NativeMethods.sipc_options_set_stall_timeout_ms(options, Ever(stall));
+                if (Grace is TimeSpan grace) NativeMethods.sipc_options_set_grace_ms(options, Ever(grace));
                 if (PlainText is bool accept) NativeMethods.sipc_options_set_plain_text(options, accept ? (byte)1 : (byte)0);
                 if (Threads is int threads) NativeMethods.sipc_options_set_threads(options, Count(threads));
                 if (Spin is TimeSpan spin) NativeMethods.sipc_options_set_spin_us(options, Units(spin, TimeSpan.TicksPerMillisecond / 1000));
-                if (CheckInterval is TimeSpan check) NativeMethods.sipc_options_set_check_interval_ms(options, Milliseconds(check));
+                if (CheckInterval is TimeSpan check) NativeMethods.sipc_options_set_check_interval_ms(options, Ever(check));
                 foreach (uint user in AllowedUsers ?? Array.Empty<uint>())
                 {
                     NativeMethods.sipc_options_allow_user(options, user);
@@ -211,7 +221,11 @@ namespace SimpleIpc
             }
         }
 
-        private static long Milliseconds(TimeSpan time) => Units(time, TimeSpan.TicksPerMillisecond);
+        /// <summary>Where C has no number for 'no limit': longer than anything lasts.</summary>
+        private static long Ever(TimeSpan time) =>
+            time == System.Threading.Timeout.InfiniteTimeSpan ? long.MaxValue : Milliseconds(time);
+
+        internal static long Milliseconds(TimeSpan time) => Units(time, TimeSpan.TicksPerMillisecond);
 
         /// <summary>
         /// Rounded up, so that a short time does not become none. What is below zero, and not 'infinite', stays below what

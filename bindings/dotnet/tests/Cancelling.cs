@@ -31,6 +31,23 @@ namespace SimpleIpc.Tests
                 Check.Equal(token, (await Check.ThrowsAsync<OperationCanceledException>(() => task)).CancellationToken);
                 Check.True(task.IsCanceled, "the task is cancelled, not faulted");
             }
+            foreach (Action call in new Action[]
+            {
+                () => Ipc.PostUdsRequest<string, string>("early", "x", scratch.Options, token),
+                () => Ipc.PostUdsBroadcast("early", "x", scratch.Options, token),
+                () => Ipc.PostIpRequest<string, string>(1, "x", scratch.Options, token),
+                () => Ipc.PostIpBroadcast(1, "x", scratch.Options, token),
+                () => client.Request<string, string>("x", null, token),
+                () => client.Flush(token),
+                () => client.Ping(token),
+                () => client.Close(token),
+                () => IpcClient.ConnectUds("early", scratch.Options, token),
+                () => IpcClient.ConnectIp(1, scratch.Options, token),
+                () => IpcClient.ConnectPath("/nowhere", scratch.Options, token),
+            })
+            {
+                Check.Equal(token, Check.Throws<OperationCanceledException>(call).CancellationToken);
+            }
             Check.Equal(0L, listener.Counters.Messages);
         }
 
@@ -61,6 +78,115 @@ namespace SimpleIpc.Tests
                 Check.True(call.IsCanceled, "the task is cancelled");
                 Check.True(((IpcException)cancelled.InnerException!).MayHaveBeenHandled, "it was handled");
                 Check.True(await heard.Task, "the handler heard");
+            }
+        }
+
+        [Test]
+        internal static void blocking_calls_are_given_up_from_another_thread()
+        {
+            using var scratch = new Scratch();
+            using var entered = new SemaphoreSlim(0);
+            using var heard = new SemaphoreSlim(0);
+            using var listener = Ipc.ListenUdsRequest<string, string>("blocking", async (data, context) =>
+            {
+                context.CancellationToken.Register(() => heard.Release());
+                entered.Release();
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                return data;
+            }, scratch.Options);
+            using IpcClient client = IpcClient.ConnectUds("blocking", scratch.Options);
+            IpcOptions patient = scratch.Options;
+            patient.Wait = TimeSpan.FromMinutes(5);
+            foreach (Action<CancellationToken> call in new Action<CancellationToken>[]
+            {
+                token => Ipc.PostUdsRequest<string, string>("blocking", "x", scratch.Options, token),
+                token => client.Request<string, string>("x", null, token),
+                token => client.Request<string, string>("x", Timeout.InfiniteTimeSpan, token),
+            })
+            {
+                using var source = new CancellationTokenSource();
+                Task<OperationCanceledException> ended = Task.Factory.StartNew(() => Check.Throws<OperationCanceledException>(() => call(source.Token)), TaskCreationOptions.LongRunning);
+                entered.Wait();
+                source.Cancel();
+                Check.Equal(source.Token, ended.Result.CancellationToken);
+                Check.True(((IpcException)ended.Result.InnerException!).MayHaveBeenHandled, "it was handled");
+                heard.Wait();
+            }
+            // These have nobody who could say that they have begun; one that is cancelled before is held by another test.
+            using var release = new SemaphoreSlim(0);
+            using var broadcasts = Ipc.ListenUdsBroadcast<string>("stuck", data => { entered.Release(); release.Wait(); }, scratch.Options);
+            using IpcClient caster = IpcClient.ConnectUds("stuck", scratch.Options);
+            caster.Broadcast("x");
+            entered.Wait();
+            foreach (Action<CancellationToken> call in new Action<CancellationToken>[]
+            {
+                token => caster.Flush(token),
+                token => caster.Flush(TimeSpan.FromMinutes(5), token),
+                token => caster.Close(token),
+                token => Ipc.PostUdsRequest<string, string>("nobody", "x", patient, token),
+                token => Ipc.PostUdsBroadcast("nobody", "x", patient, token),
+                token => IpcClient.ConnectUds("nobody", patient, token),
+            })
+            {
+                using var source = new CancellationTokenSource();
+                using var begun = new SemaphoreSlim(0);
+                Task<OperationCanceledException> ended = Task.Factory.StartNew(() => Check.Throws<OperationCanceledException>(() => { begun.Release(); call(source.Token); }), TaskCreationOptions.LongRunning);
+                begun.Wait();
+                source.Cancel();
+                Check.Equal(source.Token, ended.Result.CancellationToken);
+            }
+            release.Release();
+        }
+
+        [Test]
+        internal static async Task flush_ping_and_close_take_a_time_of_their_own()
+        {
+            using var scratch = new Scratch();
+            using var entered = new SemaphoreSlim(0);
+            using var release = new SemaphoreSlim(0);
+            using var listener = Ipc.ListenUdsBroadcast<string>("stuck", data => { entered.Release(); release.Wait(); }, scratch.Options);
+            IpcOptions patient = scratch.Options;
+            patient.Timeout = Timeout.InfiniteTimeSpan;
+            TimeSpan brief = TimeSpan.FromMilliseconds(30);
+            using (IpcClient client = IpcClient.ConnectUds("stuck", patient))
+            {
+                Check.True(client.Ping(Timeout.InfiniteTimeSpan) > TimeSpan.Zero, "ping");
+                Check.True(await client.PingAsync(TimeSpan.MaxValue) > TimeSpan.Zero, "ping");
+                client.Flush(Timeout.InfiniteTimeSpan);
+                await client.FlushAsync(TimeSpan.MaxValue);
+            }
+            // What was not confirmed is told once: a client for each.
+            foreach (Func<IpcClient, Task> call in new Func<IpcClient, Task>[]
+            {
+                client => { client.Flush(brief); return Task.CompletedTask; },
+                client => client.FlushAsync(brief),
+                client => { client.Close(brief); return Task.CompletedTask; },
+                client => client.CloseAsync(brief),
+            })
+            {
+                using IpcClient client = IpcClient.ConnectUds("stuck", patient);
+                // The first may count as taken while its handler still runs; the second cannot.
+                client.Broadcast("x");
+                client.Broadcast("y");
+                entered.Wait();
+                await Check.FailsAsync(IpcStatus.TimedOut, () => call(client));
+                release.Release(2);
+                entered.Wait();
+            }
+        }
+
+        [Test]
+        internal static void for_ever_can_be_said_of_every_time()
+        {
+            using var scratch = new Scratch();
+            foreach (TimeSpan time in new[] { Timeout.InfiniteTimeSpan, TimeSpan.MaxValue })
+            {
+                IpcOptions options = scratch.Options;
+                options.Timeout = options.Wait = options.Grace = options.HelloTimeout = options.StallTimeout = options.CheckInterval = time;
+                using var listener = Ipc.ListenUdsRequest<string, string>("ever", data => data, options);
+                Check.Equal("x", Ipc.PostUdsRequest<string, string>("ever", "x", options));
+                using IpcClient client = IpcClient.ConnectUds("ever", options);
+                Check.Equal("y", client.Request<string, string>("y", time));
             }
         }
 

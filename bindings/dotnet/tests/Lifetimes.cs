@@ -115,21 +115,46 @@ namespace SimpleIpc.Tests
         }
 
         [Test]
-        internal static void client_disposed_while_calls_run_lets_them_end()
+        internal static async Task client_that_is_closed_or_disposed_of_ends_its_calls_and_their_handlers_hear_of_it()
         {
             using var scratch = new Scratch();
             using var entered = new SemaphoreSlim(0);
-            var release = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-            using var listener = Ipc.ListenUdsRequest<string, string>("under_way", data => { entered.Release(); return release.Task; }, scratch.Options);
-            IpcClient client = IpcClient.ConnectUds("under_way", scratch.Options);
-            Task<string> blocking = Task.Factory.StartNew(() => client.Request<string, string>("x"), TaskCreationOptions.LongRunning);
-            Task<string> later = client.RequestAsync<string, string>("y");
-            entered.Wait();
-            entered.Wait();
-            client.Dispose();
-            Collect();
-            release.SetResult("done");
-            Check.Equal(("done", "done"), (blocking.Result, later.Result));
+            using var heard = new SemaphoreSlim(0);
+            using var listener = Ipc.ListenUdsRequest<string, string>("under_way", async (data, context) =>
+            {
+                context.CancellationToken.Register(() => heard.Release());
+                entered.Release();
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                return data;
+            }, scratch.Options);
+            foreach (Func<IpcClient, Task> end in new Func<IpcClient, Task>[]
+            {
+                client => { client.Close(); return Task.CompletedTask; },
+                client => { client.Close(TimeSpan.FromMinutes(1)); return Task.CompletedTask; },
+                client => client.CloseAsync(),
+                client => client.CloseAsync(Timeout.InfiniteTimeSpan),
+                client => { client.Dispose(); return Task.CompletedTask; },
+                client => client.DisposeAsync().AsTask(),
+            })
+            {
+                IpcClient client = IpcClient.ConnectUds("under_way", scratch.Options);
+                Task<string> blocking = Task.Factory.StartNew(() => client.Request<string, string>("x"), TaskCreationOptions.LongRunning);
+                using var source = new CancellationTokenSource();
+                Task<string> cancellable = Task.Factory.StartNew(() => client.Request<string, string>("y", null, source.Token), TaskCreationOptions.LongRunning);
+                Task<string> later = client.RequestAsync<string, string>("z");
+                for (int call = 0; call < 3; call++)
+                {
+                    entered.Wait();
+                }
+                await end(client);
+                foreach (Task<string> call in new[] { blocking, cancellable, later })
+                {
+                    Check.True((await Check.FailsAsync(IpcStatus.Cancelled, () => call)).MayHaveBeenHandled, "it may have been");
+                    heard.Wait();
+                }
+                Check.Fails(IpcStatus.Closed, () => client.Request<string, string>("x"));
+                client.Dispose();
+            }
         }
 
         [Test]

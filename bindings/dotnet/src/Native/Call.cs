@@ -28,21 +28,52 @@ namespace SimpleIpc.Native
         internal static async Task<MessageHandle?> RunAsync(Starter start, CancellationToken token)
         {
             var call = new Call();
-            int status = start(call, out IntPtr started, out IntPtr error);
-            Failure.Check(status, error);
-            using var operation = new OperationHandle(started);
+            using OperationHandle operation = call.Begin(start);
             try
             {
-                using (token.Register(state => ((OperationHandle)state!).Cancel(), operation))
+                using (token.Register(Cancel, operation))
                 {
                     return await call.Task.ConfigureAwait(false);
                 }
             }
-            catch (IpcException cancelled) when (cancelled.Status == IpcStatus.Cancelled && token.IsCancellationRequested)
+            catch (IpcException cancelled) when (IsOf(cancelled, token))
             {
-                // The inner exception tells whether the message may have been handled.
-                throw new OperationCanceledException(cancelled.Message, cancelled, token);
+                throw Cancelled(cancelled, token);
             }
+        }
+
+        /// <summary>The same for a caller that blocks, which a token can give up.</summary>
+        internal static MessageHandle? Run(Starter start, CancellationToken token)
+        {
+            var call = new Call();
+            using OperationHandle operation = call.Begin(start);
+            try
+            {
+                using (token.Register(Cancel, operation))
+                {
+                    return call.Task.GetAwaiter().GetResult();
+                }
+            }
+            catch (IpcException cancelled) when (IsOf(cancelled, token))
+            {
+                throw Cancelled(cancelled, token);
+            }
+        }
+
+        private static void Cancel(object? operation) => ((OperationHandle)operation!).Cancel();
+
+        private static bool IsOf(IpcException exception, CancellationToken token) =>
+            exception.Status == IpcStatus.Cancelled && token.IsCancellationRequested;
+
+        /// <summary>The inner exception tells whether the message may have been handled.</summary>
+        private static OperationCanceledException Cancelled(IpcException exception, CancellationToken token) =>
+            new OperationCanceledException(exception.Message, exception, token);
+
+        private OperationHandle Begin(Starter start)
+        {
+            int status = start(this, out IntPtr started, out IntPtr error);
+            Failure.Check(status, error);
+            return new OperationHandle(started);
         }
 
         private static void OnReply(int status, IntPtr reply, IntPtr error, IntPtr userData)

@@ -1,7 +1,9 @@
 using System;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Threading;
 using System.Threading.Tasks;
+using SimpleIpc.Values;
 
 namespace SimpleIpc.Native
 {
@@ -13,6 +15,7 @@ namespace SimpleIpc.Native
     {
         private static readonly MessageFunction MessageDelegate = OnMessage;
         private static readonly DropFunction DropDelegate = OnDrop;
+        private static readonly unsafe ReportFunction ReportDelegate = OnReport;
 
         /// <summary>The <c>sipc_handler</c> to be given with a dispatcher.</summary>
         internal static readonly IntPtr Handler = Marshal.GetFunctionPointerForDelegate(MessageDelegate);
@@ -20,9 +23,17 @@ namespace SimpleIpc.Native
         /// <summary>The <c>sipc_drop</c> for whatever is given to C by <see cref="Hold"/>.</summary>
         internal static readonly IntPtr Drop = Marshal.GetFunctionPointerForDelegate(DropDelegate);
 
+        /// <summary>The <c>sipc_failure_callback</c> to be given with a dispatcher.</summary>
+        private static readonly IntPtr Report = Marshal.GetFunctionPointerForDelegate(ReportDelegate);
+
+        /// <summary>Whose handler this is in, also behind an <c>await</c>. On a thread of the library it stays for the next message.</summary>
+        private static readonly AsyncLocal<Dispatcher?> Around = new AsyncLocal<Dispatcher?>();
+
+        /// <summary>Whose handler this thread is in, as the C library sees it.</summary>
         [ThreadStatic] private static Dispatcher? running;
 
         private readonly IpcOptions options;
+        private readonly string method;
 
         protected Dispatcher(Delegate handler, IpcOptions? options)
         {
@@ -32,6 +43,7 @@ namespace SimpleIpc.Native
             }
             // As they are now: they may be changed afterwards.
             this.options = new IpcOptions { Json = options?.Json, HandlerFailed = options?.HandlerFailed };
+            method = Named(handler);
         }
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -40,10 +52,19 @@ namespace SimpleIpc.Native
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         private delegate void DropFunction(IntPtr userData);
 
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        private delegate void ReportFunction(IntPtr report, IntPtr userData);
+
         /// <summary>Whether it answers requests; else it takes broadcasts.</summary>
         internal abstract bool TakesRequests { get; }
 
-        /// <summary>Whether this thread is inside this listener's handler.</summary>
+        /// <summary>The listener's channel, for errors.</summary>
+        internal string Channel { get; set; } = "";
+
+        /// <summary>Whether this code is of this listener's handler, also behind an <c>await</c> of it.</summary>
+        internal bool IsAround => ReferenceEquals(Around.Value, this);
+
+        /// <summary>Whether the C library has this thread in this listener's handler.</summary>
         internal bool IsRunning => ReferenceEquals(running, this);
 
         /// <summary>Whether the handler takes a context, which costs questions to the library.</summary>
@@ -54,24 +75,85 @@ namespace SimpleIpc.Native
         /// <summary>A <c>user_data</c>, which C gives back to <see cref="Drop"/>.</summary>
         internal static IntPtr Hold(object value) => GCHandle.ToIntPtr(GCHandle.Alloc(value));
 
+        /// <summary>Has the library's own warnings about the listener come here.</summary>
+        internal void ListenTo(IntPtr nativeOptions) =>
+            NativeMethods.sipc_options_on_handler_failure(nativeOptions, Report, Hold(this), Drop);
+
         internal abstract void Handle(IntPtr message, IntPtr responder);
 
-        /// <summary>Reports what a handler threw; the text is what the caller is told.</summary>
-        protected string Failed(Exception exception)
+        /// <summary>Tells the caller what a handler threw, and who is to hear of it.</summary>
+        protected void Fail(Responder responder, Exception thrown)
         {
-            while (exception is TargetInvocationException && exception.InnerException != null)
+            Exception exception = ErrorText.Unwrapped(thrown);
+            // Who gives up because the caller has is no failure.
+            bool gaveUp = exception is OperationCanceledException && responder.IsUnwanted;
+            bool told = exception is HandlerException failure
+                ? responder.Fail(Message(failure, out byte[]? data), failure.HandlerCode, data)
+                : responder.Fail(ErrorText.Named(exception));
+            if (!gaveUp)
             {
-                exception = exception.InnerException;
+                Tell(exception, told && TakesRequests);
             }
+        }
+
+        /// <summary>Refuses a body that is not what the handler takes, which does not count as handled.</summary>
+        protected void Reject(Responder responder, IpcException unfit)
+        {
+            bool told = responder.Reject($"the listener on channel \"{Channel}\" {unfit.Message}");
+            if (!told || !TakesRequests)
+            {
+                Tell(unfit, false);
+            }
+        }
+
+        /// <summary>Sends a reply. One that cannot be sent is the handler's failure, of which the caller has heard.</summary>
+        protected void Respond<T>(Responder responder, T reply)
+        {
+            if (responder.Respond(Body.From(reply, Json)) is IpcException mistake)
+            {
+                Tell(mistake, true);
+            }
+        }
+
+        private string Message(HandlerException failure, out byte[]? data)
+        {
+            data = null;
             try
             {
-                options.HandlerFailed?.Invoke(exception);
+                data = failure.HandlerData is null ? null : JsonText.Write(failure.HandlerData, Json);
+                return ErrorText.Of(failure);
+            }
+            catch (JsonMistake mistake)
+            {
+                return $"{ErrorText.Of(failure)} (without its data: {mistake.Message})";
+            }
+        }
+
+        private void Tell(Exception exception, bool callerTold)
+        {
+            try
+            {
+                var failure = new IpcHandlerFailure(Channel, method, exception, callerTold);
+                if (options.HandlerFailed != null)
+                {
+                    options.HandlerFailed(failure);
+                }
+                else if (!callerTold)
+                {
+                    Console.Error.WriteLine("simple_ipc: " + failure);
+                }
             }
             catch (Exception)
             {
                 // There is nobody left to tell.
             }
-            return exception.Message.Length > 0 ? exception.Message : exception.GetType().Name;
+        }
+
+        /// <summary>What a stack trace calls it.</summary>
+        private static string Named(Delegate handler)
+        {
+            MethodInfo method = handler.Method;
+            return method.DeclaringType is null ? method.Name : $"{method.DeclaringType.FullName}.{method.Name}";
         }
 
         private static void OnMessage(IntPtr message, IntPtr responder, IntPtr userData)
@@ -80,6 +162,10 @@ namespace SimpleIpc.Native
             try
             {
                 running = (Dispatcher)GCHandle.FromIntPtr(userData).Target!;
+                if (!running.IsAround)
+                {
+                    Around.Value = running;
+                }
                 running.Handle(message, responder);
             }
             catch (Exception)
@@ -90,6 +176,24 @@ namespace SimpleIpc.Native
             finally
             {
                 running = outer;
+            }
+        }
+
+        private static unsafe void OnReport(IntPtr report, IntPtr userData)
+        {
+            try
+            {
+                var native = (NativeHandlerReport*)report;
+                // What a handler failed with is told above, where its exception is at hand.
+                if (native->Status != (int)IpcStatus.HandlerFailed)
+                {
+                    string warning = Text.FromNative((byte*)native->Message) ?? "";
+                    ((Dispatcher)GCHandle.FromIntPtr(userData).Target!).Tell(new IpcException((IpcStatus)native->Status, warning), false);
+                }
+            }
+            catch (Exception)
+            {
+                // Only memory can lack here. No exception may cross into C.
             }
         }
 
@@ -125,13 +229,22 @@ namespace SimpleIpc.Native
         internal override void Handle(IntPtr message, IntPtr pointer)
         {
             var responder = new Responder(pointer, owned: true);
+            TIn data;
+            try
+            {
+                data = Body.To<TIn>(message, Json);
+            }
+            catch (IpcException unfit)
+            {
+                Reject(responder, unfit);
+                return;
+            }
             try
             {
                 IpcContext context = TakesContext ? new IpcContext(responder, pointer) : null!;
-                TIn data = Body.To<TIn>(message, Json);
                 if (handler != null)
                 {
-                    responder.Respond(Body.From(handler(data, context), Json));
+                    Respond(responder, handler(data, context));
                     return;
                 }
                 Task<TOut> task = later!(data, context) ?? throw new InvalidOperationException("the handler returned no task");
@@ -140,7 +253,7 @@ namespace SimpleIpc.Native
             }
             catch (Exception exception)
             {
-                responder.Fail(Failed(exception));
+                Fail(responder, exception);
             }
         }
 
@@ -148,12 +261,11 @@ namespace SimpleIpc.Native
         {
             try
             {
-                TOut reply = await task.ConfigureAwait(false);
-                responder.Respond(Body.From(reply, Json));
+                Respond(responder, await task.ConfigureAwait(false));
             }
             catch (Exception exception)
             {
-                responder.Fail(Failed(exception));
+                Fail(responder, exception);
             }
         }
     }
@@ -189,8 +301,17 @@ namespace SimpleIpc.Native
             var responder = new Responder(pointer, owned: false);
             try
             {
+                TIn data;
+                try
+                {
+                    data = Body.To<TIn>(message, Json);
+                }
+                catch (IpcException unfit)
+                {
+                    Reject(responder, unfit);
+                    return;
+                }
                 IpcContext context = TakesContext ? new IpcContext(responder, pointer) : null!;
-                TIn data = Body.To<TIn>(message, Json);
                 if (handler != null)
                 {
                     handler(data, context);
@@ -202,7 +323,7 @@ namespace SimpleIpc.Native
             }
             catch (Exception exception)
             {
-                responder.Fail(Failed(exception));
+                Fail(responder, exception);
             }
             finally
             {

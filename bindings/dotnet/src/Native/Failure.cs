@@ -1,4 +1,5 @@
 using System;
+using System.Text.Json;
 
 namespace SimpleIpc.Native
 {
@@ -24,11 +25,31 @@ namespace SimpleIpc.Native
                     Text.FromNative(NativeMethods.sipc_error_message(error)) ?? "",
                     NativeMethods.sipc_error_may_have_been_handled(error) != 0,
                     NativeMethods.sipc_error_os_code(error),
-                    null);
+                    null,
+                    Text.FromNative(NativeMethods.sipc_error_handler_code(error)),
+                    Data(Text.FromNative(NativeMethods.sipc_error_handler_data(error))));
             }
             finally
             {
                 NativeMethods.sipc_error_free(error);
+            }
+        }
+
+        private static JsonElement? Data(string? json)
+        {
+            if (json is null)
+            {
+                return null;
+            }
+            try
+            {
+                using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 1000 });
+                return document.RootElement.Clone();
+            }
+            catch (JsonException)
+            {
+                // The error is worth more than its data.
+                return null;
             }
         }
     }

@@ -24,6 +24,18 @@ namespace SimpleIpc.Native
         internal ulong Malformed;
         internal ulong Refused;
         internal ulong Incomplete;
+        internal ulong InFlight;
+        internal ulong Abandoned;
+    }
+
+    /// <summary><c>sipc_handler_report</c>; what is behind these fields is not asked for.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeHandlerReport
+    {
+        internal IntPtr Channel;
+        internal int Mode;
+        internal int Status;
+        internal IntPtr Message;
     }
 
     /// <summary><c>sipc_channel_info</c>.</summary>
@@ -58,6 +70,8 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern byte* sipc_error_message(IntPtr error);
         [DllImport(LibraryName)] internal static extern int sipc_error_os_code(IntPtr error);
         [DllImport(LibraryName)] internal static extern byte sipc_error_may_have_been_handled(IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte* sipc_error_handler_code(IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte* sipc_error_handler_data(IntPtr error);
         [DllImport(LibraryName)] internal static extern void sipc_error_free(IntPtr error);
 
         [DllImport(LibraryName)] internal static extern int sipc_message_kind(IntPtr message);
@@ -83,6 +97,8 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_options_set_stall_timeout_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_allow_user(IntPtr options, uint uid);
         [DllImport(LibraryName)] internal static extern int sipc_options_allow_anyone(IntPtr options);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_options_on_handler_failure(IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_grace_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_wait_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_plain_text(IntPtr options, byte accept);
@@ -140,9 +156,12 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_listener_close(IntPtr listener, out IntPtr error);
         [DllImport(LibraryName)] internal static extern void sipc_listener_free(IntPtr listener);
 
-        // The error that these two could store is left out: there is nobody to tell, the caller is gone.
-        [DllImport(LibraryName)] internal static extern int sipc_respond(IntPtr responder, NativeBody body, IntPtr error);
-        [DllImport(LibraryName)] internal static extern int sipc_respond_error(IntPtr responder, byte* text, IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_respond(IntPtr responder, NativeBody body, out IntPtr error);
+        // The errors that these two could store are left out: the status says that the caller cannot be told.
+        [DllImport(LibraryName)]
+        internal static extern int sipc_respond_failure(IntPtr responder, byte* message, byte* code, byte* data, IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_reject(IntPtr responder, byte* text, IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte sipc_responder_is_cancelled(IntPtr responder);
         [DllImport(LibraryName)]
         internal static extern int sipc_responder_on_cancel(
             IntPtr responder, IntPtr callback, IntPtr userData, IntPtr drop, out IntPtr error);
@@ -165,7 +184,12 @@ namespace SimpleIpc.Native
         internal static extern int sipc_client_broadcast(IntPtr client, NativeBody body, out IntPtr error);
         [DllImport(LibraryName)] internal static extern int sipc_client_flush(IntPtr client, out IntPtr error);
         [DllImport(LibraryName)]
+        internal static extern int sipc_client_flush_within(IntPtr client, long milliseconds, out IntPtr error);
+        [DllImport(LibraryName)]
         internal static extern int sipc_client_ping(IntPtr client, out ulong nanoseconds, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_ping_within(
+            IntPtr client, long milliseconds, out ulong nanoseconds, out IntPtr error);
         [DllImport(LibraryName)]
         internal static extern int sipc_client_request_async(
             IntPtr client, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
@@ -175,6 +199,8 @@ namespace SimpleIpc.Native
             IntPtr client, NativeBody body, IntPtr callback, IntPtr userData, IntPtr drop,
             out IntPtr operation, out IntPtr error);
         [DllImport(LibraryName)] internal static extern int sipc_client_close(IntPtr client, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_close_within(IntPtr client, long milliseconds, out IntPtr error);
         [DllImport(LibraryName)] internal static extern void sipc_client_free(IntPtr client);
 
         [DllImport(LibraryName)] internal static extern void sipc_operation_cancel(IntPtr operation);

@@ -4,7 +4,7 @@ using System.Threading.Tasks;
 
 namespace SimpleIpc.Native
 {
-    /// <summary>Asynchronous forms of what C has in blocking form only.</summary>
+    /// <summary>What C has in blocking form only, asynchronously, or so that a token gives up waiting for it.</summary>
     internal static class Offload
     {
         /// <summary>
@@ -14,8 +14,7 @@ namespace SimpleIpc.Native
         internal static async Task<T> RunAsync<T>(Func<T> call, CancellationToken token)
         {
             token.ThrowIfCancellationRequested();
-            Task<T> work = Task.Factory.StartNew(
-                call, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            Task<T> work = Start(call);
             if (token.CanBeCanceled)
             {
                 var cancelled = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -23,7 +22,7 @@ namespace SimpleIpc.Native
                 {
                     if (await Task.WhenAny(work, cancelled.Task).ConfigureAwait(false) != work)
                     {
-                        _ = work.ContinueWith(Discard, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                        Abandon(work);
                         throw new OperationCanceledException(token);
                     }
                 }
@@ -31,14 +30,77 @@ namespace SimpleIpc.Native
             return await work.ConfigureAwait(false);
         }
 
-        internal static Task RunAsync(Action call, CancellationToken token) =>
-            RunAsync(
-                () =>
+        internal static Task RunAsync(Action call, CancellationToken token) => RunAsync(WithResult(call), token);
+
+        /// <summary>The same for a caller that blocks; on its own thread where the token cannot be cancelled.</summary>
+        internal static T Run<T>(Func<T> call, CancellationToken token)
+        {
+            if (!token.CanBeCanceled)
+            {
+                return call();
+            }
+            token.ThrowIfCancellationRequested();
+            Task<T> work = Start(call);
+            try
+            {
+                work.Wait(token);
+            }
+            catch (OperationCanceledException) when (token.IsCancellationRequested)
+            {
+                Abandon(work);
+                throw;
+            }
+            catch (AggregateException)
+            {
+                // Thrown below as it is.
+            }
+            return work.GetAwaiter().GetResult();
+        }
+
+        internal static void Run(Action call, CancellationToken token)
+        {
+            if (token.CanBeCanceled)
+            {
+                Run(WithResult(call), token);
+            }
+            else
+            {
+                call();
+            }
+        }
+
+        /// <summary>Makes a call on a thread of its own, for which nobody waits.</summary>
+        internal static void Begin(Action call) => Abandon(Start(WithResult(call)));
+
+        /// <summary>A thread and not a task that has one: who waits for such a task may come to run it.</summary>
+        private static Task<T> Start<T>(Func<T> call)
+        {
+            var result = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var thread = new Thread(() =>
+            {
+                try
                 {
-                    call();
-                    return true;
-                },
-                token);
+                    result.SetResult(call());
+                }
+                catch (Exception exception)
+                {
+                    result.SetException(exception);
+                }
+            });
+            thread.IsBackground = true;
+            thread.Name = "simple_ipc";
+            thread.Start();
+            return result.Task;
+        }
+
+        private static Func<bool> WithResult(Action call) => () =>
+        {
+            call();
+            return true;
+        };
+
+        private static void Abandon<T>(Task<T> work) =>
+            work.ContinueWith(Discard, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
         private static void Discard<T>(Task<T> work)
         {

@@ -28,30 +28,60 @@ namespace SimpleIpc.Native
 
         public override bool IsInvalid => handle == IntPtr.Zero;
 
-        /// <summary>Sends the reply. A caller that is gone is no error of the handler's.</summary>
-        internal unsafe void Respond(in Outgoing reply)
+        /// <summary>
+        /// Sends the reply. Gives what is wrong with it, of which the caller has been told; a caller that is gone is no error of
+        /// the handler's.
+        /// </summary>
+        internal unsafe IpcException? Respond(in Outgoing reply)
         {
             fixed (byte* data = reply.Data.Span)
             {
                 IntPtr taken = Take();
-                if (taken != IntPtr.Zero)
+                if (taken == IntPtr.Zero)
                 {
-                    NativeMethods.sipc_respond(taken, reply.Native(data), IntPtr.Zero);
+                    return null;
                 }
+                int status = NativeMethods.sipc_respond(taken, reply.Native(data), out IntPtr error);
+                if (status == 0)
+                {
+                    return null;
+                }
+                IpcException mistake = Failure.Take(status, error);
+                return mistake.Status == IpcStatus.InvalidJson || mistake.Status == IpcStatus.TooLarge ? mistake : null;
             }
         }
 
-        /// <summary>Tells the caller that the handler failed.</summary>
-        internal unsafe void Fail(string text)
+        /// <summary>Fails the message; false where the caller cannot be told, or none is there to be told.</summary>
+        /// <param name="message">One line.</param>
+        /// <param name="code">For programs; may be null.</param>
+        /// <param name="json">One JSON text; may be null.</param>
+        internal unsafe bool Fail(string message, string? code = null, byte[]? json = null)
         {
-            // C's texts end at the first zero; broken UTF-16 becomes the replacement character.
-            byte[] line = Encoding.UTF8.GetBytes(text.Replace('\0', ' ').Replace('\r', ' ').Replace('\n', ' ') + "\0");
-            fixed (byte* data = line)
+            fixed (byte* line = Zeroed(message), word = code is null ? null : Zeroed(ErrorText.OneLine(code)), data = Zeroed(json))
             {
                 IntPtr taken = Take();
-                if (taken != IntPtr.Zero)
+                return taken != IntPtr.Zero && NativeMethods.sipc_respond_failure(taken, line, word, data, IntPtr.Zero) == 0;
+            }
+        }
+
+        /// <summary>Refuses a body that the handler does not take; false as for <see cref="Fail"/>.</summary>
+        internal unsafe bool Reject(string message)
+        {
+            fixed (byte* line = Zeroed(message))
+            {
+                IntPtr taken = Take();
+                return taken != IntPtr.Zero && NativeMethods.sipc_reject(taken, line, IntPtr.Zero) == 0;
+            }
+        }
+
+        /// <summary>Whether nobody waits for the answer any more.</summary>
+        internal bool IsUnwanted
+        {
+            get
+            {
+                lock (gate)
                 {
-                    NativeMethods.sipc_respond_error(taken, data, IntPtr.Zero);
+                    return IsInvalid || NativeMethods.sipc_responder_is_cancelled(handle) != 0;
                 }
             }
         }
@@ -96,6 +126,18 @@ namespace SimpleIpc.Native
             {
                 // Only memory can lack here. No exception may cross into C.
             }
+        }
+
+        /// <summary>As C has texts, which end at the first zero.</summary>
+        private static byte[] Zeroed(string text) => Encoding.UTF8.GetBytes(text.Replace('\0', ' ') + "\0");
+
+        private static byte[]? Zeroed(byte[]? json)
+        {
+            if (json != null)
+            {
+                Array.Resize(ref json, json.Length + 1);
+            }
+            return json;
         }
 
         private IntPtr Take()

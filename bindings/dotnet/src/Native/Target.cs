@@ -23,6 +23,10 @@ namespace SimpleIpc.Native
         // What is below zero becomes a number that is no port either.
         internal static Target Ip(int port) => new Target(null, unchecked((uint)port));
 
+        /// <summary>As the command line writes it.</summary>
+        public override string ToString() =>
+            name is null ? $":{port}" : System.Text.Encoding.UTF8.GetString(name, 0, name.Length - 1);
+
         internal unsafe int Listen(Dispatcher dispatcher, IntPtr options, out IntPtr listener, out IntPtr error)
         {
             IntPtr data = Dispatcher.Hold(dispatcher);
@@ -42,9 +46,16 @@ namespace SimpleIpc.Native
             }
         }
 
-        internal unsafe TOut Request<TIn, TOut>(TIn body, IpcOptions? options)
+        internal unsafe TOut Request<TIn, TOut>(TIn body, IpcOptions? options, CancellationToken token)
         {
+            token.ThrowIfCancellationRequested();
             Library.Ensure();
+            if (token.CanBeCanceled)
+            {
+                System.Text.Json.JsonSerializerOptions? json = options?.Json;
+                using MessageHandle? answer = Call.Run(Starter(Body.From(body, json), true, options), token);
+                return answer!.Read<TOut>(json);
+            }
             Outgoing outgoing = Body.From(body, options?.Json);
             using OptionsHandle? native = IpcOptions.ToNative(options);
             using Borrowed borrowed = Borrowed.Of(native);
@@ -60,9 +71,15 @@ namespace SimpleIpc.Native
             }
         }
 
-        internal unsafe void Broadcast<TIn>(TIn body, IpcOptions? options)
+        internal unsafe void Broadcast<TIn>(TIn body, IpcOptions? options, CancellationToken token)
         {
+            token.ThrowIfCancellationRequested();
             Library.Ensure();
+            if (token.CanBeCanceled)
+            {
+                Call.Run(Starter(Body.From(body, options?.Json), false, options), token);
+                return;
+            }
             Outgoing outgoing = Body.From(body, options?.Json);
             using OptionsHandle? native = IpcOptions.ToNative(options);
             using Borrowed borrowed = Borrowed.Of(native);
