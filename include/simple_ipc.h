@@ -1696,8 +1696,8 @@ sipc_status sipc_queue_ping(sipc_queue *queue,
                             sipc_error **error);
 
 /**
- * Flushes a client, then closes it, of which the callback hears. Requests of it that are still under
- * way get their answers.
+ * Flushes a client, then closes it, of which the callback hears. Requests and pings of it that are still
+ * under way end with `SIPC_CANCELLED`, and a handler that has such a request is told.
  *
  * The parameters are those of `sipc_queue_flush`.
  */

@@ -112,7 +112,7 @@ public:
         return start(std::move(callback), sipc_queue_ping, number(client));
     }
 
-    // Flushes the client, then closes it. Its requests that are under way get their answers.
+    // Flushes the client, then closes it. Its requests and pings that are under way end with `cancelled`.
     result<ticket> try_close(queue_client client, on_done callback) {
         return start(std::move(callback), sipc_queue_close, number(client));
     }

@@ -236,6 +236,51 @@ fn a_queue_says_that_its_calls_are_given_up_by_their_tickets() {
 }
 
 #[test]
+fn a_queue_that_closes_a_client_ends_its_waiting_requests_and_their_handlers_are_told() {
+    let scratch = Scratch::new();
+    for (name, wire) in [("native", Wire::Native), ("deno", Wire::Deno)] {
+        let options = scratch.options().wire(wire).no_timeout();
+        let name = Channel::uds(name).unwrap();
+        let held = hold(&name, Mode::Request, &scratch.options());
+        let mut queue = polled::Queue::new().unwrap();
+        let (client, met) = queue.connect(&name, &options).unwrap();
+        let (other, _) = queue.connect(&name, &options).unwrap();
+        let calls = [client, client, other].map(|client| queue.request(client, Message::null(), None).unwrap());
+        queue.submit();
+        let mut done = Vec::new();
+        let responders = [(); 3].map(|()| {
+            loop {
+                queue.wait(Some(Duration::from_millis(1))).unwrap();
+                queue.process(&mut done).unwrap();
+                if let Ok(responder) = held.responders.try_recv() {
+                    return responder;
+                }
+            }
+        });
+        let closed = queue.close(client).unwrap();
+        while !done.iter().any(|completion| completion.ticket == closed) {
+            queue.wait(None).unwrap();
+            queue.process(&mut done).unwrap();
+        }
+        let ended = |ticket| done.iter().position(|completion| completion.ticket == ticket);
+        assert!(ended(met).is_some());
+        assert!(ended(calls[2]).is_none(), "another client's request goes on");
+        for call in &calls[..2] {
+            let completion = &done[ended(*call).expect("it has ended")];
+            let error = completion.result.as_ref().unwrap_err();
+            assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::Cancelled, true), "{error}");
+        }
+        if wire == Wire::Native {
+            let told = || responders.iter().filter(|responder| responder.is_cancelled()).count();
+            while told() < 2 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert!(queue.cancel(calls[2]));
+    }
+}
+
+#[test]
 fn flush_and_close_end_in_a_time_of_their_own_and_say_what_was_not_confirmed() {
     let scratch = Scratch::new();
     let options = scratch.options().no_timeout();

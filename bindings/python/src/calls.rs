@@ -1,16 +1,15 @@
 //! Calls that block, with the GIL released.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use simple_ipc::{Process, blocking};
+use simple_ipc::{Options, Process, blocking};
 
 use crate::body::{self, Body};
 use crate::error::exception;
 use crate::interpreter;
-use crate::options::{channel, of_option, options, timeout};
+use crate::options::{Taker, call_options, channel, close_options, options};
 
 /// Posts to a name or a port; returns the reply of a request.
 #[pyfunction]
@@ -22,7 +21,7 @@ pub(crate) fn post<'py>(
     data: &Bound<'py, PyAny>,
     keywords: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
+    let (channel, options) = (channel(where_, false)?, options(keywords, Taker::Caller)?);
     let body = Body::of(data)?;
     if request {
         let reply = interpreter::blocking(py, || blocking::post_request_unchecked(&channel, body.message(), &options))?;
@@ -60,13 +59,14 @@ impl Client {
     #[new]
     #[pyo3(signature = (channel, /, **options))]
     fn new(py: Python<'_>, channel: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Client> {
-        let (channel, options) = (self::channel(channel, false)?, self::options(options)?);
+        let channel = self::channel(channel, false)?;
+        let options = options.map_or_else(|| Ok(Options::new()), |given| self::options(given, Taker::Caller))?;
         interpreter::blocking(py, || blocking::Client::connect(&channel, &options))
             .map(|client| Client(client, Process::current()))
     }
 
     /// Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
-    /// the client's own holds.
+    /// the client's own holds. `cancellation` gives it up from another thread.
     #[pyo3(signature = (data, /, **options))]
     fn request<'py>(
         &self,
@@ -74,9 +74,9 @@ impl Client {
         data: &Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let timeout = request_timeout(options)?.unwrap_or_else(|| self.0.timeout());
+        let call = call_options(options, Taker::Caller)?;
         let body = Body::of(data)?;
-        let reply = interpreter::blocking(py, || self.0.request_message_unchecked(body.message(), timeout))?;
+        let reply = interpreter::blocking(py, || self.0.request_message_unchecked_with(body.message(), &call))?;
         body::of_reply(py, &reply)
     }
 
@@ -87,19 +87,27 @@ impl Client {
         interpreter::blocking(py, || self.0.broadcast_message(body.message()))
     }
 
-    /// Waits until every broadcast before it has been handed to the listener's handler.
-    fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        interpreter::blocking(py, || self.0.flush())
+    /// Waits until every broadcast before it has been handed to the listener's handler. Options as for `request`.
+    #[pyo3(signature = (**options))]
+    fn flush(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        let call = call_options(options, Taker::Caller)?;
+        interpreter::blocking(py, || self.0.flush_with(&call))
     }
 
-    /// Asks the listener whether it is there; returns how many seconds the answer took.
-    fn ping(&self, py: Python<'_>) -> PyResult<f64> {
-        interpreter::blocking(py, || self.0.ping()).map(|took| took.as_secs_f64())
+    /// Asks the listener whether it is there; returns how many seconds the answer took. Options as for `request`.
+    #[pyo3(signature = (**options))]
+    fn ping(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<f64> {
+        let call = call_options(options, Taker::Caller)?;
+        interpreter::blocking(py, || self.0.ping_with(&call)).map(|took| took.as_secs_f64())
     }
 
-    /// Flushes, and closes. Closing again does nothing; other calls then raise `ClosedError`.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        interpreter::blocking(py, || self.0.close())
+    /// Ends the calls that wait in other threads with `CancelledError`, flushes, and closes. Closing again does
+    /// nothing; other calls then raise `ClosedError`. Options as for `request`, for the flush: when its time is over
+    /// the client is closed all the same, and the error says how many broadcasts were not confirmed.
+    #[pyo3(signature = (**options))]
+    fn close(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        let call = close_options(options, Taker::Caller)?;
+        interpreter::blocking(py, || self.0.close_with(&call))
     }
 
     fn __enter__(slf: Py<Client>) -> Py<Client> {
@@ -109,20 +117,6 @@ impl Client {
     /// Closes it; in a forked child, where it is the parent's, it does nothing.
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        if self.1.is_current() { self.close(py) } else { Ok(()) }
+        if self.1.is_current() { self.close(py, None) } else { Ok(()) }
     }
-}
-
-/// The only option of a client's request, where it is given.
-pub(crate) fn request_timeout(options: Option<&Bound<'_, PyDict>>) -> PyResult<Option<Option<Duration>>> {
-    let mut given = None;
-    for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
-        let name: String = name.extract()?;
-        if name != "timeout" {
-            let text = format!("a client's request takes the option 'timeout' only, not '{name}'");
-            return Err(pyo3::exceptions::PyTypeError::new_err(text));
-        }
-        given = Some(timeout(&value).map_err(|error| of_option(value.py(), &name, error))?);
-    }
-    Ok(given)
 }

@@ -22,7 +22,7 @@ use crate::error::exception;
 use crate::failure::{failure_of, is_on_purpose};
 use crate::interpreter;
 use crate::listener::{Answer, Numbers, numbers, unheard};
-use crate::options::{channel, options};
+use crate::options::{Taker, channel, options};
 
 enum News {
     Message(Arrived),
@@ -132,7 +132,7 @@ impl Inbox {
     #[pyo3(signature = (where_, request, keywords, /))]
     fn new(where_: &Bound<'_, PyAny>, request: bool, keywords: &Bound<'_, PyDict>) -> PyResult<Inbox> {
         let py = where_.py();
-        let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
+        let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Listener)?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| exception(py, &Error::from_os("cannot make an inbox", error.into())))?;

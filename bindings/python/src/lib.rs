@@ -8,6 +8,7 @@
 //! | `failure` | a handler's exceptions to what its caller is told |
 //! | `interpreter` | the GIL, signals, handlers, and the interpreter's end |
 //! | `calls` | calls that block |
+//! | `cancellation` | giving such calls up |
 //! | `listener` | listeners with handlers on threads |
 //! | `inbox` | listeners with handlers on an event loop |
 //! | `queue` | calls on an event loop |
@@ -15,6 +16,7 @@
 
 mod body;
 mod calls;
+mod cancellation;
 mod context;
 mod error;
 mod failure;
@@ -33,6 +35,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEFAULT_GRACE", simple_ipc::DEFAULT_GRACE.as_secs_f64())?;
     module.add_class::<calls::Client>()?;
+    module.add_class::<cancellation::Cancellation>()?;
     module.add_class::<context::Context>()?;
     module.add_class::<inbox::Call>()?;
     module.add_class::<inbox::Inbox>()?;

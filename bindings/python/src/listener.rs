@@ -15,7 +15,7 @@ use crate::context::{Caller, Context, take};
 use crate::error::exception;
 use crate::failure::failure_of;
 use crate::interpreter::{self, attach_again, call_user};
-use crate::options::{channel, options};
+use crate::options::{Taker, channel, options};
 
 /// A listener whose handler runs on threads of the library.
 #[pyclass(frozen, module = "simple_ipc._native")]
@@ -52,7 +52,7 @@ impl Listener {
         context: bool,
         keywords: &Bound<'_, PyDict>,
     ) -> PyResult<Listener> {
-        let (channel, options) = (channel(where_, true)?, options(Some(keywords))?);
+        let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Listener)?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);

@@ -6,18 +6,118 @@ use std::time::Duration;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
-use simple_ipc::{Channel, ErrorKind, Options, PathStyle, Peers, Wire};
+use simple_ipc::{Call, Channel, ErrorKind, Options, PathStyle, Peers, Wire};
 
+use crate::cancellation::Cancellation;
 use crate::error::{exception, of_kind};
 
-/// Options from keyword arguments; those that a call has no use for are ignored.
-pub(crate) fn options(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
+/// What takes keyword arguments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// A post, or a client that is opened.
+    Caller,
+    /// The same on an event loop, where the task is cancelled and not the call.
+    CallerOnLoop,
+    Listener,
+}
+
+const ANYBODYS: [&str; 6] = ["directory", "path", "path_style", "max_message", "peers", "spin"];
+const CALLERS: [&str; 4] = ["timeout", "wait", "wire", "cancellation"];
+
+/// Options from keyword arguments.
+pub(crate) fn options(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Options> {
     let mut options = Options::new();
-    for (name, value) in keywords.into_iter().flat_map(|keywords| keywords.iter()) {
+    for (name, value) in keywords.iter() {
         let name: String = name.extract()?;
-        options = set(options, &name, &value).map_err(|error| of_option(value.py(), &name, error))?;
+        let set = set(options, &name, &value).map_err(|error| of_option(value.py(), &name, error))?;
+        options = check_taker(&name, taker).map(|()| set)?;
+        if name == "timeout" {
+            check_time(value.py(), timeout(&value)?)?;
+        }
     }
     Ok(options)
+}
+
+/// Refuses an option that would change nothing where it stands.
+fn check_taker(name: &str, taker: Taker) -> PyResult<()> {
+    let of_callers = CALLERS.contains(&name);
+    let text = match taker {
+        _ if ANYBODYS.contains(&name) => return Ok(()),
+        Taker::Listener if of_callers => "is for posts and clients; a listener has nothing to do with it",
+        Taker::CallerOnLoop if name == "cancellation" => "is for calls that block; cancel the task instead",
+        Taker::Caller | Taker::CallerOnLoop if !of_callers => "is for listeners; give it to listen_…",
+        _ => return Ok(()),
+    };
+    Err(PyTypeError::new_err(format!("option '{name}' {text}")))
+}
+
+/// What a client's call is given by itself.
+#[derive(Default)]
+struct Given {
+    timeout: Option<Option<Duration>>,
+    cancellation: Option<simple_ipc::Cancellation>,
+}
+
+impl From<Given> for Call {
+    fn from(given: Given) -> Call {
+        let mut call = Call::new();
+        if let Some(timeout) = given.timeout {
+            call = call.timeout(timeout);
+        }
+        if let Some(cancellation) = given.cancellation {
+            call = call.cancellation(&cancellation);
+        }
+        call
+    }
+}
+
+fn given(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Given> {
+    let mut given = Given::default();
+    for (name, value) in keywords.iter() {
+        let name: String = name.extract()?;
+        let named = |error| of_option(value.py(), &name, error);
+        match name.as_str() {
+            "timeout" => given.timeout = Some(timeout(&value).map_err(named)?),
+            "cancellation" if taker == Taker::Caller => given.cancellation = cancellation(&value).map_err(named)?,
+            _ => {
+                set(Options::new(), &name, &value).map_err(named)?;
+                check_taker(&name, taker)?;
+                let takes = if taker == Taker::Caller { "'timeout' and 'cancellation'" } else { "'timeout'" };
+                let text = format!("option '{name}': a client's call takes {takes} only");
+                return Err(PyTypeError::new_err(text));
+            }
+        }
+    }
+    Ok(given)
+}
+
+/// A call without any time fails, whatever would have come of it: else it would hang on how the caller waits.
+fn check_time(py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
+    if timeout == Some(Duration::ZERO) {
+        let text = "no answer can come within a timeout of 0 s, so nothing was sent; allow some time";
+        return Err(of_kind(py, ErrorKind::TimedOut, text));
+    }
+    Ok(())
+}
+
+/// The options of a client's call that is about an answer.
+pub(crate) fn call_options(keywords: Option<&Bound<'_, PyDict>>, taker: Taker) -> PyResult<Call> {
+    let Some(keywords) = keywords else { return Ok(Call::new()) };
+    let given = given(keywords, taker)?;
+    check_time(keywords.py(), given.timeout.flatten())?;
+    Ok(given.into())
+}
+
+/// Those of `close`, which closes within no time, too.
+pub(crate) fn close_options(keywords: Option<&Bound<'_, PyDict>>, taker: Taker) -> PyResult<Call> {
+    keywords.map_or_else(|| Ok(Call::new()), |keywords| given(keywords, taker).map(Call::from))
+}
+
+/// The timeout of a request on an event loop, where it is given.
+pub(crate) fn request_timeout(keywords: &Bound<'_, PyDict>) -> PyResult<Option<Option<Duration>>> {
+    let given = given(keywords, Taker::CallerOnLoop)?.timeout;
+    check_time(keywords.py(), given.flatten())?;
+    Ok(given)
 }
 
 /// Says which option is of the wrong type: Python's own text does not.
@@ -60,7 +160,11 @@ fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Optio
         "stall_timeout" => options.stall_timeout(seconds(name, value)?),
         "peers" => options.peers(peers(value)?),
         "grace" => options.grace(seconds(name, value)?),
-        "wait" => options.wait(seconds(name, value)?),
+        "wait" => options.wait(if value.is_none() { Duration::MAX } else { seconds(name, value)? }),
+        "cancellation" => match cancellation(value)? {
+            Some(cancellation) => options.cancellation(&cancellation),
+            None => options,
+        },
         "plain_text" => options.plain_text(value.extract()?),
         "threads" => options.threads(number(name, value)?),
         "spin" => options.spin(seconds(name, value)?),
@@ -82,10 +186,15 @@ pub(crate) fn checked_timeout(seconds: &Bound<'_, PyAny>) -> PyResult<Option<f64
     Ok(limit.map(|limit| limit.as_secs_f64()))
 }
 
+fn cancellation(value: &Bound<'_, PyAny>) -> PyResult<Option<simple_ipc::Cancellation>> {
+    if value.is_none() { Ok(None) } else { Ok(Some(value.cast::<Cancellation>()?.get().core())) }
+}
+
 fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let number: f64 = value.extract()?;
     Duration::try_from_secs_f64(number).map_err(|_| {
-        let text = format!("{name} of {number:?} s is not a length of time; give seconds from 0 on");
+        let for_ever = if matches!(name, "timeout" | "wait") { ", or None for no limit" } else { "" };
+        let text = format!("{name} of {number:?} s is not a length of time; give seconds from 0 on{for_ever}");
         of_kind(value.py(), ErrorKind::InvalidArgument, text)
     })
 }

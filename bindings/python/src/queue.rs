@@ -10,9 +10,8 @@ use simple_ipc::polled::{self, ClientId, Completion, Ticket};
 use simple_ipc::{Error, Message, Mode};
 
 use crate::body::{self, Body};
-use crate::calls::request_timeout;
 use crate::error::exception;
-use crate::options::{channel, options};
+use crate::options::{Taker, call_options, channel, close_options, options, request_timeout};
 
 /// Calls under way on one event loop. Watch `fileno()` for reading, then call `process`.
 #[pyclass(frozen, module = "simple_ipc._native")]
@@ -81,7 +80,7 @@ impl Queue {
         keywords: &Bound<'_, PyDict>,
         future: Py<PyAny>,
     ) -> PyResult<u64> {
-        let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
+        let (channel, options) = (channel(where_, false)?, options(keywords, Taker::CallerOnLoop)?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         let message = body::to_message(data)?;
         self.with(where_.py(), |state| {
@@ -98,7 +97,7 @@ impl Queue {
         keywords: &Bound<'_, PyDict>,
         future: Py<PyAny>,
     ) -> PyResult<(u64, u64)> {
-        let (channel, options) = (channel(where_, false)?, options(Some(keywords))?);
+        let (channel, options) = (channel(where_, false)?, options(keywords, Taker::CallerOnLoop)?);
         self.with(where_.py(), |state| {
             let (client, ticket) = state.queue.connect(&channel, &options)?;
             Ok((client.number(), state.keep(ticket, future)))
@@ -113,7 +112,7 @@ impl Queue {
         keywords: &Bound<'_, PyDict>,
         future: Py<PyAny>,
     ) -> PyResult<u64> {
-        let (client, given, body) = (ClientId::from_number(client), request_timeout(Some(keywords))?, Body::of(data)?);
+        let (client, given, body) = (ClientId::from_number(client), request_timeout(keywords)?, Body::of(data)?);
         self.with(data.py(), |state| {
             let timeout = given.map_or_else(|| state.queue.timeout(client), Ok)?;
             let message = state.message(body);
@@ -133,27 +132,30 @@ impl Queue {
         })
     }
 
-    #[pyo3(signature = (client, future, /))]
-    fn flush(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
+    #[pyo3(signature = (client, keywords, future, /))]
+    fn flush(&self, py: Python<'_>, client: u64, keywords: &Bound<'_, PyDict>, future: Py<PyAny>) -> PyResult<u64> {
+        let call = call_options(Some(keywords), Taker::CallerOnLoop)?;
         self.with(py, |state| {
-            let ticket = state.queue.flush(ClientId::from_number(client))?;
+            let ticket = state.queue.flush_with(ClientId::from_number(client), &call)?;
             Ok(state.keep(ticket, future))
         })
     }
 
-    #[pyo3(signature = (client, future, /))]
-    fn ping(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
+    #[pyo3(signature = (client, keywords, future, /))]
+    fn ping(&self, py: Python<'_>, client: u64, keywords: &Bound<'_, PyDict>, future: Py<PyAny>) -> PyResult<u64> {
+        let call = call_options(Some(keywords), Taker::CallerOnLoop)?;
         self.with(py, |state| {
-            let ticket = state.queue.ping(ClientId::from_number(client))?;
+            let ticket = state.queue.ping_with(ClientId::from_number(client), &call)?;
             Ok(state.keep(ticket, future))
         })
     }
 
     /// Closes a client; its number is good for nothing afterwards.
-    #[pyo3(signature = (client, future, /))]
-    fn close(&self, py: Python<'_>, client: u64, future: Py<PyAny>) -> PyResult<u64> {
+    #[pyo3(signature = (client, keywords, future, /))]
+    fn close(&self, py: Python<'_>, client: u64, keywords: &Bound<'_, PyDict>, future: Py<PyAny>) -> PyResult<u64> {
+        let call = close_options(Some(keywords), Taker::CallerOnLoop)?;
         self.with(py, |state| {
-            let ticket = state.queue.close(ClientId::from_number(client))?;
+            let ticket = state.queue.close_with(ClientId::from_number(client), &call)?;
             Ok(state.keep(ticket, future))
         })
     }

@@ -1,7 +1,9 @@
 """One class for each kind of core's table, and what is raised when."""
 
 import asyncio
+import contextlib
 import gc
+import json
 import pickle
 import threading
 
@@ -70,11 +72,6 @@ def test_the_wrong_mode_is_refused():
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"timeout": -1}, simple_ipc.InvalidArgumentError),
-        ({"timeout": float("nan")}, simple_ipc.InvalidArgumentError),
-        ({"timeout": float("inf")}, simple_ipc.InvalidArgumentError),
-        ({"timeout": "1"}, TypeError),
-        ({"wire": "other"}, simple_ipc.InvalidArgumentError),
         ({"path_style": "v9"}, simple_ipc.InvalidArgumentError),
         ({"peers": "all"}, simple_ipc.InvalidArgumentError),
         ({"peers": [-1]}, simple_ipc.InvalidArgumentError),
@@ -83,7 +80,6 @@ def test_the_wrong_mode_is_refused():
         ({"max_message": 10**50}, simple_ipc.InvalidArgumentError),
         ({"max_message": 1.5}, TypeError),
         ({"spin": 1e300}, simple_ipc.InvalidArgumentError),
-        ({"wire": 1}, TypeError),
         ({"peers": ["root"]}, TypeError),
         ({"plain_text": 1}, TypeError),
         ({"socket_mode": 0o1777}, simple_ipc.InvalidArgumentError),
@@ -106,13 +102,118 @@ def test_options_without_sense_are_refused(options, error):
         assert f"option '{next(iter(options))}'" in str(caught.value)
 
 
-def test_a_clients_timeout_of_the_wrong_type_is_named():
-    with (
-        simple_ipc.listen_uds_request("echo", print),
-        simple_ipc.connect("echo") as client,
-        pytest.raises(TypeError, match="option 'timeout'"),
+POSTS = {
+    "post": lambda options: simple_ipc.post_uds_request("options", 1, **options),
+    "broadcast": lambda options: simple_ipc.post_ip_broadcast(1, 1, **options),
+    "connect": lambda options: simple_ipc.connect("options", **options),
+    "asyncio": lambda options: asyncio.run(aio.post_uds_broadcast("options", 1, **options)),
+    "asyncio's connect": lambda options: asyncio.run(connected("options", **options)),
+}
+
+
+async def connected(*given, **options):
+    async with aio.connect(*given, **options):
+        pass
+
+
+@pytest.mark.parametrize("post", POSTS)
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"timeout": -1}, simple_ipc.InvalidArgumentError),
+        ({"timeout": float("nan")}, simple_ipc.InvalidArgumentError),
+        ({"timeout": float("inf")}, simple_ipc.InvalidArgumentError),
+        ({"timeout": "1"}, TypeError),
+        ({"wire": "other"}, simple_ipc.InvalidArgumentError),
+        ({"wire": 1}, TypeError),
+        ({"wait": -1}, simple_ipc.InvalidArgumentError),
+        ({"wait": float("inf")}, simple_ipc.InvalidArgumentError),
+        ({"wait": 1e300}, simple_ipc.InvalidArgumentError),
+        ({"cancellation": 1}, TypeError),
+        ({"no_such_option": 1}, TypeError),
+    ],
+)
+def test_options_of_posts_without_sense_are_refused(post, options, error):
+    with pytest.raises(error) as caught:
+        POSTS[post](options)
+    assert len(str(caught.value)) < 200
+    name = next(iter(options))
+    assert name in str(caught.value)
+    if error is TypeError:
+        assert f"option '{name}'" in str(caught.value)
+    if options[name] == float("inf"):
+        assert "None for no limit" in str(caught.value)
+
+
+LISTENERS = sorted(set(simple_ipc.ListenOptions.__annotations__) - set(simple_ipc.PostOptions.__annotations__))
+CALLERS = sorted(set(simple_ipc.PostOptions.__annotations__) - set(simple_ipc.ListenOptions.__annotations__))
+
+
+def test_who_takes_which_option_is_as_the_librarys_table_says(request):
+    table = json.loads((request.config.rootpath / "../../core/options.json").read_text())["options"]
+    takers = {"posts": set(CALLERS), "listeners": set(LISTENERS)}
+    takers["both"] = set(simple_ipc.PostOptions.__annotations__) & set(simple_ipc.ListenOptions.__annotations__)
+    for who, names in takers.items():
+        assert names == {row["name"] for row in table if row["for"] == who and "python" not in row.get("not_in", {})}
+
+
+@pytest.mark.parametrize("post", POSTS)
+@pytest.mark.parametrize("name", LISTENERS)
+def test_a_post_refuses_an_option_that_only_listeners_take(post, name):
+    with pytest.raises(TypeError, match=f"option '{name}' is for listeners"):
+        POSTS[post]({name: True if name == "plain_text" else 1})
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_a_listener_refuses_an_option_that_only_posts_take(name):
+    async def in_loop(options):
+        aio.listen_uds_request("options", print, **options)
+
+    options = {name: {"wire": "deno", "cancellation": None}.get(name, 1)}
+    for listen in (
+        lambda: simple_ipc.listen_uds_request("options", print, **options),
+        lambda: asyncio.run(in_loop(options)),
     ):
-        client.request(1, timeout="1")
+        with pytest.raises(TypeError, match=f"option '{name}' is for posts and clients"):
+            listen()
+
+
+def test_an_asyncio_call_refuses_a_cancellation_and_says_what_to_do():
+    async def in_loop():
+        async with aio.listen_uds_request("echo", print), aio.connect("echo") as client:
+            calls = (client.ping, client.flush, client.close, lambda **given: client.request(1, **given))
+            for call in calls:
+                with pytest.raises(TypeError, match="cancel the task instead"):
+                    await call(cancellation=simple_ipc.Cancellation())
+            with pytest.raises(TypeError, match="cancel the task instead"):
+                await aio.post_uds_request("echo", 1, cancellation=simple_ipc.Cancellation())
+
+    asyncio.run(in_loop())
+
+
+@pytest.mark.parametrize("options", [{"timeout": "1"}, {"wait": 1}, {"threads": 1}, {"no_such_option": 1}])
+def test_a_wrong_option_of_a_clients_call_is_named(options):
+    with simple_ipc.listen_uds_request("echo", print), simple_ipc.connect("echo") as client:
+        for call in (lambda: client.request(1, **options), client.flush, client.ping, client.close):
+            with pytest.raises(TypeError, match=f"option '{next(iter(options))}'"):
+                call(**options) if isinstance(call, type(client.ping)) else call()
+
+
+@pytest.mark.parametrize("call", [
+    lambda: aio.listen_uds_request("x", print),
+    lambda: drive(aio.post_uds_request("x", 1)),
+    lambda: drive(aio.connect("x").__aenter__()),
+], ids=["listen", "post", "connect"])  # fmt: skip
+def test_a_call_without_an_asyncio_loop_says_what_to_do(call):
+    with pytest.raises(simple_ipc.InvalidArgumentError, match=r"no running event loop.*asyncio\.run.*trio") as caught:
+        call()
+    assert isinstance(caught.value, RuntimeError)
+
+
+def drive(coroutine):
+    """As a loop that is not asyncio's does."""
+    with contextlib.closing(coroutine):
+        coroutine.send(None)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a/b", "é", "x" * 86, "\ud800", "a\0"])

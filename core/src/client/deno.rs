@@ -88,13 +88,8 @@ impl Exchange {
         }
     }
 
-    /// What to say when the time is over.
-    pub(crate) fn late(&self) -> Error {
-        self.told(timed_out())
-    }
-
     /// An error that ends the exchange where it has come to.
-    fn told(&self, error: Error) -> Error {
+    pub(crate) fn told(&self, error: Error) -> Error {
         if self.sent.is_none() { error.after_sending() } else { error }
     }
 
@@ -130,7 +125,7 @@ impl Exchange {
 
     fn wait_for(&self, what: PollFlags, until: &Until<'_>) -> Result<()> {
         if until.is_over() {
-            return Err(self.late());
+            return Err(self.told(timed_out()));
         }
         match until.wait_for(self.socket.get(), what) {
             Ok(true) => Ok(()),

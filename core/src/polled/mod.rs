@@ -231,8 +231,9 @@ impl Queue {
         self.on_client(client, What::Ping(Instant::now()), Body::None, timeout)
     }
 
-    /// Flushes, and closes: the client is gone when the ticket is done. Calls of it that are still under
-    /// way get their answers.
+    /// Flushes, and closes: the client is gone when the ticket is done. Requests and pings of it that are still
+    /// under way end with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and a handler that has such a request
+    /// is told.
     pub fn close(&mut self, client: ClientId) -> Result<Ticket> {
         self.close_with(client, &cancellation::Call::new())
     }
@@ -240,6 +241,7 @@ impl Queue {
     /// As [`close`](Queue::close), with a timeout of its own. When it is over, the client is gone all the same.
     pub fn close_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
+        self.end_waits_of(client);
         self.on_client(client, What::Close, Body::None, timeout)
     }
 

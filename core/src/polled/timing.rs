@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use super::call::{Call, State, Ticket, What};
+use super::call::{Call, ClientId, State, Ticket, What};
 use super::link::Body;
 use super::{Completion, Connection, Queue};
-use crate::client::timed_out;
+use crate::client::{closed_meanwhile, timed_out};
+use crate::error::Error;
 use crate::protocol::frame::{Header, Kind};
 
 impl Queue {
@@ -28,6 +29,32 @@ impl Queue {
         Some(call)
     }
 
+    /// Ends a call with this error, which says whether the message had left.
+    fn end_call(&mut self, ticket: Ticket, why: Error) {
+        let error = match self.calls.get(ticket.0).map(|call| &call.state) {
+            Some(State::Sent(..)) => why.after_sending(),
+            Some(State::Exchanging(id)) => match self.connections.get(*id) {
+                Some(Connection::Exchange(exchange, _)) => exchange.told(why),
+                _ => why,
+            },
+            _ => why,
+        };
+        if let Some(call) = self.withdraw(ticket) {
+            let result = Err(error.on_channel(&call.target.channel));
+            self.done.push(Completion { ticket, result });
+        }
+    }
+
+    /// Ends what waits for answers on a client that is about to close.
+    pub(super) fn end_waits_of(&mut self, client: ClientId) {
+        let waits = |call: &Call| call.client == Some(client) && matches!(call.what, What::Request | What::Ping(_));
+        let waiting: Vec<Ticket> =
+            self.calls.iter().filter(|(_, call)| waits(call)).map(|(id, _)| Ticket(id)).collect();
+        for ticket in waiting {
+            self.end_call(ticket, closed_meanwhile());
+        }
+    }
+
     /// Ends calls whose time is over, and goes on with those that paused.
     pub(super) fn look_at_the_clock(&mut self) {
         let now = Instant::now();
@@ -40,18 +67,7 @@ impl Queue {
         for ticket in due {
             let Some(call) = self.calls.get_mut(ticket.0) else { continue };
             if call.deadline.is_some_and(|deadline| deadline <= now) {
-                let error = match &call.state {
-                    State::Sent(..) => timed_out().after_sending(),
-                    State::Exchanging(id) => match self.connections.get(*id) {
-                        Some(Connection::Exchange(exchange, _)) => exchange.late(),
-                        _ => timed_out(),
-                    },
-                    _ => timed_out(),
-                };
-                if let Some(call) = self.withdraw(ticket) {
-                    let result = Err(error.on_channel(&call.target.channel));
-                    self.done.push(Completion { ticket, result });
-                }
+                self.end_call(ticket, timed_out());
             } else {
                 call.wake = None;
                 match call.state {

@@ -173,8 +173,8 @@ pub unsafe extern "C" fn sipc_queue_ping(
     unsafe { on_client(queue, client, then, ticket, error, Queue::ping) }
 }
 
-/// Flushes a client, then closes it, of which the callback hears. Requests of it that are still under
-/// way get their answers.
+/// Flushes a client, then closes it, of which the callback hears. Requests and pings of it that are still
+/// under way end with `SIPC_CANCELLED`, and a handler that has such a request is told.
 ///
 /// The parameters are those of `sipc_queue_flush`.
 #[unsafe(no_mangle)]

@@ -52,11 +52,13 @@ from ._errors import (
     WrongModeError,
 )
 from ._listen import listen
-from ._native import Client, Context, __version__
-from ._options import ListenOptions, PostOptions, RequestOptions
+from ._native import Cancellation, Client, Context, __version__
+from ._options import CallOptions, ListenOptions, PostOptions
 from ._server import Counters, Server
 
 __all__ = [
+    "CallOptions",
+    "Cancellation",
     "CancelledError",
     "ChannelInfo",
     "Client",
@@ -107,6 +109,9 @@ __all__ = [
     "post_uds_broadcast",
     "post_uds_request",
 ]
+
+# The name that the first version had for it.
+RequestOptions = CallOptions
 
 
 class ChannelInfo(NamedTuple):

@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable
 from typing import Any, Unpack, final
 
-from ._options import PostOptions, RequestOptions
+from ._options import AioCallOptions, CallOptions, PostOptions
 
 __all__ = [
     "DEFAULT_GRACE",
     "Call",
+    "Cancellation",
     "Client",
     "Context",
     "Inbox",
@@ -40,19 +41,34 @@ class Client:
     """
 
     def __new__(cls, channel: str | int, /, **options: Unpack[PostOptions]) -> Client: ...
-    def request(self, data: Any, /, **options: Unpack[RequestOptions]) -> Any:
+    def request(self, data: Any, /, **options: Unpack[CallOptions]) -> Any:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
-        the client's own holds."""
+        the client's own holds. `cancellation` gives it up from another thread."""
     def broadcast(self, data: Any, /) -> None:
         """Sends a message that nobody answers, without waiting for its arrival; `flush` makes sure of it."""
-    def flush(self) -> None:
-        """Waits until every broadcast before it has been handed to the listener's handler."""
-    def ping(self) -> float:
-        """Asks the listener whether it is there; returns how many seconds the answer took."""
-    def close(self) -> None:
-        """Flushes, and closes. Closing again does nothing; other calls then raise `ClosedError`."""
+    def flush(self, **options: Unpack[CallOptions]) -> None:
+        """Waits until every broadcast before it has been handed to the listener's handler. Options as for `request`."""
+    def ping(self, **options: Unpack[CallOptions]) -> float:
+        """Asks the listener whether it is there; returns how many seconds the answer took. Options as for `request`."""
+    def close(self, **options: Unpack[CallOptions]) -> None:
+        """Ends the calls that wait in other threads with `CancelledError`, flushes, and closes. Closing again does
+        nothing; other calls then raise `ClosedError`. Options as for `request`, for the flush: when its time is over
+        the client is closed all the same, and the error says how many broadcasts were not confirmed."""
     def __enter__(self) -> Client: ...
     def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class Cancellation:
+    """Gives calls up that wait in other threads: any number of posts and of a client's calls that were given it as
+    `cancellation=`. They raise `CancelledError`, and a handler that has such a request is told."""
+
+    def __new__(cls) -> Cancellation: ...
+    def cancel(self) -> None:
+        """Ends every call that waits with it, and every later one before anything is sent. Returns at once, from any
+        thread and from a signal handler; later calls do nothing."""
+    @property
+    def cancelled(self) -> bool:
+        """Whether it has been cancelled."""
 
 @final
 class Context:
@@ -134,11 +150,11 @@ class Queue:
     def fileno(self) -> int: ...
     def post(self, where_: str | int, request: bool, data: Any, keywords: dict[str, Any], future: Any, /) -> int: ...
     def connect(self, where_: str | int, keywords: dict[str, Any], future: Any, /) -> tuple[int, int]: ...
-    def request(self, client: int, data: Any, keywords: RequestOptions, future: Any, /) -> int: ...
+    def request(self, client: int, data: Any, keywords: AioCallOptions, future: Any, /) -> int: ...
     def broadcast(self, client: int, data: Any, future: Any, /) -> int | None: ...
-    def flush(self, client: int, future: Any, /) -> int: ...
-    def ping(self, client: int, future: Any, /) -> int: ...
-    def close(self, client: int, future: Any, /) -> int: ...
+    def flush(self, client: int, keywords: AioCallOptions, future: Any, /) -> int: ...
+    def ping(self, client: int, keywords: AioCallOptions, future: Any, /) -> int: ...
+    def close(self, client: int, keywords: AioCallOptions, future: Any, /) -> int: ...
     def abandon(self, client: int, /) -> None: ...
     def cancel(self, call: int, /) -> None: ...
     def has_unsent(self) -> bool: ...

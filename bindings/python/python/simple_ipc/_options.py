@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from ._native import Cancellation
 
 
-class PostOptions(TypedDict, total=False):
-    """Keyword arguments of posts and clients. All are optional."""
+class CommonOptions(TypedDict, total=False):
+    """Keyword arguments of posts, clients and listeners."""
 
-    timeout: float | None
-    """Seconds that a call may take, to its answer; `None` for no limit. Default: 30."""
-    wait: float
-    """Seconds to wait for a listener to appear, before the timeout starts. Default: 0."""
-    wire: Literal["auto", "native", "deno"]
-    """Which dialect to speak. Default: `"auto"`, native where the listener is this library."""
     directory: str | os.PathLike[str]
     """Where sockets and lock files are, instead of `SIMPLE_IPC_DIR` or `/tmp`."""
     path: str | os.PathLike[str]
@@ -30,7 +27,25 @@ class PostOptions(TypedDict, total=False):
     """For how many seconds a waiting thread polls before it blocks, where that pays; 0 never. Default: 0.0001."""
 
 
-class ListenOptions(PostOptions, total=False):
+class AioPostOptions(CommonOptions, total=False):
+    """Keyword arguments of posts and clients of `simple_ipc.aio`. All are optional."""
+
+    timeout: float | None
+    """Seconds that a call may take, to its answer; `None` for no limit. Default: 30."""
+    wait: float | None
+    """Seconds to wait for a listener to appear, before the timeout starts; `None` for no limit. Default: 0."""
+    wire: Literal["auto", "native", "deno"]
+    """Which dialect to speak. Default: `"auto"`, native where the listener is this library."""
+
+
+class PostOptions(AioPostOptions, total=False):
+    """Keyword arguments of posts and clients. All are optional."""
+
+    cancellation: Cancellation | None
+    """What gives the post up, or the client while it connects, from another thread. Default: nothing."""
+
+
+class ListenOptions(CommonOptions, total=False):
     """Keyword arguments of listeners. All are optional."""
 
     socket_mode: int
@@ -59,8 +74,15 @@ class ListenOptions(PostOptions, total=False):
     """Every how many seconds to look whether the socket's file still stands. Default: 30."""
 
 
-class RequestOptions(TypedDict, total=False):
-    """Keyword arguments of a client's request."""
+class AioCallOptions(TypedDict, total=False):
+    """Keyword arguments of the calls of a client of `simple_ipc.aio`. All are optional."""
 
     timeout: float | None
-    """Seconds that this request may take; `None` for no limit. Default: the client's."""
+    """Seconds that this call may take; `None` for no limit. Default: the client's."""
+
+
+class CallOptions(AioCallOptions, total=False):
+    """Keyword arguments of the calls of a client. All are optional."""
+
+    cancellation: Cancellation | None
+    """What gives this call up from another thread. Default: nothing."""

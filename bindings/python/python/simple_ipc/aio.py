@@ -24,7 +24,7 @@ from . import ChannelInfo, Context, Counters, _name, _native, _port, channels
 from ._aio_server import Server, listen
 from ._errors import ClosedError
 from ._loop import calls_of, check_loop, running_loop
-from ._options import ListenOptions, PostOptions, RequestOptions
+from ._options import AioCallOptions, AioPostOptions, ListenOptions
 
 __all__ = [
     "ChannelInfo",
@@ -53,22 +53,22 @@ async def _post(where: str | int, request: bool, data: Any, options: Mapping[str
     return await calls.outcome(loop, call, future)
 
 
-async def post_uds_request(channel: str, data: Any, /, **options: Unpack[PostOptions]) -> Any:
+async def post_uds_request(channel: str, data: Any, /, **options: Unpack[AioPostOptions]) -> Any:
     """Posts a request to a Unix-socket channel and returns its answer."""
     return await _post(_name(channel), True, data, options)
 
 
-async def post_uds_broadcast(channel: str, data: Any, /, **options: Unpack[PostOptions]) -> None:
+async def post_uds_broadcast(channel: str, data: Any, /, **options: Unpack[AioPostOptions]) -> None:
     """Posts a broadcast to a Unix-socket channel; returns when the handler has it."""
     await _post(_name(channel), False, data, options)
 
 
-async def post_ip_request(port: int, data: Any, /, **options: Unpack[PostOptions]) -> Any:
+async def post_ip_request(port: int, data: Any, /, **options: Unpack[AioPostOptions]) -> Any:
     """Posts a request to a port of 127.0.0.1 and returns its answer."""
     return await _post(_port(port), True, data, options)
 
 
-async def post_ip_broadcast(port: int, data: Any, /, **options: Unpack[PostOptions]) -> None:
+async def post_ip_broadcast(port: int, data: Any, /, **options: Unpack[AioPostOptions]) -> None:
     """Posts a broadcast to a port of 127.0.0.1; returns when the handler has it."""
     await _post(_port(port), False, data, options)
 
@@ -130,7 +130,7 @@ class Client:
     async def _outcome(self, call: int, future: asyncio.Future[Any]) -> Any:
         return await self._calls.outcome(self._loop, call, future)
 
-    async def request(self, data: Any, /, **options: Unpack[RequestOptions]) -> Any:
+    async def request(self, data: Any, /, **options: Unpack[AioCallOptions]) -> Any:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
         the client's own holds. Cancelling the task cancels the request, and its handler is told."""
         number, loop, calls = self._number, self._loop, self._calls
@@ -156,25 +156,28 @@ class Client:
         else:
             await self._outcome(call, future)
 
-    async def flush(self) -> None:
-        """Waits until every broadcast before it has been handed to the listener's handler."""
+    async def flush(self, **options: Unpack[AioCallOptions]) -> None:
+        """Waits until every broadcast before it has been handed to the listener's handler. Options as for `request`."""
         number, future = self._open(), self._loop.create_future()
-        await self._outcome(self._calls.queue.flush(number, future), future)
+        await self._outcome(self._calls.queue.flush(number, options, future), future)
 
-    async def ping(self) -> float:
-        """Asks the listener whether it is there; returns how many seconds the answer took."""
+    async def ping(self, **options: Unpack[AioCallOptions]) -> float:
+        """Asks the listener whether it is there; returns how many seconds the answer took. Options as for `request`."""
         number, future = self._open(), self._loop.create_future()
         began = time.perf_counter()
-        await self._outcome(self._calls.queue.ping(number, future), future)
+        await self._outcome(self._calls.queue.ping(number, options, future), future)
         return time.perf_counter() - began
 
-    async def close(self) -> None:
-        """Flushes, and closes. Closing again does nothing; other calls then raise `ClosedError`."""
+    async def close(self, **options: Unpack[AioCallOptions]) -> None:
+        """Ends the requests and pings that wait with `CancelledError`, flushes, and closes. Closing again does nothing;
+        other calls then raise `ClosedError`. `timeout` as for `request`, for the flush: when it is over the client is
+        closed all the same."""
         if self._number is None:
             return
         number, future = self._open(), self._loop.create_future()
+        call = self._calls.queue.close(number, options, future)
         self._number = None
-        await self._outcome(self._calls.queue.close(number, future), future)
+        await self._outcome(call, future)
 
     async def __aenter__(self) -> Client:
         return self
@@ -217,6 +220,6 @@ class _Connecting:
             await self._client.__aexit__()
 
 
-def connect(channel: str | int, /, **options: Unpack[PostOptions]) -> _Connecting:
+def connect(channel: str | int, /, **options: Unpack[AioPostOptions]) -> _Connecting:
     """Keeps a channel open, a name or a port: `client = await connect(…)`, or `async with connect(…) as client`."""
     return _Connecting(channel, options)
