@@ -214,8 +214,20 @@ impl Error {
 
     /// Says on which channel it happened, where the text was made by what knows only a connection.
     pub(crate) fn on_channel(mut self, channel: &impl fmt::Display) -> Error {
-        use ErrorKind::{Closing, ConnectionLost, NoReply, Protocol, TimedOut, UnsupportedVersion};
-        if matches!(self.kind(), Closing | ConnectionLost | NoReply | Protocol | TimedOut | UnsupportedVersion) {
+        use ErrorKind::{Closing, ConnectionLost, InvalidBody, NoReply, Protocol, TimedOut, TooLarge};
+        use ErrorKind::{UnsupportedVersion, WrongMode};
+        if matches!(
+            self.kind(),
+            Closing
+                | ConnectionLost
+                | InvalidBody
+                | NoReply
+                | Protocol
+                | TimedOut
+                | TooLarge
+                | UnsupportedVersion
+                | WrongMode
+        ) {
             self.0.message = one_line(format!("channel \"{channel}\": {}", self.0.message).into());
         }
         self

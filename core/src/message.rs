@@ -232,6 +232,7 @@ mod tests {
             let error = message.decode::<u32>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidBody);
             assert!(error.message().contains(expected), "{error}");
+            assert!(std::error::Error::source(&error).is_some());
         }
     }
 

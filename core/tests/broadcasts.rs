@@ -451,3 +451,24 @@ async fn an_asynchronous_client_tells_of_unconfirmed_broadcasts_exactly_once() {
         client.close().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_broadcast_that_does_not_fit_the_handlers_type_is_refused_and_never_acknowledged() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let _threads = blocking::listen_uds_broadcast_with("threads", &options, |_: u8| Ok(())).unwrap();
+    let _tasks = simple_ipc::listen_uds_broadcast_with("tasks", &options, async |_: u8| Ok(())).await.unwrap();
+    for name in ["threads", "tasks"] {
+        let refused = |error: simple_ipc::Error| {
+            assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::InvalidBody, false), "{error}");
+            assert!(error.message().starts_with(&format!("channel \"{name}\": ")), "{error}");
+        };
+        refused(blocking::post_uds_broadcast_with(name, "text", &options).unwrap_err());
+        refused(simple_ipc::post_uds_broadcast_with(name, "text", &options).await.unwrap_err());
+        let client = blocking::Client::connect(&Channel::uds(name).unwrap(), &options).unwrap();
+        client.broadcast("text").unwrap();
+        assert_eq!(client.flush().unwrap_err().kind(), ErrorKind::InvalidBody);
+        client.broadcast(1).unwrap();
+        client.flush().unwrap();
+    }
+}

@@ -52,6 +52,10 @@ fn the_callers_limit_holds_for_what_it_sends_and_for_what_it_gets() {
             for reply in post_both_ways(listener.channel(), &asking_for(max as u64 + 1), &options) {
                 let error = reply.unwrap_err();
                 assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TooLarge, true), "{error}");
+                if wire == Wire::Native {
+                    let text = format!("channel \"{}\": the reply of {} bytes is", listener.channel(), max + 1);
+                    assert!(error.message().starts_with(&text) && error.message().contains("caller takes"), "{error}");
+                }
             }
             let before = handled.load(Ordering::SeqCst);
             for reply in post_both_ways(listener.channel(), &bytes(max + 1), &options) {

@@ -121,9 +121,11 @@ fn a_listener_of_the_other_mode() {
     let scratch = Scratch::new();
     let _requests = scratch.listen(["requests", "--echo"]);
     let _broadcasts = scratch.listen(["broadcasts", "--broadcast"]);
-    let line = "simple-ipc: the listener answers requests and takes no broadcasts; post a request";
+    let line =
+        "simple-ipc: channel \"requests\": the listener answers requests and takes no broadcasts; post a request";
     scratch.run(["post", "requests", "1", "--broadcast"]).refused(3, line);
-    let line = "simple-ipc: the listener takes broadcasts and answers no requests; post a broadcast";
+    let line =
+        "simple-ipc: channel \"broadcasts\": the listener takes broadcasts and answers no requests; post a broadcast";
     scratch.run(["post", "broadcasts", "1"]).refused(3, line);
 }
 

@@ -30,15 +30,17 @@ pub(super) fn to_message<T: Serialize + ?Sized>(value: &T) -> Result<Message> {
     Ok(Message { kind: MessageKind::Json, data })
 }
 
+/// What went wrong below.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
 pub(super) fn from_message<T: DeserializeOwned>(message: &Message) -> Result<T> {
     let decoded = match (T::deserialize(Whole(message)), message.kind) {
-        (Err(Elsewhere(_)), MessageKind::Json) => {
-            serde_json::from_slice(&message.data).map_err(|error| error.to_string())
-        }
-        (whole, _) => whole.map_err(|Elsewhere(why)| why),
+        (Err(Elsewhere(_)), MessageKind::Json) => serde_json::from_slice(&message.data).map_err(Source::from),
+        (whole, _) => whole.map_err(Source::from),
     };
     decoded.map_err(|why| {
         Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not what was asked for: {why}"))
+            .with_source(why)
     })
 }
 

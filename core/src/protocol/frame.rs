@@ -449,6 +449,16 @@ mod tests {
     }
 
     #[test]
+    fn error_frames_are_taken_however_small_the_limit_up_to_a_size() {
+        let header = |len| Header { len, ..Header::bare(Kind::Error, 1) }.encode();
+        for (len, max, fits) in [(1024, 1, true), (1025, 1, false), (1025, 1025, true), (1026, 1025, false)] {
+            assert_eq!(Header::decode(&header(len), Sender::Listener, max).is_ok(), fits, "{len} {max}");
+        }
+        let response = Header { len: 2, ..Header::bare(Kind::Response, 1) }.encode();
+        assert!(Header::decode(&response, Sender::Listener, 1).is_err());
+    }
+
+    #[test]
     fn many_small_frames_make_the_buffer_grow_and_rest_gives_it_back() {
         let mut reader = FrameReader::new(Sender::Client, 1000);
         for _ in 0..10 {

@@ -49,8 +49,29 @@ impl fmt::Display for Violation {
     }
 }
 
+impl Violation {
+    /// What a listener tells its client, which cannot see whose limit it was.
+    pub(crate) fn told_by_listener(&self) -> String {
+        match self {
+            Violation::TooLarge { len, max } => format!(
+                "the message of {len} bytes is larger than the {max} that the listener takes; \
+                 raise the listener's largest message or send less"
+            ),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// What a client's caller is told of a listener that did not keep to the protocol.
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Error {
-        Error::new(violation.kind(), violation.to_string())
+        let text = match violation {
+            Violation::TooLarge { len, max } => format!(
+                "the listener's answer of {len} bytes is larger than the {max} that this client takes; \
+                 raise the client's largest message"
+            ),
+            _ => violation.to_string(),
+        };
+        Error::new(violation.kind(), text)
     }
 }

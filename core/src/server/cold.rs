@@ -378,7 +378,7 @@ fn end_cast(session: &Session, bytes: usize) {
 pub(super) async fn dismiss(session: Arc<Session>, violation: Violation) {
     let _driving = Driving(Some(Arc::clone(&session)));
     count(&session.listening.tally.malformed);
-    session.transmit_last(violation.kind(), &violation.to_string());
+    session.transmit_last(violation.kind(), &violation.told_by_listener());
     if let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) {
         let mut scrap = vec![0; 16 << 10];
         let mut left = FAREWELL_BYTES;

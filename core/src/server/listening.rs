@@ -470,7 +470,10 @@ impl Listening {
         match wound_up.await {
             Ok(gone) => self.closed(gone),
             // The runtime has ended, and with it all that it ran.
-            Err(_) => Ok(()),
+            Err(_) => {
+                self.let_go_of_the_handler();
+                self.closed(self.code_gone.is_so())
+            }
         }
     }
 

@@ -546,3 +546,61 @@ fn no_more_than_1024_requests_of_a_session_are_in_flight_and_all_are_answered_in
         assert!(answered.into_iter().eq(1..=sent as u32));
     }
 }
+
+#[test]
+fn the_whole_hello_is_written_before_the_first_message_reaches_the_handler() {
+    let scratch = Scratch::new();
+    for mode in [Mode::Request, Mode::Broadcast] {
+        for role in [EXCLUSIVE, MULTIPLEXED] {
+            let (go, may_go) = channel::<()>();
+            let may_go = Mutex::new(may_go);
+            let listener = scratch.listen(mode, &scratch.options(), move |_, _| {
+                let _the_test_has_read_it = may_go.lock().unwrap().recv();
+            });
+            let mut raw = Raw::to(&listener);
+            // All at once, as clients do.
+            let first = if mode == Mode::Request { request(1, "1") } else { broadcast(1, true, "1") };
+            raw.send(&[hello(role), first].concat());
+            assert_eq!(raw.receive(16)[..5], *b"\xf5SIP\x01");
+            drop(go);
+            let kind = if mode == Mode::Request { ERROR } else { ACK };
+            assert!(raw.frame().is(kind, 1));
+        }
+    }
+}
+
+#[test]
+fn a_broadcast_whose_handler_fails_is_acknowledged() {
+    let scratch = Scratch::new();
+    let listener = scratch.listen(Mode::Broadcast, &scratch.options(), |message, responder| match message.data() {
+        b"\"fail\"" => responder.fail("no luck").unwrap(),
+        _ => panic!("this test panics in a handler"),
+    });
+    for role in [EXCLUSIVE, MULTIPLEXED] {
+        let mut raw = Raw::session(&listener, role);
+        for (id, body) in [(1, "\"fail\""), (2, "\"panic\"")] {
+            raw.send(&broadcast(id, true, body));
+            assert!(raw.frame().is(ACK, id));
+        }
+        raw.send(&bare(ACK, 3));
+        assert!(raw.frame().is(ACK, 3));
+    }
+    assert_eq!(listener.counters().failed, 4);
+}
+
+#[test]
+fn whose_limit_a_message_is_over_is_said() {
+    let scratch = Scratch::new();
+    let listener = scratch.listen(Mode::Request, &scratch.options().max_message(100), echo);
+    for role in [EXCLUSIVE, MULTIPLEXED] {
+        let mut raw = Raw::session(&listener, role);
+        raw.send(&request(1, &"1".repeat(101))[..16]);
+        let refusal = raw.frame();
+        assert_eq!((refusal.id, refusal.code().as_str()), (0, "too_large"));
+        let text = String::from_utf8(refusal.body).unwrap();
+        assert!(
+            text.contains("101 bytes is larger than the 100 that the listener takes; raise the listener's"),
+            "{text}"
+        );
+    }
+}

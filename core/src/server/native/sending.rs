@@ -23,7 +23,8 @@ impl Session {
         let _answering = self.still_wanted(id)?;
         if reply.len() > self.peer_max {
             let text = format!(
-                "the reply of {} bytes is larger than the {} that the caller takes",
+                "the reply of {} bytes is larger than the {} that the caller takes; raise the caller's largest message or \
+                 answer less",
                 reply.len(),
                 self.peer_max
             );
