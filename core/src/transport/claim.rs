@@ -34,6 +34,28 @@ pub(crate) struct Claim {
     request_mode: bool,
 }
 
+/// Lets the system pick ports until `claim` can have one: a free port's lock file may be held, or be something
+/// else, and somebody may listen there before us.
+fn take_a_free_port(
+    label: &str,
+    pick: impl Fn() -> Result<(ForkFd, u16), Refusal>,
+    claim: impl Fn(u16, Option<&ForkFd>) -> Result<Claim>,
+) -> Result<Claim> {
+    // Those that were no good are kept until the end, so that they are not picked again.
+    let mut picked = Vec::new();
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let (socket, port) = pick().map_err(|refusal| port_refused(label, 0, refusal))?;
+        match claim(port, Some(&socket)) {
+            Err(error) if matches!(error.kind(), ErrorKind::InUse | ErrorKind::PathOccupied) => last = Some(error),
+            done => return done,
+        }
+        picked.push(socket);
+    }
+    let none = || Error::new(ErrorKind::InUse, cannot_listen(label, "no free port was found"));
+    Err(last.unwrap_or_else(none))
+}
+
 /// What [`Claim::heal`] put back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Healed {
@@ -72,37 +94,33 @@ impl Claim {
     fn take_tcp(port: u16, directory: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
         let directory = std::path::absolute(directory)
             .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            let mut picked = None;
-            if port == 0 {
-                picked = Some(bind::tcp(0).map_err(|refusal| port_refused(label, 0, refusal))?);
-            }
-            let actual = picked.as_ref().map_or(port, |(_, picked)| *picked);
-            let address = Address::Tcp { port: actual, directory: directory.clone() };
-            let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting);
-            let listening = lock.and_then(|lock| {
-                let failed = |refusal| port_refused(label, actual, refusal);
-                let socket = match picked {
-                    Some((socket, _)) => socket,
-                    None => bind::tcp(actual).map_err(failed)?.0,
-                };
-                // Two programs can bind one port; only one of them can listen.
-                rustix::net::listen(&socket, BACKLOG).map_err(by("listen")).map_err(failed)?;
-                Ok((socket, lock))
-            });
-            match listening {
-                Ok((socket, lock)) => {
-                    let label = label.to_owned();
-                    return Ok(Claim { file: None, socket, lock, address, label, mode, request_mode });
-                }
-                // A free port whose lock somebody holds, or that somebody else took: try another.
-                Err(error) if port == 0 && error.kind() == ErrorKind::InUse => last = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        let none = || Error::new(ErrorKind::InUse, cannot_listen(label, "no free port was found"));
-        Err(last.unwrap_or_else(none))
+        let claim =
+            |port: u16, bound: Option<&ForkFd>| Claim::take_port(port, bound, &directory, label, mode, request_mode);
+        if port == 0 { take_a_free_port(label, || bind::tcp(0), claim) } else { claim(port, None) }
+    }
+
+    /// Takes the lock of a port and listens there, on a socket that is bound already or on a new one.
+    fn take_port(
+        port: u16,
+        bound: Option<&ForkFd>,
+        directory: &Path,
+        label: &str,
+        mode: u32,
+        request_mode: bool,
+    ) -> Result<Claim> {
+        let address = Address::Tcp { port, directory: directory.to_owned() };
+        let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
+        let failed = |refusal| port_refused(label, port, refusal);
+        let socket = match bound {
+            Some(socket) => socket
+                .duplicate()
+                .map_err(|error| failed(by("fcntl")(Errno::from_io_error(&error).unwrap_or(Errno::IO))))?,
+            None => bind::tcp(port).map_err(failed)?.0,
+        };
+        // Two programs can bind one port; only one of them can listen.
+        rustix::net::listen(&socket, BACKLOG).map_err(by("listen")).map_err(failed)?;
+        let label = label.to_owned();
+        Ok(Claim { file: None, socket, lock, address, label, mode, request_mode })
     }
 
     /// The listening socket, non-blocking, by a descriptor of the caller's own: the claim may be given

@@ -449,3 +449,28 @@ fn what_cannot_be_removed_is_named_when_the_channel_is_given_back() {
     take(&path).unwrap().give_back().unwrap();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn where_the_lock_of_a_picked_port_cannot_be_had_another_port_is_picked() {
+    let directory = tempfile::tempdir().unwrap();
+    let ports: Vec<_> = (0..3).map(|_| bind::tcp(0).unwrap()).collect();
+    let lock_of = |port| Address::Tcp { port, directory: directory.path().to_owned() }.lock_path();
+    // The first one's lock is held, something else stands in place of the second one's.
+    let held = std::fs::File::create(lock_of(ports[0].1)).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    std::fs::create_dir(lock_of(ports[1].1)).unwrap();
+    let picks = std::cell::Cell::new(0);
+    let pick = || {
+        let (socket, port) = &ports[picks.replace(picks.get() + 1)];
+        Ok((socket.duplicate().unwrap(), *port))
+    };
+    let claim = |port: u16, bound: Option<&ForkFd>| Claim::take_port(port, bound, directory.path(), "a", 0o600, true);
+    let taken = take_a_free_port("a", pick, claim).unwrap();
+    assert_eq!(taken.address(), &Address::Tcp { port: ports[2].1, directory: directory.path().to_owned() });
+    drop(taken);
+    // Where none can be had, the error is that of the last.
+    picks.set(0);
+    let pick = || Ok((ports[0].0.duplicate().unwrap(), ports[0].1));
+    let error = take_a_free_port("a", pick, claim).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InUse, "{error}");
+}
