@@ -1,4 +1,4 @@
-/* Every n-th system call fails.
+/* Every n-th system call fails, and then all calls to one function.
  *
  * For each scenario and n = 1, 2, 3, … the n-th system call of the subject, one side of an exchange, goes wrong in each
  * way in which that call can (see shim.c), until a try has no n-th call. Each time, in a process of its own: there is a
@@ -7,10 +7,15 @@
  * well goes on; and what was acknowledged was handled once, what is said not to have been handled was not, and nothing
  * was handled twice.
  *
- *   faults [--full] [--scenario N] [--nth N --way N [--burst N]]
+ * Then for each function that the subject calls, and for those that take a path also on its lock file and on its socket
+ * alone: every call goes wrong in each of its ways, for as long as the subject acts. The same holds, and besides: it ends
+ * soon after its deadlines, and does not wait by trying again and again: it uses at most a tenth of a core, beside what
+ * the same takes without a fault.
+ *
+ *   faults [--full] [--scenario N] [--staying] [--nth N --way N [--burst N] | --function NAME --way N [--path END]]
  *
  * Without --full each call goes wrong in one of its ways, in turn, and once; with it in all of them, and also 20 times
- * in a row. Needs LD_PRELOAD=faults_shim.so and a libsimpleipc.so that makes its system calls through libc. */
+ * in a row. With --staying only the second half is done. Needs LD_PRELOAD=faults_shim.so and a libsimpleipc.so that makes its system calls through libc. */
 #define _GNU_SOURCE
 #include "scenarios.h"
 #include "shim.h"
@@ -32,12 +37,25 @@
 /* Far beyond what a try takes. */
 enum { WATCHDOG_SECONDS = 60 };
 
+/* How long after the last of its deadlines a subject may end: far longer than a busy machine needs. */
+enum { BEYOND_DEADLINES_MS = 15000 };
+
 /* How many subjects may wait for their threads to end while others go on. */
 enum { MOST_PARKED = 1024 };
+
+/* What goes wrong in a try. */
+struct fault {
+    /* The call, or the function all of whose calls do, on all paths or on those that end with this. */
+    unsigned nth, way, burst;
+    const char *function, *path;
+};
 
 /* What a subject tells of its try. */
 struct account {
     struct faults_report report;
+    /* The functions that it has called, when nothing went wrong. */
+    char called[64][24];
+    unsigned wall_ms, cpu_ms;
     struct result faulty, after;
     unsigned descriptors, threads;
     /* It has more left than is allowed, and waits whether that goes away. */
@@ -46,7 +64,8 @@ struct account {
     /* Kept by the runner: whose it is, and what may be left. */
     pid_t process;
     const struct scenario *scenario;
-    unsigned nth, way, burst, most_descriptors, most_threads;
+    struct fault fault;
+    unsigned most_descriptors, most_threads;
 };
 
 struct tally {
@@ -86,6 +105,13 @@ static long now_ms(void) {
     return time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
+/* What this process has used so far, of all cores together. */
+static long cpu_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 static void remove_files(void) {
     DIR *folder = opendir(directory);
     for (struct dirent *entry; folder && (entry = readdir(folder));)
@@ -106,12 +132,19 @@ static unsigned files(void) {
 }
 
 /* The subject's whole life: with a fault, then without; then it waits until no more is left than is `allowed`. */
-static void be_subject(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
-                       const struct account *allowed) {
+static void be_subject(const struct scenario *scenario, struct fault fault, const struct account *allowed) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    faults_arm(nth, way, burst);
+    long wall = now_ms(), cpu = cpu_ms();
+    if (fault.function)
+        faults_arm_staying(fault.function, fault.path, fault.way);
+    else
+        faults_arm(fault.nth, fault.way, fault.burst);
     scenario->act(scenario, shared, directory, &account->faulty);
     faults_disarm(&account->report);
+    account->wall_ms = (unsigned)(now_ms() - wall);
+    account->cpu_ms = (unsigned)(cpu_ms() - cpu);
+    for (unsigned i = 0; faults_called(i); i++)
+        strncpy(account->called[i], faults_called(i), sizeof account->called[i] - 1);
     scenario->act(scenario, shared, directory, &account->after);
     long began = now_ms();
     for (;;) {
@@ -135,8 +168,7 @@ static void be_subject(const struct scenario *scenario, unsigned nth, unsigned w
 }
 
 /* Runs a subject; what it wrote to stderr goes to `said`. False: it did not end by itself in order. */
-static bool run_subject(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
-                        const struct account *allowed, char *said, size_t said_len, char *ending, size_t ending_len) {
+static bool run_subject(const struct scenario *scenario, struct fault fault, const struct account *allowed, char *said, size_t said_len, char *ending, size_t ending_len) {
     int errors[2];
     if (pipe2(errors, O_CLOEXEC))
         abort();
@@ -149,7 +181,7 @@ static bool run_subject(const struct scenario *scenario, unsigned nth, unsigned 
         dup2(errors[1], 2);
         close(errors[0]);
         close(errors[1]);
-        be_subject(scenario, nth, way, burst, allowed);
+        be_subject(scenario, fault, allowed);
     }
     close(errors[1]);
     size_t len = 0;
@@ -223,12 +255,18 @@ static pid_t start_listener(const struct scenario *scenario, int *release) {
     return process;
 }
 
-static void complain(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst, const char *what) {
-    printf("# %s: call %u (%s), way %u (%s), %u in a row: %s\n", scenario->name, nth, account->report.function, way,
-           account->report.outcome > 0    ? strerrorname_np(account->report.outcome)
-           : account->report.outcome == -1 ? "cut short"
-                                           : "done, but interrupted",
-           burst, what);
+static const char *outcome_name(int outcome) {
+    return outcome > 0 ? strerrorname_np(outcome) : outcome == FAULT_SHORT ? "cut short" : "done, but interrupted";
+}
+
+static void complain(const struct scenario *scenario, struct fault fault, const char *what) {
+    const char *outcome = outcome_name(account->report.outcome);
+    if (fault.function)
+        printf("# %s: every %s%s%s, way %u (%s): %s\n", scenario->name, fault.function, fault.path ? " of …" : "",
+               fault.path ? fault.path : "", fault.way, outcome, what);
+    else
+        printf("# %s: call %u (%s), way %u (%s), %u in a row: %s\n", scenario->name, fault.nth, account->report.function,
+               fault.way, outcome, fault.burst, what);
 }
 
 /* What was promised of messages against what the handlers saw. Returns how many promises were broken. */
@@ -253,12 +291,12 @@ static bool hides_the_lock_file(const struct faults_report *fault) {
 }
 
 /* One try with a fault. Returns the ways in which the n-th call can go wrong; 0: there is no n-th call. */
-static unsigned try_in(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
-                         const struct account *allowed, struct tally *tally, bool verbose) {
+static unsigned try_in(const struct scenario *scenario, struct fault fault, const struct account *allowed,
+                       struct tally *tally, bool verbose) {
     static char said[8192];
     char ending[64];
     long began = now_ms();
-    bool good = run_subject(scenario, nth, way, burst, allowed, said, sizeof said, ending, sizeof ending);
+    bool good = run_subject(scenario, fault, allowed, said, sizeof said, ending, sizeof ending);
     unsigned took = (unsigned)(now_ms() - began);
     unsigned ways = good ? account->report.ways : 1;
     if (took > tally->longest_ms)
@@ -283,9 +321,16 @@ static unsigned try_in(const struct scenario *scenario, unsigned nth, unsigned w
         snprintf(text, sizeof text, "afterwards, without a fault: %s", account->after.text), wrong = text;
     else if (scenario->listens && !scenario->tcp && files() > 0)
         wrong = "files are left";
+    else if (fault.function && account->wall_ms > allowed->wall_ms + scenario_deadlines_ms + BEYOND_DEADLINES_MS)
+        snprintf(text, sizeof text, "it took %u ms, and its deadlines are %u ms", account->wall_ms, scenario_deadlines_ms),
+            wrong = text;
+    else if (fault.function && account->cpu_ms > 100 + 4 * allowed->cpu_ms + account->wall_ms / 10)
+        snprintf(text, sizeof text, "it used %u ms of a core in %u ms, and %u ms where nothing goes wrong",
+                 account->cpu_ms, account->wall_ms, allowed->cpu_ms),
+            wrong = text;
     if (wrong) {
         tally->wrong++;
-        complain(scenario, nth, way, burst, wrong);
+        complain(scenario, fault, wrong);
         if (said[0])
             printf("# stderr: %s\n", said);
         if (scenario->listens)
@@ -297,9 +342,11 @@ static unsigned try_in(const struct scenario *scenario, unsigned nth, unsigned w
         tally->by_status[account->faulty.status]++;
     }
     if (verbose)
-        printf("# call %u %s way %u, %u in a row: %s %s (%u messages, %u ms)\n", nth, account->report.function, way, burst,
-               account->faulty.status == SIPC_OK ? "result" : "error", account->faulty.text,
-               shared->next_message, took);
+        printf("# %s %u %s%s %s, %u in a row: %s %s (%u messages, %u calls failed, %u ms, %u ms of a core)\n",
+               fault.function ? "every" : "call", fault.nth, account->report.function, fault.path ? fault.path : "",
+               outcome_name(account->report.outcome), fault.burst,
+               account->faulty.status == SIPC_OK ? "result" : "error", account->faulty.text, shared->next_message,
+               account->report.failed, took, account->cpu_ms);
     return ways;
 }
 
@@ -318,27 +365,63 @@ static void collect(struct account *parked) {
     else
         return;
     left_over++;
-    complain(parked->scenario, parked->nth, parked->way, parked->burst, text);
+    complain(parked->scenario, parked->fault, text);
 }
 
 /* One try, with a place for what it tells that no parked subject has. */
-static unsigned try_once(const struct scenario *scenario, unsigned nth, unsigned way, unsigned burst,
-                         const struct account *allowed, struct tally *tally, bool verbose) {
+static unsigned try_once(const struct scenario *scenario, struct fault fault, const struct account *allowed,
+                         struct tally *tally, bool verbose) {
     static unsigned next;
     struct account *place = &accounts[next++ % MOST_PARKED];
     if (place->process)
         collect(place);
     account = place;
-    unsigned ways = try_in(scenario, nth, way, burst, allowed, tally, verbose);
+    unsigned ways = try_in(scenario, fault, allowed, tally, verbose);
     place->scenario = scenario;
-    place->nth = nth, place->way = way, place->burst = burst;
+    place->fault = fault;
     place->most_descriptors = allowed->descriptors, place->most_threads = allowed->threads;
     return ways;
 }
 
+/* Every call fails, of each function in turn that the subject called when nothing went wrong. */
+static void run_staying(const struct scenario *scenario, bool full, const struct account *allowed, struct tally *tally,
+                        bool verbose) {
+    static const char *const takes_path[] = {"open", "lstat64", "statx", "fstatat64", "chmod", "unlink"};
+    static const char *const paths[] = {NULL, ".lock", ".socket"};
+    for (unsigned i = 0; i < 64 && allowed->called[i][0]; i++) {
+        const char *function = allowed->called[i];
+        bool has_path = false;
+        for (size_t j = 0; j < sizeof takes_path / sizeof takes_path[0]; j++)
+            has_path = has_path || strcmp(function, takes_path[j]) == 0;
+        for (unsigned j = 0; j < (has_path ? 3 : 1); j++) {
+            struct fault fault = {.burst = 1, .function = function, .path = paths[j]};
+            unsigned ways = 1;
+            /* Each scenario begins with another one. */
+            fault.way = full ? 0 : (unsigned)(scenario - scenarios + i);
+            for (unsigned tried = 0; tried < (full ? ways : 1); tried++, fault.way++) {
+                unsigned known = try_once(scenario, fault, allowed, tally, verbose);
+                if (known > ways)
+                    ways = known;
+                if (!full && known && fault.way >= known) {
+                    fault.way %= known;
+                    try_once(scenario, fault, allowed, tally, verbose);
+                }
+            }
+        }
+    }
+}
+
+/* Which tries are made. */
+struct choice {
+    bool full, staying_only;
+    unsigned scenario;
+    /* If it has a call or a function, this alone. */
+    struct fault only;
+};
+
 /* Returns whether all went well. */
-static bool run_scenario(const struct scenario *scenario, bool full, unsigned only_nth, unsigned only_way,
-                         unsigned only_burst, struct tally *all) {
+static bool run_scenario(const struct scenario *scenario, const struct choice *choice, struct tally *all) {
+    const bool full = choice->full;
     account = &accounts[MOST_PARKED];
     snprintf(directory, sizeof directory, "/tmp/sipc-faults-XXXXXX");
     if (!mkdtemp(directory))
@@ -353,7 +436,7 @@ static bool run_scenario(const struct scenario *scenario, bool full, unsigned on
     struct account allowed = {0};
     bool good = true;
     for (int i = 0; i < 3; i++) {
-        if (!run_subject(scenario, 0, 0, 1, NULL, said, sizeof said, ending, sizeof ending) ||
+        if (!run_subject(scenario, (struct fault){.burst = 1}, NULL, said, sizeof said, ending, sizeof ending) ||
             account->faulty.status != SIPC_OK || account->after.status != SIPC_OK) {
             printf("# %s: without a fault: %s %s %s\n", scenario->name, ending, account->faulty.text, account->after.text);
             good = false;
@@ -362,7 +445,12 @@ static bool run_scenario(const struct scenario *scenario, bool full, unsigned on
             allowed.descriptors = account->descriptors;
         if (account->threads > allowed.threads)
             allowed.threads = account->threads;
+        if (account->wall_ms > allowed.wall_ms)
+            allowed.wall_ms = account->wall_ms;
+        if (account->cpu_ms > allowed.cpu_ms)
+            allowed.cpu_ms = account->cpu_ms;
     }
+    memcpy(allowed.called, account->called, sizeof allowed.called);
     if (!scenario->listens && scenario->wire == SIPC_WIRE_DENO) {
         /* A caller that gives up leaves its connection to the process's background thread. */
         allowed.descriptors += 4;
@@ -371,21 +459,26 @@ static bool run_scenario(const struct scenario *scenario, bool full, unsigned on
     unsigned listener_descriptors = listener ? entries(listener, "fd") : 0;
     unsigned calls = account->report.calls;
 
-    if (only_nth) {
-        try_once(scenario, only_nth, only_way, only_burst, &allowed, &tally, true);
+    const bool verbose = getenv("VERBOSE") != NULL;
+    if (choice->only.nth || choice->only.function) {
+        try_once(scenario, choice->only, &allowed, &tally, true);
     } else if (good) {
-        const bool verbose = getenv("VERBOSE") != NULL;
-        unsigned untouched = 0;
+        unsigned untouched = choice->staying_only ? 2 : 0;
         for (unsigned nth = 1; untouched < 2; nth++) {
-            unsigned ways = try_once(scenario, nth, full ? 0 : (nth * 7) % 11, 1, &allowed, &tally, verbose);
+            struct fault fault = {.nth = nth, .way = full ? 0 : (nth * 7) % 11, .burst = 1};
+            unsigned ways = try_once(scenario, fault, &allowed, &tally, verbose);
             untouched = ways == 0 ? untouched + 1 : 0;
-            if (!full && ways && (nth * 7) % 11 >= ways)
-                try_once(scenario, nth, ((nth * 7) % 11) % ways, 1, &allowed, &tally, verbose);
-            for (unsigned way = 1; full && way < ways; way++)
-                try_once(scenario, nth, way, 1, &allowed, &tally, verbose);
-            for (unsigned way = 0; full && way < ways; way++)
-                try_once(scenario, nth, way, 20, &allowed, &tally, verbose);
+            if (!full && ways && fault.way >= ways) {
+                fault.way %= ways;
+                try_once(scenario, fault, &allowed, &tally, verbose);
+            }
+            for (fault.way = 1; full && fault.way < ways; fault.way++)
+                try_once(scenario, fault, &allowed, &tally, verbose);
+            fault.burst = 20;
+            for (fault.way = 0; full && fault.way < ways; fault.way++)
+                try_once(scenario, fault, &allowed, &tally, verbose);
         }
+        run_staying(scenario, full, &allowed, &tally, verbose);
     }
 
     if (listener) {
@@ -407,7 +500,7 @@ static bool run_scenario(const struct scenario *scenario, bool full, unsigned on
         }
     }
     unsigned broken = check_messages(scenario);
-    good = good && tally.wrong == 0 && broken == 0 && (tally.tries > 0 || only_nth);
+    good = good && tally.wrong == 0 && broken == 0 && (tally.tries > 0 || choice->only.nth || choice->only.function);
     remove_files();
     rmdir(directory);
 
@@ -433,22 +526,29 @@ static bool run_scenario(const struct scenario *scenario, bool full, unsigned on
 }
 
 int main(int argc, char **argv) {
-    bool full = false;
-    unsigned only = 0, nth = 0, way = 0, burst = 1;
+    struct choice choice = {.only.burst = 1};
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (strcmp(argv[i], "--full") == 0)
-            full = true;
+            choice.full = true;
+        else if (strcmp(argv[i], "--staying") == 0)
+            choice.staying_only = true;
         else if (more && strcmp(argv[i], "--scenario") == 0)
-            only = (unsigned)atoi(argv[++i]);
+            choice.scenario = (unsigned)atoi(argv[++i]);
         else if (more && strcmp(argv[i], "--nth") == 0)
-            nth = (unsigned)atoi(argv[++i]);
+            choice.only.nth = (unsigned)atoi(argv[++i]);
         else if (more && strcmp(argv[i], "--way") == 0)
-            way = (unsigned)atoi(argv[++i]);
+            choice.only.way = (unsigned)atoi(argv[++i]);
         else if (more && strcmp(argv[i], "--burst") == 0)
-            burst = (unsigned)atoi(argv[++i]);
+            choice.only.burst = (unsigned)atoi(argv[++i]);
+        else if (more && strcmp(argv[i], "--function") == 0)
+            choice.only.function = argv[++i];
+        else if (more && strcmp(argv[i], "--path") == 0)
+            choice.only.path = argv[++i];
         else {
-            fprintf(stderr, "faults: unknown argument \"%s\"; it takes [--full] [--scenario N] [--nth N --way N [--burst N]]\n",
+            fprintf(stderr,
+                    "faults: unknown argument \"%s\"; it takes [--full] [--scenario N] [--staying] "
+                    "[--nth N --way N [--burst N] | --function NAME --way N [--path END]]\n",
                     argv[i]);
             return 2;
         }
@@ -462,9 +562,9 @@ int main(int argc, char **argv) {
     struct tally all = {0};
     unsigned passed = 0, failed = 0;
     for (size_t i = 0; i < scenarios_len; i++) {
-        if (only && only != i + 1)
+        if (choice.scenario && choice.scenario != i + 1)
             continue;
-        if (run_scenario(&scenarios[i], full, nth, way, burst, &all))
+        if (run_scenario(&scenarios[i], &choice, &all))
             passed++;
         else
             failed++;

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Every n-th system call fails: builds the library so that its system calls go through libc, and runs faults.c with the
+# Every n-th system call fails, and then every call to one function for as long as it lasts: builds the library so that its system calls go through libc, and runs faults.c with the
 # shim in between. The last line is `N passed, N failed`.
 #
-#   tests/faults/run.sh [--full] […]     what follows goes to the program, see faults.c
+#   tests/faults/run.sh [--full] [--staying] […]     what follows goes to the program, see faults.c
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/faults/library.sh

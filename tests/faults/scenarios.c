@@ -17,13 +17,18 @@
 /* A call that was lost ends after this; it is waited for, so it is short. */
 enum { TIMEOUT_MS = 2000, GRACE_MS = 1000 };
 
-static bool keep(struct result *result, const char *doing, sipc_status status, sipc_error *error) {
+/* At most six calls with a timeout, two of which may wait for a listener as long again, and a close. */
+const unsigned scenario_deadlines_ms = 8 * TIMEOUT_MS + GRACE_MS;
+
+/* Takes the place of the error and not the error, which the call that is another argument has yet to make. */
+static bool keep(struct result *result, const char *doing, sipc_status status, sipc_error **error) {
     if (status != SIPC_OK && result->status == SIPC_OK) {
         result->status = status;
         snprintf(result->text, sizeof result->text, "%s: %s: %s", doing, sipc_status_name(status),
-                 error ? sipc_error_message(error) : "(no text)");
+                 *error ? sipc_error_message(*error) : "(no text)");
     }
-    sipc_error_free(error);
+    sipc_error_free(*error);
+    *error = NULL;
     return status == SIPC_OK;
 }
 
@@ -93,7 +98,7 @@ static void post(const struct scenario *scenario, struct shared *shared, const c
         status = scenario->tcp ? sipc_post_ip_broadcast(shared->port, body, options, &error)
                                : sipc_post_uds_broadcast("channel", body, options, &error);
     settle(shared, message.number, status, error);
-    keep(result, "post", status, error);
+    keep(result, "post", status, &error);
     if (scenario->mode == SIPC_MODE_REQUEST)
         check_reply(&message, reply, result);
     sipc_options_free(options);
@@ -118,7 +123,7 @@ static sipc_client *connect_to(const struct scenario *scenario, struct shared *s
     sipc_error *error = NULL;
     sipc_status status = scenario->tcp ? sipc_client_connect_ip(shared->port, options, &client, &error)
                                        : sipc_client_connect_uds("channel", options, &client, &error);
-    keep(result, "connect", status, error);
+    keep(result, "connect", status, &error);
     return client;
 }
 
@@ -132,15 +137,15 @@ static void kept_requests(const struct scenario *scenario, struct shared *shared
         sipc_error *error = NULL;
         sipc_status status = sipc_client_request(client, sipc_json(message.text), NULL, &reply, &error);
         settle(shared, message.number, status, error);
-        keep(result, "request", status, error);
+        keep(result, "request", status, &error);
         check_reply(&message, reply, result);
     }
     sipc_error *error = NULL;
     if (client)
-        keep(result, "ping", sipc_client_ping(client, NULL, &error), error);
+        keep(result, "ping", sipc_client_ping(client, NULL, &error), &error);
     error = NULL;
     if (client)
-        keep(result, "close", sipc_client_close(client, &error), error);
+        keep(result, "close", sipc_client_close(client, &error), &error);
     sipc_client_free(client);
     sipc_options_free(options);
 }
@@ -158,15 +163,15 @@ static void kept_broadcasts(const struct scenario *scenario, struct shared *shar
         error = NULL;
         /* Until it is confirmed nobody knows. */
         shared->fate[message.number] = UNKNOWN;
-        good = keep(result, "broadcast", sipc_client_broadcast(client, sipc_json(message.text), &error), error);
+        good = keep(result, "broadcast", sipc_client_broadcast(client, sipc_json(message.text), &error), &error);
     }
     error = NULL;
-    if (client && keep(result, "flush", sipc_client_flush(client, &error), error) && good)
+    if (client && keep(result, "flush", sipc_client_flush(client, &error), &error) && good)
         for (unsigned i = 0; i < sent; i++)
             shared->fate[numbers[i]] = DONE;
     error = NULL;
     if (client)
-        keep(result, "close", sipc_client_close(client, &error), error);
+        keep(result, "close", sipc_client_close(client, &error), &error);
     sipc_client_free(client);
     sipc_options_free(options);
 }
@@ -186,7 +191,7 @@ static void on_reply(sipc_status status, sipc_message *reply, sipc_error *error,
     struct asynchronous *call = user_data;
     pthread_mutex_lock(&call->lock);
     settle(call->shared, call->message.number, status, error);
-    keep(call->result, "asynchronous request", status, error);
+    keep(call->result, "asynchronous request", status, &error);
     check_reply(&call->message, reply, call->result);
     call->called++;
     pthread_mutex_unlock(&call->lock);
@@ -213,7 +218,7 @@ static void asynchronous_request(const struct scenario *scenario, struct shared 
                       : sipc_post_uds_request_async("channel", body, options, on_reply, &call, on_drop, &operation, &error);
     if (status != SIPC_OK)
         settle(shared, call.message.number, status, error);
-    keep(result, "starting a request", status, error);
+    keep(result, "starting a request", status, &error);
     pthread_mutex_lock(&call.lock);
     while (!call.dropped)
         pthread_cond_wait(&call.changed, &call.lock);
@@ -227,12 +232,56 @@ static void asynchronous_request(const struct scenario *scenario, struct shared 
     sipc_options_free(options);
 }
 
+/* Two requests in a queue. */
+
+struct queued {
+    struct shared *shared;
+    struct numbered message;
+    struct result *result;
+};
+
+static void on_queued(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    struct queued *call = user_data;
+    settle(call->shared, call->message.number, status, error);
+    keep(call->result, "queued request", status, &error);
+    if (status == SIPC_OK)
+        check_reply(&call->message, reply, call->result);
+    else
+        sipc_message_free(reply);
+}
+
+static void queued_requests(const struct scenario *scenario, struct shared *shared, const char *directory,
+                            struct result *result) {
+    sipc_options *options = options_for(scenario, directory);
+    sipc_queue *queue = NULL;
+    sipc_error *error = NULL;
+    keep(result, "making a queue", sipc_queue_new(&queue, &error), &error);
+    struct queued calls[2];
+    for (int i = 0; queue && i < 2; i++) {
+        struct queued *call = &calls[i];
+        *call = (struct queued){shared, next_message(shared), result};
+        sipc_body body = sipc_json(call->message.text);
+        sipc_status status = scenario->tcp ? sipc_queue_post_ip_request(queue, shared->port, body, options, on_queued, call,
+                                                                        NULL, NULL, &error)
+                                           : sipc_queue_post_uds_request(queue, "channel", body, options, on_queued, call,
+                                                                         NULL, NULL, &error);
+        if (status != SIPC_OK)
+            settle(shared, call->message.number, status, error);
+        keep(result, "queueing a request", status, &error);
+    }
+    while (sipc_queue_under_way(queue) > 0)
+        if (!keep(result, "waiting in a queue", sipc_queue_wait(queue, 2 * TIMEOUT_MS, NULL, &error), &error))
+            break;
+    sipc_queue_free(queue);
+    sipc_options_free(options);
+}
+
 static void list_channels(const struct scenario *scenario, struct shared *shared, const char *directory,
                           struct result *result) {
     (void)scenario, (void)shared;
     sipc_channel_list *list = NULL;
     sipc_error *error = NULL;
-    if (keep(result, "channels", sipc_channels(directory, &list, &error), error) && sipc_channel_list_len(list) > 1) {
+    if (keep(result, "channels", sipc_channels(directory, &list, &error), &error) && sipc_channel_list_len(list) > 1) {
         result->status = SIPC_INTERNAL;
         snprintf(result->text, sizeof result->text, "%zu channels instead of 1", sipc_channel_list_len(list));
     }
@@ -252,7 +301,7 @@ static sipc_listener *listen_with(const struct scenario *scenario, struct shared
     else
         status = scenario->tcp ? sipc_listen_ip_broadcast(0, handler, user_data, NULL, options, &listener, &error)
                                : sipc_listen_uds_broadcast("channel", handler, user_data, NULL, options, &listener, &error);
-    if (keep(result, "listen", status, error))
+    if (keep(result, "listen", status, &error))
         shared->port = sipc_listener_port(listener);
     return listener;
 }
@@ -314,12 +363,21 @@ static void client_end(const struct client *client) {
 static void close_listener(sipc_listener *listener, struct result *result) {
     sipc_error *error = NULL;
     if (listener)
-        keep(result, "close", sipc_listener_close(listener, &error), error);
+        keep(result, "close", sipc_listener_close(listener, &error), &error);
     sipc_listener_free(listener);
 }
 
+/* Time for a listener that looks after its files every few milliseconds to put this one back, if it can. */
+static void let_it_come_back(const char *path) {
+    for (int i = 0; i < 30 && access(path, F_OK) != 0; i++) {
+        struct timespec time = {0, 10000000};
+        nanosleep(&time, NULL);
+    }
+}
+
+/* With an interval the listener looks after its files that often, and loses the one whose path is its socket's and this. */
 static void listen_with_client(const struct scenario *scenario, struct shared *shared, const char *directory,
-                               struct result *result, int64_t check_ms) {
+                               struct result *result, int64_t check_ms, const char *loses) {
     faults_exempt(true);
     struct client client = client_start(scenario, shared, directory, 2, check_ms ? TIMEOUT_MS : 0);
     sipc_options *options = options_for(scenario, directory);
@@ -329,8 +387,12 @@ static void listen_with_client(const struct scenario *scenario, struct shared *s
     sipc_listener *listener = listen_with(scenario, shared, options, count_and_echo, shared, result);
     faults_exempt(true);
     if (listener) {
-        if (check_ms)
-            unlink(sipc_listener_path(listener));
+        char path[300];
+        snprintf(path, sizeof path, "%s%s", sipc_listener_path(listener) ? sipc_listener_path(listener) : "", loses);
+        if (check_ms) {
+            unlink(path);
+            let_it_come_back(path);
+        }
         client_go(&client);
     } else {
         close(client.go);
@@ -342,14 +404,53 @@ static void listen_with_client(const struct scenario *scenario, struct shared *s
     sipc_options_free(options);
 }
 
+/* Posts, and waits for the listener, which another process becomes a while later. */
+static void waits_for_listener(const struct scenario *scenario, struct shared *shared, const char *directory,
+                               struct result *result) {
+    faults_exempt(true);
+    int end[2];
+    if (pipe2(end, O_CLOEXEC))
+        abort();
+    pid_t process = fork();
+    if (process < 0)
+        abort();
+    if (process == 0) {
+        struct faults_report unused;
+        faults_disarm(&unused);
+        close(end[1]);
+        struct timespec later = {0, 300000000};
+        nanosleep(&later, NULL);
+        struct result ignored = {0};
+        sipc_listener *listener = serve(scenario, shared, directory, &ignored);
+        char byte;
+        while (read(end[0], &byte, 1) > 0) {
+        }
+        sipc_listener_close(listener, NULL);
+        _exit(0);
+    }
+    close(end[0]);
+    faults_exempt(false);
+    post(scenario, shared, directory, result, TIMEOUT_MS);
+    faults_exempt(true);
+    close(end[1]);
+    waitpid(process, NULL, 0);
+    faults_exempt(false);
+}
+
 static void listens(const struct scenario *scenario, struct shared *shared, const char *directory,
                     struct result *result) {
-    listen_with_client(scenario, shared, directory, result, 0);
+    listen_with_client(scenario, shared, directory, result, 0, "");
 }
 
 /* Its socket is removed under it, and it puts it back. */
 static void heals(const struct scenario *scenario, struct shared *shared, const char *directory, struct result *result) {
-    listen_with_client(scenario, shared, directory, result, 5);
+    listen_with_client(scenario, shared, directory, result, 5, "");
+}
+
+/* Its lock file is. */
+static void heals_lock(const struct scenario *scenario, struct shared *shared, const char *directory,
+                       struct result *result) {
+    listen_with_client(scenario, shared, directory, result, 5, ".lock");
 }
 
 /* What a listener that was killed leaves behind. */
@@ -375,7 +476,7 @@ static void takes_over(const struct scenario *scenario, struct shared *shared, c
     faults_exempt(true);
     leave_files(directory);
     faults_exempt(false);
-    listen_with_client(scenario, shared, directory, result, 0);
+    listen_with_client(scenario, shared, directory, result, 0, "");
 }
 
 /* Closing while a handler runs. */
@@ -470,7 +571,10 @@ const struct scenario scenarios[] = {
     {"a kept client's broadcasts and flush", false, false, NATIVE, BROADCAST, kept_broadcasts, false},
     {"an asynchronous request, native wire", false, false, NATIVE, REQUEST, asynchronous_request, false},
     {"an asynchronous request over TCP, Deno wire", false, true, DENO, REQUEST, asynchronous_request, false},
+    {"a queue's requests, Unix socket", false, false, NATIVE, REQUEST, queued_requests, false},
+    {"a queue's requests over TCP, Deno wire", false, true, DENO, REQUEST, queued_requests, false},
     {"the list of channels", false, false, NATIVE, REQUEST, list_channels, false},
+    {"a post that waits for its listener", true, false, NATIVE, REQUEST, waits_for_listener, false},
     {"a listener on a Unix socket, native wire", true, false, NATIVE, REQUEST, listens, false},
     {"a listener on TCP, native wire", true, true, NATIVE, REQUEST, listens, false},
     {"a listener on a Unix socket, Deno wire", true, false, DENO, REQUEST, listens, false},
@@ -479,5 +583,6 @@ const struct scenario scenarios[] = {
     {"a listener that closes with a call in flight", true, false, NATIVE, REQUEST, closes_in_flight, false},
     {"a listener that takes over from a dead one", true, false, NATIVE, REQUEST, takes_over, false},
     {"a listener whose socket is removed", true, false, NATIVE, REQUEST, heals, false},
+    {"a listener whose lock file is removed", true, false, NATIVE, REQUEST, heals_lock, false},
 };
 const size_t scenarios_len = sizeof scenarios / sizeof scenarios[0];

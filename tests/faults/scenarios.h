@@ -54,6 +54,9 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const size_t scenarios_len;
 
+/* The time that all deadlines of a scenario's subject take one after another. */
+extern const unsigned scenario_deadlines_ms;
+
 /* A listener that is well: answers each request with its own body and counts what it gets. */
 sipc_listener *serve(const struct scenario *scenario, struct shared *shared, const char *directory, struct result *result);
 

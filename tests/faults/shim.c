@@ -1,4 +1,5 @@
-/* A library for LD_PRELOAD that makes the n-th system call of a process fail, be cut short or be interrupted.
+/* A library for LD_PRELOAD that makes the n-th system call of a process fail, be cut short or be interrupted, or all
+ * calls to one function.
  *
  * It stands in for the functions of libc through which the library under test reaches the kernel; run.sh compares the
  * list with the symbols that libsimpleipc.so leaves undefined. Each has the ways in which the kernel can really answer: a
@@ -37,7 +38,34 @@ static struct faults_report last;
 static _Atomic(const char *) chosen;
 static __thread bool exempt;
 
+/* Whose calls go wrong all the time, and on which path; empty: the n-th call does, or calls on any path do. */
+static char stays_for[24], stays_on[64];
+
+void faults_arm_staying(const char *function, const char *path, unsigned which) {
+    faults_arm(0, which, 1);
+    atomic_store(&armed, false);
+    strncpy(stays_for, function, sizeof stays_for - 1);
+    strncpy(stays_on, path ? path : "", sizeof stays_on - 1);
+    atomic_store(&armed, true);
+}
+
+enum { MOST_FUNCTIONS = 64 };
+static _Atomic(const char *) called[MOST_FUNCTIONS];
+
+const char *faults_called(unsigned i) {
+    return i < MOST_FUNCTIONS ? atomic_load(&called[i]) : NULL;
+}
+
+static void note_called(const char *function) {
+    for (unsigned i = 0; i < MOST_FUNCTIONS; i++) {
+        const char *known = NULL;
+        if (atomic_compare_exchange_strong(&called[i], &known, function) || strcmp(known, function) == 0)
+            return;
+    }
+}
+
 void faults_arm(unsigned nth, unsigned which, unsigned length) {
+    stays_for[0] = 0;
     at = nth;
     way = which;
     burst = length;
@@ -59,10 +87,31 @@ void faults_exempt(bool yes) {
     exempt = yes;
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+static int staying_fault(const char *function, const char *path, const int *ways, unsigned count) {
+    if (strcmp(function, stays_for) != 0 || (stays_on[0] && !(path && ends_with(path, stays_on))))
+        return 0;
+    strncpy(last.function, function, sizeof last.function - 1);
+    if (count > last.ways)
+        last.ways = count;
+    if (way >= count || ways[way] == EINTR)
+        return 0;
+    last.outcome = ways[way];
+    atomic_fetch_add(&failures, 1);
+    return ways[way];
+}
+
 /* The way in which this call goes wrong; 0: it does not. */
-static int fault(const char *function, const int *ways, unsigned count) {
+static int fault_on(const char *function, const char *path, const int *ways, unsigned count) {
     if (exempt || !atomic_load_explicit(&armed, memory_order_relaxed))
         return 0;
+    note_called(function);
+    if (stays_for[0])
+        return staying_fault(function, path, ways, count);
     unsigned call = atomic_fetch_add(&calls, 1) + 1;
     if (call == at) {
         strncpy(last.function, function, sizeof last.function - 1);
@@ -80,6 +129,10 @@ static int fault(const char *function, const int *ways, unsigned count) {
             return last.outcome;
     }
     return 0;
+}
+
+static int fault(const char *function, const int *ways, unsigned count) {
+    return fault_on(function, NULL, ways, count);
 }
 
 #define REAL(function)                                                                                                 \
@@ -104,6 +157,16 @@ static int fault(const char *function, const int *ways, unsigned count) {
 #define CALL(result, function, parameters, arguments, ...)                                                             \
     result function parameters {                                                                                       \
         FAULT(function, __VA_ARGS__);                                                                                  \
+        FAIL_IF_WRONG                                                                                                  \
+        return real arguments;                                                                                         \
+    }
+
+/* The same, of one whose parameter `path` is a file's. */
+#define CALL_ON(result, function, parameters, arguments, ...)                                                          \
+    result function parameters {                                                                                       \
+        REAL(function);                                                                                                \
+        static const int ways[] = {__VA_ARGS__};                                                                       \
+        const int wrong = fault_on(#function, path, ways, sizeof ways / sizeof ways[0]);                               \
         FAIL_IF_WRONG                                                                                                  \
         return real arguments;                                                                                         \
     }
@@ -292,7 +355,7 @@ CALL(int, timerfd_settime, (int fd, int flags, const struct itimerspec *new, str
 static int open_with(const char *path, int flags, mode_t mode) {
     __typeof__(&open64) real = (__typeof__(&open64))(uintptr_t)dlsym(RTLD_NEXT, "open64");
     static const int ways[] = {EINTR, EMFILE, ENFILE, EACCES, ENOENT, EEXIST, ENOSPC, EROFS, ENOMEM, ELOOP};
-    const int wrong = fault("open", ways, sizeof ways / sizeof ways[0]);
+    const int wrong = fault_on("open", path, ways, sizeof ways / sizeof ways[0]);
     FAIL_IF_WRONG
     return real(path, flags, mode);
 }
@@ -311,16 +374,16 @@ OPEN(open)
 
 CALL(int, flock, (int fd, int operation), (fd, operation), EINTR, EWOULDBLOCK, ENOLCK)
 CALL(int, fstat64, (int fd, struct stat64 *stat), (fd, stat), ENOMEM, EIO)
-CALL(int, stat64, (const char *restrict path, struct stat64 *restrict stat), (path, stat), EACCES, ENOMEM, EIO)
-CALL(int, lstat64, (const char *restrict path, struct stat64 *restrict stat), (path, stat), EACCES, ENOMEM, EIO)
-CALL(int, fstatat64, (int fd, const char *restrict path, struct stat64 *restrict stat, int flags), (fd, path, stat, flags),
+CALL_ON(int, stat64, (const char *restrict path, struct stat64 *restrict stat), (path, stat), EACCES, ENOMEM, EIO)
+CALL_ON(int, lstat64, (const char *restrict path, struct stat64 *restrict stat), (path, stat), EACCES, ENOMEM, EIO)
+CALL_ON(int, fstatat64, (int fd, const char *restrict path, struct stat64 *restrict stat, int flags), (fd, path, stat, flags),
      EACCES, ENOMEM, EIO)
-CALL(int, statx, (int fd, const char *restrict path, int flags, unsigned mask, struct statx *restrict stat),
+CALL_ON(int, statx, (int fd, const char *restrict path, int flags, unsigned mask, struct statx *restrict stat),
      (fd, path, flags, mask, stat), EACCES, ENOMEM, EIO)
 CALL(int, ftruncate64, (int fd, off64_t length), (fd, length), EINTR, ENOSPC, EIO)
-CALL(int, chmod, (const char *path, mode_t mode), (path, mode), EPERM, EROFS, ENOENT)
-CALL(int, unlink, (const char *path), (path), EACCES, EBUSY, EROFS, ENOENT)
-CALL(ssize_t, readlink, (const char *restrict path, char *restrict data, size_t length), (path, data, length), EACCES,
+CALL_ON(int, chmod, (const char *path, mode_t mode), (path, mode), EPERM, EROFS, ENOENT)
+CALL_ON(int, unlink, (const char *path), (path), EACCES, EBUSY, EROFS, ENOENT)
+CALL_ON(ssize_t, readlink, (const char *restrict path, char *restrict data, size_t length), (path, data, length), EACCES,
      EIO)
 CALL(off64_t, lseek64, (int fd, off64_t offset, int whence), (fd, offset, whence), EINVAL)
 

@@ -10,7 +10,7 @@ struct faults_report {
     unsigned calls;
     /* Calls that were. */
     unsigned failed;
-    /* The function that the n-th call was to; empty if there was no n-th call. */
+    /* The function that the n-th call was to, or whose calls go wrong; empty if there was no such call. */
     char function[24];
     /* In how many ways a call to that function can go wrong. */
     unsigned ways;
@@ -28,6 +28,13 @@ enum {
 /* From now on the `nth` call of the process (from 1) goes wrong in the given way (from 0), and so do the next
  * `burst - 1` calls to the same function. A way that the function does not have changes nothing. */
 void faults_arm(unsigned nth, unsigned way, unsigned burst);
+
+/* From now on every call to `function` goes wrong in the given way, and if there is a `path`, every one on a path that
+ * ends with it, as long as it is armed. A call is never interrupted for ever: that takes a signal each time. */
+void faults_arm_staying(const char *function, const char *path, unsigned way);
+
+/* The functions that were called since it was first armed: the i-th, or NULL. */
+const char *faults_called(unsigned i);
 
 /* Nothing goes wrong from now on. */
 void faults_disarm(struct faults_report *report);

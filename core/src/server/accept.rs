@@ -19,10 +19,11 @@ use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::fork::ForkFd;
-use crate::transport::socket::{Socket, Wait, interrupted, would_block};
+use crate::transport::socket::{Socket, Wait, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
 
-/// How long accepting waits for a connection to end when the process is out of descriptors or memory.
+/// How long accepting waits for a connection to end when the process is out of descriptors or memory, or pauses when
+/// something else keeps it from accepting.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 /// When files that could not be put back are looked after again, at first; then after twice that, and so on up to the
 /// usual interval.
@@ -84,7 +85,6 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
                 match accept(listening, fd.get_ref()) {
                     Ok(()) => {}
                     Err(error) if would_block(&error) => guard.clear_ready(),
-                    Err(error) if interrupted(&error) || error.raw_os_error() == Some(libc::ECONNABORTED) => {}
                     Err(error) if is_starved(&error) => make_room(listening, fd.get_ref()).await,
                     Err(_) => sleep(OUT_OF_RESOURCES).await,
                 }

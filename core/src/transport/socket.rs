@@ -109,7 +109,11 @@ impl Socket {
     /// Takes a connection that waits in a listening socket, without waiting for one.
     pub(crate) fn accept(listening: &ForkFd, tcp: bool) -> io::Result<Socket> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let accept = || ForkFd::open(|| rustix::net::accept_with(listening, flags));
+        let accept = || match ForkFd::open(|| rustix::net::accept_with(listening, flags)) {
+            // That client has gone again; the next one may be there.
+            Err(Errno::CONNABORTED) => Err(Errno::INTR),
+            done => done,
+        };
         Socket::adopt(retry::on_interrupt(accept)?, tcp)
     }
 
