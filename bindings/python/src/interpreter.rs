@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -12,6 +13,21 @@ use crate::error::exception;
 
 /// Set just before the interpreter ends: no thread of the library begins anything in Python after it.
 static SHUT: AtomicBool = AtomicBool::new(false);
+
+/// Refuses to be imported in a subinterpreter. What is kept for the process (exception classes, the gate above), and
+/// the threads that run handlers, belong to the main interpreter.
+#[pyfunction]
+pub(crate) fn check_interpreter(_py: Python<'_>) -> PyResult<()> {
+    // SAFETY: the calling thread holds the GIL, as the token says, so it has an interpreter.
+    let number = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if number == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(format!(
+        "simple_ipc cannot be imported in a subinterpreter (number {number}): its handlers run in the main interpreter; \
+         import it there, or take a process of its own (mod_wsgi: WSGIApplicationGroup %{{GLOBAL}})"
+    )))
+}
 
 /// The process that an object of Python's was made in.
 #[pyclass(frozen, module = "simple_ipc._native")]

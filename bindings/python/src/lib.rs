@@ -31,6 +31,7 @@ use pyo3::prelude::*;
 /// The native part of the package `simple_ipc`.
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interpreter::check_interpreter(module.py())?;
     interpreter::watch_signals();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEFAULT_GRACE", simple_ipc::DEFAULT_GRACE.as_secs_f64())?;
@@ -51,6 +52,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(body::decode, module)?)?;
     module.add_function(wrap_pyfunction!(failure::failure_text, module)?)?;
     module.add_function(wrap_pyfunction!(failure::write_unraisable, module)?)?;
+    module.add_function(wrap_pyfunction!(interpreter::check_interpreter, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::shut_gate, module)?)?;
     Ok(())
 }

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 
 from . import _native
 
+# Python hands a subinterpreter the native part without asking it.
+_native.check_interpreter()
+
 
 class IpcError(OSError):
     """What every call of this package raises when it fails.
