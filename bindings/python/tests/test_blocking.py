@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -73,17 +72,13 @@ def test_a_handlers_thread_stays_for_the_next_message_and_lets_go_of_all_when_it
     assert gone.wait(60)
 
 
-def test_a_listener_has_no_more_messages_in_flight_than_it_may():
-    running, most, lock = 0, 0, threading.Lock()
+def test_a_listener_has_exactly_as_many_messages_in_flight_as_it_may():
+    entered, may_leave = threading.Semaphore(0), threading.Semaphore(0)
 
-    def handler(_):
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.01)
-        with lock:
-            running -= 1
+    def handler(data):
+        entered.release()
+        may_leave.acquire()
+        return data
 
     bounds = {
         "max_session_in_flight": 1,
@@ -93,11 +88,25 @@ def test_a_listener_has_no_more_messages_in_flight_than_it_may():
         "stall_timeout": 5,
     }
     with (
-        simple_ipc.listen_uds_request("bounded", handler, max_in_flight=2, **bounds),
+        simple_ipc.listen_uds_request("bounded", handler, max_in_flight=2, **bounds) as server,
         ThreadPoolExecutor(8) as pool,
     ):
-        list(pool.map(lambda n: simple_ipc.post_uds_request("bounded", n), range(32)))
-    assert most <= 2
+        answers = [pool.submit(simple_ipc.post_uds_request, "bounded", number) for number in range(8)]
+        for left in range(8, 0, -1):
+            # As many as it may have are with the handler, all that are left at the end; then no more of them.
+            while server.counters.connections < 8:
+                pass
+            if left == 8:
+                assert entered.acquire(timeout=60)
+            if left > 1:
+                assert entered.acquire(timeout=60)
+            assert server.counters.in_flight == min(2, left)
+            assert not entered.acquire(blocking=False)
+            may_leave.release()
+            # One is answered before the next one is taken.
+            while sum(answer.done() for answer in answers) < 9 - left:
+                pass
+        assert [answer.result() for answer in answers] == list(range(8))
 
 
 def test_handlers_run_side_by_side():

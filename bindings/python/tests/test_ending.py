@@ -2,19 +2,15 @@
 
 import os
 import signal
-import statistics
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 RUNS = 100
 AT_ONCE = 4
-# From the last line of a program to the end of its process, in the middle of all runs. It is 20 to 80 ms; what this is
-# to find is an end that waits for something: the shortest such wait in the library would be the grace period, 5 s.
-END_SECONDS = 2
+# What an end could wait for is made longer than the watchdog: a grace period, a handler's sleep, a listener to appear.
 HANG_SECONDS = 120
 
 START = """
@@ -22,6 +18,7 @@ import asyncio, os, sys, threading, time
 import simple_ipc
 from simple_ipc import aio
 name = f"c{os.getpid()}"
+GRACE = 100_000
 """
 
 THREADS = """
@@ -29,7 +26,7 @@ started = threading.Semaphore(0)
 def handler(data):
     started.release()
     {body}
-server = simple_ipc.listen_uds_request(name, handler)
+server = simple_ipc.listen_uds_request(name, handler, grace=GRACE)
 def post():
     while True:
         try:
@@ -49,7 +46,7 @@ async def main():
         began.set()
         await asyncio.sleep(3600)
     global server, client, task
-    server = aio.listen_uds_request(name, handler)
+    server = aio.listen_uds_request(name, handler, grace=GRACE)
     client = await aio.connect(name)
     task = asyncio.create_task(client.request(1))
     await began.wait()
@@ -58,8 +55,8 @@ run(main())
 """
 
 PROGRAMS = {
-    "listeners open": 'keep = [simple_ipc.listen_uds_request(name + str(n), print) for n in range(3)]',
-    "client open": 'server = simple_ipc.listen_uds_request(name, abs)\nclient = simple_ipc.connect(name)\nclient.request(1)',
+    "listeners open": 'keep = [simple_ipc.listen_uds_request(name + str(n), print, grace=GRACE) for n in range(3)]',
+    "client open": 'server = simple_ipc.listen_uds_request(name, abs, grace=GRACE)\nclient = simple_ipc.connect(name)\nclient.request(1)',
     "handlers sleep": THREADS.format(body="time.sleep(3600)"),
     "handlers spin": THREADS.format(body="while True: pass"),
     "handlers sleep a little": THREADS.format(body="while True: time.sleep(0.0001)"),
@@ -67,7 +64,7 @@ PROGRAMS = {
         "def post", "client = simple_ipc.connect(name)\ndef post"
     ).replace("simple_ipc.post_uds_request(name, 1,", "client.request(1,"),
     "broadcasts": (
-        "server = simple_ipc.listen_uds_broadcast(name, lambda data: time.sleep(0.001))\n"
+        "server = simple_ipc.listen_uds_broadcast(name, lambda data: time.sleep(0.001), grace=GRACE)\n"
         "client = simple_ipc.connect(name)\nfor number in range(1000): client.broadcast(number)"
     ),
     "flood": THREADS.format(body="return 1") + "for _ in range(100): started.acquire()",
@@ -88,32 +85,25 @@ PROGRAMS = {
 
 
 def ends(arguments, directory):
-    """Runs a program that prints `end` when it is at its end; returns how many seconds it took from there on."""
+    """Runs a program that prints `end` when it is at its end, and ends there."""
     command = [sys.executable, "-X", "faulthandler", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd=directory, **pipes) as process:
-        line = process.stdout.readline()
-        began = time.monotonic()
-        rest, errors = process.communicate(timeout=HANG_SECONDS)
-        took = time.monotonic() - began
-    assert (line, rest, process.returncode) == ("end\n", "", 0), f"status {process.returncode}: {line}{rest}{errors}"
-    assert "Traceback" not in errors, errors
-    assert "Fatal" not in errors, errors
-    return took
+    done = subprocess.run(command, capture_output=True, text=True, cwd=directory, timeout=HANG_SECONDS)
+    assert (done.stdout, done.returncode) == ("end\n", 0), f"status {done.returncode}: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "Fatal" not in done.stderr, done.stderr
 
 
-def end_promptly(runs, arguments, directory):
+def end_without_waiting(runs, arguments, directory):
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        took = list(pool.map(lambda _: ends(arguments, directory), range(runs)))
-    assert statistics.median(took) < END_SECONDS
+        list(pool.map(lambda _: ends(arguments, directory), range(runs)))
 
 
 @pytest.mark.parametrize("what", PROGRAMS)
-def test_the_interpreter_ends_cleanly_and_promptly_with(what, directory):
+def test_the_interpreter_ends_cleanly_and_waits_for_nothing_with(what, directory):
     program = START + PROGRAMS[what]
     if "print('end'" not in program:
         program += "\nprint('end', flush=True)\n"
-    end_promptly(RUNS, ["-c", program], directory)
+    end_without_waiting(RUNS, ["-c", program], directory)
 
 
 def test_files_of_open_listeners_are_gone_after_the_end(python, directory):
@@ -191,7 +181,7 @@ def in_threads(number):
     def handler(data):
         began.set()
         time.sleep(3600)
-    server = simple_ipc.listen_uds_request(f"child{os.getpid()}", handler)
+    server = simple_ipc.listen_uds_request(f"child{os.getpid()}", handler, grace=100_000)
     client = simple_ipc.connect("parent" + sys.argv[2])
     assert client.request(number) == number
     threading.Thread(target=simple_ipc.connect(f"child{os.getpid()}").request, args=(1,), daemon=True).start()
@@ -203,7 +193,7 @@ async def in_loop(number):
     async def handler(data):
         began.set()
         await asyncio.sleep(3600)
-    server = aio.listen_uds_request(f"child{os.getpid()}", handler)
+    server = aio.listen_uds_request(f"child{os.getpid()}", handler, grace=100_000)
     client = await aio.connect("parent" + sys.argv[2])
     assert await client.request(number) == number
     task = asyncio.create_task(aio.post_uds_request(f"child{os.getpid()}", 1))
@@ -233,8 +223,8 @@ def test_children_of_multiprocessing_end_cleanly_with_channels_open(method, dire
     program = directory / "program.py"
     program.write_text(CHILDREN)
     # Ten children in each, half of them with asyncio.
-    took = [ends([program, method, run], directory) for run in range(RUNS // 10)]
-    assert statistics.median(took) < END_SECONDS
+    for run in range(RUNS // 10):
+        ends([program, method, run], directory)
 
 
 def test_a_forked_child_starts_without_its_parents_channels(python):
