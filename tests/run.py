@@ -136,6 +136,8 @@ def runners():
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
     yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
+    spaces = "network, user, pid and mount namespaces"
+    yield Runner("namespaces", spaces, unittests("tests/namespaces"), count_unittest)
     exits = "exits, forks, signals, loading and unloading, 100 times each"
     yield Runner("exits", exits, ["tests/exits/run.sh"], count_summary_line)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)

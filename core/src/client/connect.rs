@@ -184,12 +184,10 @@ fn greet(
 ) -> Result<Option<Connected>> {
     let peer = socket.peer();
     if !peer.allowed(&options.peers) {
-        let who = peer.uid().map_or("an unknown user".to_owned(), |uid| format!("user {uid}"));
+        let (who, advice) = peer.named();
         return Err(Error::new(
             ErrorKind::PeerNotAllowed,
-            format!(
-                "the listener on channel \"{channel}\" belongs to {who}, who is not trusted; allow that user or choose another channel"
-            ),
+            format!("the listener on channel \"{channel}\" belongs to {who}, who is not trusted; {advice}"),
         ));
     }
     let native = match asked {

@@ -21,6 +21,7 @@ mod retry;
 pub(crate) mod socket;
 pub(crate) mod tcp_table;
 pub(crate) mod unix_table;
+pub(crate) mod users;
 pub(crate) mod wait;
 pub(crate) mod watch;
 #[cfg(test)]

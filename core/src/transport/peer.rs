@@ -8,24 +8,45 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
 
-use super::tcp_table;
+use super::{tcp_table, users};
 use crate::options::Peers;
 
 /// Who is at the other end of a connection, as far as the operating system tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    uid: Option<u32>,
+    user: User,
     gid: Option<u32>,
     pid: Option<i32>,
-    /// Whether an unknown user is nothing unusual: it is on TCP, and never on a Unix socket.
-    may_be_unknown: bool,
+}
+
+/// What is known of a peer's user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum User {
+    Known(u32),
+    /// The kernel knows him, but not by an id that means him: he is one of those whom this process's user
+    /// namespace does not map.
+    Anybody,
+    /// The kernel does not tell, which is nothing unusual: the peer is on TCP.
+    Untold,
+    /// The kernel does not tell, on a Unix socket.
+    Missing,
+}
+
+impl User {
+    fn of(uid: u32) -> User {
+        if users::is_anybody(uid) { User::Anybody } else { User::Known(uid) }
+    }
 }
 
 impl Peer {
-    /// The user id; `None` where the system cannot tell (some TCP connections).
+    /// The user id; `None` where the system cannot tell: for some TCP connections, and for a user whom this
+    /// process's user namespace does not map.
     pub fn uid(&self) -> Option<u32> {
-        self.uid
+        match self.user {
+            User::Known(uid) => Some(uid),
+            User::Anybody | User::Untold | User::Missing => None,
+        }
     }
 
     /// The group id; known on Unix sockets.
@@ -41,11 +62,12 @@ impl Peer {
 
     /// The peer of a connected Unix socket (`SO_PEERCRED`).
     pub(crate) fn of_unix(socket: impl AsFd) -> Peer {
-        let peer = Peer { uid: None, gid: None, pid: None, may_be_unknown: false };
+        let peer = Peer { user: User::Missing, gid: None, pid: None };
         match credentials(socket) {
             // What the kernel says of a socket without a peer: no ids (-1) and no process (0).
             Ok(found) if found.uid != u32::MAX => {
-                Peer { uid: Some(found.uid), gid: Some(found.gid), pid: (found.pid > 0).then_some(found.pid), ..peer }
+                let user = User::of(found.uid);
+                Peer { user, gid: Some(found.gid), pid: (found.pid > 0).then_some(found.pid) }
             }
             _ => peer,
         }
@@ -53,27 +75,37 @@ impl Peer {
 
     /// The peer of a connected TCP socket of this machine, by the socket's two addresses.
     pub(crate) fn of_tcp(local: SocketAddrV4, remote: SocketAddrV4) -> Peer {
-        Peer { uid: tcp_table::owner_of(remote, local), ..Peer::unknown_on_tcp() }
+        Peer { user: tcp_table::owner_of(remote, local).map_or(User::Untold, User::of), ..Peer::unknown_on_tcp() }
     }
 
     /// A TCP peer of whom nothing is known.
     pub(crate) fn unknown_on_tcp() -> Peer {
-        Peer { uid: None, gid: None, pid: None, may_be_unknown: true }
+        Peer { user: User::Untold, gid: None, pid: None }
     }
 
     /// Whether the peer may be talked to. Root always may. A user that the system cannot tell may on
     /// TCP, whose port every user of the machine can reach anyway, and never on a Unix socket,
-    /// unless everybody may.
+    /// unless everybody may. Nor may one whose id could be anybody's, on either.
     pub(crate) fn allowed(&self, peers: &Peers) -> bool {
-        let Some(uid) = self.uid else {
-            return self.may_be_unknown || *peers == Peers::Anyone;
-        };
-        uid == 0
-            || match peers {
-                Peers::SameUser => uid == rustix::process::geteuid().as_raw(),
-                Peers::Users(users) => users.contains(&uid),
-                Peers::Anyone => true,
-            }
+        match (self.user, peers) {
+            (User::Known(0) | User::Untold, _) | (_, Peers::Anyone) => true,
+            (User::Known(uid), Peers::SameUser) => uid == rustix::process::geteuid().as_raw(),
+            (User::Known(uid), Peers::Users(users)) => users.contains(&uid),
+            (User::Anybody | User::Missing, Peers::SameUser | Peers::Users(_)) => false,
+        }
+    }
+
+    /// Who the user is, as an error says it, and what to do about it.
+    pub(crate) fn named(&self) -> (String, &'static str) {
+        let allow = "allow that user or choose another channel";
+        match self.user {
+            User::Known(uid) => (format!("user {uid}"), allow),
+            User::Anybody => (
+                users::anybody(),
+                "run both sides in one user namespace, as users that it maps, or allow anyone where the channel's directory keeps strangers out",
+            ),
+            User::Untold | User::Missing => ("an unknown user".to_owned(), "choose another channel"),
+        }
     }
 }
 
@@ -194,7 +226,7 @@ mod tests {
 
     #[test]
     fn who_may_talk_is_decided_by_user_and_root_always_may() {
-        let unix = |uid| Peer { uid, gid: None, pid: None, may_be_unknown: false };
+        let unix = |uid: Option<u32>| Peer { user: uid.map_or(User::Missing, User::Known), gid: None, pid: None };
         for peers in [Peers::SameUser, Peers::Users(vec![]), Peers::Anyone] {
             assert!(unix(Some(0)).allowed(&peers));
         }
@@ -206,5 +238,10 @@ mod tests {
         assert!(unix(Some(stranger)).allowed(&Peers::Anyone));
         assert!(!unix(None).allowed(&Peers::SameUser));
         assert!(!unix(None).allowed(&Peers::Users(vec![stranger])));
+        // Not even where the id that he shows is allowed: it is that of every such user.
+        let anybody = Peer { user: User::Anybody, gid: None, pid: None };
+        assert!(!anybody.allowed(&Peers::SameUser) && !anybody.allowed(&Peers::Users(vec![65534])));
+        assert!(anybody.allowed(&Peers::Anyone));
+        assert_eq!(anybody.uid(), None);
     }
 }

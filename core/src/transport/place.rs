@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::refused::{Refusal, by};
+use super::users;
 
 /// Which file it is, whatever it is called. As long as a descriptor of it (or a socket bound to it)
 /// is open, no other file gets the same identity.
@@ -23,6 +24,7 @@ pub(crate) struct Place {
     pub(crate) identity: Identity,
     pub(crate) kind: FileType,
     pub(crate) owner: u32,
+    ours: bool,
     pub(crate) links: u64,
     /// The permission bits.
     pub(crate) mode: u32,
@@ -31,23 +33,34 @@ pub(crate) struct Place {
 impl Place {
     /// What stands at `path`; `None` where nothing does.
     pub(crate) fn at(path: &Path) -> Result<Option<Place>, Errno> {
-        match rustix::fs::lstat(path) {
-            Ok(stat) => Ok(Some(Place::from_stat(&stat))),
+        let look = || match rustix::fs::lstat(path) {
+            Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno),
+        };
+        let Some(stat) = look()? else { return Ok(None) };
+        let mut place = Place::from_stat(&stat, |stat| users::owns(path, stat));
+        if place.ours && users::is_anybody(place.owner) {
+            // What was shown to be ours is what was looked at.
+            place.ours = look()?.is_some_and(|now| Place::from_stat(&now, |_| true).identity == place.identity);
         }
+        Ok(Some(place))
     }
 
     /// The file behind a descriptor.
     pub(crate) fn of(fd: impl AsFd) -> Result<Place, Errno> {
-        rustix::fs::fstat(fd).map(|stat| Place::from_stat(&stat))
+        let stat = rustix::fs::fstat(&fd)?;
+        Ok(Place::from_stat(&stat, |stat| users::owns_open(&fd, stat)))
     }
 
-    fn from_stat(stat: &Stat) -> Place {
+    /// `owns` tells whether the file is ours where its owner's id may be anybody's.
+    fn from_stat(stat: &Stat, owns: impl FnOnce(&Stat) -> bool) -> Place {
+        let owner = stat.st_uid;
         Place {
             identity: Identity { device: stat.st_dev, inode: stat.st_ino },
             kind: FileType::from_raw_mode(stat.st_mode),
-            owner: stat.st_uid,
+            owner,
+            ours: owner == rustix::process::geteuid().as_raw() && (!users::is_anybody(owner) || owns(stat)),
             links: stat.st_nlink,
             mode: stat.st_mode & 0o7777,
         }
@@ -55,7 +68,7 @@ impl Place {
 
     /// Whether it belongs to the user that this process acts as.
     pub(crate) fn is_ours(&self) -> bool {
-        self.owner == rustix::process::geteuid().as_raw()
+        self.ours
     }
 }
 
@@ -86,7 +99,11 @@ impl fmt::Display for Place {
             f.write_str(" with several hard links")?;
         }
         if !self.is_ours() {
-            write!(f, " of user {}", self.owner)?;
+            if users::is_anybody(self.owner) {
+                write!(f, " of {}", users::anybody())?;
+            } else {
+                write!(f, " of user {}", self.owner)?;
+            }
         }
         Ok(())
     }

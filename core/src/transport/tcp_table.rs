@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::bind;
 use super::fork::ForkFd;
+use super::users;
 
 /// The user whose socket has this local and this remote address.
 pub(crate) fn owner_of(local: SocketAddrV4, remote: SocketAddrV4) -> Option<u32> {
@@ -20,8 +21,9 @@ pub(crate) fn owner_of(local: SocketAddrV4, remote: SocketAddrV4) -> Option<u32>
         Diagnosis { inode: 0, state: TCP_ESTABLISHED | TCP_CLOSE_WAIT, .. } => {
             diagnose(local, None).ok().filter(|listener| listener.inode != 0).map(|listener| listener.uid)
         }
-        // The kernel has forgotten whose it was.
-        Diagnosis { inode: 0, uid: 0, .. } | Diagnosis { state: TCP_TIME_WAIT, .. } => None,
+        Diagnosis { state: TCP_TIME_WAIT, .. } => None,
+        // The kernel has forgotten whose it was, and says root, who may be nobody that is known here.
+        Diagnosis { inode: 0, uid, .. } if uid == 0 || users::is_anybody(uid) => None,
         Diagnosis { uid, .. } => Some(uid),
     }
 }
