@@ -2,8 +2,10 @@
 //!
 //! Every call is generic over serde's traits, and [`Message`] is the one type that stands for a raw
 //! body of either kind in them. A type that serialises as bytes (`serde_bytes`) is a bytes body;
-//! everything else is JSON.
+//! everything else is JSON. What JSON would change without a word is refused: NaN, infinities, and bytes inside
+//! other values.
 
+mod strict;
 mod typed;
 
 use std::borrow::Cow;
@@ -41,6 +43,9 @@ pub struct Message {
 
 impl Message {
     /// The body that a value stands for: bytes for what serialises as bytes, JSON for the rest.
+    ///
+    /// Fails with [`ErrorKind::InvalidJson`], which names the member, where a value cannot become JSON: NaN and infinities,
+    /// bytes inside other values, keys that are no strings or numbers, and what its own `Serialize` refuses.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Message> {
         typed::to_message(value)
     }
@@ -204,7 +209,75 @@ impl<'a> From<&'a Message> for MessageRef<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
+
+    /// What is refused on every depth, and the place that its error names.
+    #[test]
+    fn what_json_would_change_without_a_word_is_refused_with_its_place() {
+        #[derive(Serialize)]
+        struct Item<T> {
+            image: T,
+        }
+        fn refused<T: Serialize + Clone>(value: T, why: &str) {
+            let nested = HashMap::from([("items", vec![Some(Item { image: (1, value.clone()) })])]);
+            for (result, place) in
+                [(Message::json(&value), "data: "), (Message::json(&nested), "data.items[0].image[1]: ")]
+            {
+                let error = result.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidJson);
+                assert!(error.message().contains(&format!("JSON: {place}{why}")), "{error}");
+                assert!(std::error::Error::source(&error).is_some());
+            }
+        }
+        refused(f64::NAN, "NaN is not a JSON number");
+        refused(f32::NEG_INFINITY, "-inf is not a JSON number");
+        refused(HashMap::from([((1, 2), 3)]), "key must be a string");
+
+        let bytes = Item { image: vec![serde_bytes::ByteBuf::from([1, 2])] };
+        let error = Message::json(&bytes).unwrap_err();
+        assert!(error.message().contains("data.image[0]: bytes inside JSON"), "{error}");
+        let raw = Item { image: Message::bytes([1]) };
+        assert_eq!(Message::json(&raw).unwrap_err().kind(), ErrorKind::InvalidJson);
+    }
+
+    #[test]
+    fn what_can_be_json_goes_through_as_serde_json_writes_it() {
+        #[derive(Serialize)]
+        enum Shape {
+            Point,
+            Circle(f32),
+            Line(u8, i64),
+            Box { side: f64 },
+        }
+        #[derive(Serialize)]
+        struct Unit;
+        #[derive(Serialize)]
+        struct Pair(u128, char);
+        #[derive(Serialize)]
+        struct Name(&'static str);
+        let shapes = (Shape::Point, Shape::Circle(0.5), Shape::Line(1, -1), Shape::Box { side: 1.0 });
+        let value = (shapes, Unit, Pair(u128::MAX, 'é'), Name("x"), ((), None::<u8>, Some(true)), [1.5_f64, -0.0]);
+        let map = HashMap::from([(7, serde_json::json!({ "a": [null, "\u{2028}"] }))]);
+        let whole = (value, map, Message::json_text(" [1.0, 1e400]").unwrap());
+        let written = Message::json(&whole).unwrap();
+        assert_eq!(std::str::from_utf8(written.data()).unwrap(), serde_json::to_string(&whole).unwrap());
+    }
+
+    #[test]
+    fn a_body_of_another_type_is_told_with_its_place_and_keeps_its_cause() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Item {
+            #[expect(dead_code, reason = "only read by serde")]
+            count: u8,
+        }
+        let body = Message::json_text(r#"[{"count":1},{"count":"two"}]"#).unwrap();
+        let error = body.decode::<Vec<Item>>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidBody);
+        assert!(error.message().contains("asked for: data[1].count: invalid type: string \"two\""), "{error}");
+        assert!(std::error::Error::source(&error).unwrap().is::<serde_json::Error>());
+    }
 
     #[test]
     fn values_become_json_and_bytes_become_bytes() {

@@ -13,6 +13,7 @@ use serde::ser::{self, Impossible, Serialize, SerializeStruct, Serializer};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::value::RawValue;
 
+use super::strict::Strict;
 use super::{Message, MessageKind};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -24,24 +25,52 @@ pub(super) fn to_message<T: Serialize + ?Sized>(value: &T) -> Result<Message> {
         return Ok(raw);
     }
     let mut data = Vec::with_capacity(128);
-    serde_json::to_writer(&mut data, value).map_err(|error| {
-        Error::new(ErrorKind::InvalidJson, format!("the value cannot become JSON: {error}")).with_source(error)
-    })?;
-    Ok(Message { kind: MessageKind::Json, data })
+    match value.serialize(Strict::<_, true>(&mut serde_json::Serializer::new(&mut data))) {
+        Ok(()) => Ok(Message { kind: MessageKind::Json, data }),
+        Err(error) => Err(refusal(value, error)),
+    }
 }
 
-/// What went wrong below.
-type Source = Box<dyn std::error::Error + Send + Sync>;
+/// Why a value cannot become JSON, with the member that cannot: found by going through the value once more.
+fn refusal<T: Serialize + ?Sized>(value: &T, error: serde_json::Error) -> Error {
+    let mut track = serde_path_to_error::Track::new();
+    let mut nowhere = serde_json::Serializer::new(std::io::sink());
+    let tracked = serde_path_to_error::Serializer::new(Strict::<_, true>(&mut nowhere), &mut track);
+    let _it_fails_again = value.serialize(Strict::<_, false>(tracked));
+    let place = place(&track.path());
+    Error::new(ErrorKind::InvalidJson, format!("the value cannot become JSON: {place}: {error}")).with_source(error)
+}
+
+/// A member of a body in words: `data.items[3].image`, or `data` for the body itself.
+fn place(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    match path.as_bytes().first() {
+        Some(b'[') => format!("data{path}"),
+        _ if path == "." || path.is_empty() => "data".to_owned(),
+        _ => format!("data.{path}"),
+    }
+}
 
 pub(super) fn from_message<T: DeserializeOwned>(message: &Message) -> Result<T> {
-    let decoded = match (T::deserialize(Whole(message)), message.kind) {
-        (Err(Elsewhere(_)), MessageKind::Json) => serde_json::from_slice(&message.data).map_err(Source::from),
-        (whole, _) => whole.map_err(Source::from),
-    };
-    decoded.map_err(|why| {
-        Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not what was asked for: {why}"))
-            .with_source(why)
-    })
+    match (T::deserialize(Whole(message)), message.kind) {
+        (Err(Elsewhere(_)), MessageKind::Json) => serde_json::from_slice(&message.data)
+            .map_err(|error| not_asked_for(&member::<T>(message, error.to_string()), error)),
+        (whole, _) => whole.map_err(|error| not_asked_for(&error.to_string(), error)),
+    }
+}
+
+fn not_asked_for(why: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not what was asked for: {why}"))
+        .with_source(source)
+}
+
+/// Which member of a body is not of its type, and why: found by going through the body once more.
+fn member<T: DeserializeOwned>(message: &Message, why: String) -> String {
+    let json = &mut serde_json::Deserializer::from_slice(&message.data);
+    match serde_path_to_error::deserialize::<_, T>(json) {
+        Err(error) if error.path().iter().next().is_some() => format!("{}: {}", place(error.path()), error.inner()),
+        _ => why,
+    }
 }
 
 /// A JSON string, borrowed where it has no escapes.
