@@ -13,7 +13,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rustix::event::{EventfdFlags, eventfd};
-use simple_ipc::{Error, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
+use simple_ipc::{Counters, Error, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
 use tokio::sync::oneshot;
 
 use crate::body;
@@ -77,6 +77,8 @@ pub(crate) struct Inbox {
     address: String,
     path: Option<String>,
     port: Option<u16>,
+    /// What it had counted when it was abandoned.
+    counted: Mutex<Option<Counters>>,
 }
 
 impl Inbox {
@@ -154,6 +156,7 @@ impl Inbox {
             port: listener.port(),
             post,
             listener: Mutex::new(Some(Arc::new(listener))),
+            counted: Mutex::default(),
         })
     }
 
@@ -177,7 +180,8 @@ impl Inbox {
     }
 
     fn counters(&self) -> Numbers {
-        self.get().map_or_else(|| numbers(Default::default()), |listener| numbers(listener.counters()))
+        let counted = || *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers(self.get().map(|listener| listener.counters()).or_else(counted).unwrap_or_default())
     }
 
     /// Takes out what has come.
@@ -213,6 +217,9 @@ impl Inbox {
 
     /// Stops without waiting for anything.
     fn abandon(&self, py: Python<'_>) {
+        if let Some(listener) = self.get() {
+            *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener.counters());
+        }
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| drop(listener));
     }

@@ -26,6 +26,8 @@ pub(crate) struct Listener {
     path: Option<String>,
     port: Option<u16>,
     number: u64,
+    /// What it had counted when it was abandoned.
+    counted: Mutex<Option<Counters>>,
 }
 
 thread_local! {
@@ -68,6 +70,7 @@ impl Listener {
             port: listener.port(),
             listener: Mutex::new(Some(Arc::new(listener))),
             number,
+            counted: Mutex::default(),
         })
     }
 
@@ -100,7 +103,8 @@ impl Listener {
     }
 
     fn counters(&self) -> Numbers {
-        self.get().map_or_else(|| numbers(Counters::default()), |listener| numbers(listener.counters()))
+        let counted = || *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers(self.get().map(|listener| listener.counters()).or_else(counted).unwrap_or_default())
     }
 
     /// Closes in order, and waits for it.
@@ -113,6 +117,9 @@ impl Listener {
 
     /// Stops without waiting for anything.
     fn abandon(&self, py: Python<'_>) {
+        if let Some(listener) = self.get() {
+            *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener.counters());
+        }
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| drop(listener));
     }

@@ -301,3 +301,15 @@ def test_a_caller_that_goes_is_heard_by_every_kind_of_awaitable(run):
                     await asyncio.sleep(0)
 
     run(main())
+
+
+def test_a_closed_listener_still_tells_what_it_has_seen(run):
+    async def main():
+        async with aio.listen_uds_request("seen", lambda data: data) as server:
+            await aio.post_uds_request("seen", 1)
+        assert server.counters.messages == 1
+
+    run(main())
+    with simple_ipc.listen_uds_request("seen", lambda data: data) as server:
+        simple_ipc.post_uds_request("seen", 1)
+    assert server.counters.messages == 1

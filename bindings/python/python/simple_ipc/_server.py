@@ -93,7 +93,7 @@ class BaseServer:
 
     @property
     def counters(self) -> Counters:
-        """What it has seen so far; all 0 once it is closed by the end of the interpreter."""
+        """What it has seen so far."""
         return Counters(*self._own().counters())
 
     def __repr__(self) -> str:
