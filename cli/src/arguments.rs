@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use simple_ipc::{Options, PathStyle, Wire};
 
+use crate::limits::{Bounds, Largest, Reach, Trust};
 use crate::report::exit_status_text;
 
 const LISTEN_USAGE: &str = "\
@@ -26,7 +27,9 @@ Examples:
   simple-ipc post example_channel '\"request-foo\"'
   simple-ipc post sums '[1, 2, 3]' --timeout 2s
   simple-ipc post images - --bytes < in.png > out.png
-  simple-ipc post builds '{\"ok\":true}' --broadcast --wait 10s";
+  simple-ipc post builds '{\"ok\":true}' --broadcast --wait 10s
+  simple-ipc post greetings 'good morning' --text
+  simple-ipc post sums - --lines < tasks.jsonl > sums.jsonl";
 
 const PING_EXAMPLES: &str = "\
 Exit status is 1 when no reply came back.
@@ -77,8 +80,8 @@ pub(crate) enum Verb {
     /// Listen on a channel and answer what arrives
     ///
     /// Each message is printed on standard output as one line of JSON. Ctrl-C and SIGTERM close the
-    /// listener in order: messages that were taken are answered first, for up to five seconds. A
-    /// second Ctrl-C ends it at once.
+    /// listener in order: messages that were taken are answered first, for as long as --grace says.
+    /// A second Ctrl-C ends it at once.
     #[command(after_long_help = LISTEN_EXAMPLES, override_usage = LISTEN_USAGE)]
     Listen(Listen),
     /// Send one message to a channel and print the reply
@@ -87,7 +90,16 @@ pub(crate) enum Verb {
     #[command(after_long_help = POST_EXAMPLES)]
     Post(Post),
     /// List the channels that somebody listens on
+    ///
+    /// A mode that this version does not know is shown as the listener calls it, or as unknown.
     Ls(Ls),
+    /// Remove what dead listeners left: their sockets and lock files
+    ///
+    /// A listener that ends in order leaves nothing, and one that starts takes over what stands in its
+    /// place. This is for channels on which nobody may ever listen again. A lock file is removed, with its
+    /// socket, only if it is of this user, reads like one of this library, is held by nobody, and nobody
+    /// listens at its address. Everything else stays.
+    Clean(Clean),
     /// Measure round-trip times to a channel's listener
     ///
     /// Works with listeners of this library; the handler is not called.
@@ -140,6 +152,15 @@ pub(crate) struct Listen {
     /// Print neither the messages nor the line that says that the listener is ready
     #[arg(long, short)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 #[derive(Args, Debug)]
@@ -153,8 +174,25 @@ pub(crate) struct Post {
     pub(crate) data: Option<OsString>,
 
     /// Send DATA as bytes, as it is
-    #[arg(long, requires = "data")]
+    #[arg(long, requires = "data", conflicts_with_all = ["strict", "text", "lines"])]
     pub(crate) bytes: bool,
+
+    /// Send DATA as a string, also where it is JSON, and say nothing about it
+    #[arg(long, requires = "data", conflicts_with = "strict")]
+    pub(crate) text: bool,
+
+    /// Refuse DATA that is not JSON, instead of sending it as a string
+    #[arg(long, requires = "data")]
+    pub(crate) strict: bool,
+
+    /// Send each line of standard input as a message; DATA is -
+    ///
+    /// All go over one session, up to 64 at once, and replies are printed in the order of the lines. Lines
+    /// of white space only are passed over, unless --text is given. A line that fails is told on standard
+    /// error with its number (with --json in its place on standard output); the others are sent all the
+    /// same, how many failed is said at the end, and the exit status is that of the first.
+    #[arg(long, requires = "data")]
+    pub(crate) lines: bool,
 
     /// Send a broadcast: done when the listener has it, no reply
     #[arg(long)]
@@ -164,9 +202,11 @@ pub(crate) struct Post {
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub(crate) timeout: TimeLimit,
 
-    /// How long to wait for a listener to appear; without it a missing one is an error at once
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) wait: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
 
     /// Which dialect to speak: auto is native where the listener knows it, else deno
     #[arg(long, value_name = "WIRE", value_enum, default_value_t = Dialect::Auto)]
@@ -180,6 +220,13 @@ pub(crate) struct Post {
 #[derive(Args, Debug)]
 pub(crate) struct Ls {
     /// Print one JSON object per channel
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Clean {
+    /// Print one JSON object per channel, with the paths that are gone
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -201,6 +248,9 @@ pub(crate) struct Ping {
     /// How long to wait for each reply: 5s, 200ms, 1m, or none for no limit
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub(crate) timeout: TimeLimit,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 
     /// Print one JSON object per reply and one at the end
     #[arg(long)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
-use simple_ipc::{DEFAULT_MAX_MESSAGE, Message, MessageKind, Mode, Responder};
+use simple_ipc::{Message, MessageKind, Mode, Responder};
 
 use crate::json;
 
@@ -33,13 +33,15 @@ const AFTER_ITS_TIME: Duration = Duration::from_millis(100);
 /// The command of `--exec` and its processes that are running.
 pub(crate) struct Commands {
     line: Vec<OsString>,
+    /// The largest reply, in bytes.
+    largest: usize,
     running: Mutex<Vec<Pid>>,
 }
 
 impl Commands {
     /// `line` is the program and its arguments, at least the program.
-    pub(crate) fn new(line: Vec<OsString>) -> Commands {
-        Commands { line, running: Mutex::new(Vec::new()) }
+    pub(crate) fn new(line: Vec<OsString>, largest: usize) -> Commands {
+        Commands { line, largest, running: Mutex::new(Vec::new()) }
     }
 
     /// Runs the command for one message. The error is the text that the caller gets.
@@ -60,12 +62,16 @@ impl Commands {
             since.elapsed() < AFTER_ITS_TIME
         };
         let wanted = || broadcast || waits();
-        let limit = if broadcast { None } else { Some(DEFAULT_MAX_MESSAGE) };
+        let limit = if broadcast { None } else { Some(self.largest) };
         let (status, output, errors) = match process.exchange(message.data(), limit, wanted) {
             Ok(Outcome::Ended { status, output, errors }) => (status, output, errors),
             Ok(Outcome::Unwanted) => return Err(format!("the caller did not wait for {}; it was ended", self.name())),
             Ok(Outcome::TooMuch) => {
-                return Err(format!("{} printed more than {DEFAULT_MAX_MESSAGE} bytes; it was ended", self.name()));
+                return Err(format!(
+                    "{} printed more than {} bytes (--max-message); it was ended",
+                    self.name(),
+                    self.largest
+                ));
             }
             Err(error) => return Err(format!("cannot talk with {}: {error}", self.name())),
         };

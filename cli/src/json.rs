@@ -46,6 +46,12 @@ pub(crate) fn message_from_text(text: &str) -> (Message, bool) {
     }
 }
 
+/// Whether text that is not JSON seems to have been meant as JSON, and not as text.
+pub(crate) fn looks_broken(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with(['{', '[', '"']) || text.ends_with(['}', ']', '"'])
+}
+
 /// The remark that text which is not JSON goes as a string.
 pub(crate) fn string_note(what: &str, text: &str) -> String {
     const SHOWN: usize = 40;
@@ -124,6 +130,16 @@ mod tests {
             let (message, json) = message_from_text(text);
             assert!(!json);
             assert_eq!(message.as_text().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn text_that_was_meant_as_json_is_told_from_text() {
+        for broken in ["{", "{a: 1}", "[1, 2", " \"x", "'x'}", "x\""] {
+            assert!(looks_broken(broken), "{broken}");
+        }
+        for text in ["response-bar", "", "a b", "1 2", "it's [here] now"] {
+            assert!(!looks_broken(text), "{text}");
         }
     }
 

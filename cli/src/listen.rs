@@ -17,7 +17,7 @@ use crate::arguments::{Arguments, Listen, Place};
 use crate::command::Commands;
 use crate::json;
 use crate::output::{self, Reader};
-use crate::report::{Reporter, one_line, say, to_json};
+use crate::report::{Reporter, VerbKind, one_line, say, to_json};
 use crate::signals;
 
 /// What ends a listener.
@@ -29,7 +29,7 @@ enum End {
 
 pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
     let channel: Channel = listen.channel.parse()?;
-    let reporter = Reporter::new(listen.json);
+    let reporter = Reporter::new(listen.json, VerbKind::Listen);
     let answer = answer(&listen, reporter);
     let mode = if listen.broadcast { Mode::Broadcast } else { Mode::Request };
     let (ends, ended) = mpsc::channel();
@@ -66,9 +66,10 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
         taken: AtomicBool::new(false),
         ends,
     });
+    let options = listen.trust.apply(listen.bounds.apply(listen.largest.apply(place.options())));
     let listener = {
         let desk = Arc::clone(&desk);
-        Listener::serve(&channel, mode, &place.options(), move |message, responder| desk.take(message, responder))?
+        Listener::serve(&channel, mode, &options, move |message, responder| desk.take(message, responder))?
     };
     let name = desk.channel.get_or_init(|| listener.channel().to_string());
     if !listen.quiet {
@@ -101,12 +102,13 @@ fn answer(listen: &Listen, reporter: Reporter) -> Answer {
         Answer::Echo
     } else if let Some(text) = &listen.reply {
         let (message, is_json) = json::message_from_text(text);
-        if !is_json {
+        // Text is as good a reply as any; what was meant to be JSON is worth a word.
+        if !is_json && json::looks_broken(text) {
             reporter.note(&json::string_note("--reply", text));
         }
         Answer::Reply(message)
     } else if let Some(line) = &listen.exec {
-        Answer::Exec(Arc::new(Commands::new(line.clone())))
+        Answer::Exec(Arc::new(Commands::new(line.clone(), listen.largest.bytes())))
     } else if listen.broadcast {
         Answer::Nothing
     } else {

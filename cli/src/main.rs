@@ -2,9 +2,13 @@
 
 mod arguments;
 mod channels;
+mod clean;
+mod closed_output;
 mod command;
 mod documents;
 mod json;
+mod limits;
+mod lines;
 mod listen;
 mod output;
 mod ping;
@@ -18,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Verb};
-use crate::report::{Reporter, UNEXPECTED_STATUS};
+use crate::report::{Reporter, UNEXPECTED_STATUS, VerbKind};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -35,11 +39,12 @@ fn main() -> ExitCode {
 
 fn run(Arguments { place, verb }: Arguments) -> ExitCode {
     let (reporter, result) = match verb {
-        Verb::Listen(listen) => (Reporter::new(listen.json), listen::run(&place, listen)),
-        Verb::Post(post) => (Reporter::new(post.json), post::run(&place, post)),
-        Verb::Ls(ls) => (Reporter::new(ls.json), channels::run(&place, &ls)),
-        Verb::Ping(ping) => (Reporter::new(ping.json), ping::run(&place, ping)),
-        Verb::Generate(generate) => (Reporter::new(false), documents::run(&generate.directory)),
+        Verb::Listen(listen) => (Reporter::new(listen.json, VerbKind::Listen), listen::run(&place, listen)),
+        Verb::Post(post) => (Reporter::new(post.json, VerbKind::Post), post::run(&place, post)),
+        Verb::Ls(ls) => (Reporter::new(ls.json, VerbKind::Other), channels::run(&place, &ls)),
+        Verb::Clean(clean) => (Reporter::new(clean.json, VerbKind::Other), clean::run(&place, &clean)),
+        Verb::Ping(ping) => (Reporter::new(ping.json, VerbKind::Ping), ping::run(&place, ping)),
+        Verb::Generate(generate) => (Reporter::new(false, VerbKind::Other), documents::run(&generate.directory)),
     };
     result.unwrap_or_else(|error| reporter.error(&error))
 }

@@ -13,12 +13,12 @@ use simple_ipc::{Channel, Error, ErrorKind, Options, Result};
 use crate::arguments::{Ping, Place};
 use crate::output::{self, Reader};
 use crate::post::reachable_channel;
-use crate::report::{ErrorRecord, NO_REPLY_STATUS, one_line, to_json};
+use crate::report::{ErrorRecord, NO_REPLY_STATUS, VerbKind, one_line, to_json};
 use crate::signals;
 
 pub(crate) fn run(place: &Place, ping: Ping) -> Result<ExitCode> {
     let channel = reachable_channel("ping", &ping.channel)?;
-    let options = ping.timeout.apply(place.options());
+    let options = ping.reach.apply(place.options(), ping.timeout);
     let client = Client::connect(&channel, &options)?;
     let started = Instant::now();
     let tally = Arc::new(Mutex::new(Tally::default()));
@@ -120,7 +120,7 @@ impl Rounds {
         output::line(match (result, self.ping.json) {
             (Ok(time), true) => to_json(&ReplyRecord { seq, time_ms: milliseconds(*time) }),
             (Ok(time), false) => format!("reply from {name}: seq={seq} time={:.3} ms", milliseconds(*time)),
-            (Err(error), true) => to_json(&LossRecord { seq, error: error.into() }),
+            (Err(error), true) => to_json(&LossRecord { seq, error: ErrorRecord::new(error, VerbKind::Ping) }),
             (Err(error), false) if error.kind() == ErrorKind::TimedOut => {
                 format!("no reply from {name}: seq={seq} timed out")
             }
@@ -163,6 +163,7 @@ impl Tally {
         let spread = self.spread();
         if json {
             let [min_ms, avg_ms, max_ms, mdev_ms] = std::array::from_fn(|index| spread.map(|spread| spread[index]));
+            let loss_percent = rounded(loss_percent, 100.0);
             return to_json(&Summary { sent, received, loss_percent, min_ms, avg_ms, max_ms, mdev_ms }) + "\n";
         }
         let mut text = format!(
@@ -184,12 +185,18 @@ impl Tally {
         let greatest = times.iter().copied().reduce(f64::max)?;
         let mean = times.iter().sum::<f64>() / count;
         let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / count;
-        Some([least, mean, greatest, variance.sqrt()])
+        Some([least, mean, greatest, variance.sqrt()].map(|time| rounded(time, 1e6)))
     }
 }
 
+/// With whole nanoseconds: what binary fractions add to that is no measurement.
 fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+    time.as_nanos() as f64 / 1e6
+}
+
+/// To so many parts of one.
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
 }
 
 #[cfg(test)]
@@ -204,6 +211,17 @@ mod tests {
             text,
             "\n--- x ping statistics ---\n4 sent, 2 received, 50% loss, time 3000 ms\n\
              rtt min/avg/max/mdev = 1.000/2.000/3.000/1.000 ms\n"
+        );
+    }
+
+    #[test]
+    fn times_have_no_more_digits_than_a_nanosecond() {
+        assert_eq!(milliseconds(Duration::from_nanos(1_767_695)).to_string(), "1.767695");
+        let times = [1, 1, 2].map(Duration::from_nanos).to_vec();
+        let text = Tally { sent: 9, times }.summary("x", Duration::ZERO, true);
+        assert_eq!(
+            text,
+            "{\"sent\":9,\"received\":3,\"loss_percent\":66.67,\"min_ms\":1e-6,\"avg_ms\":1e-6,\"max_ms\":2e-6,\"mdev_ms\":0.0}\n"
         );
     }
 

@@ -1,6 +1,5 @@
 //! `simple-ipc post`: one message, and its reply.
 
-use std::ffi::OsString;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
@@ -8,22 +7,27 @@ use simple_ipc::{Channel, Error, ErrorKind, Message, MessageKind, Result, blocki
 
 use crate::arguments::{Place, Post};
 use crate::json;
-use crate::output;
-use crate::report::{Reporter, to_json};
+use crate::report::{Reporter, VerbKind, to_json};
+use crate::{closed_output, lines, output};
 
 pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
     let channel = reachable_channel("post to", &post.channel)?;
-    let mut options = post.timeout.apply(place.options()).wire(post.wire.into());
-    if let Some(wait) = post.wait {
-        options = options.wait(wait);
+    if !post.broadcast {
+        closed_output::check("the reply")?;
     }
-    let message = message(post.data, post.bytes, Reporter::new(post.json))?;
+    let options = post.largest.apply(place.options()).wire(post.wire.into());
+    let options = post.reach.apply(options, post.timeout);
+    let reporter = Reporter::new(post.json, VerbKind::Post);
+    if post.lines {
+        return lines::run(&channel, &post, &options, reporter);
+    }
+    let message = message(&post, reporter)?;
     if post.broadcast {
         blocking::post_broadcast(&channel, &message, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     let reply = blocking::post_request(&channel, &message, &options)?;
-    show(reply, post.json)?;
+    show(&reply, post.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -39,8 +43,8 @@ pub(crate) fn reachable_channel(attempt: &str, text: &str) -> Result<Channel> {
 }
 
 /// The message that the arguments stand for.
-fn message(data: Option<OsString>, bytes: bool, reporter: Reporter) -> Result<Message> {
-    let Some(data) = data else {
+fn message(post: &Post, reporter: Reporter) -> Result<Message> {
+    let Some(data) = &post.data else {
         return Ok(Message::null());
     };
     let from_input = data == "-";
@@ -50,34 +54,69 @@ fn message(data: Option<OsString>, bytes: bool, reporter: Reporter) -> Result<Me
         read.map_err(|error| Error::from_os("cannot read standard input", error))?;
         input
     } else {
-        data.into_encoded_bytes()
+        data.clone().into_encoded_bytes()
     };
-    if bytes {
+    if post.bytes {
         return Ok(Message::bytes(data));
     }
     let what = if from_input { "standard input" } else { "DATA" };
-    let text = String::from_utf8(data).map_err(|error| {
-        let message = format!("cannot send {what} as JSON: it is not UTF-8; use --bytes to send it as it is");
-        Error::new(ErrorKind::InvalidJson, message).with_source(error)
-    })?;
-    let (mut message, is_json) = json::message_from_text(&text);
-    if !is_json {
+    let mut text = text(data, what)?;
+    if from_input {
+        refuse_nothing(&text, post.text)?;
         // `echo hello | simple-ipc post x -` means hello.
-        let text = if from_input { text.strip_suffix('\n').unwrap_or(&text) } else { &text };
-        message = Message::text(text);
-        reporter.note(&json::string_note(what, text));
+        if text.ends_with('\n') && (post.text || !json::message_from_text(&text).1) {
+            text.pop();
+        }
+    }
+    let (message, is_json) = message_of(&text, what, post)?;
+    if !is_json && !post.text {
+        reporter.note(&json::string_note(what, &text));
     }
     Ok(message)
 }
 
+/// UTF-8, in which JSON and strings are.
+pub(crate) fn text(data: Vec<u8>, what: &str) -> Result<String> {
+    String::from_utf8(data).map_err(|error| {
+        let message = format!("cannot send {what} as JSON: it is not UTF-8; use --bytes to send it as it is");
+        Error::new(ErrorKind::InvalidJson, message).with_source(error)
+    })
+}
+
+/// The message that a text stands for, and whether the text was taken as JSON.
+pub(crate) fn message_of(text: &str, what: &str, post: &Post) -> Result<(Message, bool)> {
+    if post.text {
+        return Ok((Message::text(text), false));
+    }
+    if post.strict
+        && let Err(error) = Message::json_text(text)
+    {
+        let message =
+            format!("cannot send {what}: {}; correct it, or use --text to send it as a string", error.message());
+        return Err(Error::new(ErrorKind::InvalidJson, message).with_source(error));
+    }
+    Ok(json::message_from_text(text))
+}
+
+/// An empty input is more often a program that failed than a message.
+fn refuse_nothing(text: &str, as_text: bool) -> Result<()> {
+    let nothing = if as_text { text.is_empty() } else { text.trim().is_empty() };
+    if nothing {
+        let message =
+            "cannot send standard input: it is empty; leave DATA out to send null, or use --bytes to send no bytes";
+        return Err(Error::new(ErrorKind::InvalidJson, message));
+    }
+    Ok(())
+}
+
 /// The reply on standard output. Whoever reads it may leave early.
-fn show(reply: Message, as_json: bool) -> Result<()> {
+fn show(reply: &Message, as_json: bool) -> Result<()> {
     if as_json {
-        output::line(to_json(&json::body(&reply)))?;
+        output::line(to_json(&json::body(reply)))?;
     } else if reply.kind() == MessageKind::Bytes {
         output::write(reply.data())?;
     } else {
-        output::line(json::line(&reply))?;
+        output::line(json::line(reply))?;
     }
     Ok(())
 }

@@ -4,7 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use simple_ipc::{Error, ErrorKind};
+
+use crate::json::compact;
 
 /// Every exit status and what it means: the one source for `--help`, the man page and the program.
 pub(crate) const EXIT_STATUS: [(u8, &str); 7] = [
@@ -41,10 +44,33 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
     }
 }
 
+/// Which verb is run: its options are what an error may advise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VerbKind {
+    Listen,
+    Post,
+    Ping,
+    Other,
+}
+
+/// The option of this verb that the advice of an error of this kind is about, if there is one.
+fn option_for(kind: ErrorKind, verb: VerbKind) -> Option<&'static str> {
+    let reaches = matches!(verb, VerbKind::Post | VerbKind::Ping);
+    match kind {
+        ErrorKind::NotListening if reaches => Some("--wait"),
+        ErrorKind::TimedOut if reaches => Some("--timeout"),
+        ErrorKind::PeerNotAllowed if reaches => Some("--allow-user"),
+        ErrorKind::TooLarge if verb == VerbKind::Post => Some("--max-message"),
+        ErrorKind::NoDirectory => Some("--dir"),
+        _ => None,
+    }
+}
+
 /// How a run speaks on standard error: lines for people, or JSON objects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reporter {
     json: bool,
+    verb: VerbKind,
 }
 
 /// An error as `--json` shows it.
@@ -54,21 +80,34 @@ pub(crate) struct ErrorRecord<'a> {
     kind: &'a str,
     message: &'a str,
     may_have_been_handled: bool,
+    /// The command's option that the advice is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    option: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handler_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handler_data: Option<Box<RawValue>>,
 }
 
-impl<'a> From<&'a Error> for ErrorRecord<'a> {
-    fn from(error: &'a Error) -> ErrorRecord<'a> {
+impl<'a> ErrorRecord<'a> {
+    pub(crate) fn new(error: &'a Error, verb: VerbKind) -> ErrorRecord<'a> {
         ErrorRecord {
             code: error.kind().code(),
             kind: error.kind().name(),
             message: error.message(),
             may_have_been_handled: error.may_have_been_handled(),
+            option: option_for(error.kind(), verb),
+            handler_code: error.handler_code(),
+            handler_data: error.handler_data().and_then(|data| RawValue::from_string(compact(data)).ok()),
         }
     }
 }
 
 #[derive(Serialize)]
 struct ErrorLine<'a> {
+    /// Of the input, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     error: ErrorRecord<'a>,
 }
 
@@ -78,21 +117,36 @@ struct NoteLine<'a> {
 }
 
 impl Reporter {
-    pub(crate) fn new(json: bool) -> Reporter {
-        Reporter { json }
+    pub(crate) fn new(json: bool, verb: VerbKind) -> Reporter {
+        Reporter { json, verb }
     }
 
     /// Says why the command ends, and gives the exit status for it.
     pub(crate) fn error(self, error: &Error) -> ExitCode {
-        let line = if self.json {
-            to_json(&ErrorLine { error: error.into() })
-        } else {
-            // The text is the handler's own and need not say that it is.
-            let whose = if error.kind() == ErrorKind::HandlerFailed { "the handler failed: " } else { "" };
-            format!("simple-ipc: {whose}{}", one_line(error.message()))
-        };
-        say(&line);
+        say(&if self.json { self.error_object(error, None) } else { format!("simple-ipc: {}", self.text(error)) });
         ExitCode::from(exit_status(error.kind()))
+    }
+
+    /// An error as one line of JSON, with the number of the line of input that it is about.
+    pub(crate) fn error_object(self, error: &Error, line: Option<u64>) -> String {
+        to_json(&ErrorLine { line, error: ErrorRecord::new(error, self.verb) })
+    }
+
+    /// An error as one line for people, with the option that its advice is about.
+    pub(crate) fn text(self, error: &Error) -> String {
+        // The text is the handler's own and need not say that it is.
+        let whose = match (error.kind(), error.handler_code()) {
+            (ErrorKind::HandlerFailed, Some(code)) => format!("the handler failed ({}): ", one_line(code)),
+            (ErrorKind::HandlerFailed, None) => "the handler failed: ".to_owned(),
+            _ => String::new(),
+        };
+        let option = option_for(error.kind(), self.verb).map(|option| format!(" ({option})")).unwrap_or_default();
+        format!("{whose}{}{option}", one_line(error.message()))
+    }
+
+    /// Whether errors and notes are objects.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
     }
 
     /// Says something worth knowing that ends nothing.

@@ -4,11 +4,12 @@ use crate::scratch::{Running, Scratch};
 
 /// The help texts as they were last looked at. After a change that is meant:
 /// `simple-ipc post --help > cli/tests/command_line/help/post.txt`, and so on.
-const HELP: [(&[&str], &str); 5] = [
+const HELP: [(&[&str], &str); 6] = [
     (&["--help"], include_str!("help/simple-ipc.txt")),
     (&["listen", "--help"], include_str!("help/listen.txt")),
     (&["post", "--help"], include_str!("help/post.txt")),
     (&["ls", "--help"], include_str!("help/ls.txt")),
+    (&["clean", "--help"], include_str!("help/clean.txt")),
     (&["ping", "--help"], include_str!("help/ping.txt")),
 ];
 
@@ -39,6 +40,7 @@ fn man_pages_and_completions_are_generated() {
         files,
         [
             "_simple-ipc",
+            "simple-ipc-clean.1",
             "simple-ipc-listen.1",
             "simple-ipc-ls.1",
             "simple-ipc-ping.1",
@@ -72,7 +74,7 @@ fn bash_completes_verbs_options_and_values() {
     scratch.run(["generate", "."]).printed("");
     for (words, expected) in [
         ("simple-ipc p", "post ping"),
-        ("simple-ipc post --t", "--timeout"),
+        ("simple-ipc post --ti", "--timeout"),
         ("simple-ipc listen x --e", "--echo --exec"),
         ("simple-ipc post x --wire n", "native"),
         ("simple-ipc ls --path-style v0.0.1", "v0.0.1 v0.0.14"),

@@ -23,15 +23,25 @@ fn the_example_of_the_readme_works() {
 }
 
 #[test]
-fn a_reply_that_is_not_json_is_a_string_and_a_note_says_so() {
+fn a_reply_that_is_text_is_a_string_without_a_word() {
     let scratch = Scratch::new();
-    let mut command = scratch.command(["listen", "x", "--reply", "response-bar"]);
+    let listening = scratch.listen(["example_channel", "--reply", "response-bar"]);
+    scratch.run(["post", "example_channel", "\"request-foo\""]).printed("\"response-bar\"\n");
+    listening.signal(Signal::TERM);
+    let (status, _, errors) = listening.end();
+    assert_eq!((status.code(), errors), (Some(0), vec![]));
+}
+
+#[test]
+fn a_reply_that_is_broken_json_is_a_string_and_a_note_says_so() {
+    let scratch = Scratch::new();
+    let mut command = scratch.command(["listen", "x", "--reply", "{a: 1}"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let note = "simple-ipc: --reply is not JSON and is sent as the string \"response-bar\"";
+    let note = "simple-ipc: --reply is not JSON and is sent as the string \"{a: 1}\"";
     assert_eq!(lines.next().unwrap().unwrap(), note);
     assert!(lines.next().unwrap().unwrap().starts_with("listening on x "));
-    scratch.run(["post", "x"]).printed("\"response-bar\"\n");
+    scratch.run(["post", "x"]).printed("\"{a: 1}\"\n");
     child.kill().unwrap();
     child.wait().unwrap();
 }

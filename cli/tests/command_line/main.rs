@@ -1,7 +1,10 @@
 //! The command as its users meet it: the real binary, in scratch directories.
 
+mod cleaning;
 mod documents;
 mod executing;
+mod limits;
+mod lines;
 mod listening;
 mod listing;
 mod pinging;

@@ -84,7 +84,7 @@ fn what_a_killed_listener_left_answers_no_ping_and_no_post_and_is_waited_at() {
     drop(listening);
     assert!(scratch.socket("x").exists(), "a killed listener leaves its socket");
     let nobody = format!(
-        "simple-ipc: nobody listens on channel \"x\" ({}); start its listener, or let the call wait for it",
+        "simple-ipc: nobody listens on channel \"x\" ({}); start its listener, or let the call wait for it (--wait)",
         scratch.socket("x").display()
     );
     scratch.run(["ping", "x", "--count", "1"]).refused(3, &nobody);

@@ -26,6 +26,15 @@ fn text_that_is_not_json_is_sent_as_a_string_and_a_note_says_so() {
 }
 
 #[test]
+fn as_text_json_is_a_string_and_nothing_is_said() {
+    let scratch = Scratch::new();
+    let _listening = scratch.listen(["x", "--echo"]);
+    scratch.run(["post", "x", "{\"a\":1}", "--text"]).printed("\"{\\\"a\\\":1}\"\n");
+    scratch.run(["post", "x", "good morning", "--text"]).printed("\"good morning\"\n");
+    scratch.run_with(["post", "x", "-", "--text"], b"12\n").printed("\"12\"\n");
+}
+
+#[test]
 fn negative_numbers_are_data() {
     let scratch = Scratch::new();
     let _listening = scratch.listen(["x", "--echo"]);
@@ -64,6 +73,16 @@ fn a_post_can_wait_for_its_listener() {
     let post = Running::start(scratch.command(["post", "x", "1", "--wait", "60s"]), b"");
     let _listening = scratch.listen(["x", "--echo"]);
     post.outcome().printed("1\n");
+}
+
+#[test]
+fn a_post_and_a_ping_can_wait_without_limit() {
+    let scratch = Scratch::new();
+    let post = Running::start(scratch.command(["post", "x", "1", "--wait", "none"]), b"");
+    let ping = Running::start(scratch.command(["ping", "x", "--count", "1", "--wait", "none"]), b"");
+    let _listening = scratch.listen(["x", "--echo"]);
+    post.outcome().printed("1\n");
+    assert_eq!(ping.outcome().status, 0);
 }
 
 #[test]

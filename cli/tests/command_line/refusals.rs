@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 
-use crate::scratch::Scratch;
+use crate::scratch::{Running, Scratch};
 
 #[test]
 fn a_name_that_is_none() {
@@ -48,6 +48,67 @@ fn data_that_is_no_text() {
 }
 
 #[test]
+fn an_empty_input_is_no_message() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    let line = "simple-ipc: cannot send standard input: it is empty; leave DATA out to send null, or use --bytes to send no bytes";
+    for (options, input) in [(&[][..], ""), (&[], "\n"), (&["--strict"], ""), (&["--text"], ""), (&["--broadcast"], "")]
+    {
+        scratch.run_with([&["post", "x", "-"][..], options].concat(), input.as_bytes()).refused(2, line);
+    }
+    scratch.run_with(["post", "x", "-", "--bytes"], b"").printed("");
+    scratch.run_with(["post", "x", "-", "--text"], b"\n").printed("\"\"\n");
+    scratch.run(["post", "x", "", "--text"]).printed("\"\"\n");
+    assert_eq!(listening.close(), ["{\"bytes\":\"\"}", "\"\"", "\"\""]);
+}
+
+#[test]
+fn what_is_not_json_where_that_was_asked_for() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    let why = "the body is not JSON: EOF while parsing a list at line 1 column 2; correct it, or use --text to send it as a string";
+    scratch.run(["post", "x", "[1", "--strict"]).refused(2, &format!("simple-ipc: cannot send DATA: {why}"));
+    scratch
+        .run_with(["post", "x", "-", "--strict"], b"[1")
+        .refused(2, &format!("simple-ipc: cannot send standard input: {why}"));
+    scratch.run(["post", "x", "[1]", "--strict"]).printed("[1]\n");
+    assert_eq!(listening.close(), ["[1]"]);
+}
+
+#[test]
+fn a_reply_that_nobody_could_read() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    let closed = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "exec \"$@\" >&-", "sh"]).arg(env!("CARGO_BIN_EXE_simple-ipc"));
+        command.args(["--dir".as_ref(), scratch.path().as_os_str()]).args(arguments);
+        Running::start(command, b"1\n").outcome()
+    };
+    let line =
+        "simple-ipc: cannot print the reply: standard output is closed; redirect it to /dev/null if it is not wanted";
+    closed(&["post", "x", "1"]).refused(2, line);
+    closed(&["post", "x", "-", "--lines"]).refused(2, line);
+    assert!(listening.close().is_empty());
+    // A broadcast has no reply.
+    let listening = scratch.listen(["y", "--broadcast"]);
+    closed(&["post", "y", "1", "--broadcast"]).printed("");
+    assert_eq!(listening.close(), ["1"]);
+}
+
+#[test]
+fn a_reply_that_cannot_be_written() {
+    let scratch = Scratch::new();
+    let _listening = scratch.listen(["x", "--echo"]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "exec \"$@\" >/dev/full", "sh"]).arg(env!("CARGO_BIN_EXE_simple-ipc"));
+    command.args(["--dir".as_ref(), scratch.path().as_os_str()]).args(["post", "x", "1"]);
+    let outcome = Running::start(command, b"").outcome();
+    assert_eq!(outcome.status, 6);
+    assert!(outcome.stderr.starts_with("simple-ipc: cannot write to standard output: "), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense() {
     let scratch = Scratch::new();
     for (arguments, complaint) in [
@@ -68,6 +129,16 @@ fn a_command_line_that_makes_no_sense() {
             &["post", "x", "--timeout", "0s"],
             "error: invalid value '0s' for '--timeout <DURATION>': no answer comes in no time; none is for no limit",
         ),
+        (&["post", "x", "1", "--strict", "--text"], "error: the argument '--strict' cannot be used with '--text'"),
+        (&["post", "x", "-", "--lines", "--bytes"], "error: the argument '--lines' cannot be used with '--bytes'"),
+        (
+            &["listen", "x", "--echo", "--mode", "999"],
+            "error: invalid value '999' for '--mode <MODE>': permission bits are octal, from 0 to 0777",
+        ),
+        (
+            &["post", "x", "1", "--max-message", "1TB"],
+            "error: invalid value '1TB' for '--max-message <SIZE>': \"TB\" is no unit; write 100000, 64KiB, 16MiB or 1GiB",
+        ),
         (&["post", "x", "--wire", "smoke"], "error: invalid value 'smoke' for '--wire <WIRE>'"),
         (&["post", "x", "--bytes"], "error: the following required arguments were not provided:"),
         (
@@ -86,7 +157,7 @@ fn a_command_line_that_makes_no_sense() {
 #[test]
 fn nobody_listens() {
     let scratch = Scratch::new();
-    let advice = "start its listener, or let the call wait for it";
+    let advice = "start its listener, or let the call wait for it (--wait)";
     let line = format!("simple-ipc: nobody listens on channel \"x\" ({}); {advice}", scratch.socket("x").display());
     for verb in ["post", "ping"] {
         scratch.run([verb, "x"]).refused(3, &line);
@@ -103,6 +174,7 @@ fn with_json_an_error_is_an_object() {
         assert_eq!(value["error"]["code"], 201);
         assert_eq!(value["error"]["kind"], "not_listening");
         assert_eq!(value["error"]["may_have_been_handled"], false);
+        assert_eq!(value["error"]["option"], "--wait");
         assert!(value["error"]["message"].is_string());
         assert_eq!(outcome.stderr.lines().count(), 1);
     }

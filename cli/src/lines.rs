@@ -1,0 +1,269 @@
+//! `simple-ipc post … - --lines`: a message for each line of standard input, over one session, with the replies in the
+//! order of the lines.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use simple_ipc::polled::{ClientId, Completion, Queue, Ticket};
+use simple_ipc::{Channel, Error, ErrorKind, Message, Options, Result};
+
+use crate::arguments::Post;
+use crate::json;
+use crate::output::{self, Reader};
+use crate::post;
+use crate::report::{Reporter, exit_status, say, to_json};
+
+/// How many messages are under way at once.
+const AT_ONCE: usize = 64;
+
+pub(crate) fn run(channel: &Channel, post: &Post, options: &Options, reporter: Reporter) -> Result<ExitCode> {
+    if post.data.as_ref().is_none_or(|data| data != "-") {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "cannot send lines of DATA: --lines reads standard input; give - for DATA",
+        ));
+    }
+    let mut queue = Queue::new()?;
+    let (client, met) = queue.connect(channel, options)?;
+    let mut run =
+        Run { post, reporter, queue, client, pending: VecDeque::new(), sent: 0, failed: 0, status: 0, noted: false };
+    // Until somebody listens nothing is read: `--wait` is to lose no line.
+    run.finish(met)?;
+    let mut input = Input::new(post.largest.bytes());
+    loop {
+        while run.pending.len() < AT_ONCE
+            && let Some(line) = input.line()?
+        {
+            run.take(input.number, line);
+        }
+        run.queue.submit();
+        if run.show()? == Reader::Gone {
+            break;
+        }
+        if input.has_line() {
+            if run.pending.len() < AT_ONCE {
+                continue;
+            }
+        } else if input.ended && run.pending.is_empty() {
+            break;
+        }
+        run.wait(&mut input)?;
+    }
+    if post.broadcast && run.sent > 0 {
+        let flushed = run.queue.flush(run.client).and_then(|ticket| run.finish(ticket));
+        if let Err(error) = flushed {
+            run.fail(None, &error)?;
+        }
+    }
+    if run.failed > 0 {
+        reporter.note(&format!("{} of {} lines failed", run.failed, run.sent));
+    }
+    Ok(ExitCode::from(run.status))
+}
+
+/// A line that was read, until its reply has been printed.
+struct Pending {
+    number: u64,
+    ticket: Option<Ticket>,
+    outcome: Option<Result<Option<Message>>>,
+}
+
+struct Run<'a> {
+    post: &'a Post,
+    reporter: Reporter,
+    queue: Queue,
+    client: ClientId,
+    pending: VecDeque<Pending>,
+    sent: u64,
+    failed: u64,
+    /// The exit status of the first that failed.
+    status: u8,
+    /// That a line is a string and not JSON has been said.
+    noted: bool,
+}
+
+impl Run<'_> {
+    /// Sends a line. What is wrong with it is told in its turn.
+    fn take(&mut self, number: u64, line: Vec<u8>) {
+        if line.iter().all(u8::is_ascii_whitespace) && !self.post.text {
+            return;
+        }
+        self.sent += 1;
+        let (ticket, outcome) = match self.send(number, line) {
+            Ok(Some(ticket)) => (Some(ticket), None),
+            Ok(None) => (None, Some(Ok(None))),
+            Err(error) => (None, Some(Err(error))),
+        };
+        self.pending.push_back(Pending { number, ticket, outcome });
+    }
+
+    fn send(&mut self, number: u64, line: Vec<u8>) -> Result<Option<Ticket>> {
+        let text = post::text(line, "the line")?;
+        let (message, is_json) = post::message_of(&text, "the line", self.post)?;
+        if !is_json && !self.post.text && !self.noted {
+            self.noted = true;
+            self.reporter
+                .note(&format!("{}; so is every other such line", json::string_note(&format!("line {number}"), &text)));
+        }
+        if self.post.broadcast {
+            return self.queue.broadcast(self.client, message);
+        }
+        let timeout = self.queue.timeout(self.client)?;
+        self.queue.request(self.client, message, timeout).map(Some)
+    }
+
+    /// Prints what is done, in the order of the lines.
+    fn show(&mut self) -> Result<Reader> {
+        while self.pending.front().is_some_and(|pending| pending.outcome.is_some()) {
+            let Some(Pending { number, outcome: Some(outcome), .. }) = self.pending.pop_front() else { break };
+            let reader = match outcome {
+                Ok(Some(reply)) if self.post.json => output::line(to_json(&json::body(&reply)))?,
+                Ok(Some(reply)) => output::line(json::line(&reply))?,
+                Ok(None) => Reader::There,
+                Err(error) => self.fail(Some(number), &error)?,
+            };
+            if reader == Reader::Gone {
+                return Ok(Reader::Gone);
+            }
+        }
+        Ok(Reader::There)
+    }
+
+    /// Tells of a line that failed: with `--json` where its reply would stand, so that a reader can count.
+    fn fail(&mut self, number: Option<u64>, error: &Error) -> Result<Reader> {
+        self.failed += 1;
+        if self.status == 0 {
+            self.status = exit_status(error.kind());
+        }
+        if self.reporter.is_json() && !self.post.broadcast {
+            return output::line(self.reporter.error_object(error, number));
+        }
+        let which = number.map(|number| format!("line {number}: ")).unwrap_or_default();
+        say(&if self.reporter.is_json() {
+            self.reporter.error_object(error, number)
+        } else {
+            format!("simple-ipc: {which}{}", self.reporter.text(error))
+        });
+        Ok(Reader::There)
+    }
+
+    /// Waits for an answer, or for more of the input where more can be sent.
+    fn wait(&mut self, input: &mut Input) -> Result<()> {
+        let reads = !input.ended && self.pending.len() < AT_ONCE;
+        let stdin = io::stdin();
+        let ready = {
+            let mut descriptors = vec![PollFd::new(&self.queue, PollFlags::IN)];
+            if reads {
+                descriptors.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
+            }
+            match poll(&mut descriptors, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Error::from_os("cannot wait for answers and standard input", errno.into())),
+            }
+            descriptors.get(1).is_some_and(|stdin| !stdin.revents().is_empty())
+        };
+        if ready {
+            input.read()?;
+        }
+        let mut completions = Vec::new();
+        self.queue.process(&mut completions)?;
+        self.complete(completions);
+        Ok(())
+    }
+
+    fn complete(&mut self, completions: Vec<Completion>) {
+        for completion in completions {
+            let mut pending = self.pending.iter_mut();
+            if let Some(pending) = pending.find(|pending| pending.ticket == Some(completion.ticket)) {
+                pending.outcome = Some(completion.result);
+            }
+        }
+    }
+
+    /// Waits for one call.
+    fn finish(&mut self, ticket: Ticket) -> Result<()> {
+        loop {
+            let mut completions = Vec::new();
+            self.queue.wait(None)?;
+            self.queue.process(&mut completions)?;
+            if let Some(at) = completions.iter().position(|completion| completion.ticket == ticket) {
+                let finished = completions.swap_remove(at);
+                self.complete(completions);
+                return finished.result.map(drop);
+            }
+            self.complete(completions);
+        }
+    }
+}
+
+/// Standard input, a line at a time. What was read is kept until its line is whole.
+struct Input {
+    buffer: Vec<u8>,
+    /// Where the next line begins.
+    start: usize,
+    /// How far the buffer is known to have no line end.
+    searched: usize,
+    ended: bool,
+    /// The number of the line given last.
+    number: u64,
+    largest: usize,
+}
+
+impl Input {
+    fn new(largest: usize) -> Input {
+        Input { buffer: Vec::new(), start: 0, searched: 0, ended: false, number: 0, largest }
+    }
+
+    /// The next whole line, without its end; the last one need not have an end.
+    fn line(&mut self) -> Result<Option<Vec<u8>>> {
+        let end = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n').map(|at| at + self.searched);
+        let (end, next) = match end {
+            Some(end) => (end, end + 1),
+            None if self.ended && self.start < self.buffer.len() => (self.buffer.len(), self.buffer.len()),
+            None => {
+                self.searched = self.buffer.len();
+                if self.buffer.len() - self.start > self.largest.saturating_mul(2) {
+                    let message = format!(
+                        "line {} is far larger than the {} bytes allowed; send less, or allow more",
+                        self.number + 1,
+                        self.largest
+                    );
+                    return Err(Error::new(ErrorKind::TooLarge, message));
+                }
+                return Ok(None);
+            }
+        };
+        let mut line = self.buffer[self.start..end].to_vec();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        (self.start, self.searched) = (next, next);
+        self.number += 1;
+        Ok(Some(line))
+    }
+
+    /// Whether [`line`](Input::line) has one to give.
+    fn has_line(&self) -> bool {
+        self.buffer[self.searched..].contains(&b'\n') || (self.ended && self.start < self.buffer.len())
+    }
+
+    /// Reads once, after poll has said that it does not block.
+    fn read(&mut self) -> Result<()> {
+        self.buffer.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
+        let mut piece = [0; 64 << 10];
+        let stdin = io::stdin();
+        // Not through the buffer of the standard library, behind whose back poll would wait for what is in it already.
+        match rustix::io::read(&stdin, &mut piece) {
+            Ok(0) => self.ended = true,
+            Ok(count) => self.buffer.extend_from_slice(&piece[..count]),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(errno) => return Err(Error::from_os("cannot read standard input", errno.into())),
+        }
+        Ok(())
+    }
+}
