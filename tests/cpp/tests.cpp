@@ -335,6 +335,15 @@ void a_handler_may_close_its_listener_and_its_answer_goes_out() {
     CHECK(simple_ipc::post_uds_request<std::string>("stop", 1, with) == "stopping");
     listener.reset();
     CHECK(simple_ipc::try_post_uds_request("stop", 1, with).error().kind() == kind::not_listening);
+
+    // Destroyed inside its handler, what that captured is gone when it has returned.
+    const auto held = std::make_shared<int>(2);
+    listener.emplace(simple_ipc::listen_uds_request("stop", [&listener, held](const message_view &) {
+        listener.reset();
+        return *held;
+    }, with));
+    CHECK(simple_ipc::post_uds_request<int>("stop", 1, with) == 2);
+    while (held.use_count() > 1) std::this_thread::yield();
 }
 
 void a_handler_past_the_grace_period_is_told_of() {
