@@ -5,13 +5,14 @@
 //! there ([`watch`]): then the runtime goes on with the session, and other threads with its messages.
 //! The thread notices when it comes back, and ends.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::clock::{Moment, Shared};
 use super::cold::{self, Driving};
 use super::handler::UsersCode;
 use super::listening::Listening;
@@ -50,18 +51,17 @@ type Turn = turn::Turn<FrameReader>;
 /// Whether a session had better not have a thread of its own for a while.
 #[derive(Debug, Default)]
 pub(super) struct Slowness(
-    /// Until when, in milliseconds since the listener started; 0 is never.
-    AtomicU32,
+    /// Until when, if it is to be so.
+    Shared,
 );
 
 impl Slowness {
-    pub(super) fn is_over(&self, now: u32) -> bool {
-        let until = self.0.load(Ordering::Relaxed);
-        until == 0 || now.wrapping_sub(until).cast_signed() >= 0
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        self.0.get().is_none_or(|until| now >= until)
     }
 
-    fn begin(&self, now: u32) {
-        self.0.store(now.wrapping_add(QUIET.as_millis() as u32).max(1), Ordering::Relaxed);
+    fn begin(&self, now: Moment) {
+        self.0.set(Some(now.after(QUIET)));
     }
 }
 
@@ -272,7 +272,7 @@ fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, code:
 fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut Waiter) -> Option<bool> {
     if session.in_flight() {
         // Answers come later, from elsewhere: meanwhile the runtime listens.
-        session.slowness.begin(session.listening.now_ms());
+        session.slowness.begin(session.listening.clock.now());
         return Some(false);
     }
     // A client that no longer reads may still have sent something: that is taken to its end.
@@ -380,7 +380,7 @@ pub(super) async fn watch(listening: Weak<Listening>) {
 fn take_over(session: &Arc<Session>, turn: &Arc<Turn>) {
     let Some(reader) = turn.take_over(&session.batching) else { return };
     session.listening.watch.forget(turn);
-    session.slowness.begin(session.listening.now_ms());
+    session.slowness.begin(session.listening.clock.now());
     session.hot.store(false, Ordering::SeqCst);
     session.listening.runtime.spawn(cold::drive(Arc::clone(session), reader, true));
 }

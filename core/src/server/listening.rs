@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout_at};
 
+use super::clock::Clock;
 use super::counters::{Tally, count};
 use super::handler::{Gone, Handler, UsersCode};
 use super::native::Session;
@@ -17,7 +18,7 @@ use super::report::HandlerReport;
 use super::room::Room;
 use super::text::TextLine;
 use super::workers::Workers;
-use super::{Counters, Mode, accept, batches};
+use super::{Counters, Mode, accept, acks, batches};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result, one_line};
 use crate::interrupt;
@@ -70,7 +71,7 @@ pub(crate) struct Listening {
     /// What is said of files that could not be removed, to the first who asks.
     files_left: Mutex<Option<Error>>,
     born: u32,
-    started: Instant,
+    pub(super) clock: Clock,
     closing: AtomicBool,
     /// As many messages are in flight as may, or not long ago were.
     is_at_the_limit: AtomicBool,
@@ -91,8 +92,7 @@ pub(crate) struct Listening {
     progress: Notify,
     /// The look after sessions that have a thread.
     pub(super) watch: batches::Watch,
-    watching_acks: AtomicBool,
-    ack_watch: Notify,
+    acks: acks::Watch,
     stopping: Notify,
     closed: Notify,
     is_closed: AtomicBool,
@@ -147,7 +147,7 @@ impl Listening {
             claim: Mutex::new(Some(claim)),
             files_left: Mutex::default(),
             born: fork::generation(),
-            started: Instant::now(),
+            clock: Clock::start(),
             closing: AtomicBool::new(false),
             is_at_the_limit: AtomicBool::new(false),
             grace_ends: OnceLock::new(),
@@ -160,8 +160,7 @@ impl Listening {
             is_starved: AtomicBool::new(false),
             progress: Notify::new(),
             watch: batches::Watch::default(),
-            watching_acks: AtomicBool::new(false),
-            ack_watch: Notify::new(),
+            acks: acks::Watch::default(),
             stopping: Notify::new(),
             closed: Notify::new(),
             is_closed: AtomicBool::new(false),
@@ -236,11 +235,6 @@ impl Listening {
 
     pub(super) fn check_interval(&self) -> Duration {
         self.check_interval
-    }
-
-    /// Milliseconds since the listener started.
-    pub(super) fn now_ms(&self) -> u32 {
-        self.started.elapsed().as_millis() as u32
     }
 
     pub(super) fn count_message(&self) {
@@ -375,13 +369,13 @@ impl Listening {
     pub(super) fn retire_quietest(&self) {
         let quietest = {
             let sessions = lock(&self.sessions);
-            let now = self.now_ms();
+            let now = self.clock.now();
             sessions.values().filter(|session| session.may_retire(now)).max_by_key(|session| session.idle(now)).cloned()
         };
         if let Some(session) = quietest {
             return session.retire();
         }
-        let now = self.now_ms();
+        let now = self.clock.now();
         if let Some(text) =
             lock(&self.texts).iter().rev().filter(|text| text.may_retire(now)).max_by_key(|text| text.idle(now))
         {
@@ -419,17 +413,15 @@ impl Listening {
 
     /// A broadcast is being handled whose acknowledgement may become due.
     pub(super) fn watch_acks(&self) {
-        if !self.watching_acks.load(Ordering::Relaxed) && !self.watching_acks.swap(true, Ordering::SeqCst) {
-            self.ack_watch.notify_one();
-        }
+        self.acks.begun();
     }
 
     /// Sends the acknowledgements that are due; whether more may become so.
     fn send_overdue_acks(&self) -> bool {
         let sessions: Vec<Arc<Session>> = lock(&self.sessions).values().cloned().collect();
-        let now = self.now_ms();
+        let now = self.clock.now();
         // Every session is looked at, whatever the first one says.
-        sessions.iter().fold(false, |more, session| session.send_overdue_ack(now, ACK_AFTER.as_millis() as u32) | more)
+        sessions.iter().fold(false, |more, session| session.send_overdue_ack(now, ACK_AFTER) | more)
     }
 
     /// Stops taking connections and removes the channel's files. Returns at once.
@@ -636,7 +628,7 @@ async fn watch_acks(listening: Weak<Listening>) {
             return;
         }
         tokio::select! {
-            () = strong.ack_watch.notified() => {}
+            () = strong.acks.wanted.notified() => {}
             () = strong.until_closed() => return,
         }
         drop(strong);
@@ -648,13 +640,9 @@ async fn watch_acks(listening: Weak<Listening>) {
                 quiet = 0;
             } else {
                 quiet += 1;
-                if quiet == 2 {
-                    strong.watching_acks.store(false, Ordering::SeqCst);
-                    // One that came while the last look was taken would not have called again.
-                    if strong.send_overdue_acks() {
-                        strong.watching_acks.store(true, Ordering::SeqCst);
-                        quiet = 0;
-                    }
+                // One that came while the last look was taken would not have called again.
+                if quiet == 2 && !strong.acks.rest(|| strong.send_overdue_acks()) {
+                    quiet = 0;
                 }
             }
         }

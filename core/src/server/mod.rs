@@ -11,7 +11,11 @@
 //! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
 
 mod accept;
+mod acks;
 mod batches;
+mod clock;
+#[cfg(test)]
+mod clock_tests;
 mod cold;
 mod counters;
 mod deno;

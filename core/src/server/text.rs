@@ -1,12 +1,12 @@
 //! Plain text at a listener: messages one after another on one connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::clock::{Moment, Shared};
 use super::counters::count;
 use super::exchange::Connection;
 use super::listening::Listening;
@@ -16,27 +16,24 @@ use crate::protocol::text::{Line, TextReader, encode_reply};
 /// A sender that is quiet for this long has ended its message.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// One that has been quiet for this many milliseconds may be let go to make room for another.
-const IDLE_MS: u32 = 1000;
+/// One that has been quiet for this long may be let go to make room for another.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A connection of plain text as its listener sees it.
 #[derive(Debug, Default)]
 pub(super) struct TextLine {
-    /// Since when it waits for its next message, in milliseconds since the listener started; 0 while it does not.
-    waiting_since: AtomicU32,
+    /// Since when it waits for its next message, if it does.
+    waiting_since: Shared,
     retire: Notify,
 }
 
 impl TextLine {
-    pub(super) fn idle(&self, now: u32) -> u32 {
-        match self.waiting_since.load(Ordering::Relaxed) {
-            0 => 0,
-            since => now.wrapping_sub(since).cast_signed().max(0).cast_unsigned(),
-        }
+    pub(super) fn idle(&self, now: Moment) -> Duration {
+        self.waiting_since.get().map_or(Duration::ZERO, |since| now.since(since))
     }
 
-    pub(super) fn may_retire(&self, now: u32) -> bool {
-        self.idle(now) >= IDLE_MS
+    pub(super) fn may_retire(&self, now: Moment) -> bool {
+        self.idle(now) >= IDLE
     }
 
     pub(super) fn retire(&self) {
@@ -61,7 +58,7 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, fi
     let mut stopping = false;
     let mut buffer = Vec::with_capacity(4096);
     loop {
-        known.1.waiting_since.store(0, Ordering::Relaxed);
+        known.1.waiting_since.set(None);
         match reader.next_line() {
             Ok(Some(line)) => {
                 if !answer(listening, &connection, line).await {
@@ -73,7 +70,7 @@ pub(super) async fn serve(listening: &Arc<Listening>, connection: Connection, fi
             Err(_) => return count(&listening.tally.malformed),
         }
         buffer.clear();
-        known.1.waiting_since.store(if reader.is_empty() { listening.now_ms().max(1) } else { 0 }, Ordering::Relaxed);
+        known.1.waiting_since.set(reader.is_empty().then(|| listening.clock.now()));
         tokio::select! {
             received = connection.receive(&mut buffer) => match received {
                 Ok(0) if stopping => return,

@@ -2,6 +2,11 @@
 //! locks and atomics in place of the standard library's, and a socket that is a buffer.
 #![cfg(test)]
 
+#[path = "../../../core/src/server/acks.rs"]
+mod acks;
+#[path = "../../../core/src/server/clock.rs"]
+#[expect(dead_code, reason = "not all of it takes part")]
+mod clock;
 #[path = "../../../core/src/outbox.rs"]
 #[expect(dead_code, reason = "not all of it takes part")]
 mod outbox;
@@ -13,6 +18,7 @@ mod turn;
 
 mod answers;
 mod batches;
+mod due;
 mod lines;
 mod sends;
 mod stand_ins;

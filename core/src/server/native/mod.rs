@@ -8,7 +8,7 @@ mod flight;
 mod sending;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use self::flight::Calls;
 pub(super) use self::flight::Cast;
 use super::Mode;
+use super::acks::DueAck;
 use super::batches::Slowness;
+use super::clock::{Moment, Shared};
 use super::counters::count;
 use super::listening::Listening;
 use super::room::Unsent;
@@ -31,9 +33,9 @@ use crate::transport::peer::Peer;
 use crate::transport::socket::Socket;
 
 /// How long a new session may take to its first message, and any one between two pieces of a message,
-/// in milliseconds, before it may be let go to make room for another.
-const FIRST_MS: u32 = 50;
-const STALE_MS: u32 = 1000;
+/// before it may be let go to make room for another.
+const FIRST: Duration = Duration::from_millis(50);
+const STALE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Session {
     pub(super) socket: Arc<Socket>,
@@ -77,10 +79,9 @@ pub(crate) struct Session {
     /// The driver waits until less is in flight.
     stalled: AtomicBool,
     /// A broadcast whose handler runs and whose acknowledgement is due: see [`Listening::watch`].
-    /// Its id in the upper half, the time in milliseconds in the lower.
-    due_ack: AtomicU64,
-    /// When something last came, in milliseconds since the listener started.
-    active_at: AtomicU32,
+    due_ack: DueAck,
+    /// When something last came.
+    active_at: Shared,
 }
 
 /// What a frame asks its driver to do.
@@ -100,7 +101,7 @@ impl Session {
         exclusive: bool,
         peer_max: usize,
     ) -> Session {
-        let now = listening.now_ms();
+        let now = listening.clock.now();
         let unsent = Unsent::new(Arc::clone(&listening.room));
         Session {
             socket,
@@ -127,8 +128,8 @@ impl Session {
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
             stalled: AtomicBool::new(false),
-            due_ack: AtomicU64::new(0),
-            active_at: AtomicU32::new(now),
+            due_ack: DueAck::default(),
+            active_at: Shared::new(now),
         }
     }
 
@@ -144,14 +145,14 @@ impl Session {
         &self.cancellations
     }
 
-    /// For how many milliseconds nothing has come, `now`.
-    pub(super) fn idle(&self, now: u32) -> u32 {
+    /// For how long nothing has come, `now`.
+    pub(super) fn idle(&self, now: Moment) -> Duration {
         // Something may have come since `now`.
-        now.wrapping_sub(self.active_at.load(Ordering::Relaxed)).cast_signed().max(0).cast_unsigned()
+        self.active_at.get().map_or(Duration::ZERO, |at| now.since(at))
     }
 
     pub(super) fn note_activity(&self) {
-        self.active_at.store(self.listening.now_ms(), Ordering::Relaxed);
+        self.active_at.set(Some(self.listening.clock.now()));
     }
 
     /// Counts a session whose client has gone in the middle of a frame.
@@ -265,17 +266,17 @@ impl Session {
             return !self.in_flight() && self.outbox.waiting() == 0;
         }
         let is_to_stay = self.retiring.load(Ordering::SeqCst) || self.is_running();
-        !is_to_stay && self.is_quiet() && self.slowness.is_over(self.listening.now_ms())
+        !is_to_stay && self.is_quiet() && self.slowness.is_over(self.listening.clock.now())
     }
 
     /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
     /// client has had a moment to send its first message, and none is on its way.
-    pub(super) fn may_retire(&self, now: u32) -> bool {
+    pub(super) fn may_retire(&self, now: Moment) -> bool {
         let idle = self.idle(now);
         let on_its_way = if self.receiving.load(Ordering::Relaxed) {
-            self.hot.load(Ordering::Relaxed) || idle < STALE_MS
+            self.hot.load(Ordering::Relaxed) || idle < STALE
         } else {
-            self.last_taken.load(Ordering::Relaxed) == 0 && idle < FIRST_MS
+            self.last_taken.load(Ordering::Relaxed) == 0 && idle < FIRST
         };
         !on_its_way && !self.retiring.load(Ordering::Relaxed) && self.is_quiet()
     }

@@ -12,6 +12,8 @@ use crate::message::MessageRef;
 use crate::outbox::Sent;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::hello::Hello;
+use crate::server::acks::Look;
+use crate::server::clock::Moment;
 use crate::server::{PATIENCE, Said};
 
 /// An answer of this many bytes does not wait for others.
@@ -102,41 +104,36 @@ impl Session {
     /// Runs `handing_over` a broadcast, and acknowledges it when that is done or has taken a while.
     pub(in crate::server) fn begin_ack(&self, ack: Option<u32>) {
         if let Some(id) = ack {
-            let now = u64::from(self.listening.now_ms());
-            self.due_ack.store(u64::from(id) << 32 | now, Ordering::SeqCst);
+            self.due_ack.begin(id, self.listening.clock.now());
             self.listening.watch_acks();
         }
     }
 
     /// The other end of [`begin_ack`](Session::begin_ack): the handler has returned.
     pub(in crate::server) fn end_ack(&self, patience: Duration) {
-        let due = self.due_ack.swap(0, Ordering::SeqCst);
-        if due != 0 {
-            self.transmit(&Header::bare(Kind::Ack, (due >> 32) as u32), &[], patience);
+        if let Some(id) = self.due_ack.end() {
+            self.transmit(&Header::bare(Kind::Ack, id), &[], patience);
         }
     }
 
     /// Says that a broadcast's body cannot be read. Where that is the one `in_hand`, and it has not been acknowledged
     /// yet, the error takes the place of that; else it is about the session.
     pub(in crate::server) fn refuse_broadcast(&self, said: Said<'_>, in_hand: bool, patience: Duration) -> Result<()> {
-        let due = if in_hand { self.due_ack.swap(0, Ordering::SeqCst) } else { 0 };
-        if self.transmit_said((due >> 32) as u32, said, patience) { Ok(()) } else { Err(self.lost()) }
+        let due = if in_hand { self.due_ack.end() } else { None };
+        if self.transmit_said(due.unwrap_or(0), said, patience) { Ok(()) } else { Err(self.lost()) }
     }
 
-    /// Acknowledges a broadcast whose handler has been running for `after` milliseconds. Whether
+    /// Acknowledges a broadcast whose handler has been running for `after`. Whether
     /// one is still waiting for that.
-    pub(in crate::server) fn send_overdue_ack(&self, now: u32, after: u32) -> bool {
-        let due = self.due_ack.load(Ordering::SeqCst);
-        if due == 0 {
-            return false;
+    pub(in crate::server) fn send_overdue_ack(&self, now: Moment, after: Duration) -> bool {
+        match self.due_ack.look(now, after) {
+            Look::Nothing => false,
+            Look::Later => true,
+            Look::Now(id) => {
+                self.transmit(&Header::bare(Kind::Ack, id), &[], Duration::ZERO);
+                false
+            }
         }
-        if now.wrapping_sub(due as u32) < after {
-            return true;
-        }
-        if self.due_ack.compare_exchange(due, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            self.transmit(&Header::bare(Kind::Ack, (due >> 32) as u32), &[], Duration::ZERO);
-        }
-        false
     }
 
     /// Answers a client's question whether all before it has been handed over.
