@@ -88,15 +88,18 @@ pub(super) async fn drive(session: Arc<Session>, mut reader: FrameReader, gave_b
             next = process(&session, &mut reader, ended);
             continue;
         }
-        if ended && session.is_quiet() {
-            if said_goaway {
-                let _gone_already = session.socket.shutdown_send();
-                break;
-            }
+        // Nothing is taken after this, so it is known what was. A question that was taken is answered first.
+        let over = session.parting.load(Ordering::SeqCst);
+        if !said_goaway && (over || (ended && !stalled && !session.has_questions())) {
             said_goaway = true;
             session.say_goaway();
-            next = Next::Receive;
-            continue;
+        }
+        if over {
+            break;
+        }
+        if said_goaway && session.is_quiet() {
+            let _gone_already = session.socket.shutdown_send();
+            break;
         }
         reader.rest();
         session.outbox.rest();
@@ -357,6 +360,7 @@ fn begin_cast(session: &Arc<Session>, cast: Cast) -> Option<(Message, Responder)
     match cast {
         Cast::Ack(id) => {
             session.ack(id, Duration::ZERO);
+            session.answered_question();
             None
         }
         Cast::Message { message, ack } => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::clock::Clock;
 use super::counters::{Tally, count};
@@ -34,6 +34,8 @@ pub(super) const ACK_AFTER: Duration = Duration::from_millis(50);
 const ACK_CHECK: Duration = Duration::from_millis(25);
 /// How often a listener that may take no more looks whether callers have left.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long drivers may take to say goodbye when the grace period is over.
+const PARTING: Duration = Duration::from_millis(100);
 /// How long after the grace period threads that were cut off may take to let go of the handler.
 const LETTING_GO: Duration = Duration::from_millis(250);
 
@@ -536,6 +538,12 @@ impl Listening {
         if !self.is_closed.load(Ordering::SeqCst) {
             let _what_is_left_is_cut_off = within(deadline, orderly).await;
             self.is_closed.store(true, Ordering::SeqCst);
+            // Drivers first: they know up to where messages were taken, and say so.
+            for session in self.all_sessions() {
+                session.part();
+            }
+            let parted = || self.all_sessions().iter().all(|session| session.hot.load(Ordering::SeqCst));
+            let _what_is_left_is_cut_off = timeout(PARTING, until(&self.progress, parted)).await;
             for session in self.all_sessions() {
                 session.cut_off();
             }

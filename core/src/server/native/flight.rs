@@ -21,6 +21,8 @@ pub(super) struct Calls {
     pub(super) runners: usize,
     /// Broadcasts that wait for the one before them, and questions for an acknowledgement.
     pub(super) casts: VecDeque<Cast>,
+    /// Questions that are not answered yet, in `casts` or on their way.
+    questions: usize,
     /// Somebody is taking `casts` to the handler.
     pub(super) casting: bool,
     /// The bytes of messages that handlers have not yet returned from.
@@ -238,8 +240,22 @@ impl Session {
             calls.bytes += message.len();
             self.listening.room.take(message.len());
         }
+        if let Cast::Ack(_) = cast {
+            calls.questions += 1;
+        }
         calls.casts.push_back(cast);
         !std::mem::replace(&mut calls.casting, true)
+    }
+
+    /// A question that was queued has been answered.
+    pub(in crate::server) fn answered_question(&self) {
+        lock(&self.calls).questions -= 1;
+        self.unstall();
+    }
+
+    /// Whether questions for an acknowledgement are still to be answered.
+    pub(in crate::server) fn has_questions(&self) -> bool {
+        lock(&self.calls).questions > 0
     }
 
     /// The next in the queue; `None` ends the caller's turn.

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(super) hot: AtomicBool,
     /// The listener wants the session to end once what has arrived is answered.
     pub(super) retiring: AtomicBool,
+    /// It is to end now, though something may still be in flight.
+    pub(super) parting: AtomicBool,
     /// Whether the handler keeps the session's threads too long.
     pub(super) slowness: Slowness,
     key: u64,
@@ -111,6 +113,7 @@ impl Session {
             driver: Arc::default(),
             hot: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
+            parting: AtomicBool::new(false),
             slowness: Slowness::default(),
             key,
             peer,
@@ -358,6 +361,12 @@ impl Session {
     pub(super) fn cut_off(&self) {
         self.lose();
         self.socket.shutdown();
+    }
+
+    /// Asks the session's driver to say goodbye and end it, whatever is in flight.
+    pub(super) fn part(&self) {
+        self.parting.store(true, Ordering::SeqCst);
+        self.driver.notify_one();
     }
 
     /// Asks the session to end: what has arrived is answered, nothing more is taken.
