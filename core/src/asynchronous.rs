@@ -17,7 +17,7 @@ use crate::client::connect::{Connected, LONGEST_PAUSE, Presence, connect_async, 
 use crate::client::multiplexed::Multiplexed;
 use crate::client::post::{self, TRIES};
 use crate::client::until::Until;
-use crate::client::{Failed, check_size, connecting_time, deno};
+use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::lock::lock;
 use crate::message::Message;
@@ -172,6 +172,8 @@ pub struct Client {
     options: Options,
     session: std::sync::Mutex<Option<Multiplexed>>,
     closed: AtomicBool,
+    /// Ends, when the client closes, what waits to be sent.
+    closing: Cancellation,
     born: u32,
 }
 
@@ -186,6 +188,7 @@ impl Client {
             options: Options { cancellation: None, ..options.clone() },
             session: std::sync::Mutex::new(None),
             closed: AtomicBool::new(false),
+            closing: Cancellation::new(),
             born: fork::generation(),
         };
         if let Presence::Native = client.meet(options.cancellation.as_ref()).await? {
@@ -282,7 +285,12 @@ impl Client {
         Ok(began.elapsed())
     }
 
-    /// Flushes, and closes. Later calls of `close` do nothing; other calls fail.
+    /// Ends the calls that wait in other tasks, flushes, and closes. Later calls of `close` do nothing; other calls
+    /// fail.
+    ///
+    /// Calls that wait for an answer, a listener or room to send end with [`ErrorKind::Cancelled`], and a handler that has
+    /// such a request is told. Flushes come to their end. If the future is dropped, the client is closed
+    /// all the same, and nobody hears what became of broadcasts.
     pub async fn close(&self) -> Result<()> {
         self.close_with(&Call::new()).await
     }
@@ -294,9 +302,14 @@ impl Client {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let flushed = self.flush_session(call).await;
-        lock(&self.session).take();
-        flushed
+        self.closing.cancel();
+        // Nobody makes another one from now on: see `session`.
+        let session = lock(&self.session).take();
+        let Some(session) = session else { return Ok(()) };
+        session.close();
+        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
+        let flushed = session.flush(&until).await.map_err(Error::from);
+        self.named(flushed.map_err(|error| session.give_up_flushing(error)))
     }
 
     /// The channel.
@@ -327,9 +340,9 @@ impl Client {
         let caller = call.cancellation.as_ref();
         let mut not_taken = None;
         for _ in 0..TRIES {
-            let session = self.session(timeout, caller).await?;
+            let session = self.session(timeout, caller).await.map_err(|error| first_of(not_taken.take(), error))?;
             // Its time counts from when there is somebody to send to.
-            let until = Until::new(timeout, caller);
+            let until = Until { client: Some(&self.closing), ..Until::new(timeout, caller) };
             let done = match session {
                 Ok(session) => match what {
                     What::Request(message) => session.request(message, &until).await.map(Some),
@@ -371,10 +384,14 @@ impl Client {
                 return Err(error);
             }
         }
-        let until = Until::new(connecting_time(timeout, &self.options), caller);
+        let until =
+            Until { client: Some(&self.closing), ..Until::new(connecting_time(timeout, &self.options), caller) };
         match connect_async(&self.channel, &self.address, &self.options, &until).await? {
             Connected::Native(socket) => {
                 let mut current = lock(&self.session);
+                if self.closed.load(Ordering::SeqCst) {
+                    return Err(closed_meanwhile());
+                }
                 // Another task may have been quicker; order wants one session.
                 if let Some(session) = current.as_ref().filter(|session| session.is_usable()) {
                     return Ok(Ok(session.clone()));

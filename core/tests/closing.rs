@@ -682,3 +682,81 @@ fn listeners_that_have_closed_leave_no_threads() {
     let left = worker_threads();
     assert!(left < CYCLES / 10, "{left} threads after {CYCLES} listeners");
 }
+#[test]
+fn a_request_that_comes_too_late_on_a_busy_session_is_certainly_not_handled_and_hears_so_at_once() {
+    let scratch = Scratch::new();
+    for channel in both_channels() {
+        let options = scratch.options().no_timeout().grace(LONG_GRACE);
+        let (began, begun) = channel_of_units();
+        let (go, may_go) = channel_of_units();
+        let may_go = Mutex::new(may_go);
+        let handler = move |message: &Message, responder: simple_ipc::Responder| {
+            if message.as_text().as_deref() != Some("late") {
+                began.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+            }
+            responder.respond(&Message::text("done")).unwrap();
+        };
+        let listener = blocking::Listener::serve(&channel, Mode::Request, &options, handler).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let message = Message::null();
+        let mut queue = simple_ipc::polled::Queue::new().unwrap();
+        std::thread::scope(|scope| {
+            runtime.block_on(async {
+                let client = simple_ipc::Client::connect(listener.channel(), &options).await.unwrap();
+                let (poller, _) = queue.connect(listener.channel(), &options).unwrap();
+                let early = queue.request(poller, message.clone(), None).unwrap();
+                queue.submit();
+                let mut closing = None;
+                let first = client.request_message(&message, None);
+                let second = async {
+                    // Both sessions have a request with the handler.
+                    for _ in 0..2 {
+                        while begun.try_recv().is_err() {
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                        }
+                    }
+                    closing = Some(scope.spawn(|| listener.close().unwrap()));
+                    until_nobody_listens(&listener);
+                    // What comes before the listener has come round to its sessions is still taken.
+                    let text = Message::text("late");
+                    let late = loop {
+                        if let Err(error) = client.request_message(&text, None).await {
+                            break error;
+                        }
+                    };
+                    let mut done = Vec::new();
+                    let late_too = loop {
+                        let ticket = match queue.request(poller, text.clone(), None) {
+                            Err(error) => break error,
+                            Ok(ticket) => ticket,
+                        };
+                        while !done.iter().any(|done: &simple_ipc::polled::Completion| done.ticket == ticket) {
+                            queue.wait(None).unwrap();
+                            queue.process(&mut done).unwrap();
+                        }
+                        let at = done.iter().position(|done| done.ticket == ticket).unwrap();
+                        if let Err(error) = done.swap_remove(at).result {
+                            break error;
+                        }
+                    };
+                    for error in [late, late_too] {
+                        assert!(!error.may_have_been_handled(), "{channel}: {error}");
+                        let kinds = [ErrorKind::Closing, ErrorKind::NotListening];
+                        assert!(kinds.contains(&error.kind()), "{channel}: {error}");
+                    }
+                    go.send(()).unwrap();
+                    go.send(()).unwrap();
+                    while !done.iter().any(|done| done.ticket == early) {
+                        queue.wait(None).unwrap();
+                        queue.process(&mut done).unwrap();
+                    }
+                    assert!(done.iter().all(|done| done.result.is_ok()), "{done:?}");
+                };
+                let (first, ()) = tokio::join!(first, second);
+                assert_eq!(first.unwrap(), Message::text("done"), "{channel}");
+                closing.unwrap().join().unwrap();
+            });
+        });
+    }
+}

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
+use super::ids::Ids;
 use super::until::Until;
-use super::{Attempt, Failed, listener_has_gone, lost, reply_error, timed_out};
+use super::{Attempt, Failed, closing, fits, listener_has_gone, lost, reply_error, timed_out};
 use crate::cancellation::{Cancellation, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox;
@@ -38,7 +39,7 @@ pub(crate) struct Exclusive {
     /// The listener's hello, once it has come.
     hello: Option<Hello>,
     hello_bytes: Vec<u8>,
-    last_id: u32,
+    ids: Ids,
     /// The receive timeout that the socket has.
     recv_timeout: Option<Duration>,
     /// The listener takes nothing more; the last id that it took.
@@ -62,7 +63,7 @@ impl Exclusive {
             out: Hello::new(Role::Exclusive, max_message).encode().to_vec(),
             hello: None,
             hello_bytes: Vec::new(),
-            last_id: 0,
+            ids: Ids::default(),
             recv_timeout: None,
             goaway: None,
             cast_error: None,
@@ -135,26 +136,25 @@ impl Exclusive {
         timeout: Option<Duration>,
         until: &Until<'_>,
     ) -> Attempt<Message> {
-        let id = self.next_id();
+        let id = self.ids.next();
         let timeout_ms = timeout.map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
         let header = Header { timeout_ms, ..Header::of(Kind::Request, id, message) };
         self.send(&header, message.data(), until)?;
         self.copying = message.len();
-        match self.wait_for(id, until) {
-            Ok(Reply::Message(message)) => Ok(message),
-            Ok(Reply::Done) => Err(self.give_up(unexpected().after_sending()).into()),
-            Err(failed) => Err(failed),
+        match self.wait_for(id, Kind::Request, until)? {
+            Reply::Message(message) => Ok(message),
+            Reply::Done => unreachable!("an answer that does not fit is none"),
         }
     }
 
     /// Sends a broadcast and waits until the handler has it.
     pub(crate) fn broadcast(&mut self, message: MessageRef<'_>, until: &Until<'_>) -> Attempt<()> {
-        let id = self.next_id();
+        let id = self.ids.next();
         let mut header = Header::of(Kind::Broadcast, id, message);
         header.flags |= ACK_WANTED;
         self.send(&header, message.data(), until)?;
         self.copying = message.len();
-        self.wait_until_done(id, until)
+        self.wait_for(id, Kind::Broadcast, until).map(|_| ())
     }
 
     /// Queues a broadcast without waiting for anything but room. Gathered ones are sent when the
@@ -211,9 +211,9 @@ impl Exclusive {
 
     /// Waits until everything sent before has been handed to the handler.
     pub(crate) fn flush(&mut self, until: &Until<'_>) -> Attempt<()> {
-        let id = self.next_id();
+        let id = self.ids.next();
         self.send(&Header::bare(Kind::Ack, id), &[], until)?;
-        self.wait_until_done(id, until)?;
+        self.wait_for(id, Kind::Ack, until)?;
         match self.cast_error.take() {
             Some(error) => Err(error.into()),
             None => Ok(()),
@@ -222,17 +222,9 @@ impl Exclusive {
 
     /// Asks whether the listener is there.
     pub(crate) fn ping(&mut self, until: &Until<'_>) -> Attempt<()> {
-        let id = self.next_id();
+        let id = self.ids.next();
         self.send(&Header::bare(Kind::Ping, id), &[], until)?;
-        self.wait_until_done(id, until)
-    }
-
-    /// Waits for the ack or the pong to `id`.
-    fn wait_until_done(&mut self, id: u32, until: &Until<'_>) -> Attempt<()> {
-        match self.wait_for(id, until)? {
-            Reply::Done => Ok(()),
-            Reply::Message(_) => Err(self.give_up(unexpected().after_sending()).into()),
-        }
+        self.wait_for(id, Kind::Ping, until).map(|_| ())
     }
 
     /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is
@@ -241,11 +233,6 @@ impl Exclusive {
         if self.socket.is_tcp() {
             drop(super::deno::Lingering::of(self.socket));
         }
-    }
-
-    fn next_id(&mut self) -> u32 {
-        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        self.last_id
     }
 
     /// Sends one frame, and before it whatever has gathered.
@@ -300,14 +287,14 @@ impl Exclusive {
             match self.socket.send(head, body) {
                 Ok(sent) => advance(&mut head, &mut body, sent),
                 Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => self.wait_for_room(until)?,
-                Err(error) => return Err(self.send_failed(error, head.len() + body.len() < whole)),
+                Err(error) if would_block(&error) => self.wait_for_room(head.len() + body.len() < whole, until)?,
+                Err(error) => return Err(self.send_failed(error, head.len() + body.len() < whole, until)),
             }
         }
         Ok(())
     }
 
-    fn wait_for_room(&mut self, until: &Until<'_>) -> Attempt<()> {
+    fn wait_for_room(&mut self, partly: bool, until: &Until<'_>) -> Attempt<()> {
         if until.is_over() {
             // Half a message may be on its way: nothing can follow it.
             return Err(self.give_up(timed_out()).into());
@@ -322,36 +309,54 @@ impl Exclusive {
             return Err(self.give_up(error).into());
         }
         // What the listener says meanwhile (an error, a goaway) must not fill its side.
-        if let Err(error) = self.receive(Wait::No)
-            && !would_block(&error)
-            && !interrupted(&error)
-        {
-            return Ok(());
+        match self.receive(Wait::No) {
+            Ok(1..) => Ok(()),
+            Err(error) if would_block(&error) || interrupted(&error) => Ok(()),
+            // It says nothing more, so it takes nothing more.
+            Ok(0) => Err(self.send_failed(io::ErrorKind::UnexpectedEof.into(), partly, until)),
+            Err(error) => Err(self.send_failed(error, partly, until)),
         }
-        Ok(())
     }
 
-    /// The listener has closed its end. Why, it may have said before; and what it has not received
-    /// whole, it has not handled.
-    fn send_failed(&mut self, error: io::Error, partly: bool) -> Failed {
+    /// The listener takes nothing more, and what it has not received whole, it does not handle: another session may
+    /// take it. Why, the listener may have said; of half a message it may be about to.
+    fn send_failed(&mut self, error: io::Error, partly: bool, until: &Until<'_>) -> Failed {
         self.broken = true;
-        while matches!(self.receive(Wait::No), Ok(1..)) {}
-        while let Ok(Some(frame)) = self.next_frame() {
-            if let Frame::Error { id: 0, error } = frame {
-                return error.into();
+        loop {
+            while let Ok(Some(frame)) = self.next_frame() {
+                if let Frame::Error { id: 0, error } = frame {
+                    return error.into();
+                }
+            }
+            match self.receive(Wait::No) {
+                Ok(1..) => {}
+                Err(error) if interrupted(&error) => {}
+                Err(error) if partly && would_block(&error) => {
+                    if until.is_over() {
+                        return timed_out().into();
+                    }
+                    match self.socket.wait_for(PollFlags::IN, interrupt::piece(until.left())) {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            if let Some(error) = until.interrupted() {
+                                return error.into();
+                            }
+                        }
+                        Err(_) => break,
+                    }
+                }
+                _ => break,
             }
         }
-        if self.goaway.is_some() {
-            // What did not leave whole was not taken, and another session may do better.
-            return Failed::NotTaken(closing());
+        if let Some(error) = until.given_up() {
+            // It was this side that ended it.
+            return error.into();
         }
-        let error = lost(error);
-        // Nothing of it has left: another session may take it.
-        if partly { error.into() } else { Failed::NotTaken(error) }
+        Failed::NotTaken(if self.goaway.is_some() { closing() } else { lost(error) })
     }
 
     /// Receives until the answer to `id` is there.
-    fn wait_for(&mut self, id: u32, until: &Until<'_>) -> Attempt<Reply> {
+    fn wait_for(&mut self, id: u32, asked: Kind, until: &Until<'_>) -> Attempt<Reply> {
         loop {
             loop {
                 let frame = match self.next_frame() {
@@ -362,19 +367,22 @@ impl Exclusive {
                     Err(violation) => return Err(self.give_up(Error::from(violation).after_sending()).into()),
                 };
                 match frame {
-                    Frame::Response { id: of, message } if of == id => return Ok(Reply::Message(message)),
-                    Frame::Done { id: of } if of == id => return Ok(Reply::Done),
+                    Frame::Answer { id: of, kind, reply } if of == id => match fits(asked, kind) {
+                        Ok(true) => return Ok(reply),
+                        Ok(false) => {}
+                        Err(violation) => return Err(self.give_up(Error::from(violation).after_sending()).into()),
+                    },
                     Frame::Error { id: of, error } if of == id => return Err(error.into()),
                     Frame::Error { id: 0, error } => {
                         return Err(self.give_up(error).into());
                     }
                     Frame::Goaway { last } => {
-                        if (id.wrapping_sub(last) as i32) > 0 {
+                        if self.ids.leaves_out(last, id) {
                             self.broken = true;
                             return Err(Failed::NotTaken(closing()));
                         }
                     }
-                    Frame::Error { .. } | Frame::Response { .. } | Frame::Done { .. } | Frame::Other => {}
+                    Frame::Error { .. } | Frame::Answer { .. } | Frame::Other => {}
                 }
             }
             self.receive_more(until, true)?;
@@ -447,10 +455,11 @@ impl Exclusive {
         let Some((header, body)) = self.reader.next()? else { return Ok(None) };
         Ok(Some(match header.kind {
             Kind::Response => {
-                Frame::Response { id: header.id, message: Message::from_parts(header.message_kind(), body.into_vec()) }
+                let message = Message::from_parts(header.message_kind(), body.into_vec());
+                Frame::Answer { id: header.id, kind: header.kind, reply: Reply::Message(message) }
             }
             Kind::Error => {
-                let error = reply_error(header.id, body.as_slice());
+                let error = reply_error(header.id, body.as_slice())?;
                 if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
                     // It is about a one-way message that was not acknowledged, not about the session.
                     self.cast_error.get_or_insert(error);
@@ -459,7 +468,7 @@ impl Exclusive {
                     Frame::Error { id: header.id, error }
                 }
             }
-            Kind::Ack | Kind::Pong => Frame::Done { id: header.id },
+            Kind::Ack | Kind::Pong => Frame::Answer { id: header.id, kind: header.kind, reply: Reply::Done },
             Kind::Goaway => {
                 self.goaway = Some(header.id);
                 Frame::Goaway { last: header.id }
@@ -476,8 +485,7 @@ impl Exclusive {
 
 /// A frame as a client sees it.
 enum Frame {
-    Response { id: u32, message: Message },
-    Done { id: u32 },
+    Answer { id: u32, kind: Kind, reply: Reply },
     Error { id: u32, error: Error },
     Goaway { last: u32 },
     Other,
@@ -486,14 +494,6 @@ enum Frame {
 enum Reply {
     Message(Message),
     Done,
-}
-
-fn closing() -> Error {
-    Error::new(ErrorKind::Closing, "the listener is closing and did not take the message")
-}
-
-fn unexpected() -> Error {
-    Error::new(ErrorKind::Protocol, "the listener answered a call with a frame of another kind")
 }
 
 /// Sets the socket's receive timeout, which is `set`, where that is not near enough to what is left.

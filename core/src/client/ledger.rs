@@ -7,13 +7,13 @@ use std::io;
 use rustc_hash::FxHashMap;
 
 use super::casts::Casts;
-use super::{Attempt, Failed, listener_has_gone, lost, reply_error};
+use super::ids::Ids;
+use super::{Attempt, Failed, closed_meanwhile, closing, fits, listener_has_gone, lost, reply_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::protocol::frame::{FrameReader, Kind};
+use crate::protocol::Violation;
+use crate::protocol::frame::{FrameReader, HEADER_LEN, Kind};
 use crate::protocol::hello::{HELLO_LEN, Hello};
-
-const NOT_TAKEN: &str = "the listener is closing and did not take the message";
 
 /// What a listener answers.
 #[derive(Debug)]
@@ -28,11 +28,7 @@ impl Reply {
     pub(crate) fn into_message(self) -> Attempt<Message> {
         match self {
             Reply::Message(message) => Ok(message),
-            Reply::Done => {
-                Err(Error::new(ErrorKind::Protocol, "the listener acknowledged a request instead of answering it")
-                    .after_sending()
-                    .into())
-            }
+            Reply::Done => unreachable!("an answer that does not fit is none"),
         }
     }
 }
@@ -43,10 +39,14 @@ pub(crate) type Answers<C> = Vec<(C, Attempt<Reply>)>;
 /// The books; `C` is how a caller is told.
 #[derive(Debug)]
 pub(crate) struct Ledger<C> {
-    last_id: u32,
+    ids: Ids,
     pending: FxHashMap<u32, Pending<C>>,
     /// The session takes nothing more, and why.
     ended: Option<(ErrorKind, String)>,
+    /// Only flushes begin any more: the client closes.
+    closing: bool,
+    /// After so many bytes the connection took no more.
+    cut: Option<u64>,
     casts: Casts,
     /// The largest message that the listener takes, once it has said.
     peer_max: Option<usize>,
@@ -54,33 +54,34 @@ pub(crate) struct Ledger<C> {
     hello: Vec<u8>,
 }
 
-/// The frame that ends a call in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaits {
-    Response,
-    Ack,
-    /// An ack, which says that every one-way message sent before the call has been handled.
-    Flush,
-    Pong,
-}
-
 /// A call that waits for its answer.
 #[derive(Debug)]
 struct Pending<C> {
     caller: C,
-    awaits: Awaits,
-    /// How many one-way messages had been sent when it began.
-    sent: u64,
+    kind: Kind,
     /// The length of its body.
     len: usize,
+    /// Where in the stream its frame begins.
+    at: u64,
+    /// How many one-way messages were sent before it.
+    casts: u64,
+}
+
+impl<C> Pending<C> {
+    /// Whether all of its bytes were among the first `written` of the stream.
+    fn is_whole(&self, written: u64) -> bool {
+        self.at + (HEADER_LEN + self.len) as u64 <= written
+    }
 }
 
 impl<C> Default for Ledger<C> {
     fn default() -> Self {
         Ledger {
-            last_id: 0,
+            ids: Ids::default(),
             pending: FxHashMap::default(),
             ended: None,
+            closing: false,
+            cut: None,
             casts: Casts::default(),
             peer_max: None,
             hello: Vec::new(),
@@ -89,21 +90,28 @@ impl<C> Default for Ledger<C> {
 }
 
 impl<C> Ledger<C> {
-    /// Notes a call with a body of `len` bytes; its frame bears the returned id.
-    pub(crate) fn begin(&mut self, len: usize, awaits: Awaits, caller: C) -> Attempt<u32> {
+    /// Notes a call with a body of `len` bytes, whose frame is of this kind, bears the returned id and begins `at`
+    /// this place of the stream: calls are noted in the order in which they are sent.
+    pub(crate) fn begin(&mut self, kind: Kind, len: usize, at: u64, caller: C) -> Attempt<u32> {
         self.check_open()?;
+        if self.closing && kind != Kind::Ack {
+            return Err(closed_meanwhile().into());
+        }
         loop {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            if let Entry::Vacant(vacant) = self.pending.entry(self.last_id) {
-                vacant.insert(Pending { caller, awaits, sent: self.casts.sent(), len });
-                return Ok(self.last_id);
+            let id = self.ids.next();
+            if let Entry::Vacant(vacant) = self.pending.entry(id) {
+                vacant.insert(Pending { caller, kind, len, at, casts: self.casts.sent() });
+                return Ok(id);
             }
         }
     }
 
-    /// Notes a one-way message.
+    /// Notes a one-way message, in its place among those that are sent.
     pub(crate) fn cast(&mut self) -> Attempt<()> {
         self.check_open()?;
+        if self.closing {
+            return Err(closed_meanwhile().into());
+        }
         self.casts.count();
         Ok(())
     }
@@ -150,10 +158,9 @@ impl<C> Ledger<C> {
         self.casts.has_error()
     }
 
-    /// What a flush comes to.
+    /// What a flush comes to whose question was answered so.
     pub(crate) fn flushed(&mut self, answer: Attempt<Reply>) -> Attempt<()> {
         match answer {
-            // What was sent before it was confirmed as its ack came in.
             Ok(_) => self.casts.take_error().map_or(Ok(()), |error| Err(error.into())),
             // The session goes on, and a later flush may hear of them.
             Err(failed) if self.ended.is_none() => Err(failed),
@@ -163,6 +170,12 @@ impl<C> Ledger<C> {
                 Err(self.casts.retire(|| again).unwrap_or(why).into())
             }
         }
+    }
+
+    /// What to say where nobody waits any longer for what a flush would bring, for this reason.
+    pub(crate) fn give_up_flushing(&mut self, error: Error) -> Error {
+        self.no_more(&error);
+        self.casts.retire(|| Error::new(error.kind(), error.message().to_owned())).unwrap_or(error)
     }
 
     /// What is to be told of one-way messages where the session takes nothing more and another one follows it.
@@ -198,25 +211,15 @@ impl<C> Ledger<C> {
             match header.kind {
                 Kind::Response => {
                     let message = Message::from_parts(header.message_kind(), body.into_vec());
-                    self.check_awaited(id, &[Awaits::Response])?;
-                    self.answer(id, Ok(Reply::Message(message)), answers);
+                    self.answer(id, header.kind, Reply::Message(message), answers)?;
                 }
-                Kind::Ack => {
-                    self.check_awaited(id, &[Awaits::Ack, Awaits::Flush])?;
-                    if let Some(Pending { awaits: Awaits::Flush, sent, .. }) = self.pending.get(&id) {
-                        self.casts.confirm(*sent);
-                    }
-                    self.answer(id, Ok(Reply::Done), answers);
-                }
-                // A pong that nobody asked for is ignored.
-                Kind::Pong if self.pending.get(&id).is_some_and(|pending| pending.awaits == Awaits::Pong) => {
-                    self.answer(id, Ok(Reply::Done), answers);
-                }
-                Kind::Pong => {}
+                Kind::Ack | Kind::Pong => self.answer(id, header.kind, Reply::Done, answers)?,
                 Kind::Error => {
-                    let error = reply_error(id, body.as_slice());
+                    let error = reply_error(id, body.as_slice())?;
                     if id != 0 {
-                        self.answer(id, Err(error.into()), answers);
+                        if let Some(pending) = self.pending.remove(&id) {
+                            answers.push((pending.caller, Err(error.into())));
+                        }
                     } else if matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
                         self.casts.refuse(error);
                     } else {
@@ -231,28 +234,60 @@ impl<C> Ledger<C> {
         Ok(())
     }
 
-    /// Fails where the call with this id cannot be answered by a frame that ends only these.
-    fn check_awaited(&self, id: u32, ends: &[Awaits]) -> Result<()> {
-        match self.pending.get(&id) {
-            Some(pending) if !ends.contains(&pending.awaits) => {
-                Err(Error::new(ErrorKind::Protocol, "the listener answered a call with a frame of another kind"))
+    fn answer(
+        &mut self,
+        id: u32,
+        kind: Kind,
+        reply: Reply,
+        answers: &mut Answers<C>,
+    ) -> std::result::Result<(), Violation> {
+        // One whose caller has left is passed over.
+        let Entry::Occupied(pending) = self.pending.entry(id) else { return Ok(()) };
+        if fits(pending.get().kind, kind)? {
+            let pending = pending.remove();
+            if pending.kind == Kind::Ack {
+                self.casts.confirm(pending.casts);
             }
-            _ => Ok(()),
+            answers.push((pending.caller, Ok(reply)));
         }
-    }
-
-    fn answer(&mut self, id: u32, answer: Attempt<Reply>, answers: &mut Answers<C>) {
-        if let Some(pending) = self.pending.remove(&id) {
-            answers.push((pending.caller, answer));
-        }
+        Ok(())
     }
 
     /// The listener took messages up to `last` and takes no more.
     pub(crate) fn goaway(&mut self, last: u32, answers: &mut Answers<C>) {
-        self.ended.get_or_insert((ErrorKind::Closing, NOT_TAKEN.to_owned()));
-        let not_taken = self.pending.extract_if(|id, _| (id.wrapping_sub(last) as i32) > 0);
-        let failed = || Failed::NotTaken(Error::new(ErrorKind::Closing, NOT_TAKEN));
-        answers.extend(not_taken.map(|(_, pending)| (pending.caller, Err(failed()))));
+        let why = closing();
+        self.ended = Some((why.kind(), why.message().to_owned()));
+        let Ledger { pending, ids, cut, .. } = self;
+        // What did not leave whole was not taken either, whatever the listener knows of it.
+        let is_out = |id: u32, pending: &Pending<C>| {
+            ids.leaves_out(last, id) || cut.is_some_and(|written| !pending.is_whole(written))
+        };
+        let not_taken = pending.extract_if(|id, pending| is_out(*id, pending));
+        answers.extend(not_taken.map(|(_, pending)| (pending.caller, Err(Failed::NotTaken(closing())))));
+    }
+
+    /// The connection took `written` bytes and takes no more: what has not begun to leave goes elsewhere. What has
+    /// left waits for its answer, which may still come.
+    pub(crate) fn cut(&mut self, written: u64, error: &Error, answers: &mut Answers<C>) {
+        self.no_more(error);
+        self.cut = Some(written);
+        let unsent = self.pending.extract_if(|_, pending| pending.at >= written);
+        let again = || Failed::NotTaken(Error::new(error.kind(), error.message().to_owned()));
+        answers.extend(unsent.map(|(_, pending)| (pending.caller, Err(again()))));
+    }
+
+    /// The client closes: calls that wait end, but for flushes, and no more begin. The requests among them, whose
+    /// handlers are to be told, by their ids.
+    pub(crate) fn close(&mut self, answers: &mut Answers<C>) -> Vec<u32> {
+        self.closing = true;
+        let mut requests = Vec::new();
+        for (id, pending) in self.pending.extract_if(|_, pending| pending.kind != Kind::Ack) {
+            if pending.kind == Kind::Request {
+                requests.push(id);
+            }
+            answers.push((pending.caller, Err(closed_meanwhile().after_sending().into())));
+        }
+        requests
     }
 
     /// Nothing more is taken, though answers may still come.
@@ -270,6 +305,7 @@ impl<C> Ledger<C> {
         if let Some(told) = self.casts.retire(again) {
             self.casts.refuse(told);
         }
+        let cut = self.cut;
         let to_blame = self.pending.values().any(|pending| pending.len > peer_max);
         for (_, pending) in self.pending.drain() {
             let failed = match error.kind() {
@@ -277,6 +313,7 @@ impl<C> Ledger<C> {
                 // Who speaks another version does not take a message in ours.
                 ErrorKind::UnsupportedVersion => again().into(),
                 ErrorKind::TooLarge if pending.len > peer_max => again().into(),
+                _ if cut.is_some_and(|written| !pending.is_whole(written)) => Failed::NotTaken(again()),
                 ErrorKind::TooLarge if to_blame => lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into(),
                 _ => again().after_sending().into(),
             };

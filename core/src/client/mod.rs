@@ -6,6 +6,7 @@
 //! | `exclusive` | a native session used by one thread at a time: blocking callers |
 //! | `multiplexed` | a native session shared by tasks: asynchronous callers |
 //! | `casts` | the books of one-way messages |
+//! | `ids` | the ids of messages, and what a goaway says about them |
 //! | `ledger` | the books of a session with several calls in flight |
 //! | `deno` | one message on the Deno wire, either way of waiting |
 //! | `pool` | sessions kept open between one-shot posts |
@@ -17,6 +18,7 @@ pub(crate) mod casts;
 pub(crate) mod connect;
 pub(crate) mod deno;
 pub(crate) mod exclusive;
+mod ids;
 pub(crate) mod kept;
 pub(crate) mod ledger;
 pub(crate) mod multiplexed;
@@ -30,6 +32,8 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::MessageRef;
 use crate::options::Options;
+use crate::protocol::Violation;
+use crate::protocol::frame::Kind;
 
 /// How a try to have a message handled failed.
 #[derive(Debug)]
@@ -96,6 +100,37 @@ pub(crate) fn no_ping() -> Error {
     )
 }
 
+/// Whether an answer of kind `answer` fits a message of kind `asked`. One that does not, and that could be taken for
+/// another message's, breaks the protocol; any other is passed over.
+pub(crate) fn fits(asked: Kind, answer: Kind) -> std::result::Result<bool, Violation> {
+    match (asked, answer) {
+        (Kind::Request, Kind::Response) | (Kind::Broadcast | Kind::Ack, Kind::Ack) | (Kind::Ping, Kind::Pong) => {
+            Ok(true)
+        }
+        (Kind::Broadcast | Kind::Ack, Kind::Response) => {
+            Err(Violation::Malformed("the listener answered a message that nothing answers"))
+        }
+        (Kind::Request, Kind::Ack) => {
+            Err(Violation::Malformed("the listener acknowledged a request instead of answering it"))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The error of a message that the listener left out when it said goodbye.
+pub(crate) fn closing() -> Error {
+    Error::new(ErrorKind::Closing, "the listener is closing and did not take the message")
+}
+
+/// What to say of a message that an earlier try left untaken, where another one failed with `later`: that nobody
+/// listens any more says less than that its listener was closing.
+pub(crate) fn first_of(not_taken: Option<Error>, later: Error) -> Error {
+    match not_taken {
+        Some(closing) if closing.kind() == ErrorKind::Closing && later.kind() == ErrorKind::NotListening => closing,
+        _ => later,
+    }
+}
+
 pub(crate) fn too_large(len: usize, max: usize) -> Error {
     Error::new(
         ErrorKind::TooLarge,
@@ -134,7 +169,7 @@ fn unconfirmed(count: u64, why: Error) -> Error {
 }
 
 /// The error that a listener's error frame about message `id` speaks of; 0 is the session.
-pub(crate) fn reply_error(id: u32, body: &[u8]) -> Error {
+pub(crate) fn reply_error(id: u32, body: &[u8]) -> std::result::Result<Error, Violation> {
     #[derive(serde::Deserialize)]
     struct Body {
         code: String,
@@ -155,7 +190,7 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> Error {
         Ok(body) if is_object => {
             let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
             let error = Error::new(kind, body.message);
-            match kind {
+            Ok(match kind {
                 ErrorKind::HandlerFailed => {
                     let code = body.handler_code.and_then(|code| serde_json::from_str(code.get()).ok());
                     let data = body.handler_data.map(|data| data.get().to_owned());
@@ -167,8 +202,8 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> Error {
                 // The handler has run, and its answer does not fit; or it is not known to us.
                 ErrorKind::Protocol | ErrorKind::TooLarge => error.after_sending(),
                 _ => error,
-            }
+            })
         }
-        _ => Error::new(ErrorKind::Protocol, "the listener sent an error that cannot be read").after_sending(),
+        _ => Err(Violation::Malformed("the listener sent an error that cannot be read")),
     }
 }

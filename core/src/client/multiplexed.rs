@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
 
-use super::ledger::{Answers, Awaits, Ledger, Reply};
+use super::ledger::{Answers, Ledger, Reply};
 use super::until::Until;
 use super::{Attempt, lost, too_large};
 use crate::channel::Address;
@@ -22,7 +22,7 @@ use crate::message::Message;
 use crate::options::{Options, Peers};
 use crate::outbox::{Outbox, Sent};
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
-use crate::protocol::hello::{Hello, Role};
+use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::transport::fork::ForkLocal;
 use crate::transport::socket::{Socket, Wait, interrupted, would_block};
 use crate::transport::watch::{WatchedSocket, watch};
@@ -54,6 +54,9 @@ struct Session {
     /// There is room for more to be sent, the hello has come, or the session has ended.
     moved: Notify,
     max_message: usize,
+    /// How many bytes were handed to the outbox. Whoever hands over a frame holds this from when its id is given:
+    /// frames leave in the order of their ids, which is what a goaway counts by.
+    handed: Mutex<u64>,
     ledger: Mutex<Ledger<oneshot::Sender<Attempt<Reply>>>>,
 }
 
@@ -70,6 +73,7 @@ impl Multiplexed {
             deserted: AtomicBool::new(false),
             moved: Notify::new(),
             max_message,
+            handed: Mutex::new(HELLO_LEN as u64),
             ledger: Mutex::default(),
         });
         // It goes out with the first frame.
@@ -114,10 +118,9 @@ impl Multiplexed {
         session.take_cast_error()?;
         session.make_room(message.len(), until).await?;
         session.look_for_the_end();
-        // Counted and put in the line in one step: the ack of a flush that begins meanwhile speaks of neither or of both.
-        let mut ledger = lock(&session.ledger);
-        ledger.cast()?;
-        session.append(&Header::of(Kind::Broadcast, 0, message), message.data());
+        let mut handed = lock(&session.handed);
+        lock(&session.ledger).cast()?;
+        session.append(&mut handed, &Header::of(Kind::Broadcast, 0, message), message.data());
         Ok(())
     }
 
@@ -147,6 +150,23 @@ impl Multiplexed {
         lock(&self.session().ledger).retire()
     }
 
+    /// Ends the calls that wait, but for flushes; their handlers are told. No more begin.
+    pub(crate) fn close(&self) {
+        let session = self.session();
+        let mut answers = Vec::new();
+        let requests = lock(&session.ledger).close(&mut answers);
+        tell(answers);
+        for id in requests {
+            session.append(&mut lock(&session.handed), &Header::bare(Kind::Cancel, id), &[]);
+        }
+        session.moved.notify_waiters();
+    }
+
+    /// What to say where nobody waits any longer for what a flush would bring, for this reason.
+    pub(crate) fn give_up_flushing(&self, error: Error) -> Error {
+        lock(&self.session().ledger).give_up_flushing(error)
+    }
+
     async fn call(&self, mut header: Header, body: &[u8], until: &Until<'_>) -> Attempt<Reply> {
         if let Some(error) = until.given_up() {
             return Err(error.into());
@@ -154,24 +174,23 @@ impl Multiplexed {
         let session = self.session();
         session.make_room(body.len(), until).await?;
         let (answered, answer) = oneshot::channel();
-        let others;
         {
-            let mut ledger = lock(&session.ledger);
-            others = ledger.is_waiting();
-            let awaits = match header.kind {
-                Kind::Request => Awaits::Response,
-                Kind::Broadcast => Awaits::Ack,
-                Kind::Ack => Awaits::Flush,
-                _ => Awaits::Pong,
-            };
-            header.id = ledger.begin(body.len(), awaits, answered)?;
+            let mut handed = lock(&session.handed);
+            let others;
+            {
+                let mut ledger = lock(&session.ledger);
+                others = ledger.is_waiting();
+                header.id = ledger.begin(header.kind, body.len(), *handed, answered)?;
+            }
+            if others {
+                session.append(&mut handed, &header, body);
+            } else {
+                session.send(&mut handed, &header, body);
+            }
         }
         let waiting = Waiting { session, id: header.id, cancel: header.kind == Kind::Request };
-        if others {
-            session.append(&header, body);
-        } else {
-            session.send(&header, body);
-        }
+        // A client that closes tells its calls by their answers.
+        let until = Until { client: None, ..*until };
         let answer = until.drive(answer).await.map_err(Error::after_sending)?;
         std::mem::forget(waiting);
         answer.unwrap_or_else(|_| Err(lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into()))
@@ -189,27 +208,40 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let waited = lock(&self.session.ledger).withdraw(self.id);
         if waited && self.cancel {
-            self.session.append(&Header::bare(Kind::Cancel, self.id), &[]);
+            self.session.append(&mut lock(&self.session.handed), &Header::bare(Kind::Cancel, self.id), &[]);
         }
     }
 }
 
 impl Session {
     /// Sends a frame, in the calling task if the socket takes it.
-    fn send(&self, header: &Header, body: &[u8]) {
-        // A session that broke says so to whoever waits for an answer.
+    fn send(&self, handed: &mut u64, header: &Header, body: &[u8]) {
+        *handed += (HEADER_LEN + body.len()) as u64;
         match self.outbox.send(&self.socket, &header.encode(), body, Duration::ZERO) {
-            Ok(Sent::Waiting) => self.driver.notify_one(),
             // Others may have found no room while this was being sent.
-            _ => self.moved.notify_waiters(),
+            Ok(Sent::Gone) => self.moved.notify_waiters(),
+            // Of a session that broke, the driver sees to what has left and what has not.
+            Ok(Sent::Waiting) | Err(_) => self.driver.notify_one(),
         }
     }
 
     /// Sends a frame with those of other tasks.
-    fn append(&self, header: &Header, body: &[u8]) {
-        if self.outbox.append(&header.encode(), body).is_ok() {
-            self.driver.notify_one();
+    fn append(&self, handed: &mut u64, header: &Header, body: &[u8]) {
+        *handed += (HEADER_LEN + body.len()) as u64;
+        let _the_driver_sees_to_it = self.outbox.append(&header.encode(), body);
+        self.driver.notify_one();
+    }
+
+    /// The connection takes nothing more. What the listener says may still come.
+    fn cut(&self, error: io::Error) {
+        let mut answers = Vec::new();
+        {
+            let handed = lock(&self.handed);
+            let unsent = self.outbox.unsent().unwrap_or_default() as u64;
+            lock(&self.ledger).cut(*handed - unsent, &lost(error), &mut answers);
         }
+        tell(answers);
+        self.moved.notify_waiters();
     }
 
     fn take_cast_error(&self) -> Attempt<()> {
@@ -286,7 +318,7 @@ impl Session {
         };
         tell(answers);
         for id in pongs {
-            self.append(&Header::bare(Kind::Pong, id), &[]);
+            self.append(&mut lock(&self.handed), &Header::bare(Kind::Pong, id), &[]);
         }
         if moved {
             self.moved.notify_waiters();
@@ -323,12 +355,18 @@ impl Drop for Driven {
 async fn drive(fd: WatchedSocket, driven: Driven) {
     let session = &*driven.0;
     let mut reader = FrameReader::new(Sender::Listener, session.max_message);
-    let mut leaving = false;
+    let (mut leaving, mut is_cut) = (false, false);
     loop {
         let sent = match session.outbox.flush(&session.socket, Duration::ZERO) {
             Ok(sent) => sent,
-            // Why, the listener may have said before: receiving finds out.
-            Err(_) => Sent::Gone,
+            // Why, the listener may have said, or is about to: receiving to the end finds out.
+            Err(error) => {
+                if !is_cut {
+                    is_cut = true;
+                    session.cut(error);
+                }
+                Sent::Gone
+            }
         };
         if sent == Sent::Gone {
             session.moved.notify_waiters();

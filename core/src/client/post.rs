@@ -7,7 +7,7 @@ use super::exclusive::Exclusive;
 use super::multiplexed::shared;
 use super::pool::{self, Key};
 use super::until::Until;
-use super::{Attempt, Failed, check_size, connecting_time, deno};
+use super::{Attempt, Failed, check_size, connecting_time, deno, first_of};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
@@ -105,7 +105,10 @@ async fn try_to_post_async(
     for _ in 0..TRIES {
         let session = match shared(&address, options) {
             Some(session) => session,
-            None => match connect_async(channel, &address, options, &connecting).await? {
+            None => match connect_async(channel, &address, options, &connecting)
+                .await
+                .map_err(|error| first_of(not_taken.take(), error))?
+            {
                 Connected::Native(socket) => super::multiplexed::share(socket, &address, options)?,
                 Connected::Deno(socket) => {
                     let exchange = deno::Exchange::new(socket, mode, options.max_message);

@@ -136,7 +136,7 @@ pub(super) enum What {
     Broadcast,
     /// A broadcast of a client: done when it is on its way.
     Cast,
-    /// Done when the handler has every broadcast before it; about this many.
+    /// Done when the handler has every broadcast before it.
     Flush,
     /// As flush; then the client is closed.
     Close,
@@ -147,6 +147,16 @@ pub(super) enum What {
 }
 
 impl What {
+    /// The kind of its frame on a session.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            What::Request => Kind::Request,
+            What::Broadcast | What::Cast => Kind::Broadcast,
+            What::Ping(_) => Kind::Ping,
+            What::Flush | What::Close | What::Meet(_) => Kind::Ack,
+        }
+    }
+
     /// How it goes over the Deno wire, if it does.
     pub(super) fn mode(&self) -> Option<Mode> {
         match self {

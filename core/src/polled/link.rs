@@ -58,6 +58,10 @@ pub(super) struct Link {
     /// How much of the first piece has left.
     sent: usize,
     unsent: usize,
+    /// How many bytes were handed over in all.
+    handed: u64,
+    /// The connection takes nothing more.
+    cut: bool,
     /// Whether the poller watches for room.
     pub(super) watches_room: bool,
     /// It is on the list of those that have something to send.
@@ -83,6 +87,8 @@ impl Link {
             waiting: VecDeque::new(),
             reader: FrameReader::new(Sender::Listener, max_message),
             unsent: hello.len(),
+            handed: hello.len() as u64,
+            cut: false,
             pieces: VecDeque::from([Piece::Bytes(hello)]),
             sent: 0,
             watches_room: false,
@@ -102,6 +108,9 @@ impl Link {
 
     /// Adds a frame to what is to be sent. A large body is shared with its call, not copied.
     pub(super) fn add(&mut self, header: &Header, body: &mut Body) {
+        if self.cut {
+            return;
+        }
         let small = body.len() <= SMALL;
         let wanted = crate::protocol::frame::HEADER_LEN + if small { body.len() } else { 0 };
         let bytes = match self.pieces.back_mut() {
@@ -120,7 +129,14 @@ impl Link {
         } else {
             self.pieces.push_back(Piece::Body(body.share()));
         }
-        self.unsent += crate::protocol::frame::HEADER_LEN + body.len();
+        let len = crate::protocol::frame::HEADER_LEN + body.len();
+        self.unsent += len;
+        self.handed += len as u64;
+    }
+
+    /// Where in the stream the next frame begins.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed
     }
 
     pub(super) fn is_all_sent(&self) -> bool {
@@ -132,8 +148,8 @@ impl Link {
         self.unsent >= if beside { GATHER_BESIDE } else { GATHER }
     }
 
-    /// Sends what the socket takes.
-    pub(super) fn send(&mut self) {
+    /// Sends what the socket takes. Where it takes nothing more, calls that have not begun to leave are told.
+    pub(super) fn send(&mut self, answers: &mut Answers<Ticket>) {
         while self.unsent > 0 {
             let head = &self.pieces[0].data()[self.sent..];
             let body = self.pieces.get(1).map_or(&[][..], Piece::data);
@@ -141,8 +157,10 @@ impl Link {
                 Ok(count) => self.advance(count),
                 Err(error) if interrupted(&error) => {}
                 Err(error) if would_block(&error) => return,
-                // Why, the listener may have said before: receiving finds out.
-                Err(_) => {
+                // Why, the listener may have said, or is about to: receiving to the end finds out.
+                Err(error) => {
+                    self.cut = true;
+                    self.ledger.cut(self.handed - self.unsent as u64, &lost(error), answers);
                     self.pieces.clear();
                     (self.sent, self.unsent) = (0, 0);
                 }
@@ -172,7 +190,7 @@ impl Link {
     /// Sends what is left if that goes before `until`.
     pub(super) fn send_until(&mut self, until: Instant) {
         loop {
-            self.send();
+            self.send(&mut Vec::new());
             let left = until.saturating_duration_since(Instant::now());
             if self.unsent == 0 || left.is_zero() || self.socket.wait_for(PollFlags::OUT, Some(left)).is_err() {
                 return;

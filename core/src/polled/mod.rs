@@ -231,9 +231,10 @@ impl Queue {
         self.on_client(client, What::Ping(Instant::now()), Body::None, timeout)
     }
 
-    /// Flushes, and closes: the client is gone when the ticket is done. Requests and pings of it that are still
-    /// under way end with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and a handler that has such a request
-    /// is told.
+    /// Ends the client's calls, flushes, and closes: the client is gone when the ticket is done.
+    ///
+    /// Requests, pings and what waits for a listener end with [`ErrorKind::Cancelled`], and a handler that has such a
+    /// request is told. Broadcasts that wait for room on the session, and flushes, come to their end first.
     pub fn close(&mut self, client: ClientId) -> Result<Ticket> {
         self.close_with(client, &cancellation::Call::new())
     }
@@ -241,7 +242,7 @@ impl Queue {
     /// As [`close`](Queue::close), with a timeout of its own. When it is over, the client is gone all the same.
     pub fn close_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        self.end_waits_of(client);
+        self.end_calls(client);
         self.on_client(client, What::Close, Body::None, timeout)
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::call::{Call, ClientId, Id, State, Ticket, What};
 use super::link::{Body, Room};
 use super::{Connection, Queue};
-use crate::client::ledger::Awaits;
+use crate::client::ledger::Reply;
 use crate::client::{Failed, deadline, too_large};
 use crate::error::Error;
 use crate::interrupt;
 use crate::message::Message;
+use crate::protocol::frame::Kind;
 
 impl Queue {
     /// The session of a client, where a request with a body of `len` bytes can go on it this moment: by far the
@@ -42,7 +43,8 @@ impl Queue {
             unreachable!("both are here")
         };
         let alone = !link.ledger.is_waiting();
-        let Ok(frame) = link.ledger.begin(call.body.len(), Awaits::Response, ticket) else {
+        let at = link.handed();
+        let Ok(frame) = link.ledger.begin(Kind::Request, call.body.len(), at, ticket) else {
             unreachable!("it is open")
         };
         let header = call.header(frame, timeout);
@@ -111,18 +113,18 @@ impl Queue {
             }
             link.waiting.pop_front();
             let alone = !link.ledger.is_waiting() && link.waiting.is_empty();
-            let begun = match &mut call.what {
+            let at = link.handed();
+            let begun = match &call.what {
                 What::Cast => link.ledger.cast().map(|()| 0),
                 What::Flush | What::Close => {
-                    match link.ledger.is_unconfirmed().then(|| link.ledger.begin(0, Awaits::Flush, ticket)) {
-                        None => Ok(0),
+                    match link.ledger.is_unconfirmed().then(|| link.ledger.begin(Kind::Ack, 0, at, ticket)) {
+                        // Nothing to make sure of, but what is to be said is said.
+                        None => link.ledger.flushed(Ok(Reply::Done)).map(|()| 0),
                         Some(Ok(frame)) => Ok(frame),
                         Some(Err(failed)) => link.ledger.flushed(Err(failed)).map(|()| 0),
                     }
                 }
-                What::Request => link.ledger.begin(len, Awaits::Response, ticket),
-                What::Broadcast => link.ledger.begin(len, Awaits::Ack, ticket),
-                What::Ping(_) | What::Meet(_) => link.ledger.begin(len, Awaits::Pong, ticket),
+                what => link.ledger.begin(what.kind(), len, at, ticket),
             };
             let frame = match begun {
                 Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush | What::Close) => {
@@ -178,7 +180,8 @@ impl Queue {
     pub(super) fn send(&mut self, id: Id) {
         let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
         link.listed = false;
-        link.send();
+        let mut answers = Vec::new();
+        link.send(&mut answers);
         let room = !link.is_all_sent();
         if room != link.watches_room {
             link.watches_room = room;
@@ -187,5 +190,6 @@ impl Queue {
             }
         }
         self.drop_if_over(id);
+        self.tell(answers);
     }
 }

@@ -11,7 +11,7 @@ use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
 use crate::client::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
 use crate::client::deno::{Exchange, Progress};
 use crate::client::post::TRIES;
-use crate::client::{closed, connecting_time, deadline, no_ping};
+use crate::client::{closed, connecting_time, deadline, first_of, no_ping};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::options::Wire;
@@ -96,7 +96,10 @@ impl Queue {
         let State::Connecting(connecting) = &mut call.state else { return };
         let target = Arc::clone(&call.target);
         match connecting.step(&target.channel, &target.address, &target.options) {
-            Err(error) => self.finish(ticket, Err(error)),
+            Err(error) => {
+                let error = first_of(call.not_taken.take(), error);
+                self.finish(ticket, Err(error));
+            }
             Ok(Step::Pause(pause)) => {
                 let wake = Some(Instant::now() + pause);
                 call.wake = wake;
@@ -209,11 +212,11 @@ impl Queue {
         let Some(call) = self.calls.remove(ticket.0) else { return };
         let mut result = result;
         if let (What::Close, Some(id)) = (&call.what, call.client) {
-            if result.is_ok()
-                && let Some(told) = self.take_cast_error(id)
-            {
-                result = Err(told);
-            }
+            result = match (result, self.take_cast_error(id)) {
+                (Ok(_), Some(told)) => Err(told),
+                (Err(error), None) => Err(self.give_up_flushing(id, error)),
+                (result, _) => result,
+            };
             if let Some(link) = self.clients.remove(id.0).and_then(|client| client.link) {
                 self.desert(link);
             }
@@ -222,6 +225,15 @@ impl Queue {
         self.done.push(Completion { ticket, result });
         if let Body::Own(body) = call.body {
             self.keep_spare(body.into_data());
+        }
+    }
+
+    /// What to say where nobody waits any longer for what the flush of a client would bring.
+    fn give_up_flushing(&mut self, client: ClientId, error: Error) -> Error {
+        let link = self.clients.get(client.0).and_then(|client| client.link);
+        match link.and_then(|link| self.connections.get_mut(link)) {
+            Some(Connection::Link(link)) => link.ledger.give_up_flushing(error),
+            _ => error,
         }
     }
 

@@ -45,12 +45,16 @@ impl Queue {
         }
     }
 
-    /// Ends what waits for answers on a client that is about to close.
-    pub(super) fn end_waits_of(&mut self, client: ClientId) {
-        let waits = |call: &Call| call.client == Some(client) && matches!(call.what, What::Request | What::Ping(_));
-        let waiting: Vec<Ticket> =
-            self.calls.iter().filter(|(_, call)| waits(call)).map(|(id, _)| Ticket(id)).collect();
-        for ticket in waiting {
+    /// Ends the calls of a client that closes, but for those that the close itself waits for.
+    pub(super) fn end_calls(&mut self, client: ClientId) {
+        let ends = |call: &Call| match (&call.what, &call.state) {
+            (What::Flush | What::Close, _) => false,
+            // It goes out before the close, on the same session or on a connection of its own.
+            (What::Cast, State::Queued | State::Sent(..) | State::Exchanging(_)) => false,
+            _ => call.client == Some(client),
+        };
+        let ending: Vec<Ticket> = self.calls.iter().filter(|(_, call)| ends(call)).map(|(id, _)| Ticket(id)).collect();
+        for ticket in ending {
             self.end_call(ticket, closed_meanwhile());
         }
     }
@@ -67,7 +71,12 @@ impl Queue {
         for ticket in due {
             let Some(call) = self.calls.get_mut(ticket.0) else { continue };
             if call.deadline.is_some_and(|deadline| deadline <= now) {
-                self.end_call(ticket, timed_out());
+                if let What::Close = call.what {
+                    // The client is gone all the same.
+                    self.finish(ticket, Err(timed_out()));
+                } else {
+                    self.end_call(ticket, timed_out());
+                }
             } else {
                 call.wake = None;
                 match call.state {

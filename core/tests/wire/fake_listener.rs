@@ -387,3 +387,174 @@ fn a_client_that_stops_waiting_on_the_deno_wire_stays_to_the_end() {
     eventually("all three could be answered", || seen.lock().unwrap().len() == 3);
     assert_eq!(*seen.lock().unwrap(), [true; 3]);
 }
+
+#[test]
+fn an_answer_of_the_wrong_kind_breaks_the_protocol_and_ends_the_session() {
+    // A response to a broadcast and to a question, an ack to a request.
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, |_, mut raw| {
+        raw.receive(16);
+        raw.send(&hello(REQUEST_LISTENER));
+        loop {
+            let frame = raw.frame();
+            match frame.kind {
+                REQUEST => raw.send(&bare(ACK, frame.id)),
+                BROADCAST if frame.id == 0 => {}
+                _ => raw.send(&answer(frame.id)),
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let options = scratch.options();
+    let posts = [
+        post_request(&build(), &Message::null(), &options).map(drop),
+        post_broadcast(&build(), &Message::null(), &options),
+        runtime.block_on(simple_ipc::post_request(&build(), &Message::null(), &options)).map(drop),
+        runtime.block_on(simple_ipc::post_broadcast(&build(), &Message::null(), &options)),
+    ];
+    for (nth, post) in posts.into_iter().enumerate() {
+        let error = post.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::Protocol, true), "{nth}: {error}");
+    }
+    let client = blocking::Client::connect(&build(), &options).unwrap();
+    client.broadcast(1).unwrap();
+    assert_eq!(client.flush().unwrap_err().kind(), ErrorKind::Protocol);
+    runtime.block_on(async {
+        let client = simple_ipc::Client::connect(&build(), &options).await.unwrap();
+        client.broadcast(1).await.unwrap();
+        assert_eq!(client.flush().await.unwrap_err().kind(), ErrorKind::Protocol);
+    });
+}
+
+#[test]
+fn a_goaway_with_an_id_that_was_never_sent_says_nothing_about_a_message() {
+    for never_sent in [2, 1000, u32::MAX] {
+        let serve = move |_, mut raw: Raw| {
+            let id = take_request(&mut raw);
+            assert_eq!(id, 1);
+            raw.send(&bare(GOAWAY, never_sent));
+            raw.send(&answer(id));
+            raw.receive_to_end();
+        };
+        each_way(Scratch::options, serve, |way, result, connections| {
+            assert_eq!(result.unwrap(), Message::text("fine"), "{way}");
+            assert_eq!(connections, 1, "{way}: it was sent again");
+        });
+    }
+}
+
+#[test]
+fn an_error_frame_is_taken_whatever_the_clients_limit_is() {
+    let options = |scratch: &Scratch| scratch.options().max_message(20);
+    let serve = |_, mut raw: Raw| {
+        let id = take_request(&mut raw);
+        let text = "x".repeat(1024 - r#"{"code":"handler_failed","message":""}"#.len());
+        let body = format!(r#"{{"code":"handler_failed","message":"{text}"}}"#);
+        assert_eq!(body.len(), 1024);
+        raw.send(&frame(ERROR, 0, id, 0, body.as_bytes()));
+        raw.receive_to_end();
+    };
+    each_way(options, serve, |way, result, _| {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::HandlerFailed, "{way}");
+    });
+}
+
+/// A listener that stops reading once it has the first request, and answers it, and says goodbye, only when told to.
+/// What comes on later connections it answers.
+fn stops_reading(scratch: &Scratch) -> (Fake, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
+    let (stopped, has_stopped) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let fake = Fake::native(scratch, move |nth, mut raw| {
+        let id = take_request(&mut raw);
+        if nth == 0 {
+            raw.stop_reading();
+            stopped.send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+            raw.send(&[answer(id), bare(GOAWAY, id)].concat());
+            return;
+        }
+        raw.send(&answer(id));
+        raw.receive_to_end();
+    });
+    (fake, has_stopped, go)
+}
+
+#[test]
+fn an_answer_that_comes_after_a_write_has_failed_is_taken_and_what_did_not_leave_goes_elsewhere() {
+    let scratch = Scratch::new();
+    let (fake, stopped, go) = stops_reading(&scratch);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let message = Message::null();
+    runtime.block_on(async {
+        let client = simple_ipc::Client::connect(&build(), &scratch.options()).await.unwrap();
+        let first = client.request_message(&message, None);
+        let later = async {
+            while stopped.try_recv().is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // Answered while the first still waits.
+            let second = client.request_message(&message, None).await.unwrap();
+            go.send(()).unwrap();
+            second
+        };
+        let (first, second) = tokio::join!(first, later);
+        assert_eq!((first.unwrap(), second), (Message::text("fine"), Message::text("fine")));
+    });
+    assert_eq!(fake.connections(), 2);
+
+    let scratch = Scratch::new();
+    let (fake, stopped, go) = stops_reading(&scratch);
+    let mut queue = simple_ipc::polled::Queue::new().unwrap();
+    let (client, _) = queue.connect(&build(), &scratch.options()).unwrap();
+    let first = queue.request(client, Message::null(), None).unwrap();
+    queue.submit();
+    stopped.recv().unwrap();
+    let second = queue.request(client, Message::null(), None).unwrap();
+    let mut done = Vec::new();
+    while !done.iter().any(|done: &simple_ipc::polled::Completion| done.ticket == second) {
+        queue.wait(None).unwrap();
+        queue.process(&mut done).unwrap();
+    }
+    go.send(()).unwrap();
+    while !done.iter().any(|done| done.ticket == first) {
+        queue.wait(None).unwrap();
+        queue.process(&mut done).unwrap();
+    }
+    assert!(done.iter().all(|done| done.result.is_ok()), "{done:?}");
+    assert_eq!(fake.connections(), 2);
+}
+
+#[test]
+fn half_a_message_was_not_handled_and_why_is_heard_to_the_end() {
+    // The listener takes a part of a message, stops reading, and says why a moment later.
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, |_, mut raw| {
+        raw.receive(16);
+        raw.send(&hello(REQUEST_LISTENER));
+        raw.receive(1 << 20);
+        raw.stop_reading();
+        raw.send(&frame(ERROR, 0, 0, 0, br#"{"code":"too_large","message":"enough"}"#));
+    });
+    let large = Message::bytes(vec![0; 32 << 20]);
+    let error = post_request(&build(), &large, &scratch.options()).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TooLarge, false), "{error}");
+
+    // And one that goes on elsewhere where it has only said goodbye.
+    let scratch = Scratch::new();
+    let fake = Fake::native(&scratch, |nth, mut raw| {
+        raw.receive(16);
+        raw.send(&hello(REQUEST_LISTENER));
+        if nth == 0 {
+            raw.receive(1 << 20);
+            raw.stop_reading();
+            raw.send(&bare(GOAWAY, 0));
+            return;
+        }
+        let id = raw.frame().id;
+        raw.send(&answer(id));
+        raw.receive_to_end();
+    });
+    assert_eq!(post_request(&build(), &large, &scratch.options()).unwrap(), Message::text("fine"));
+    assert_eq!(fake.connections(), 2);
+}

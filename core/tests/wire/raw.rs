@@ -27,17 +27,26 @@ pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
 trait Duplex: Read + Write + Send {
     fn half_close(&self);
+    fn stop_reading(&self);
 }
 
 impl Duplex for UnixStream {
     fn half_close(&self) {
         self.shutdown(Shutdown::Write).unwrap();
     }
+
+    fn stop_reading(&self) {
+        self.shutdown(Shutdown::Read).unwrap();
+    }
 }
 
 impl Duplex for TcpStream {
     fn half_close(&self) {
         self.shutdown(Shutdown::Write).unwrap();
+    }
+
+    fn stop_reading(&self) {
+        self.shutdown(Shutdown::Read).unwrap();
     }
 }
 
@@ -85,6 +94,11 @@ impl Raw {
 
     pub(crate) fn half_close(&mut self) {
         self.0.half_close();
+    }
+
+    /// Takes nothing more: on a Unix socket what the peer sends from now on fails.
+    pub(crate) fn stop_reading(&mut self) {
+        self.0.stop_reading();
     }
 
     pub(crate) fn receive(&mut self, count: usize) -> Vec<u8> {
