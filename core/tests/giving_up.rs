@@ -354,3 +354,217 @@ fn a_timeout_of_any_length_is_allowed() {
     }
     assert!(done.iter().all(|done| done.result.is_ok()), "{done:?}");
 }
+
+fn both_transports() -> [Channel; 2] {
+    [Channel::uds("closing").unwrap(), Channel::ip(0).unwrap()]
+}
+
+#[test]
+fn closing_a_blocking_client_ends_the_calls_that_wait_and_their_handlers_are_told() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    for channel in both_transports() {
+        let held = hold(&channel, Mode::Request, &options);
+        let client = blocking::Client::connect(held.listener.channel(), &options).unwrap();
+        std::thread::scope(|scope| {
+            let calls = [(); 3].map(|()| scope.spawn(|| client.request_message(&Message::null(), None)));
+            let responders = [(); 3].map(|()| held.responders.recv().unwrap());
+            client.close().unwrap();
+            calls.into_iter().for_each(|call| assert_cancelled(call.join().unwrap(), true));
+            responders.iter().for_each(is_told);
+        });
+        assert_eq!(client.request_message(&Message::null(), None).unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
+
+#[test]
+fn closing_a_blocking_client_ends_calls_on_the_deno_wire_and_those_that_wait_for_a_listener() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout().wait(Duration::MAX);
+    let name = Channel::uds("deno").unwrap();
+    let held = hold(&name, Mode::Request, &options);
+    let client = blocking::Client::connect(&name, &options.clone().wire(Wire::Deno)).unwrap();
+    let patient = blocking::Client::connect(&name, &options).unwrap();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.request_message(&Message::null(), None));
+        let responder = held.responders.recv().unwrap();
+        client.close().unwrap();
+        assert_cancelled(call.join().unwrap(), true);
+        drop(responder);
+        drop(held);
+        let (began, begun) = channel_of();
+        let patient = &patient;
+        let [request, broadcast] = [true, false].map(|is_request| {
+            let began = began.clone();
+            scope.spawn(move || {
+                began.send(()).unwrap();
+                if is_request {
+                    patient.request_message(&Message::null(), None).map(drop)
+                } else {
+                    patient.broadcast(1)
+                }
+            })
+        });
+        (0..2).for_each(|_| begun.recv().unwrap());
+        std::thread::yield_now();
+        patient.close().unwrap();
+        for call in [request, broadcast] {
+            let error = call.join().unwrap().unwrap_err();
+            // It may not have begun before the client was closed.
+            assert!(matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed), "{error}");
+            assert!(!error.may_have_been_handled(), "{error}");
+        }
+    });
+}
+
+#[test]
+fn closing_a_blocking_client_ends_a_broadcast_that_finds_no_room_when_its_time_is_over() {
+    let scratch = Scratch::new();
+    let directory = tempfile::tempdir().unwrap();
+    let options = scratch.options().directory(directory.path()).no_timeout().wire(Wire::Native);
+    let _deaf = UnixListener::bind(directory.path().join(".deno.deaf.socket")).unwrap();
+    let client = blocking::Client::connect(&Channel::uds("deaf").unwrap(), &options).unwrap();
+    let piece = Message::bytes(vec![0; 60 << 10]);
+    std::thread::scope(|scope| {
+        let (sent, sending) = channel_of();
+        let (client, piece) = (&client, &piece);
+        let sender = scope.spawn(move || {
+            loop {
+                if let Err(error) = client.broadcast_message(piece) {
+                    return error;
+                }
+                sent.send(()).unwrap();
+            }
+        });
+        // It goes on until there is no room: nothing more is sent for a while then.
+        while sending.recv_timeout(Duration::from_millis(200)).is_ok() {}
+        let error = client.close_with(&Call::new().timeout(Some(Duration::from_millis(20)))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        let error = sender.join().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_an_asynchronous_client_ends_the_calls_that_wait_and_their_handlers_are_told() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    for channel in both_transports() {
+        let held = hold(&channel, Mode::Request, &options);
+        let client = simple_ipc::Client::connect(held.listener.channel(), &options).await.unwrap();
+        let message = Message::null();
+        let (one, two, responders) =
+            tokio::join!(client.request_message(&message, None), client.request_message(&message, None), async {
+                let responders = [next(&held.responders).await, next(&held.responders).await];
+                client.close().await.unwrap();
+                responders
+            });
+        assert_cancelled(one, true);
+        assert_cancelled(two, true);
+        for responder in &responders {
+            responder.cancelled().await;
+        }
+        assert_eq!(client.ping().await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+    // And one that waits for a listener.
+    let gone = Channel::uds("gone").unwrap();
+    let held = hold(&gone, Mode::Request, &options);
+    let client = simple_ipc::Client::connect(&gone, &options.clone().wait(Duration::MAX)).await.unwrap();
+    tokio::task::block_in_place(|| drop(held));
+    let message = Message::null();
+    let (waiting, ()) = tokio::join!(client.request_message(&message, None), async {
+        tokio::task::yield_now().await;
+        client.close().await.unwrap();
+    });
+    assert_cancelled(waiting, false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_asynchronous_close_ends_in_its_time_and_says_what_was_not_confirmed() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    let name = Channel::uds("stuck").unwrap();
+    let (_listener, go, begun) = stuck(&name, &options);
+    let client = simple_ipc::Client::connect(&name, &options).await.unwrap();
+    client.broadcast(1).await.unwrap();
+    next(&begun).await;
+    let soon = Call::new().timeout(Some(Duration::from_millis(30)));
+    assert_eq!(client.flush_with(&soon).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    let error = client.close_with(&soon).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{error}");
+    assert!(error.message().contains("a broadcast was not confirmed"), "{error}");
+    drop(go);
+}
+
+fn complete(queue: &mut polled::Queue, ticket: polled::Ticket) -> Result<Option<Message>> {
+    let mut done = Vec::new();
+    loop {
+        queue.wait(None)?;
+        queue.process(&mut done)?;
+        if let Some(at) = done.iter().position(|done| done.ticket == ticket) {
+            return done.swap_remove(at).result;
+        }
+    }
+}
+
+#[test]
+fn closing_a_queues_client_ends_its_calls_and_their_handlers_are_told() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    for channel in both_transports() {
+        let held = hold(&channel, Mode::Request, &options);
+        let mut queue = polled::Queue::new().unwrap();
+        let (client, ticket) = queue.connect(held.listener.channel(), &options).unwrap();
+        complete(&mut queue, ticket).unwrap();
+        let (other, ticket) = queue.connect(held.listener.channel(), &options).unwrap();
+        complete(&mut queue, ticket).unwrap();
+        let requests = [(); 2].map(|()| queue.request(client, Message::null(), None).unwrap());
+        let stays = queue.request(other, Message::text("stays"), None).unwrap();
+        queue.submit();
+        let responders = [(); 3].map(|()| held.responders.recv().unwrap());
+        let close = queue.close(client).unwrap();
+        let mut done = Vec::new();
+        while done.len() < 3 {
+            queue.wait(None).unwrap();
+            queue.process(&mut done).unwrap();
+        }
+        for done in done {
+            match done.ticket {
+                ticket if ticket == close => drop(done.result.unwrap()),
+                ticket if requests.contains(&ticket) => assert_cancelled(done.result, true),
+                ticket => panic!("{ticket:?}"),
+            }
+        }
+        // Those of the client that has closed, and no other.
+        while responders.iter().filter(|responder| responder.is_cancelled()).count() < 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let stayed = responders.into_iter().find(|responder| !responder.is_cancelled()).unwrap();
+        stayed.respond(&Message::text("answer")).unwrap();
+        assert_eq!(complete(&mut queue, stays).unwrap(), Some(Message::text("answer")));
+        assert_eq!(queue.ping(client).unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
+
+#[test]
+fn a_queues_close_ends_in_its_time_and_says_what_was_not_confirmed() {
+    let scratch = Scratch::new();
+    let options = scratch.options().no_timeout();
+    let name = Channel::uds("stuck").unwrap();
+    let (_listener, go, begun) = stuck(&name, &options);
+    let mut queue = polled::Queue::new().unwrap();
+    let (client, ticket) = queue.connect(&name, &options).unwrap();
+    complete(&mut queue, ticket).unwrap();
+    queue.broadcast(client, Message::null()).unwrap();
+    queue.submit();
+    begun.recv().unwrap();
+    let soon = Call::new().timeout(Some(Duration::from_millis(30)));
+    let flush = queue.flush_with(client, &soon).unwrap();
+    assert_eq!(complete(&mut queue, flush).unwrap_err().kind(), ErrorKind::TimedOut);
+    let close = queue.close_with(client, &soon).unwrap();
+    let error = complete(&mut queue, close).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{error}");
+    assert!(error.message().contains("a broadcast was not confirmed"), "{error}");
+    assert_eq!(queue.ping(client).unwrap_err().kind(), ErrorKind::Closed);
+    drop(go);
+}
