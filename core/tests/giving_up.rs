@@ -391,7 +391,7 @@ fn closing_a_blocking_client_ends_calls_on_the_deno_wire_and_those_that_wait_for
         client.close().unwrap();
         assert_cancelled(call.join().unwrap(), true);
         drop(responder);
-        drop(held);
+        held.listener.close().unwrap();
         let (began, begun) = channel_of();
         let patient = &patient;
         let [request, broadcast] = [true, false].map(|is_request| {
@@ -423,6 +423,9 @@ fn closing_a_blocking_client_ends_a_broadcast_that_finds_no_room_when_its_time_i
     let directory = tempfile::tempdir().unwrap();
     let options = scratch.options().directory(directory.path()).no_timeout().wire(Wire::Native);
     let _deaf = UnixListener::bind(directory.path().join(".deno.deaf.socket")).unwrap();
+    // What a listener of this library holds while it lives.
+    let lock = std::fs::File::create(directory.path().join(".deno.deaf.socket.lock")).unwrap();
+    lock.lock().unwrap();
     let client = blocking::Client::connect(&Channel::uds("deaf").unwrap(), &options).unwrap();
     let piece = Message::bytes(vec![0; 60 << 10]);
     std::thread::scope(|scope| {
@@ -470,7 +473,7 @@ async fn closing_an_asynchronous_client_ends_the_calls_that_wait_and_their_handl
     let gone = Channel::uds("gone").unwrap();
     let held = hold(&gone, Mode::Request, &options);
     let client = simple_ipc::Client::connect(&gone, &options.clone().wait(Duration::MAX)).await.unwrap();
-    tokio::task::block_in_place(|| drop(held));
+    tokio::task::block_in_place(|| held.listener.close().unwrap());
     let message = Message::null();
     let (waiting, ()) = tokio::join!(client.request_message(&message, None), async {
         tokio::task::yield_now().await;
