@@ -4,7 +4,7 @@ import js from "@eslint/js";
 const globals = Object.fromEntries(
     [
         "AbortController AbortSignal Buffer SharedArrayBuffer URL console performance process queueMicrotask",
-        "setImmediate setTimeout clearTimeout gc Bun Deno",
+        "setImmediate setTimeout clearTimeout structuredClone DOMException gc Bun Deno",
     ]
         .join(" ")
         .split(" ")
@@ -23,5 +23,6 @@ export default [
         },
         rules,
     },
+    { files: ["tests/runners/jest/*"], languageOptions: { globals: { test: "readonly" } } },
     { linterOptions: { reportUnusedDisableDirectives: "error" } },
 ];

@@ -32,7 +32,7 @@ function release() {
 }
 
 /** How many places an event of each kind takes: see `events` in src/convert.rs. */
-const PLACES = [3, 3, 7, 3, 3, 1, 3];
+const PLACES = [3, 3, 7, 2, 3, 1, 3];
 
 /** Takes what the add-on has ready. Nothing in here throws: what one event does, others do not feel. */
 function deliver(events) {
@@ -59,7 +59,7 @@ function take(events, at) {
             receivers.get(events[at + 3])?.receive(id, value, events, at + 4);
             break;
         case 3:
-            watchers.get(id)?.unwanted(value);
+            watchers.get(id)?.();
             break;
         case 4:
             addon.fail(environment, id, value);

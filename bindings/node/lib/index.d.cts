@@ -3,9 +3,12 @@
  * request gets an answer, a broadcast gets none.
  *
  * **Bodies.** A `Uint8Array` (so a `Buffer` too, and any view of one) is bytes; everything else is JSON, as
- * `JSON.stringify` writes it, except that what JSON cannot hold is refused with `invalid_json`: `undefined`, functions,
- * symbols, `BigInt`, circular objects, `NaN` and infinities (also inside other values), and buffers other than
- * `Uint8Array`. A body has at most 64 MiB unless told otherwise.
+ * `JSON.stringify` writes it, except that what it would change without a word is refused with `invalid_json`, at every
+ * depth and with the path: `cannot send data.items[3].image: a Uint8Array inside JSON; …`. Refused are `undefined` (but for
+ * an object's members, which are then not there), holes in arrays, functions, symbols, `BigInt`, `NaN` and infinities,
+ * invalid `Date`s, `Map`, `Set`, `RegExp`, `Error`, promises, circles, instances of classes that have no fields of their
+ * own, and typed arrays and buffers inside other values or of another kind than `Uint8Array`. `toJSON` is called once. A
+ * body has at most 64 MiB unless told otherwise.
  *
  * **Errors** are {@link IpcError}. A call whose `signal` is aborted rejects with the signal's reason, as in Node.
  *
@@ -55,7 +58,30 @@ export class IpcError extends Error {
     readonly mayHaveBeenHandled: boolean;
     /** What caused it, where the system reported something: then `errno` is its number. */
     readonly cause?: unknown;
-    constructor(code: IpcErrorCode, message: string, options?: { cause?: unknown; mayHaveBeenHandled?: boolean });
+    /** `handler_failed` alone: the code with which the handler failed on purpose. */
+    readonly handlerCode?: string;
+    /** `handler_failed` alone: the data with which the handler failed on purpose. */
+    readonly handlerData?: unknown;
+    constructor(
+        code: IpcErrorCode,
+        message: string,
+        options?: { cause?: unknown; mayHaveBeenHandled?: boolean; handlerCode?: string; handlerData?: unknown },
+    );
+}
+
+/**
+ * What a handler throws (or rejects with) to fail on purpose. Its caller gets the message as `handler_failed`, with
+ * `handlerCode` and `handlerData`. Code and data reach callers on native sessions of this version or later, where they fit
+ * into what the caller takes.
+ */
+export class HandlerError extends Error {
+    readonly name: "HandlerError";
+    /** What the caller's program decides by. */
+    readonly code: string | undefined;
+    /** What else it is to know: a value that can be sent as JSON. */
+    readonly data: unknown;
+    /** @throws {IpcError} `invalid_argument` where the code is no string. */
+    constructor(message: string, options?: { code?: string; data?: unknown; cause?: unknown });
 }
 
 /** Every {@link IpcErrorCode}, in the order of their numbers. */
@@ -80,8 +106,8 @@ export interface ChannelOptions {
 
 /** How long a call may take. */
 export interface CallOptions {
-    /** Milliseconds from the call to its answer; `Infinity` for no limit. Default: 30,000. */
-    timeout?: number | undefined;
+    /** Milliseconds from the call to its answer; `null` or `Infinity` for no limit. Default: 30,000. */
+    timeout?: number | null | undefined;
     /** Aborting it ends the call, tells the handler, and rejects the promise with the signal's reason. */
     signal?: AbortSignal | undefined;
 }
@@ -90,8 +116,11 @@ export interface CallOptions {
 export interface PostOptions extends ChannelOptions, CallOptions {
     /** `auto` (default): native where the listener is of this library, else the Deno original's wire. */
     wire?: "auto" | "native" | "deno" | undefined;
-    /** Milliseconds to wait for a listener to appear; the timeout starts after it. Default: 0. */
-    wait?: number | undefined;
+    /**
+     * Milliseconds to wait for a listener to appear; the timeout starts after it; `null` or `Infinity` for as long as it
+     * takes. Default: 0.
+     */
+    wait?: number | null | undefined;
 }
 
 /** Choices for a listener. */
@@ -118,7 +147,11 @@ export interface ListenOptions extends ChannelOptions {
     plainText?: boolean | undefined;
     /** Milliseconds between looks whether socket and lock file still stand. Default: 30,000. */
     checkInterval?: number | undefined;
-    /** Gets what a handler throws or rejects with. A request's caller is told its message in any case. */
+    /**
+     * Gets what a handler throws or rejects with. A request's caller is told its type and message in any case. Without it,
+     * a failure that no caller hears of (a broadcast's, or a request's whose caller has gone) is said by `console.error`,
+     * once.
+     */
     onError?: ((error: unknown, context: Context) => void) | undefined;
 }
 
@@ -133,15 +166,17 @@ export interface Peer {
 export interface Context {
     readonly peer: Peer;
     /**
-     * Aborted when nobody waits for the answer any more: the caller has given up, was aborted or has gone. It is made when
-     * it is first asked for, which a handler does before it returns or awaits to the end.
+     * Aborted when nobody waits for the answer any more, for whatever reason: the caller has given up, was aborted or has
+     * gone, or the listener has closed and its grace period is over. It is made when it is first asked for, which a
+     * handler does before it returns or awaits to the end. A handler that rejects with the signal's reason has not failed.
      */
     readonly signal: AbortSignal;
 }
 
 /**
  * Takes one message. It may return a promise. What it throws or rejects with is the caller's `handler_failed`, with its
- * message; so is an answer that JSON cannot hold, `undefined` among them: return `null` for nothing.
+ * type and message in one line (`TypeError: x is not a function`), or what a {@link HandlerError} says; so is an answer
+ * that JSON cannot hold, `undefined` among them: return `null` for nothing.
  */
 export type MessageHandler<T, U> = (data: T, context: Context) => U | Promise<U>;
 
@@ -161,6 +196,10 @@ export interface Counters {
     readonly refused: number;
     /** Connections that ended inside a message. */
     readonly incomplete: number;
+    /** Messages that are taken and not yet answered, now. */
+    readonly inFlight: number;
+    /** Requests that nobody waits for any more and whose handlers still run, now. */
+    readonly abandoned: number;
 }
 
 /** A listener, made by one of the `listen…` functions. It listens until it is closed or its environment ends. */
@@ -174,7 +213,12 @@ export class Server {
     readonly counters: Counters;
     /**
      * Takes nothing new from now on (the channel is free at once), waits until what it has is answered, for the grace
-     * period at most, and ends. Closing again returns the same promise.
+     * period at most, and ends. It rejects with `timed_out` where a handler still runs then: its caller has been cut off.
+     * Closing again returns the same promise.
+     *
+     * Awaited in one of its own handlers it begins to close and resolves at once, since it would wait for itself: the
+     * handler's answer still goes out. That is known of the handler's own code and of what it awaits; a handler that
+     * waits for a timer, an event or another program that closes its listener waits for the grace period.
      */
     close(): Promise<void>;
     /** Keeps the process alive while it listens, as it does unless told otherwise. */
@@ -251,12 +295,16 @@ export class Client {
      * while too much waits to be sent. {@link Client.flush} makes sure of all.
      */
     broadcast<T = unknown>(data: T): Promise<void>;
-    /** Resolves when the handler has every broadcast called before. */
-    flush(): Promise<void>;
+    /** Resolves when the handler has every broadcast called before. In the broadcasts' own handler it waits for itself. */
+    flush(options?: CallOptions): Promise<void>;
     /** Asks the listener whether it is there; resolves with how long that took, in milliseconds. */
-    ping(): Promise<number>;
-    /** Flushes and closes. Closing again returns the same promise; other calls fail with `closed`. */
-    close(): Promise<void>;
+    ping(options?: CallOptions): Promise<number>;
+    /**
+     * Flushes and closes; calls that wait for an answer end with `cancelled`, and their handlers are told. It is closed,
+     * too, where the timeout ends what is left to be flushed. Closing again returns the same promise; other calls fail
+     * with `closed`.
+     */
+    close(options?: CallOptions): Promise<void>;
     /** Its calls in flight keep the process alive, as they do unless told otherwise. */
     ref(): this;
     /** Its calls in flight do not keep the process alive. */

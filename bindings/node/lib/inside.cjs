@@ -45,7 +45,9 @@ class Handler {
         const { handle } = this;
         current = this;
         try {
-            return storage === undefined ? handle(data, context) : storage.run({ by: this, context }, handle, data, context);
+            return storage === undefined
+                ? handle(data, context)
+                : storage.run({ by: this, context }, handle, data, context);
         } finally {
             current = undefined;
         }
@@ -58,8 +60,7 @@ class Handler {
             const store = storage.getStore();
             return store?.by === this && !this.isSettled(store.context);
         }
-        const stack = wholeStack();
-        return stack.includes(`async ${this.name} (`) || stack.includes(`async ${this.name}\n`);
+        return wholeStack().includes(`${this.name} `);
     }
 }
 

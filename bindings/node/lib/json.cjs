@@ -184,7 +184,7 @@ class Careful {
         const names = Object.keys(object);
         if (names.length === 0 && !isPlainOne) {
             throw new Refusal(
-                `a ${nameOf(object)} without fields of its own`,
+                `${article(nameOf(object))} without fields of its own`,
                 "it would arrive as {}: send what it holds",
             );
         }
@@ -225,9 +225,9 @@ function refuseBytes(value) {
     if (types.isArrayBufferView(value)) {
         const isWhole = tagOf(value) === "Uint8Array";
         const advice = isWhole ? "send bytes as a body of their own, or as base64 text" : ONLY_UINT8ARRAY;
-        throw new Refusal(`a ${kindOf(value)} inside JSON`, advice);
+        throw new Refusal(`${article(kindOf(value))} inside JSON`, advice);
     }
-    if (types.isAnyArrayBuffer(value)) throw new Refusal(`a ${tagOf(value)} inside JSON`, ONLY_UINT8ARRAY);
+    if (types.isAnyArrayBuffer(value)) throw new Refusal(`${article(tagOf(value))} inside JSON`, ONLY_UINT8ARRAY);
     if (value instanceof TypedArray) {
         throw new Refusal("what looks like a typed array and is none (a Proxy?)", "send the array itself");
     }
@@ -253,6 +253,10 @@ function refuseKind(object) {
     for (const [what, advice, is] of KINDS) {
         if (is(object)) throw new Refusal(what, advice);
     }
+}
+
+function article(name) {
+    return `${/^[AEIO]/i.test(name) ? "an" : "a"} ${name}`;
 }
 
 function tagOf(value) {

@@ -25,18 +25,15 @@ class Context {
             this.#controller = new AbortController();
             if (!this.#isSettled) {
                 this.#isWatched = true;
-                watchers.set(this.#id, { unwanted: (isCutOff) => this.#abort(isCutOff) });
-                if (addon.watch(environment, this.#id)) this.#abort(true);
+                watchers.set(this.#id, () => {
+                    const why =
+                        "nobody waits for the answer any more: the caller has given up, or the listener has closed";
+                    this.#controller.abort(new IpcError("cancelled", why));
+                });
+                addon.watch(environment, this.#id);
             }
         }
         return this.#controller.signal;
-    }
-
-    #abort(isCutOff) {
-        const why = isCutOff
-            ? "the listener closed and did not wait for this handler any longer"
-            : "the caller no longer waits for the answer";
-        this.#controller.abort(new IpcError("cancelled", why));
     }
 
     /** Whether this error is how a handler ends that has heard that nobody waits. */
@@ -212,7 +209,10 @@ class Server {
 }
 
 function gone() {
-    throw new IpcError("closed", "no counters are left: this process or worker is ending, and its listeners are closed");
+    throw new IpcError(
+        "closed",
+        "no counters are left: this process or worker is ending, and its listeners are closed",
+    );
 }
 
 const TOKEN = Symbol("listen");

@@ -106,7 +106,7 @@ impl ToNapiValue for Batch {
 /// | 0 | call, value |
 /// | 1 | call, error |
 /// | 2 | message, body, listener, process id, user id, group id |
-/// | 3 | message, whether its listener has cut it off |
+/// | 3 | message |
 /// | 4 | message, why it cannot be shown to JavaScript |
 /// | 5 | (the last: let the loop turn, then ask for more) |
 /// | 6 | call, client |
@@ -152,10 +152,9 @@ fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
                     array.insert(TOO_LONG)?;
                 }
             },
-            Event::Cancelled { id, is_cut_off } => {
+            Event::Cancelled { id } => {
                 array.insert(3)?;
                 array.insert(id)?;
-                array.insert(is_cut_off)?;
             }
             Event::Pause => array.insert(5)?,
         }

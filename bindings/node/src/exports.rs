@@ -310,11 +310,12 @@ pub fn fail(environment: u32, id: u32, why: String, code: Option<String>, data: 
     hub.settle(id).is_some_and(|running| running.fail(failure))
 }
 
-/// Asks to be told when nobody waits for the answer to this message any more; `true` where its listener has cut it off
-/// already.
+/// Asks to be told when nobody waits for the answer to this message any more.
 #[napi]
-pub fn watch(environment: u32, id: u32) -> bool {
-    hub(environment).is_ok_and(|hub| listener::watch(&hub, id))
+pub fn watch(environment: u32, id: u32) {
+    if let Ok(hub) = hub(environment) {
+        listener::watch(&hub, id);
+    }
 }
 
 /// What is ready, after the loop has turned.

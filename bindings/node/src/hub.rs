@@ -45,8 +45,6 @@ pub(crate) enum Event {
     },
     Cancelled {
         id: u32,
-        /// Whether it was the listener that ended, and not the caller.
-        is_cut_off: bool,
     },
     /// JavaScript is to let its loop turn, and then to [`resume`](Hub::resume).
     Pause,

@@ -16,8 +16,6 @@ pub(crate) struct Running {
     responder: Responder,
     settled: oneshot::Sender<()>,
     watch: Option<Watch>,
-    /// Whether the listener has ended without waiting for this handler.
-    is_cut_off: bool,
 }
 
 impl Running {
@@ -60,46 +58,25 @@ async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Respo
     let id = hub.next_id();
     let peer = responder.peer();
     let (settled, is_settled) = oneshot::channel();
-    hub.begin(id, Running { responder, settled, watch: None, is_cut_off: false });
-    let cut_off = CutOff { hub: &hub, id };
+    hub.begin(id, Running { responder, settled, watch: None });
     hub.push(Event::Message { listener, id, message, peer, _room: room });
     let _or_the_environment_has_ended = is_settled.await;
-    std::mem::forget(cut_off);
 }
 
-/// Dropped where the listener ends before its handler does.
-struct CutOff<'a> {
-    hub: &'a Arc<Hub>,
-    id: u32,
-}
-
-impl Drop for CutOff<'_> {
-    fn drop(&mut self) {
-        let mut running = lock(&self.hub.running);
-        let Some(running) = running.get_mut(&self.id) else { return };
-        running.is_cut_off = true;
-        if running.watch.take().is_some() {
-            self.hub.push(Event::Cancelled { id: self.id, is_cut_off: true });
-        }
-    }
-}
-
-/// Has JavaScript told when nobody waits for the answer to this message any more; `true` where the listener has cut it
-/// off already.
-pub(crate) fn watch(hub: &Arc<Hub>, id: u32) -> bool {
+/// Has JavaScript told when nobody waits for the answer to this message any more.
+pub(crate) fn watch(hub: &Arc<Hub>, id: u32) {
     let mut running = lock(&hub.running);
-    let Some(running) = running.get_mut(&id) else { return false };
-    if running.is_cut_off || running.watch.is_some() {
-        return running.is_cut_off;
+    let Some(running) = running.get_mut(&id) else { return };
+    if running.watch.is_some() {
+        return;
     }
     let cancelled = running.responder.cancelled();
     let weak = Arc::downgrade(hub);
     let task = hub.runtime.spawn(async move {
         cancelled.await;
         if let Some(hub) = weak.upgrade() {
-            hub.push(Event::Cancelled { id, is_cut_off: false });
+            hub.push(Event::Cancelled { id });
         }
     });
     running.watch = Some(Watch(task.abort_handle()));
-    false
 }

@@ -14,7 +14,7 @@ import {
     postUdsRequest,
     Server,
 } from "../lib/index.mjs";
-import { failure, file, test } from "./harness.mjs";
+import { failure, file, Program, runtime, skip, test } from "./harness.mjs";
 
 function thrown(call) {
     try {
@@ -124,35 +124,6 @@ test("the system's error is the cause", () => {
     assert.equal(typeof error.cause.message, "string");
 });
 
-test("a handler that throws or rejects fails its caller with the message", async ({ options, use }) => {
-    const seen = [];
-    const handler = (kind) => {
-        if (kind === "throws") throw new TypeError("no way");
-        if (kind === "text") throw "just text";
-        if (kind === "nothing") throw undefined;
-        if (kind === "hostile") throw { toString: null };
-        return Promise.reject(new Error("later"));
-    };
-    const onError = (error, context) => seen.push([error, context.peer.pid]);
-    const server = use(listenUdsRequest("a", handler, { ...options, onError }));
-    for (const [kind, text] of [
-        ["throws", "no way"],
-        ["text", "just text"],
-        ["nothing", "undefined"],
-        ["hostile", "no text"],
-        ["rejects", "later"],
-    ]) {
-        const error = await failure(postUdsRequest("a", kind, options));
-        assert.equal(error.code, "handler_failed");
-        assert.equal(error.mayHaveBeenHandled, true);
-        assert.equal(error.message.includes(text), true, error.message);
-    }
-    assert.equal(server.counters.failed, 5);
-    assert.equal(seen.length, 5);
-    assert.equal(seen[0][0] instanceof TypeError, true);
-    assert.equal(seen[0][1], process.pid);
-});
-
 test("a broadcast handler that throws is counted, and the next message comes", async ({ options, use }) => {
     let count = 0;
     const server = use(
@@ -162,7 +133,7 @@ test("a broadcast handler that throws is counted, and the next message comes", a
                 count += 1;
                 throw new Error("x");
             },
-            options,
+            { ...options, onError: () => {} },
         ),
     );
     const client = use(await connect("b", options));
@@ -186,4 +157,72 @@ test("use after close says so", async ({ options, use }) => {
     ]) {
         assert.equal((await failure(call())).code, "closed");
     }
+});
+
+/** A program's own functions, which a stack is to show. */
+async function outerOfTheProgram(call) {
+    return await innerOfTheProgram(call);
+}
+async function innerOfTheProgram(call) {
+    const value = await call();
+    return value;
+}
+
+test("an error's stack goes on with the frames of who waits for the call", async ({ options, use }) => {
+    if (runtime === "bun") skip("Bun's engine does not tell who waits for a promise that it did not make");
+    use(
+        listenUdsRequest(
+            "a",
+            () => {
+                throw new Error("x");
+            },
+            options,
+        ),
+    );
+    const client = use(await connect("a", options));
+    for (const [what, call] of [
+        ["post", () => postUdsRequest("a", 1, options)],
+        ["connect", () => connect("nobody", { ...options, wait: 5 })],
+        ["request", () => client.request(1)],
+    ]) {
+        const { stack } = await failure(outerOfTheProgram(call));
+        assert.match(stack, /innerOfTheProgram[^]*outerOfTheProgram/, `${what}: ${stack}`);
+    }
+});
+
+test("options say what they are, whose they are, and how to say for ever", async ({ options, use }) => {
+    use(listenUdsRequest("a", (data) => data, options));
+    for (const forEver of [null, Number.POSITIVE_INFINITY, Number.MAX_VALUE, 1e15]) {
+        assert.equal(await postUdsRequest("a", 1, { ...options, timeout: forEver, wait: forEver }), 1);
+        const client = use(await connect("a", { ...options, timeout: forEver }));
+        assert.equal(await client.request(1, { timeout: forEver }), 1);
+        assert.equal(await client.flush({ timeout: forEver }), undefined);
+        assert.equal((await client.ping({ timeout: forEver })) > 0, true);
+        await client.close({ timeout: forEver });
+    }
+    for (const [given, text] of [
+        [{ grace: 5 }, /grace is an option of listeners, not here/],
+        [{ maxConnections: 5 }, /maxConnections is an option of listeners, not here/],
+        [{ onError: () => {} }, /onError is an option of listeners, not here/],
+        [{ timeOut: 5 }, /there is no option timeOut here/],
+        [{ timeout: -1 }, /timeout is not .* null or Infinity for no limit/],
+        [{ wait: -1 }, /wait is not .* null or Infinity for no limit/],
+    ]) {
+        const error = await failure(postUdsRequest("a", 1, { ...options, ...given }));
+        assert.equal(error.code, "invalid_argument");
+        assert.match(error.message, text);
+    }
+    assert.match(
+        thrown(() => listenUdsRequest("b", () => 1, { ...options, wait: 5 })).message,
+        /wait is an option of posts and connect, not here/,
+    );
+    assert.throws(() => listenUdsRequest("b", () => 1, { ...options, grace: null }), { code: "invalid_argument" });
+});
+
+test("many calls on one signal, and many loads of the package, give no warning", async ({ directory }) => {
+    const program = new Program(file("tests/programs/many.mjs"), [directory]);
+    const { status, output, errors } = await program.ended;
+    assert.equal(errors, "");
+    assert.equal(output, "aborted 50\n");
+    assert.equal(status, 0);
 });

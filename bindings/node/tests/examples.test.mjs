@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { channels } from "../lib/index.mjs";
 import { file, Program, runtime, test, until } from "./harness.mjs";
@@ -79,19 +79,56 @@ test("the README's first example runs", async ({ directory }) => {
     assert.equal(await output(start(root, directory, "example.mjs")), "request-foo\nresponse-bar\n");
 });
 
-test("an add-on that is missing or of another version is named, with what was tried", async ({ directory }) => {
+/** Starts a program that loads a copy of the package, which `change` has changed. */
+function load(directory, change) {
     const root = project(directory);
     const copy = join(directory, "copy");
     cpSync(file("lib"), join(copy, "lib"), { recursive: true });
-    writeFileSync(
-        join(copy, "package.json"),
-        readFileSync(file("package.json"), "utf8").replace(/"version": ".*"/, '"version": "9.9.9"'),
-    );
-    const source = 'require("../copy/lib/index.cjs")';
-    writeFileSync(join(root, "load.cjs"), source);
-    const { status, errors } = await start(root, directory, "load.cjs").ended;
-    assert.notEqual(status, 0);
-    assert.match(errors, /cannot load the add-on of simple-ipc for linux-/);
-    assert.match(errors, /is of version 0\.\d+\.\d+, but simple-ipc is 9\.9\.9: install both again/);
-    assert.match(errors, /simple-ipc-linux-\w+-gnu: /);
-});
+    cpSync(file("package.json"), join(copy, "package.json"));
+    change(copy);
+    writeFileSync(join(root, "load.cjs"), 'require("../copy/lib/index.cjs")');
+    return { root, name: "load.cjs" };
+}
+
+const addOn = (copy) => join(copy, "lib/simple-ipc.node");
+
+for (const [what, change, texts] of [
+    [
+        "of another version",
+        (copy) => {
+            const manifest = readFileSync(file("package.json"), "utf8").replace(
+                /"version": ".*"/,
+                '"version": "9.9.9"',
+            );
+            writeFileSync(join(copy, "package.json"), manifest);
+        },
+        [/is of version 0\.\d+\.\d+, but simple-ipc is 9\.9\.9: install both again/, /simple-ipc-linux-\w+-gnu: /],
+    ],
+    ["absent", (copy) => rmSync(addOn(copy)), [/install simple-ipc-linux-\w+-gnu, .* --omit=optional/]],
+    ["damaged", (copy) => writeFileSync(addOn(copy), "no library at all"), [/its file is damaged/]],
+]) {
+    test(`an add-on that is ${what} is named, with what was tried and what to do`, async ({ directory }) => {
+        const { root, name } = load(directory, change);
+        const { status, errors } = await start(root, directory, name).ended;
+        assert.notEqual(status, 0);
+        assert.match(errors, /cannot load the add-on of simple-ipc for linux-/);
+        for (const text of texts) assert.match(errors, text);
+        assert.equal(errors.includes("--omit=optional"), what === "absent");
+    });
+}
+
+const LOCKED = {
+    node: [["--no-addons", "load.cjs"], /run node with --allow-addons/],
+    deno: [["run", "--allow-read", "--allow-env", "--no-prompt", "--no-lock", "load.cjs"], /run deno with --allow-ffi/],
+};
+
+if (LOCKED[runtime]) {
+    test("a process that may not load add-ons says how it may", async ({ directory }) => {
+        const [args, text] = LOCKED[runtime];
+        const { root } = load(directory, () => {});
+        const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+        assert.notEqual(status, 0);
+        assert.match(stderr, text);
+        assert.equal(stderr.includes("--omit=optional"), false);
+    });
+}

@@ -17,8 +17,7 @@ const AT_ONCE = 4;
 
 /**
  * Ends so many processes, each with a directory of its own, and tells how long that took from when it was `ready`, or
- * was told to end, until it had ended. One that hangs is found by the test's watchdog; half of them at least are to
- * take less than the two seconds that nothing ever takes on a machine that is not busy.
+ * was told to end, until it had ended. One that hangs is found by the test's watchdog.
  */
 async function manyTimes(directory, way, check, end = () => {}) {
     const took = [];
@@ -36,9 +35,7 @@ async function manyTimes(directory, way, check, end = () => {}) {
         }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    took.sort((a, b) => a - b);
-    console.log(`# ${runtime}: ${TIMES} ends, the slowest took ${Math.round(took.at(-1))} ms`);
-    assert.equal(took[TIMES / 2] < 2000, true, `ends took ${took.map(Math.round)} ms`);
+    console.log(`# ${runtime}: ${TIMES} ends, the slowest took ${Math.round(Math.max(...took))} ms`);
 }
 
 for (const [way, what] of [

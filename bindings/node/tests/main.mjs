@@ -2,7 +2,10 @@
 import { run } from "./harness.mjs";
 import "./calls.test.mjs";
 import "./bodies.test.mjs";
+import "./values.test.mjs";
 import "./errors.test.mjs";
+import "./handlers.test.mjs";
+import "./closing.test.mjs";
 import "./cancel.test.mjs";
 import "./turns.test.mjs";
 import "./limits.test.mjs";

@@ -26,7 +26,10 @@ const WAYS = {
     ],
     deno: [
         ["deno test of one file", ["test", "-A", "--quiet", "--no-lock", "deno/first_test.mjs"]],
-        ["deno test of two files", ["test", "-A", "--quiet", "--no-lock", "deno/first_test.mjs", "deno/second_test.mjs"]],
+        [
+            "deno test of two files",
+            ["test", "-A", "--quiet", "--no-lock", "deno/first_test.mjs", "deno/second_test.mjs"],
+        ],
         ["deno test --parallel", ["test", "-A", "--quiet", "--no-lock", "--parallel", "deno"]],
         ["deno bench", ["bench", "-A", "--quiet", "--no-lock", "deno/third_bench.mjs"]],
     ],
@@ -54,7 +57,9 @@ function run(args, env) {
 }
 
 for (const [name, args] of WAYS[runtime]) {
-    test(`${name}: a test that listens, posts and closes passes each time and leaves nothing`, async ({ directory }) => {
+    test(`${name}: a test that listens, posts and closes passes each time and leaves nothing`, async ({
+        directory,
+    }) => {
         const [script] = args;
         if (script.startsWith("/") && !existsSync(script)) skip("npm has not brought it");
         let begun = 0;

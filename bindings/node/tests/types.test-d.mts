@@ -5,6 +5,7 @@ import {
     type Context,
     channels,
     connect,
+    HandlerError,
     type IpServer,
     IpcError,
     type IpcErrorCode,
@@ -48,8 +49,9 @@ const anything = await postUdsRequest("a", null);
     await using client: Client = await connect("a", { peers: [1000] });
     const order = await client.request<string, Order>("x", { timeout: Number.POSITIVE_INFINITY });
     await client.broadcast(order.items);
-    await client.flush();
-    const took: number = await client.ping();
+    await client.flush({ timeout: 5 });
+    const took: number = await client.ping({ timeout: null, signal: AbortSignal.timeout(5) });
+    await client.close({ timeout: Number.POSITIVE_INFINITY });
     client.unref().ref();
     console.log(took);
 }
@@ -59,10 +61,19 @@ try {
 } catch (error) {
     if (error instanceof IpcError) {
         const code: IpcErrorCode = error.code;
+        const shown: [string | undefined, unknown] = [error.handlerCode, error.handlerData];
+        console.log(shown);
         if (error.code === "timed_out" && error.mayHaveBeenHandled) console.log(code, error.cause);
     }
 }
 
+listenUdsRequest("c", () => {
+    throw new HandlerError("only 3 are left", { code: "out_of_stock", data: { left: 3 } });
+});
+console.log(server.counters.inFlight + server.counters.abandoned);
+
+// @ts-expect-error: a code is a string
+new HandlerError("x", { code: 5 });
 // @ts-expect-error: a name is a string
 postUdsRequest(5, "x");
 // @ts-expect-error: a port is a number

@@ -2,7 +2,13 @@
 
 // What the tests of other projects do: listen, post, keep a channel open for a while, and close all of it.
 const assert = require("node:assert/strict");
-const { connect, listenUdsBroadcast, listenUdsRequest, postUdsBroadcast, postUdsRequest } = require("../../lib/index.cjs");
+const {
+    connect,
+    listenUdsBroadcast,
+    listenUdsRequest,
+    postUdsBroadcast,
+    postUdsRequest,
+} = require("../../lib/index.cjs");
 
 /** Channels of this name and process: files of one run may be tested at the same time. */
 exports.talk = async function talk(name) {
