@@ -11,7 +11,7 @@ use clap::CommandFactory;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 use simple_ipc::blocking::Listener;
-use simple_ipc::{Channel, Error, Message, Mode, Peer, Responder, Result};
+use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Peer, Responder, Result};
 
 use crate::arguments::{Arguments, Listen, Place};
 use crate::command::Commands;
@@ -67,6 +67,12 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
         ends,
     });
     let options = listen.trust.apply(listen.bounds.apply(listen.largest.apply(place.options())));
+    // A failure is told below, with the channel; what the library itself warns of has no handler.
+    let options = options.on_handler_failure(move |report| {
+        if report.kind() != ErrorKind::HandlerFailed {
+            reporter.note(&format!("{} (--max-in-flight)", report.message()));
+        }
+    });
     let listener = {
         let desk = Arc::clone(&desk);
         Listener::serve(&channel, mode, &options, move |message, responder| desk.take(message, responder))?

@@ -333,6 +333,57 @@ namespace SimpleIpc.Tests
         }
 
         [Test]
+        internal static async Task handlers_hear_that_their_listener_has_cut_them_off()
+        {
+            using var scratch = new Scratch();
+            IpcOptions options = scratch.Options;
+            options.Grace = TimeSpan.FromMilliseconds(1);
+            using var entered = new SemaphoreSlim(0);
+            using var heard = new SemaphoreSlim(0);
+            async Task<string> Wait(string data, IpcContext context)
+            {
+                using (context.CancellationToken.Register(() => heard.Release()))
+                {
+                    entered.Release();
+                    await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                    return data;
+                }
+            }
+            foreach (IpcListener listener in new[]
+            {
+                Ipc.ListenUdsRequest<string, string>("cut_off", Wait, options),
+                Ipc.ListenUdsRequest<string, string>("cut_off_too", (data, context) => Wait(data, context).GetAwaiter().GetResult(), options),
+            })
+            {
+                Task<string> call = Ipc.PostUdsRequestAsync<string, string>(listener.Channel, "x", options);
+                entered.Wait();
+                listener.Dispose();
+                heard.Wait();
+                await Check.FailsAsync(IpcStatus.ConnectionLost, () => call);
+            }
+        }
+
+        [Test]
+        internal static void a_listener_that_has_its_hands_full_says_so_once()
+        {
+            using var scratch = new Scratch();
+            IpcOptions options = scratch.Options;
+            var heard = new BlockingCollection<IpcHandlerFailure>();
+            options.HandlerFailed = heard.Add;
+            options.MaxInFlight = 2;
+            var release = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+            using var listener = Ipc.ListenUdsRequest<int, int>("full", n => release.Task, options);
+            using IpcClient client = IpcClient.ConnectUds("full", scratch.Options);
+            Task<int>[] calls = Enumerable.Range(0, 6).Select(n => client.RequestAsync<int, int>(n)).ToArray();
+            IpcHandlerFailure warning = heard.Take();
+            Check.Equal(("full", IpcStatus.TooManyConnections, false), (warning.Channel, ((IpcException)warning.Exception).Status, warning.CallerTold));
+            release.SetResult(7);
+            Check.Equal(42, Task.WhenAll(calls).Result.Sum());
+            listener.Close();
+            Check.Equal(0, heard.Count);
+        }
+
+        [Test]
         internal static async Task counters_show_what_is_in_flight_and_what_nobody_waits_for()
         {
             using var scratch = new Scratch();

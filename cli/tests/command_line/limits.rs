@@ -24,10 +24,15 @@ fn the_largest_message_is_that_of_both_sides() {
         );
     }
     scratch.run(["post", "large", &text, "--text"]).printed(&format!("\"{text}\"\n"));
-    let huge = vec![b'x'; 70 << 20];
-    assert_eq!(scratch.run_with(["post", "large", "-", "--bytes"], &huge).status, 4);
-    let outcome = scratch.run_with(["post", "large", "-", "--bytes", "--max-message", "100MiB"], &huge);
+    // What is printed is as large again in base64.
+    let quiet = scratch.command(["listen", "quiet", "--echo", "--quiet", "--once", "--max-message", "65MiB"]);
+    let quiet = Running::start(quiet, b"");
+    let huge = vec![b'x'; 65 << 20];
+    let post = ["post", "quiet", "-", "--bytes", "--wait", "60s", "--max-message", "65MiB"];
+    let outcome = scratch.run_with(post, &huge);
     assert_eq!((outcome.status, outcome.stdout.len()), (0, huge.len()));
+    assert_eq!(quiet.outcome().status, 0);
+    assert_eq!(scratch.run_with(["post", "large", "-", "--bytes"], &huge).status, 4);
 }
 
 #[test]
@@ -71,6 +76,20 @@ fn a_listener_that_closes_waits_as_long_as_it_was_told() {
     std::fs::write(scratch.path().join("go"), "").unwrap();
     post.outcome().printed("1\n");
     assert_eq!(listening.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_listener_with_its_hands_full_names_the_option() {
+    let scratch = Scratch::new();
+    let script = "while [ ! -e go ]; do sleep 0.02; done; echo 1";
+    let listening = scratch.listen(["x", "--max-in-flight=1", "--threads=1", "--exec", "sh", "-c", script]);
+    let posts: Vec<Running> = (0..4).map(|_| Running::start(scratch.command(["post", "x"]), b"")).collect();
+    let warning = listening.error_line();
+    assert!(warning.starts_with("simple-ipc: ") && warning.ends_with(" (--max-in-flight)"), "{warning}");
+    std::fs::write(scratch.path().join("go"), "").unwrap();
+    for post in posts {
+        post.outcome().printed("1\n");
+    }
 }
 
 #[test]
