@@ -3,6 +3,7 @@ import { run } from "./harness.mjs";
 import "./calls.test.mjs";
 import "./bodies.test.mjs";
 import "./values.test.mjs";
+import "./values_page.test.mjs";
 import "./errors.test.mjs";
 import "./handlers.test.mjs";
 import "./closing.test.mjs";
