@@ -102,10 +102,10 @@ def documentation(language, name):
         return found and found.group(1)
     if language == "dotnet":
         return comment_above(read("bindings/dotnet/src/IpcOptions.cs"), rf"^        public [^(\n]*\b{name}\b", "///")
-    sources = "".join(path.read_text() for path in sorted((ROOT / "cli/src").glob("*.rs")))
+    sources = "".join(path.read_text() for path in sorted((ROOT / "cli/src").rglob("*.rs")))
     field = name.replace("-", "_")
     # A field of clap's without a name of its own is called as it is; the default stands beside it, not in its comment.
-    declared = re.search(rf"pub\(crate\) {field}: ", sources) or re.search(rf'long = "{name}"', sources)
+    declared = re.search(rf"^ +(?:pub(?:\([a-z]+\))? )?{field}: [A-Z]", sources, re.MULTILINE) or re.search(rf'long = "{name}"', sources)
     return "" if declared else None
 
 

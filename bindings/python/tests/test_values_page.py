@@ -57,7 +57,7 @@ VALUES = {
     "bytes alone": b"\0\xff",
     "bytes inside JSON": [b"\0\xff"],
     "array of numbers of one type": array.array("i", [1, 2]),
-    "date and time": datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc),
+    "date and time": datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC),
     "enum": Color.DARK_BLUE,
     "decimal": decimal.Decimal("1.10"),
     "UUID": uuid.UUID(int=1),
@@ -86,7 +86,7 @@ def arrived(tmp_path_factory):
 
 @pytest.mark.parametrize(("kind", "cell"), rows(), ids=[kind for kind, _ in rows()])
 def test_each_kind_of_value_becomes_what_the_table_of_values_says(arrived, kind, cell):
-    if cell == "–":
+    if cell == "\N{EN DASH}":
         assert kind not in VALUES
     elif cell == "refused":
         for value in (VALUES[kind], {"items": [VALUES[kind]]}):
