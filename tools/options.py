@@ -105,7 +105,7 @@ def documentation(language, name):
     sources = "".join(path.read_text() for path in sorted((ROOT / "cli/src").rglob("*.rs")))
     field = name.replace("-", "_")
     # A field of clap's without a name of its own is called as it is; the default stands beside it, not in its comment.
-    declared = re.search(rf"^ +(?:pub(?:\([a-z]+\))? )?{field}: [A-Z]", sources, re.MULTILINE) or re.search(rf'long = "{name}"', sources)
+    declared = re.search(rf"^ +(?:pub(?:\([a-z]+\))? )?{field}: \w", sources, re.MULTILINE) or re.search(rf'long = "{name}"', sources)
     return "" if declared else None
 
 
