@@ -56,7 +56,8 @@
  * `sipc_listener_close` has returned `SIPC_OK` (handler and its `drop`); responders that were kept are used
  * up (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each post, has returned
  * `SIPC_OK` (callbacks and their `drop`); `sipc_queue_free` has returned; options with a callback are freed.
- * A `_free` alone does not wait. The library itself stays loaded.
+ * All that on a thread of one's own: inside handlers and callbacks closing only begins. A `_free` alone
+ * does not wait. The library itself stays loaded.
  *
  * Errors. A function that can fail returns a `sipc_status`. Its last parameter, `sipc_error **error`,
  * may be NULL; on failure an owned error is stored there, over whatever was there before, and on

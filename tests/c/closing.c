@@ -319,6 +319,55 @@ static void closing_a_client_waits_until_its_calls_have_called_back(void) {
     }
 }
 
+/* Calls that begin while their client closes. */
+struct racing {
+    sipc_client *client;
+    struct count begun, called, drops;
+};
+
+static void on_raced(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    CHECK(status == SIPC_OK || status == SIPC_CANCELLED);
+    sipc_message_free(reply);
+    sipc_error_free(error);
+    count_up(&((struct racing *)user_data)->called);
+}
+
+static void drop_raced(void *user_data) {
+    count_up(&((struct racing *)user_data)->drops);
+}
+
+static void *begin_until_closed(void *user_data) {
+    struct racing *racing = user_data;
+    for (;;) {
+        sipc_status status =
+            sipc_client_request_async(racing->client, sipc_text("x"), NULL, on_raced, racing, drop_raced, NULL, NULL);
+        if (status == SIPC_CLOSED)
+            return NULL;
+        CHECK_OK(status);
+        count_up(&racing->begun);
+    }
+}
+
+static void calls_that_begin_while_their_client_closes_call_back_before_it_has(void) {
+    for (int round = 0; round < 20; round++) {
+        sipc_listener *listener = listen_echo("race");
+        struct racing racing = {connect_to("race"), COUNT_FROM_ZERO, COUNT_FROM_ZERO, COUNT_FROM_ZERO};
+        pthread_t threads[3];
+        for (int i = 0; i < 3; i++)
+            threads[i] = thread_start(begin_until_closed, &racing);
+        count_await(&racing.begun, 10 * round);
+        CHECK_OK(sipc_client_close(racing.client, NULL));
+        int called = count_now(&racing.called);
+        for (int i = 0; i < 3; i++)
+            thread_join(threads[i]);
+        /* None came later, but for the drops of those that were told that it is closed. */
+        CHECK(count_now(&racing.called) == called && count_now(&racing.begun) == called);
+        CHECK(count_now(&racing.drops) == called + 3);
+        sipc_client_free(racing.client);
+        sipc_listener_free(listener);
+    }
+}
+
 static void on_sent(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
     CHECK_OK(status);
     CHECK(!reply && !error);
@@ -419,6 +468,7 @@ int main(int argc, char **argv) {
         TEST(no_callback_that_closes_its_listener_waits_for_itself),
         TEST(closing_a_client_ends_the_calls_that_wait_and_their_handlers_are_told),
         TEST(closing_a_client_waits_until_its_calls_have_called_back),
+        TEST(calls_that_begin_while_their_client_closes_call_back_before_it_has),
         TEST(broadcasts_that_are_under_way_are_sent_before_a_client_closes),
         TEST(a_callback_that_closes_its_client_does_not_wait_for_itself),
         TEST(flush_ping_and_close_take_a_time_of_their_own),
