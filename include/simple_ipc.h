@@ -177,6 +177,11 @@
 #define SIPC_PATH_V0_0_14 3
 
 /**
+ * The mode of a listener that does not say, or names one that this version does not know.
+ */
+#define SIPC_MODE_UNKNOWN 0
+
+/**
  * The mode of a listener: requests.
  */
 #define SIPC_MODE_REQUEST 1
@@ -432,19 +437,19 @@ typedef struct {
      */
     const char *address;
     /**
-     * `SIPC_MODE_REQUEST` or `SIPC_MODE_BROADCAST`.
+     * `SIPC_MODE_REQUEST`, `SIPC_MODE_BROADCAST` or `SIPC_MODE_UNKNOWN`.
      */
     int32_t mode;
     /**
-     * The process that listens.
+     * The process that listens; 0 where its lock file does not say.
      */
     int64_t pid;
     /**
-     * Since when it listens, in milliseconds since 1970-01-01 00:00 UTC.
+     * Since when it listens, in milliseconds since 1970-01-01 00:00 UTC; 0 where its lock file does not say.
      */
     int64_t started_ms;
     /**
-     * The version of the library that it uses.
+     * The version of the library that it uses; empty where its lock file does not say.
      */
     const char *version;
 } sipc_channel_info;

@@ -1511,10 +1511,11 @@ inline client connect_path(const text &path, const options &with = {}) { return 
 struct channel_info {
     std::string channel; // its name, `:port`, or the path of its socket
     std::string address; // the path of its socket, or `127.0.0.1:port`
-    bool takes_requests; // else broadcasts
+    bool takes_requests; // false for broadcasts, and where its lock file does not say: then the next three are 0 or empty
     std::int64_t pid;
     std::chrono::system_clock::time_point started;
     std::string version; // of the library that it uses
+    bool takes_broadcasts; // false for requests, and where its lock file does not say
 };
 
 namespace detail {
@@ -1529,7 +1530,8 @@ inline result<std::vector<channel_info>> channels(const char *directory) {
     for (std::size_t index = 0; index < sipc_channel_list_len(found); ++index) {
         const sipc_channel_info &info = *sipc_channel_list_get(found, index);
         all.push_back({info.channel, info.address, info.mode == SIPC_MODE_REQUEST, info.pid,
-                       std::chrono::system_clock::time_point(std::chrono::milliseconds(info.started_ms)), info.version});
+                       std::chrono::system_clock::time_point(std::chrono::milliseconds(info.started_ms)), info.version,
+                       info.mode == SIPC_MODE_BROADCAST});
     }
     return all;
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use simple_ipc::{ChannelInfo, Result};
+use simple_ipc::{ChannelInfo, Mode, Result};
 
 use crate::arguments::{Ls, Place};
 use crate::output;
@@ -19,15 +19,15 @@ pub(crate) fn run(place: &Place, ls: &Ls) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A live channel as `--json` shows it.
+/// A live channel as `--json` shows it: null is what its lock file does not say.
 #[derive(Serialize)]
 struct Record<'a> {
     channel: &'a str,
     address: &'a str,
-    mode: &'a str,
-    pid: i32,
-    since: String,
-    version: &'a str,
+    mode: Option<&'a str>,
+    pid: Option<i32>,
+    since: Option<String>,
+    version: Option<&'a str>,
 }
 
 fn lines(channels: &[ChannelInfo]) -> String {
@@ -35,10 +35,10 @@ fn lines(channels: &[ChannelInfo]) -> String {
         let record = Record {
             channel: &info.channel,
             address: &info.address,
-            mode: &info.mode,
+            mode: info.mode.map(Mode::name),
             pid: info.pid,
-            since: since(info.started_ms),
-            version: &info.version,
+            since: info.started_ms.map(since),
+            version: info.version.as_deref(),
         };
         to_json(&record) + "\n"
     };
@@ -47,8 +47,11 @@ fn lines(channels: &[ChannelInfo]) -> String {
 
 fn table(channels: &[ChannelInfo]) -> String {
     let row = |info: &ChannelInfo| {
-        let cells = [&info.channel, &info.address, &info.mode, &info.pid.to_string(), &since(info.started_ms)];
-        cells.map(|cell| one_line(cell))
+        let unknown = || "unknown".to_owned();
+        let mode = info.mode.map_or("unknown", Mode::name);
+        let pid = info.pid.map_or_else(unknown, |pid| pid.to_string());
+        let since = info.started_ms.map_or_else(unknown, since);
+        [&info.channel, &info.address, mode, &pid, &since].map(one_line)
     };
     let rows: Vec<[String; 5]> = channels.iter().map(row).collect();
     aligned(HEADINGS.map(str::to_owned), &rows)

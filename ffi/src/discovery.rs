@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use simple_ipc::ChannelInfo;
+use simple_ipc::{ChannelInfo, Mode};
 
 use crate::argument::{self, Out};
 use crate::boundary;
@@ -10,6 +10,8 @@ use crate::error::{c_string, sipc_error};
 use crate::handle::Handle;
 use crate::status::sipc_status;
 
+/// The mode of a listener that does not say, or names one that this version does not know.
+pub const SIPC_MODE_UNKNOWN: i32 = 0;
 /// The mode of a listener: requests.
 pub const SIPC_MODE_REQUEST: i32 = 1;
 /// The mode of a listener: broadcasts.
@@ -22,13 +24,13 @@ pub struct sipc_channel_info {
     pub channel: *const c_char,
     /// The path of its socket, or `127.0.0.1:port`.
     pub address: *const c_char,
-    /// `SIPC_MODE_REQUEST` or `SIPC_MODE_BROADCAST`.
+    /// `SIPC_MODE_REQUEST`, `SIPC_MODE_BROADCAST` or `SIPC_MODE_UNKNOWN`.
     pub mode: i32,
-    /// The process that listens.
+    /// The process that listens; 0 where its lock file does not say.
     pub pid: i64,
-    /// Since when it listens, in milliseconds since 1970-01-01 00:00 UTC.
+    /// Since when it listens, in milliseconds since 1970-01-01 00:00 UTC; 0 where its lock file does not say.
     pub started_ms: i64,
-    /// The version of the library that it uses.
+    /// The version of the library that it uses; empty where its lock file does not say.
     pub version: *const c_char,
 }
 
@@ -56,10 +58,14 @@ impl sipc_channel_list {
             .map(|info| sipc_channel_info {
                 channel: keep(&info.channel),
                 address: keep(&info.address),
-                mode: if info.mode == "broadcast" { SIPC_MODE_BROADCAST } else { SIPC_MODE_REQUEST },
-                pid: i64::from(info.pid),
-                started_ms: i64::try_from(info.started_ms).unwrap_or(i64::MAX),
-                version: keep(&info.version),
+                mode: match info.mode {
+                    Some(Mode::Request) => SIPC_MODE_REQUEST,
+                    Some(Mode::Broadcast) => SIPC_MODE_BROADCAST,
+                    None => SIPC_MODE_UNKNOWN,
+                },
+                pid: info.pid.map_or(0, i64::from),
+                started_ms: info.started_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+                version: keep(info.version.as_deref().unwrap_or_default()),
             })
             .collect();
         sipc_channel_list { channels, _strings: strings }

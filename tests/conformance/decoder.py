@@ -520,12 +520,13 @@ def decode_lock(data):
         ("pid", is_number("pid", 1)),
         ("version", isinstance(value.get("version"), str)),
         ("channel", isinstance(value.get("channel"), str)),
-        ("mode", value.get("mode") in ("request", "broadcast")),
+        ("mode", isinstance(value.get("mode"), str)),
         ("started", is_number("started", 0)),
     ):
         if not good:
             raise Violation("invalid_body", f"a lock file has no good {field}")
-    return {field: value[field] for field in LOCK_FIELDS}
+    lock = {field: value[field] for field in LOCK_FIELDS}
+    return lock if lock["mode"] in ("request", "broadcast") else {**lock, "mode": "unknown"}
 
 
 def encode_lock(lock):

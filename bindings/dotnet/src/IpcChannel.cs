@@ -12,6 +12,7 @@ namespace SimpleIpc
             Channel = Text.FromNative((byte*)info->Channel) ?? "";
             Address = Text.FromNative((byte*)info->Address) ?? "";
             TakesRequests = info->Mode == NativeMethods.ModeRequest;
+            TakesBroadcasts = info->Mode == NativeMethods.ModeBroadcast;
             ProcessId = (int)info->Pid;
             Started = DateTimeOffset.FromUnixTimeMilliseconds(info->StartedMilliseconds);
             Version = Text.FromNative((byte*)info->Version) ?? "";
@@ -23,16 +24,19 @@ namespace SimpleIpc
         /// <summary>The path of its socket, or <c>127.0.0.1:port</c>.</summary>
         public string Address { get; }
 
-        /// <summary>Whether its listener answers requests; else it takes broadcasts.</summary>
+        /// <summary>Whether its listener answers requests. Neither this nor <see cref="TakesBroadcasts"/> where its lock file does not say.</summary>
         public bool TakesRequests { get; }
 
-        /// <summary>The process that listens.</summary>
+        /// <summary>Whether its listener takes broadcasts.</summary>
+        public bool TakesBroadcasts { get; }
+
+        /// <summary>The process that listens; 0 where its lock file does not say.</summary>
         public int ProcessId { get; }
 
-        /// <summary>Since when it listens.</summary>
+        /// <summary>Since when it listens; 1970-01-01 where its lock file does not say.</summary>
         public DateTimeOffset Started { get; }
 
-        /// <summary>The version of the library that it uses.</summary>
+        /// <summary>The version of the library that it uses; empty where its lock file does not say.</summary>
         public string Version { get; }
     }
 

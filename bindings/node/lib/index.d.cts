@@ -321,13 +321,14 @@ export interface ChannelInfo {
     readonly channel: string;
     /** The path of the socket, or `127.0.0.1:port`. */
     readonly address: string;
-    readonly mode: "request" | "broadcast";
+    /** `null`, as the rest, where its lock file does not say or cannot be read. */
+    readonly mode: "request" | "broadcast" | null;
     /** The process that listens. */
-    readonly pid: number;
+    readonly pid: number | null;
     /** When it began to, in milliseconds since 1970. */
-    readonly started: number;
+    readonly started: number | null;
     /** The version of the listener's library. */
-    readonly version: string;
+    readonly version: string | null;
 }
 
 /** The live channels whose lock files are in a directory (or `SIMPLE_IPC_DIR`, or `/tmp`), by name. */

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use napi::bindgen_prelude::{Either, Function, Object};
+use napi::bindgen_prelude::{Either, Function, Null, Object};
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use simple_ipc::{Channel, Client, HandlerFailure, Message, Mode, Options, Result};
@@ -33,14 +33,14 @@ pub struct ChannelObject {
     pub channel: String,
     /// The path of the socket, or `127.0.0.1:port`.
     pub address: String,
-    /// `request` or `broadcast`.
-    pub mode: String,
+    /// `request` or `broadcast`; null, as the rest, where the lock file does not say.
+    pub mode: Either<String, Null>,
     /// The process that listens.
-    pub pid: i32,
+    pub pid: Either<i32, Null>,
     /// Milliseconds since 1970.
-    pub started: f64,
+    pub started: Either<f64, Null>,
     /// The listener's version.
-    pub version: String,
+    pub version: Either<String, Null>,
 }
 
 type Place = Either<String, f64>;
@@ -332,12 +332,16 @@ pub fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi::Result
     let object = |info: simple_ipc::ChannelInfo| ChannelObject {
         channel: info.channel,
         address: info.address,
-        mode: info.mode,
-        pid: info.pid,
-        started: info.started_ms as f64,
-        version: info.version,
+        mode: or_null(info.mode.map(|mode| mode.name().to_owned())),
+        pid: or_null(info.pid),
+        started: or_null(info.started_ms.map(|ms| ms as f64)),
+        version: or_null(info.version),
     };
     convert::result(env, found.map(|found| found.into_iter().map(object).collect::<Vec<_>>()))
+}
+
+fn or_null<T>(value: Option<T>) -> Either<T, Null> {
+    value.map_or(Either::B(Null), Either::A)
 }
 
 /// Ends everything that is open, as the environment's end does; at the end of the `process`, everywhere in it.

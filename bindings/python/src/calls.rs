@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use simple_ipc::{Options, Process, blocking};
+use simple_ipc::{Mode, Options, Process, blocking};
 
 use crate::body::{self, Body};
 use crate::error::exception;
@@ -32,7 +32,7 @@ pub(crate) fn post<'py>(
     }
 }
 
-type Found = (String, String, String, i32, u64, String);
+type Found = (String, String, Option<&'static str>, Option<i32>, Option<u64>, Option<String>);
 
 /// The live channels of a directory: channel, address, mode, process id, start in ms, version.
 #[pyfunction]
@@ -42,7 +42,14 @@ pub(crate) fn channels(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<V
     Ok(found
         .into_iter()
         .map(|channel| {
-            (channel.channel, channel.address, channel.mode, channel.pid, channel.started_ms, channel.version)
+            (
+                channel.channel,
+                channel.address,
+                channel.mode.map(Mode::name),
+                channel.pid,
+                channel.started_ms,
+                channel.version,
+            )
         })
         .collect())
 }

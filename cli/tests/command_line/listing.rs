@@ -60,3 +60,21 @@ fn a_listener_that_was_killed_is_not_listed() {
     let _listening = scratch.listen(["x", "--echo"]);
     scratch.run(["post", "x", "1"]).printed("1\n");
 }
+
+#[test]
+fn what_a_held_lock_file_does_not_say_is_shown_as_unknown() {
+    let scratch = Scratch::new();
+    let lock = std::fs::File::create(scratch.path().join(".deno.x.socket.lock")).unwrap();
+    lock.lock().unwrap();
+    let address = scratch.socket("x");
+    let width = address.to_str().unwrap().len();
+    scratch.run(["ls"]).printed(&format!(
+        "CHANNEL  {:width$}  MODE     PID      SINCE\nx        {}  unknown  unknown  unknown\n",
+        "ADDRESS",
+        address.display()
+    ));
+    let record = format!("{{\"channel\":\"x\",\"address\":\"{}\",", address.display());
+    scratch
+        .run(["ls", "--json"])
+        .printed(&format!("{record}\"mode\":null,\"pid\":null,\"since\":null,\"version\":null}}\n"));
+}

@@ -51,7 +51,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const MOST_TEXT: usize = 4096;
 
 /// Whether a listener answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Every message gets an answer.
     Request,
@@ -66,6 +67,11 @@ impl Mode {
             Mode::Request => "request",
             Mode::Broadcast => "broadcast",
         }
+    }
+
+    /// The mode with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Request, Mode::Broadcast].into_iter().find(|mode| mode.name() == name)
     }
 }
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::lock;
-use crate::channel::{Address, directory_or_default};
+use super::lock::{self, Named};
+use crate::channel::{Address, Channel, directory_or_default};
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::Mode;
 
 /// A channel that somebody listens on, as its listener describes itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,38 +19,44 @@ pub struct ChannelInfo {
     pub channel: String,
     /// The path of the socket, or `127.0.0.1:port`.
     pub address: String,
-    /// `request` or `broadcast`.
-    pub mode: String,
-    /// The process that listens.
-    pub pid: i32,
+    /// Whether it answers; `None` where its lock file does not say, or names a mode that this version does
+    /// not know.
+    pub mode: Option<Mode>,
+    /// The process that listens; `None` where its lock file does not say, as with the rest.
+    pub pid: Option<i32>,
     /// When it began to, in milliseconds since the Unix epoch.
-    pub started_ms: u64,
+    pub started_ms: Option<u64>,
     /// The version of the listener's library.
-    pub version: String,
+    pub version: Option<String>,
 }
 
-/// The live channels in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), sorted by name. What does not
-/// look like a lock file of this library is passed over.
+/// The live channels in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), sorted by name. A held lock file with a
+/// channel's name is listed whatever its content, any other only if it reads like one of this library.
 pub(crate) fn discover(directory: Option<&Path>) -> Result<Vec<ChannelInfo>> {
     let directory = directory_or_default(directory);
     let failed = |error| directory_failed("list channels", &directory, error);
     let mut channels = Vec::new();
     for entry in std::fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let Some(address) = address_of(&directory, &entry.file_name()) else { continue };
+        let name = entry.file_name();
+        let Some(address) = address_of(&directory, &name) else { continue };
         if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        if let Some(info) = lock::read_live(&entry.path()) {
-            channels.push(ChannelInfo {
+        let (named, channel) = channel_of(&name);
+        let Some(info) = lock::read_live(&entry.path(), named) else { continue };
+        let address = address.to_string();
+        channels.push(match info {
+            Some(info) => ChannelInfo {
                 channel: info.channel,
-                address: address.to_string(),
-                mode: info.mode,
-                pid: info.pid,
-                started_ms: info.started,
-                version: info.version,
-            });
-        }
+                address,
+                mode: Mode::from_name(&info.mode),
+                pid: Some(info.pid),
+                started_ms: Some(info.started),
+                version: Some(info.version),
+            },
+            None => ChannelInfo { channel, address, mode: None, pid: None, started_ms: None, version: None },
+        });
     }
     channels.sort_by(|a, b| (&a.channel, &a.address).cmp(&(&b.channel, &b.address)));
     Ok(channels)
@@ -75,6 +82,31 @@ pub(super) fn address_of(directory: &Path, lock_name: &OsStr) -> Option<Address>
     }
     let socket: PathBuf = directory.join(OsStr::from_bytes(name));
     Some(Address::Unix(socket))
+}
+
+/// The channel whose lock file has this name, and how sure that is. The name is the channel's for each style
+/// in which the original has called its sockets.
+fn channel_of(lock_name: &OsStr) -> (Named, String) {
+    let none = || (Named::Otherwise, String::new());
+    let Some(name) = lock_name.to_str().and_then(|name| name.strip_suffix(".lock")) else { return none() };
+    if let Some(port) = name.strip_prefix(".deno.tcp-") {
+        let port = port.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == port);
+        return port.map_or_else(none, |port| (Named::AsOne, format!(":{port}")));
+    }
+    for (before, after, named) in [
+        (".deno.", ".socket", Named::AsOne),
+        (".", ".socket", Named::LikeOne),
+        (".", ".sock", Named::LikeOne),
+        ("", ".sock", Named::LikeOne),
+    ] {
+        let channel = name.strip_prefix(before).and_then(|name| name.strip_suffix(after));
+        if let Some(channel) = channel
+            && Channel::uds(channel).is_ok()
+        {
+            return (named, channel.to_owned());
+        }
+    }
+    none()
 }
 
 #[cfg(test)]
@@ -103,13 +135,13 @@ mod tests {
         let Address::Tcp { port, .. } = tcp.address() else { panic!("{:?}", tcp.address()) };
         assert_eq!(found[0].channel, format!(":{port}"));
         assert_eq!(found[0].address, format!("127.0.0.1:{port}"));
-        assert_eq!(found[0].mode, "broadcast");
+        assert_eq!(found[0].mode, Some(Mode::Broadcast));
         assert_eq!(found[1].channel, "build");
         assert_eq!(found[1].address, live.to_string());
-        assert_eq!(found[1].mode, "request");
-        assert_eq!(found[1].pid, std::process::id().cast_signed());
-        assert_eq!(found[1].version, env!("CARGO_PKG_VERSION"));
-        assert!(found[1].started_ms > 1_700_000_000_000);
+        assert_eq!(found[1].mode, Some(Mode::Request));
+        assert_eq!(found[1].pid, Some(std::process::id().cast_signed()));
+        assert_eq!(found[1].version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+        assert!(found[1].started_ms > Some(1_700_000_000_000));
 
         drop(unix);
         drop(tcp);
@@ -117,12 +149,67 @@ mod tests {
     }
 
     #[test]
+    fn a_held_lock_with_a_channels_name_is_listed_whatever_its_content() {
+        let contents: [&[u8]; 5] = [
+            b"",
+            b"garbage",
+            &[b' '; 5000],
+            br#"{"pid":77.0,"version":"9","channel":"x","mode":"request","started":1}"#,
+            br#"{"pid":7,"version":"9","channel":"x","mode":"publish","started":1}"#,
+        ];
+        let names = [".deno.x.socket.lock", ".x.socket.lock", ".x.sock.lock", "x.sock.lock", ".deno.tcp-7.lock"];
+        for name in names {
+            for content in contents {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join(name);
+                std::fs::write(&path, content).unwrap();
+                assert_eq!(discover(Some(directory.path())).unwrap(), [], "{name}: not held");
+                let file = std::fs::File::open(&path).unwrap();
+                file.lock().unwrap();
+                // The kernel's table of locks can miss a line while other tests lock and let go.
+                let found = loop {
+                    let found = discover(Some(directory.path())).unwrap();
+                    if !found.is_empty() {
+                        break found;
+                    }
+                };
+                let known = content.starts_with(b"{\"pid\":7,");
+                let channel = if known || !name.contains("tcp") { "x" } else { ":7" };
+                assert_eq!((found[0].channel.as_str(), found[0].mode), (channel, None), "{name}");
+                let rest = (found[0].pid, found[0].started_ms, found[0].version.as_deref());
+                assert_eq!(rest, if known { (Some(7), Some(1), Some("9")) } else { (None, None, None) });
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_with_another_name_is_listed_only_if_it_reads_like_one() {
+        for name in [".deno.a-b.socket.lock", ".deno.tcp-0.lock", ".deno.tcp-07.lock", "backup.lock", "x.socket.lock"] {
+            assert_eq!(channel_of(OsStr::new(name)).0, Named::Otherwise, "{name}");
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            let file = std::fs::File::open(&path).unwrap();
+            file.lock().unwrap();
+            assert_eq!(discover(Some(directory.path())).unwrap(), [], "{name}");
+            std::fs::write(&path, r#"{"pid":7,"version":"9","channel":"x","mode":"request","started":1}"#).unwrap();
+            assert_eq!(discover(Some(directory.path())).unwrap().len(), 1, "{name}");
+        }
+    }
+
+    #[test]
     fn another_programs_lock_is_never_locked_by_looking() {
+        for name in ["backup.lock", "database.sock.lock"] {
+            never_locked(name);
+        }
+    }
+
+    fn never_locked(name: &str) {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("backup.lock");
+        let path = directory.path().join(name);
         std::fs::write(&path, "").unwrap();
         std::thread::scope(|scope| {
-            let looking = scope.spawn(|| (0..300).all(|_| discover(Some(directory.path())).unwrap().is_empty()));
+            let looking = scope.spawn(|| (0..300).all(|_| discover(Some(directory.path())).is_ok()));
             let file = std::fs::File::open(&path).unwrap();
             while !looking.is_finished() {
                 rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();

@@ -50,7 +50,7 @@ pub(crate) struct LockInfo {
     pub(crate) version: String,
     /// The name, `:port`, or the full path.
     pub(crate) channel: String,
-    /// `request` or `broadcast`.
+    /// `request` or `broadcast`; what a later version writes besides.
     pub(crate) mode: String,
     /// Milliseconds since the Unix epoch.
     pub(crate) started: u64,
@@ -113,12 +113,41 @@ pub(crate) fn probe(address: &Address) -> Probe {
     Asking::open(address).probe()
 }
 
-/// The live listener whose lock file this is. A file that does not read like one of ours is not even
-/// locked for a moment: it may be another program's lock.
-pub(crate) fn read_live(path: &Path) -> Option<LockInfo> {
+/// Whose lock file a file is by its name, where its content does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// No lock file's.
+    Otherwise,
+    /// A lock file's, or one of another program's that has the same habits.
+    LikeOne,
+    /// A lock file's.
+    AsOne,
+}
+
+/// The live listener whose lock file this is: `None` if there is none, `Some(None)` if its content cannot be
+/// read. What may be another program's lock is not even locked for a moment.
+pub(super) fn read_live(path: &Path, named: Named) -> Option<Option<LockInfo>> {
     let file = open_to_ask(path).ok().flatten()?;
-    read_content(&file)?;
-    if is_held(&file).is_ok_and(|held| held) { read_content(&file) } else { None }
+    let held = match (read_content(&file), named) {
+        (Some(_), _) | (None, Named::AsOne) => is_held(&file).is_ok_and(|held| held),
+        (None, Named::LikeOne) => {
+            let identity = Place::of(&file).ok()?.identity;
+            holders(identity).is_some_and(|holders| holders.writer.is_some())
+        }
+        (None, Named::Otherwise) => false,
+    };
+    held.then(|| read_settled(&file))
+}
+
+/// Reads the content, which a listener writes when it has the lock: in between the file is empty.
+fn read_settled(file: &ForkFd) -> Option<LockInfo> {
+    for _ in 0..5 {
+        if Place::of(file).is_ok_and(|place| place.len > 0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    read_content(file)
 }
 
 /// An exclusive lock on a channel's lock file. Dropping it removes the file, if it is still the one
@@ -463,7 +492,7 @@ pub(crate) fn parse_content(content: &[u8]) -> Option<LockInfo> {
     let content = content.trim_ascii_start();
     let info: LockInfo = content.starts_with(b"{").then(|| serde_json::from_slice(content).ok()).flatten()?;
     // A process id below 1 means something else to the calls that take one.
-    (info.pid > 0 && matches!(&*info.mode, "request" | "broadcast")).then_some(info)
+    (info.pid > 0).then_some(info)
 }
 
 fn is_alive(pid: i32) -> bool {

@@ -26,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) owner: u32,
     ours: bool,
     pub(crate) links: u64,
+    /// The length in bytes.
+    pub(crate) len: u64,
     /// The permission bits.
     pub(crate) mode: u32,
 }
@@ -62,6 +64,7 @@ impl Place {
             owner,
             ours: owner == rustix::process::geteuid().as_raw() && (!users::is_anybody(owner) || owns(stat)),
             links: stat.st_nlink,
+            len: stat.st_size.cast_unsigned(),
             mode: stat.st_mode & 0o7777,
         }
     }

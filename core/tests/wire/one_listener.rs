@@ -190,10 +190,10 @@ fn live_channels_are_listed_and_dead_ones_are_not() {
     assert_eq!(found.len(), 3, "{found:?}");
     let at = |address: &str| found.iter().find(|info| info.address == address).unwrap();
     let first = at(scratch.socket().to_str().unwrap());
-    assert_eq!((first.pid.cast_unsigned(), first.mode.as_str()), (process.pid(), "request"));
+    assert_eq!((first.pid, first.mode), (Some(process.pid().cast_signed()), Some(Mode::Request)));
     assert_eq!(
-        (at(second.address()).pid.cast_unsigned(), at(second.address()).mode.as_str()),
-        (std::process::id(), "broadcast")
+        (at(second.address()).pid, at(second.address()).mode),
+        (Some(std::process::id().cast_signed()), Some(Mode::Broadcast))
     );
     assert_eq!(at(tcp.address()).channel, tcp.channel().to_string());
     process.kill();

@@ -61,6 +61,7 @@ namespace SimpleIpc.Native
         internal const int KindJson = 1;
         internal const int KindBytes = 2;
         internal const int ModeRequest = 1;
+        internal const int ModeBroadcast = 2;
         internal const long NoTimeout = -1;
 
         [DllImport(LibraryName)] internal static extern uint sipc_abi_version();

@@ -121,13 +121,13 @@ class ChannelInfo(NamedTuple):
     """The name, `:port`, or the full path."""
     address: str
     """The socket's path, or `127.0.0.1:port`."""
-    mode: str
-    """`"request"` or `"broadcast"`."""
-    pid: int
+    mode: str | None
+    """`"request"` or `"broadcast"`; `None`, as the rest, where its lock file does not say or cannot be read."""
+    pid: int | None
     """The process that listens."""
-    started_ms: int
+    started_ms: int | None
     """When it began to, in milliseconds since the Unix epoch."""
-    version: str
+    version: str | None
     """The version of the listener's library."""
 
 

@@ -268,7 +268,12 @@ fn every_content_means_what_its_golden_vector_says() {
             (&*info.version, &*info.channel),
             (case["version"].as_str().unwrap(), case["channel"].as_str().unwrap())
         );
-        assert_eq!((&*info.mode, Some(info.started)), (case["mode"].as_str().unwrap(), case["started"].as_u64()));
+        let known = crate::server::Mode::from_name(&info.mode);
+        let mode = known.map_or("unknown", crate::server::Mode::name);
+        assert_eq!((mode, Some(info.started)), (case["mode"].as_str().unwrap(), case["started"].as_u64()));
+        if known.is_none() {
+            continue; // no listener of this version writes it
+        }
         let line = [serde_json::to_vec(&info).unwrap(), b"\n".to_vec()].concat();
         assert_eq!(line, bytes(case.get("canonical_hex").unwrap_or(&case["hex"])), "{case}");
     }
