@@ -463,7 +463,7 @@ static bool run_scenario(const struct scenario *scenario, const struct choice *c
     if (choice->only.nth || choice->only.function) {
         try_once(scenario, choice->only, &allowed, &tally, true);
     } else if (good) {
-        unsigned untouched = choice->staying_only ? 2 : 0;
+        unsigned untouched = choice->staying_only || scenario->late ? 2 : 0;
         for (unsigned nth = 1; untouched < 2; nth++) {
             struct fault fault = {.nth = nth, .way = full ? 0 : (nth * 7) % 11, .burst = 1};
             unsigned ways = try_once(scenario, fault, &allowed, &tally, verbose);

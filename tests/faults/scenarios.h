@@ -49,6 +49,8 @@ struct scenario {
     void (*act)(const struct scenario *scenario, struct shared *shared, const char *directory, struct result *result);
     /* It polls before it blocks. */
     bool spins;
+    /* Nothing goes wrong before the listener listens, or the client is connected. */
+    bool late;
 };
 
 extern const struct scenario scenarios[];

@@ -49,6 +49,12 @@ void faults_arm_staying(const char *function, const char *path, unsigned which) 
     atomic_store(&armed, true);
 }
 
+static atomic_bool held;
+
+void faults_hold(bool yes) {
+    atomic_store(&held, yes);
+}
+
 enum { MOST_FUNCTIONS = 64 };
 static _Atomic(const char *) called[MOST_FUNCTIONS];
 
@@ -110,6 +116,8 @@ static int fault_on(const char *function, const char *path, const int *ways, uns
     if (exempt || !atomic_load_explicit(&armed, memory_order_relaxed))
         return 0;
     note_called(function);
+    if (atomic_load_explicit(&held, memory_order_relaxed))
+        return 0;
     if (stays_for[0])
         return staying_fault(function, path, ways, count);
     unsigned call = atomic_fetch_add(&calls, 1) + 1;

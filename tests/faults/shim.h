@@ -33,6 +33,9 @@ void faults_arm(unsigned nth, unsigned way, unsigned burst);
  * ends with it, as long as it is armed. A call is never interrupted for ever: that takes a signal each time. */
 void faults_arm_staying(const char *function, const char *path, unsigned way);
 
+/* Meanwhile no call goes wrong, in any thread, nor does one count. */
+void faults_hold(bool yes);
+
 /* The functions that were called since it was first armed: the i-th, or NULL. */
 const char *faults_called(unsigned i);
 

@@ -66,15 +66,14 @@ impl Connecting {
                 Errno::NOENT | Errno::CONNREFUSED | Errno::CONNRESET | Errno::NOTDIR => {
                     self.nobody(channel, address, options)
                 }
-                // The listener is there, and its queue of connections is full.
-                Errno::AGAIN => match self.deadline {
+                // The listener is there, and its queue of connections is full; or a signal came in between.
+                Errno::AGAIN | Errno::INTR => match self.deadline {
                     Some(deadline) if Instant::now() >= deadline => Err(Error::new(
                         ErrorKind::TimedOut,
                         "no connection was taken in time: the listener is too busy; allow more time",
                     )),
                     _ => Ok(Step::Pause(self.next_pause())),
                 },
-                Errno::INTR => Ok(Step::Pause(Duration::ZERO)),
                 _ => Err(refused(failed, channel, address)),
             },
         }
