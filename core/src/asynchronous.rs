@@ -331,7 +331,7 @@ impl Client {
         if self.closed.load(Ordering::Relaxed) {
             return Err(crate::client::closed());
         }
-        check_size(message, &self.options)
+        self.named(check_size(message, &self.options))
     }
 
     /// One call on the session, or on a new one where the old one did not take it.

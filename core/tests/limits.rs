@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking};
+use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking, polled};
 use support::Scratch;
 
 fn bytes(size: usize) -> Message {
@@ -275,6 +275,62 @@ fn no_more_than_16_sessions_with_a_listener_wait_for_the_next_post() {
         while listener.counters().open != posts.min(16) as u64 {
             assert!(begun.elapsed() < Duration::from_secs(60), "{} are open after {posts}", listener.counters().open);
             std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn an_error_about_a_limit_says_whose_it_is_and_on_which_channel() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let name = Channel::uds("limits").unwrap();
+    let handler = |_: &Message, responder: simple_ipc::Responder| {
+        let _told_to_the_caller = responder.respond(&Message::bytes(vec![0; 3000]));
+    };
+    let small = options.clone().max_message(5000);
+    let _listener = blocking::Listener::serve(&name, Mode::Request, &small, handler).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut queue = polled::Queue::new().unwrap();
+    let mut ways = |message: Message, options: &Options| -> Vec<String> {
+        // Once the hello is known, the message is refused before it is sent.
+        let mut errors = vec![
+            blocking::post_request(&name, &message, options).unwrap_err(),
+            blocking::Client::connect(&name, options).unwrap().request_message(&message, None).unwrap_err(),
+            runtime.block_on(simple_ipc::post_request(&name, &message, options)).unwrap_err(),
+            runtime.block_on(async {
+                let client = simple_ipc::Client::connect(&name, options).await.unwrap();
+                client.request_message(&message, None).await.unwrap_err()
+            }),
+        ];
+        let (client, _) = queue.connect(&name, options).unwrap();
+        let mut done = Vec::new();
+        for ticket in [queue.post(&name, Mode::Request, message.clone(), options), queue.request(client, message, None)]
+        {
+            match ticket {
+                Err(error) => errors.push(error),
+                Ok(ticket) => {
+                    while !done.iter().any(|done: &polled::Completion| done.ticket == ticket) {
+                        queue.wait(None).unwrap();
+                        queue.process(&mut done).unwrap();
+                    }
+                    let at = done.iter().position(|done| done.ticket == ticket).unwrap();
+                    errors.push(done.swap_remove(at).result.unwrap_err());
+                }
+            }
+        }
+        assert!(errors.iter().all(|error| error.kind() == ErrorKind::TooLarge), "{errors:?}");
+        errors.iter().map(|error| error.message().to_owned()).collect()
+    };
+    let own = ways(Message::bytes(vec![0; 2001]), &options.clone().max_message(2000));
+    let listeners = ways(Message::bytes(vec![0; 70_000]), &options);
+    let answer = ways(Message::null(), &options.clone().max_message(2000));
+    for (texts, whose) in [
+        (own, "2001 bytes is larger than the 2000 that this client allows"),
+        (listeners, "70000 bytes is larger than the 5000 that the listener takes"),
+        (answer, "3000 bytes is larger than the 2000 that the caller takes"),
+    ] {
+        for text in texts {
+            assert!(text.starts_with("channel \"limits\": ") && text.contains(whose), "{text}");
         }
     }
 }

@@ -13,11 +13,11 @@ use rustix::event::PollFlags;
 use tokio::io::Interest;
 
 use super::until::Until;
-use super::{lost, timed_out, too_large};
+use super::{lost, timed_out};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
-use crate::protocol::deno;
+use crate::protocol::{Violation, deno};
 use crate::server::Mode;
 use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
 use crate::transport::wait::Waiter;
@@ -163,7 +163,8 @@ impl Exchange {
 
     fn check_size(&self) -> Result<()> {
         if self.stream.len() > self.max_message + 1 {
-            return Err(too_large(self.stream.len() - 1, self.max_message).after_sending());
+            let too_large = Violation::TooLarge { len: self.stream.len() - 1, max: self.max_message };
+            return Err(Error::from(too_large).after_sending());
         }
         Ok(())
     }

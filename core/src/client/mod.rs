@@ -75,8 +75,15 @@ pub(crate) fn connecting_time(timeout: Option<Duration>, options: &Options) -> O
 
 /// Refuses a body that is larger than the options allow, before anything is sent.
 pub(crate) fn check_size<'a>(message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
-    let message = message.into();
-    if message.len() > options.max_message { Err(too_large(message.len(), options.max_message)) } else { Ok(()) }
+    let (len, max) = (message.into().len(), options.max_message);
+    if len <= max {
+        return Ok(());
+    }
+    let text = format!(
+        "the message of {len} bytes is larger than the {max} that this client allows; raise the client's largest message \
+         or send less"
+    );
+    Err(Error::new(ErrorKind::TooLarge, text))
 }
 
 pub(crate) fn closed() -> Error {
@@ -131,13 +138,9 @@ pub(crate) fn first_of(not_taken: Option<Error>, later: Error) -> Error {
     }
 }
 
+/// The listener has said in its hello that it does not take so much.
 pub(crate) fn too_large(len: usize, max: usize) -> Error {
-    Error::new(
-        ErrorKind::TooLarge,
-        format!(
-            "the message of {len} bytes is larger than the {max} allowed; raise the limit on both sides or send less"
-        ),
-    )
+    Error::new(ErrorKind::TooLarge, Violation::TooLarge { len, max }.told_by_listener())
 }
 
 pub(crate) fn timed_out() -> Error {

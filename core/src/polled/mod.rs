@@ -152,7 +152,7 @@ impl Queue {
         fork::check(self.born, "queue")?;
         options.check()?;
         given_up_by_ticket(options.cancellation.as_ref())?;
-        check_size(&message, options)?;
+        check_size(&message, options).map_err(|error| error.on_channel(channel))?;
         let target = self.target(channel, options)?;
         let ticket = self.begin(what, target, None, Body::Own(message), options.timeout);
         self.settled(ticket)
@@ -363,7 +363,7 @@ impl Queue {
     fn on_client(&mut self, id: ClientId, what: What, body: Body, timeout: Option<Duration>) -> Result<Ticket> {
         let target = self.client(id)?;
         if let Some(message) = body.message() {
-            check_size(message, &target.options)?;
+            check_size(message, &target.options).map_err(|error| error.on_channel(&target.channel))?;
         }
         // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
         // its end.
