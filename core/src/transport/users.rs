@@ -14,6 +14,8 @@ use rustix::io::Errno;
 
 use super::retry;
 
+const MAP: &str = "/proc/self/uid_map";
+
 /// Whether this id may stand for any user at all: it is the overflow id, and this process's user namespace
 /// does not map every user to itself. Costs next to nothing for other ids.
 pub(crate) fn is_anybody(uid: u32) -> bool {
@@ -22,10 +24,14 @@ pub(crate) fn is_anybody(uid: u32) -> bool {
 
 /// Said of a user whose id may be anybody's.
 pub(crate) fn anybody() -> String {
-    format!(
-        "a user whom this user namespace does not know (here every such user has the id {}, like the user nobody)",
-        overflow_id()
-    )
+    let id = overflow_id();
+    if retry::read_table(MAP).is_ok() {
+        format!(
+            "a user whom this user namespace does not know (here every such user has the id {id}, like the user nobody)"
+        )
+    } else {
+        format!("a user who cannot be told from others (without /proc the id {id} may be anybody's)")
+    }
 }
 
 /// The kernel's setting, which hardly ever changes; asked for once.
@@ -42,7 +48,7 @@ fn overflow_id() -> u32 {
 /// not taken for granted: without `/proc` the answer is no.
 fn maps_all() -> bool {
     static LAST: AtomicBool = AtomicBool::new(false);
-    match retry::read_table("/proc/self/uid_map") {
+    match retry::read_table(MAP) {
         Ok(map) => {
             let all = is_identity(&map);
             LAST.store(all, Ordering::Relaxed);
