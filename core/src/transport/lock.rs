@@ -85,11 +85,10 @@ impl Asking {
             Ok(Some(file)) => return Asking::Opened(file),
             Ok(None) => Probe::Denied,
             Err(Refusal { call: "open", errno: Errno::NOENT | Errno::NOTDIR }) => Probe::Missing,
-            Err(Refusal { call: "open", errno })
-                if matches!(errno, Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NXIO | Errno::NODEV) =>
-            {
-                Probe::Denied
-            }
+            Err(Refusal {
+                call: "open",
+                errno: Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NXIO | Errno::NODEV,
+            }) => Probe::Denied,
             Err(failed) => Probe::Unknown(failed),
         };
         Asking::Answered(answer)
