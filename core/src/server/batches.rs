@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::clock::{Moment, Shared};
 use super::cold::{self, Driving};
-use super::handler::UsersCode;
+use super::handler::{BlockingHandler, call_blocking};
 use super::listening::Listening;
 use super::native::{Session, Task};
 use super::responder::Responder;
@@ -111,7 +111,8 @@ pub(super) fn drive(driving: Driving, session: Arc<Session>, reader: FrameReader
     let turn = Arc::new(Turn::new());
     lock(&session.listening.watch.turns).push((Arc::clone(&turn), Arc::downgrade(&session)));
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        serve(&session, &turn, reader, &code)
+        let (handler, _within) = code.blocking();
+        serve(&session, &turn, reader, handler)
     } else {
         Done::Hand(reader)
     };
@@ -143,7 +144,7 @@ pub(super) fn drive(driving: Driving, session: Arc<Session>, reader: FrameReader
     }
 }
 
-fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, code: &UsersCode) -> Done {
+fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
     if session.listening.mode == Mode::Broadcast {
@@ -152,14 +153,14 @@ fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, code: &Us
     session.kept.store(false, Ordering::Relaxed);
     loop {
         turn.begin_batch(reader, &session.batching);
-        let batch = serve_batch(session, turn, &mut message, code, waiter.pays());
+        let batch = serve_batch(session, turn, &mut message, handler, waiter.pays());
         if let Batch::Forked = batch {
             return Done::Forked;
         }
         let Some(mine) = turn.take_back() else {
             if session.listening.mode == Mode::Broadcast {
                 // Those that came meanwhile wait for the one that this thread was stuck with.
-                cold::run_casts(session, Some(code));
+                cold::run_casts(session, Some(handler));
             }
             return Done::Taken;
         };
@@ -192,7 +193,13 @@ enum Batch {
 
 /// Takes the frames that are here to the handler, and sends the answers together; some at a time where the
 /// client could work `beside` it, on another core.
-fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, code: &UsersCode, beside: bool) -> Batch {
+fn serve_batch(
+    session: &Arc<Session>,
+    turn: &Turn,
+    message: &mut Message,
+    handler: &BlockingHandler,
+    beside: bool,
+) -> Batch {
     let born = fork::generation();
     let mut gathered = 0;
     let mut pace = Pace::new();
@@ -238,7 +245,7 @@ fn serve_batch(session: &Arc<Session>, turn: &Turn, message: &mut Message, code:
         }
         // Before anybody hears that it was handled.
         session.listening.count_message();
-        code.call_blocking(message, responder);
+        call_blocking(handler, message, responder);
         turn.step();
         if born != fork::generation() {
             return Batch::Forked;

@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
 
 use super::counters::count;
-use super::handler::UsersCode;
+use super::handler::{BlockingHandler, call_blocking};
 use super::hot;
 use super::native::{Cast, Session, Task};
 use super::responder::Responder;
@@ -287,14 +287,12 @@ fn run_requests(session: &Arc<Session>, stuck: bool) {
 fn run_queued(session: &Session) {
     let mut began = Instant::now();
     let mut done = 0;
-    let mut code = session.listening.users_code();
+    let code = session.listening.users_code();
+    let blocking = code.as_ref().map(|code| code.blocking());
     while let Some((message, responder)) = session.next_request(done) {
-        match &code {
-            Some(called) => called.call_blocking(&message, responder),
-            None => responder.discard(),
-        }
-        if session.listening.has_closed() {
-            code = None;
+        match &blocking {
+            Some((handler, _)) if !session.listening.has_closed() => call_blocking(*handler, &message, responder),
+            _ => responder.discard(),
         }
         done = message.len();
         let now = Instant::now();
@@ -311,11 +309,11 @@ fn run_queued(session: &Session) {
 }
 
 /// Takes the broadcasts that wait to the handler, in the calling thread.
-pub(super) fn run_casts(session: &Arc<Session>, code: Option<&UsersCode>) {
+pub(super) fn run_casts(session: &Arc<Session>, handler: Option<&BlockingHandler>) {
     while let Some(cast) = session.next_cast() {
         if let Some((message, responder)) = begin_cast(session, cast) {
-            match code {
-                Some(code) if !session.listening.has_closed() => code.call_blocking(&message, responder),
+            match handler {
+                Some(handler) if !session.listening.has_closed() => call_blocking(handler, &message, responder),
                 _ => responder.discard(),
             }
             end_cast(session, message.len());
@@ -337,7 +335,9 @@ fn hand_over_cast(session: &Arc<Session>, cast: Cast) {
     if listening.blocking {
         let workers = Arc::clone(&listening.workers);
         workers.submit(Box::new(move || {
-            run_casts(&session, listening.users_code().as_deref());
+            let code = listening.users_code();
+            let blocking = code.as_ref().map(|code| code.blocking());
+            run_casts(&session, blocking.as_ref().map(|(handler, _within)| *handler));
         }));
     } else {
         let runtime = listening.runtime.clone();

@@ -169,7 +169,7 @@ async fn begin(listening: &Arc<Listening>, peer: Peer) -> InFlight {
     let called = Arc::new(Notify::new());
     let _leaves_the_line = InLine(listening, &called);
     loop {
-        if listening.try_begin(peer) {
+        if listening.try_begin(&peer) {
             return InFlight { listening: Arc::clone(listening), abandoned: AtomicBool::new(false) };
         }
         if !listening.room.join(&called) {

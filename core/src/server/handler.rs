@@ -67,8 +67,9 @@ impl Drop for SaysGone {
     }
 }
 
-/// Restores what stood there before, even where the handler panics.
-struct Within(*const UsersCode);
+/// The calling thread calls a listener's handler, once or again and again. At the end, by whatever way, it does what it
+/// did before.
+pub(super) struct Within(*const UsersCode);
 
 impl Within {
     fn begin(code: &UsersCode) -> Within {
@@ -82,6 +83,12 @@ impl Drop for Within {
     }
 }
 
+/// Calls a blocking handler. If it panics, its responder goes down with it and tells the caller.
+#[inline]
+pub(super) fn call_blocking(handler: &BlockingHandler, message: &Message, responder: Responder) {
+    let _told_by_the_responder = catch_unwind(AssertUnwindSafe(|| handler(message, responder)));
+}
+
 impl UsersCode {
     pub(super) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Gone>) {
         let gone = Arc::<Gone>::default();
@@ -93,14 +100,18 @@ impl UsersCode {
         WITHIN.get() == code
     }
 
-    /// Calls a blocking handler. If it panics, its responder goes down with it and tells the caller.
-    #[inline]
-    pub(super) fn call_blocking(&self, message: &Message, responder: Responder) {
+    /// The blocking handler, for a thread that calls it again and again.
+    pub(super) fn blocking(&self) -> (&BlockingHandler, Within) {
         let Handler::Blocking(handler) = &self.handler else {
             unreachable!("an asynchronous handler runs on its runtime")
         };
-        let _within = Within::begin(self);
-        let _told_by_the_responder = catch_unwind(AssertUnwindSafe(|| handler(message, responder)));
+        (handler, Within::begin(self))
+    }
+
+    /// Calls a blocking handler once.
+    pub(super) fn call_blocking(&self, message: &Message, responder: Responder) {
+        let (handler, _within) = self.blocking();
+        call_blocking(handler, message, responder);
     }
 
     /// Calls an asynchronous handler and waits for it, with the same care for panics.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cold::{self, Driving};
-use super::handler::UsersCode;
+use super::handler::{BlockingHandler, call_blocking};
 use super::native::{Session, Task};
 use super::responder::Responder;
 use super::{Mode, PATIENCE};
@@ -41,7 +41,8 @@ pub(super) fn drive(driving: Driving, session: Arc<Session>, mut reader: FrameRe
     let Some(code) = session.listening.users_code() else { return };
     session.hot.store(true, Ordering::SeqCst);
     let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        serve(&session, &mut reader, &code)
+        let (handler, _within) = code.blocking();
+        serve(&session, &mut reader, handler)
     } else {
         Done::Hand
     };
@@ -70,7 +71,7 @@ pub(super) fn drive(driving: Driving, session: Arc<Session>, mut reader: FrameRe
     }
 }
 
-fn serve(session: &Arc<Session>, reader: &mut FrameReader, code: &UsersCode) -> Done {
+fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
     let born = fork::generation();
     let mut waiter = Waiter::new(session.listening.spin);
     let mut message = Message::null();
@@ -94,7 +95,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, code: &UsersCode) -> 
                     session.listening.count_message();
                     let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
                     let responder = Responder::until(Arc::clone(session), id, deadline, Mode::Request);
-                    code.call_blocking(&message, responder);
+                    call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;
@@ -112,7 +113,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, code: &UsersCode) -> 
                         session.begin_ack(ack);
                     }
                     let responder = Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast);
-                    code.call_blocking(&message, responder);
+                    call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
                         return Done::Forked;

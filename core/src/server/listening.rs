@@ -277,12 +277,12 @@ impl Listening {
         self.room.begin();
     }
 
-    /// Takes a message in if there is room for one more; then [`end`](Listening::end) follows exactly once, or
-    /// [`abandon`](Listening::abandon).
+    /// Takes a message of this peer in if there is room for one more; then [`end`](Listening::end) follows exactly
+    /// once, or [`abandon`](Listening::abandon).
     #[inline]
-    pub(super) fn try_begin(self: &Arc<Listening>, peer: Peer) -> bool {
+    pub(super) fn try_begin(self: &Arc<Listening>, peer: &Peer) -> bool {
         self.room.try_begin() || {
-            self.at_the_limit(peer);
+            self.at_the_limit(*peer);
             false
         }
     }

@@ -170,7 +170,7 @@ impl Session {
     #[inline]
     pub(super) fn may_take(&self, header: &Header) -> bool {
         match header.kind {
-            Kind::Request => self.listening.try_begin(self.peer),
+            Kind::Request => self.listening.try_begin(&self.peer),
             Kind::Broadcast => self.listening.room.is_there(),
             _ => true,
         }
