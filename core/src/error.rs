@@ -258,7 +258,7 @@ impl Error {
     }
 
     /// Adds what a handler gave besides its text.
-    pub(crate) fn from_handler(mut self, code: Option<String>, data: Option<String>) -> Error {
+    pub(crate) fn with_what_the_handler_gave(mut self, code: Option<String>, data: Option<String>) -> Error {
         if code.is_some() || data.is_some() {
             self.0.handler = Some(Box::new(FromHandler { code, data }));
         }

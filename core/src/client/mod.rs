@@ -197,7 +197,7 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> std::result::Result<Error, Vi
                 ErrorKind::HandlerFailed => {
                     let code = body.handler_code.and_then(|code| serde_json::from_str(code.get()).ok());
                     let data = body.handler_data.map(|data| data.get().to_owned());
-                    error.after_sending().from_handler(code, data)
+                    error.after_sending().with_what_the_handler_gave(code, data)
                 }
                 ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
                 // The message did not get past its header.
