@@ -54,6 +54,7 @@ from ._errors import (
 from ._listen import listen
 from ._native import Cancellation, Client, Context, __version__
 from ._options import CallOptions, ListenOptions, PostOptions
+from ._options import CallOptions as RequestOptions
 from ._server import Counters, Server
 
 __all__ = [
@@ -109,9 +110,6 @@ __all__ = [
     "post_uds_broadcast",
     "post_uds_request",
 ]
-
-# The name that the first version had for it.
-RequestOptions = CallOptions
 
 
 class ChannelInfo(NamedTuple):
