@@ -248,18 +248,18 @@ pub fn counters(environment: u32, listener: u32) -> Option<CountersObject> {
     hub::open_or_ended(environment)?.counters(listener).map(CountersObject::from)
 }
 
-/// Closes a listener.
+/// Closes a listener; one that ended with its environment is closed.
 #[napi]
 pub fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> napi::Result<Unknown<'env>> {
-    call(env, environment, |hub| {
-        let listener = hub.listener(listener);
-        Ok(Call::start(hub, id, async move {
-            match listener {
-                Some(listener) => listener.close().await.map(|()| Outcome::Nothing),
-                None => Ok(Outcome::Nothing),
-            }
-        }))
-    })
+    let Ok(hub) = hub(environment) else { return convert::started(env, Some(Ok(Outcome::Nothing))) };
+    let listener = hub.listener(listener);
+    let outcome = Call::start(&hub, id, async move {
+        match listener {
+            Some(listener) => listener.close().await.map(|()| Outcome::Nothing),
+            None => Ok(Outcome::Nothing),
+        }
+    });
+    convert::started(env, outcome)
 }
 
 /// Lets go of a listener that has closed.

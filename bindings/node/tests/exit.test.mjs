@@ -118,3 +118,13 @@ test("a process whose workers alone use the library outlives them", async (t) =>
     assert.equal(status, 0, errors);
     assert.equal(output, "left: \n");
 });
+
+test("every call after the environment has ended answers that all is closed", async ({ directory }) => {
+    const { status, signal, output, errors } = await new Program(file("tests/programs/ended.mjs"), [directory]).ended;
+    assert.equal(errors, "");
+    assert.equal(signal ?? status, 0);
+    const calls = ["listen", "post", "connect", "request", "broadcast", "flush", "ping", "closeClient"];
+    const due = [...calls.map((call) => `${call} closed`), "closeServer done", "channels []", "counters 2", "over"];
+    assert.deepEqual(output.trim().split("\n"), due);
+    assert.deepEqual(readdirSync(directory), []);
+});

@@ -1,0 +1,52 @@
+// Its environment ends while it still runs, as some runtimes have it: it says what each call answers then.
+import { createRequire } from "node:module";
+import { channels, connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from "../../lib/index.mjs";
+
+const { addon, environment } = createRequire(import.meta.url)("../../lib/calls.cjs");
+const options = { directory: process.argv[2] };
+const server = listenUdsRequest("a", (data) => (data === "never" ? new Promise(() => {}) : data), options);
+const client = await connect("a", options);
+await client.request("x");
+const waiting = client.request("never");
+waiting.catch(() => {});
+
+addon.end(environment, false);
+
+const calls = {
+    listen: async () => listenUdsBroadcast("b", () => {}, options),
+    post: () => postUdsRequest("a", 1, options),
+    connect: () => connect("a", options),
+    request: () => client.request(1),
+    broadcast: () => client.broadcast(1),
+    flush: () => client.flush(),
+    ping: () => client.ping(),
+    closeClient: () => client.close(),
+    closeServer: () => server.close(),
+    channels: () => channels(options),
+};
+for (const [name, call] of Object.entries(calls)) {
+    console.log(
+        name,
+        await call().then(
+            (value) => JSON.stringify(value) ?? "done",
+            (error) => error.code,
+        ),
+    );
+}
+console.log("counters", server.counters.messages);
+// What timers and collectors may still call, of this environment and of one that is gone.
+for (const number of [environment, 4_000_000_000]) {
+    addon.resume(number);
+    addon.cancel(number, 1);
+    addon.answer(number, 1, "null");
+    addon.settle(number, 1);
+    addon.fail(number, 1, "why");
+    addon.watch(number, 1);
+    addon.release(number, 1);
+    addon.releaseClient(number, 1);
+    addon.keepAlive(number, false);
+    addon.counters(number, 1);
+    addon.end(number, false);
+}
+console.log("over");
+process.exit(0);
