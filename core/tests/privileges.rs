@@ -28,6 +28,7 @@ fn drop_privileges() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 fn a_listener_that_may_not_remove_its_files_any_more_says_so_when_it_closes() {
     if let Some(directory) = std::env::var_os(DIRECTORY) {
         let options = Options::new().directory(directory);
