@@ -87,6 +87,7 @@ impl Message {
     }
 
     /// Makes this the message that has arrived, in the memory that it has.
+    #[inline]
     pub(crate) fn refill(&mut self, kind: MessageKind, data: &[u8]) {
         self.kind = kind;
         self.data.clear();

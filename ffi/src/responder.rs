@@ -54,11 +54,18 @@ impl sipc_responder {
             Mode::Request => call(responder.into_handle()),
             Mode::Broadcast => {
                 call(&mut responder);
-                if let Some(failed) = responder.failed.into_inner() {
-                    // The listener counts it and tells its owner; a broadcast has no caller.
-                    let _counted = failed.tell(responder.responder);
+                if responder.failed.get().is_some() {
+                    responder.tell_failure();
                 }
             }
+        }
+    }
+
+    /// The handler of a broadcast has said that it failed: the listener counts it and tells its owner.
+    #[cold]
+    fn tell_failure(self) {
+        if let Some(failed) = self.failed.into_inner() {
+            let _a_broadcast_has_no_caller = failed.tell(self.responder);
         }
     }
 

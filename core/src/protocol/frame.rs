@@ -238,6 +238,7 @@ impl FrameReader {
     }
 
     /// Takes the memory of a large body back: the system need not make new memory for the next one.
+    #[inline]
     pub(crate) fn recycle(&mut self, mut body: Vec<u8>) {
         if body.capacity() > self.spare.capacity() && body.capacity() <= MOST_SPARE {
             body.clear();

@@ -25,6 +25,7 @@ static NOTED: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 const WORDS: usize = 1024;
 
 /// The generation of this process: it changes in a forked child.
+#[inline]
 pub(crate) fn generation() -> u32 {
     static WATCH: Once = Once::new();
     WATCH.call_once(watch);
@@ -48,6 +49,7 @@ pub struct Process(u32);
 
 impl Process {
     /// The process that calls.
+    #[inline]
     pub fn current() -> Process {
         Process(generation())
     }
