@@ -3,6 +3,7 @@ happens once in thousands of tries elsewhere happens at once."""
 
 import os
 import subprocess
+import sys
 import unittest
 
 from .spaces import RELEASE, ROOT, SpacesTest, need_namespaces, ports_from
@@ -91,6 +92,43 @@ for wait in (0, 0.5):
         for process in both:
             output, errors = process.communicate(timeout=60)
             self.assertIn("not refused: 0\n", output, errors)
+
+
+class OriginalTest(SpacesTest):
+    """A listener of the Deno original's kind in another network namespace, whose table of sockets cannot be seen from
+    outside: its process would end if somebody connected and left without a byte."""
+
+    def test_nobody_connects_to_it_without_a_message(self):
+        space = self.space("net")
+        path = self.directory / ".deno.x.socket"
+        program = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print(flush=True)
+sys.stdin.read()
+listener.setblocking(False)
+try:
+    print("connected", listener.accept())
+except BlockingIOError:
+    print("left alone")
+"""
+        original = subprocess.Popen(space.command(sys.executable, "-c", program, path), stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, text=True)
+        self.addCleanup(original.stdout.close)
+        self.addCleanup(original.kill)
+        original.stdout.readline()
+        done = self.run_command([self.program, "listen", "x", "--echo"])
+        self.assertEqual(done.returncode, CHANNEL_STATUS, done.stderr)
+        self.assertIn("already listens there", done.stderr)
+        done = self.run_command([self.program, "ping", "x", "--count", "1"])
+        self.assertIn("speaks the Deno wire only", done.stdout + done.stderr)
+        done = self.run_command([self.program, "post", "x", "7", "--wire", "native"])
+        self.assertIn("nobody listens on channel", done.stderr)
+        original.stdin.close()
+        self.assertEqual(original.stdout.readline(), "left alone\n")
+        original.wait(timeout=60)
 
 
 if __name__ == "__main__":

@@ -279,9 +279,9 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
 
 /// Whether somebody listens on the socket at the path.
 pub(super) fn is_taken(path: &Path) -> Result<bool, Refusal> {
-    // Nothing is removed on the table's word alone: it may have missed a socket, or be that of
-    // another network namespace.
-    if unix_table::is_taken(path) == Some(true) { Ok(true) } else { answers(path) }
+    // Nothing is removed on the table's word alone: it may have missed a socket, or be that of another
+    // network namespace. What is asked last makes a connection, which would end a Deno original.
+    if unix_table::is_taken(path) == Some(true) || unix_table::is_bound(path)? { Ok(true) } else { answers(path) }
 }
 
 /// Whether somebody takes connections at the path: asked with one, where nothing else can tell.
