@@ -62,7 +62,11 @@ impl Listener {
         let callbacks = Callbacks { handler, failed, unheard, context, number };
         let answer = move |message: &Message, responder: Responder| handle(&callbacks, message, responder);
         let listener = interpreter::blocking(where_.py(), || {
-            blocking::Listener::serve_unchecked(&channel, mode, &options, answer)
+            match mode {
+                Mode::Request => blocking::Listener::serve_unchecked(&channel, mode, &options, answer),
+                // A broadcast is acknowledged after a moment, and it may take longer until Python has a turn to read it.
+                Mode::Broadcast => blocking::Listener::serve(&channel, mode, &options, answer),
+            }
         })?;
         Ok(Listener {
             address: listener.address().to_owned(),
