@@ -7,24 +7,10 @@ using System.Threading.Tasks;
 
 namespace SimpleIpc.Tests
 {
-    /// <summary><c>docs/values.md</c> says what each kind of value becomes; this holds its column for .NET.</summary>
+    /// <summary>The column of this language in docs/values.md.</summary>
     internal static class ValuesPage
     {
-        private sealed class Named
-        {
-            public string Name { get; set; } = "a";
-            public int Count { get; set; } = 2;
-        }
-
-        private static List<object> Circle()
-        {
-            var circle = new List<object>();
-            circle.Add(circle);
-            return circle;
-        }
-
-        // A value of each kind; what .NET has none of is left out.
-        private static readonly Dictionary<string, object?> Kinds = new Dictionary<string, object?>
+        private static readonly Dictionary<string, object?> Examples = new Dictionary<string, object?>
         {
             ["nothing: `None`, `null`, `()`"] = null,
             ["truth"] = true,
@@ -36,58 +22,70 @@ namespace SimpleIpc.Tests
             ["floating-point number without a fraction"] = 1.0,
             ["negative zero"] = -0.0,
             ["NaN"] = double.NaN,
-            ["infinity"] = float.PositiveInfinity,
-            ["list"] = new object[] { 1, Array.Empty<int>() },
-            ["object, dictionary"] = new Dictionary<string, object> { ["a"] = 1, ["b"] = new Dictionary<string, int>() },
+            ["infinity"] = double.NegativeInfinity,
+            ["list"] = new object[] { 1, new object[0] },
+            ["object, dictionary"] = new Dictionary<string, object> { ["a"] = 1, ["b"] = new Dictionary<string, object>() },
             ["keys that are numbers"] = new Dictionary<int, int> { [1] = 2 },
             ["tuple"] = (1, 2),
             ["set"] = new HashSet<int> { 1 },
-            ["bytes alone"] = new byte[] { 0, 255 },
-            ["bytes inside JSON"] = new[] { new byte[] { 0, 255 } },
+            ["bytes alone"] = new byte[] { 1 },
+            ["bytes inside JSON"] = new[] { new byte[] { 1 } },
             ["array of numbers of one type"] = new[] { 1, 2 },
             ["date and time"] = new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc),
             ["enum"] = Values.Color.DarkBlue,
             ["decimal"] = 1.10m,
             ["UUID"] = new Guid("00000000-0000-0000-0000-000000000001"),
-            ["object of a class or struct with members"] = new Named(),
-            ["exception"] = new KeyNotFoundException("x"),
+            ["object of a class or struct with members"] = new { Name = "a", Count = 2 },
+            ["exception"] = new InvalidOperationException("x"),
             ["not there yet: coroutine, `Promise`, `Task`"] = Task.FromResult(1),
             ["function"] = (Action)(() => { }),
             ["regular expression"] = new Regex("x"),
             ["value that contains itself"] = Circle(),
         };
 
+        private static List<object> Circle()
+        {
+            var list = new List<object>();
+            list.Add(list);
+            return list;
+        }
+
+        /// <summary>Kinds and what the page says of them here.</summary>
+        private static Dictionary<string, string> Column()
+        {
+            string root = Environment.GetEnvironmentVariable("SIMPLE_IPC_ROOT") ?? throw new Exception("SIMPLE_IPC_ROOT is to name the checkout; test.sh does so");
+            string[][] rows = File.ReadAllLines(Path.Combine(root, "docs", "values.md"))
+                .SkipWhile(line => line != "<!-- table -->").Skip(1).TakeWhile(line => line != "<!-- end -->")
+                .Select(line => line.Trim('|').Split('|').Select(cell => cell.Trim()).ToArray()).ToArray();
+            int column = Array.IndexOf(rows[0], ".NET");
+            return rows.Skip(2).Where(row => row[column] != "\u2013").ToDictionary(row => row[0], row => row[column]);
+        }
+
         [Test]
-        internal static void each_kind_of_value_becomes_what_the_table_of_values_says()
+        internal static void every_kind_of_the_page_is_what_it_says_at_every_depth()
         {
             using var scratch = new Scratch();
             using var echo = Ipc.ListenUdsRequest<IpcMessage, IpcMessage>("page", data => data, scratch.Options);
+            object? answer = null;
+            using var answers = Ipc.ListenUdsRequest<string, object?>("answers", data => answer, scratch.Options);
             using IpcClient client = IpcClient.ConnectUds("page", scratch.Options);
-            string page = File.ReadAllText(Path.Combine(Environment.GetEnvironmentVariable("SIMPLE_IPC_ROOT")!, "docs", "values.md"));
-            string table = page.Split("<!-- table -->")[1].Split("<!-- end -->")[0];
-            string[][] rows = table.Trim().Split('\n').Select(line => line.Trim('|').Split(" | ").Select(cell => cell.Trim()).ToArray()).ToArray();
-            int column = Array.IndexOf(rows[0], ".NET");
-            foreach (string[] row in rows.Skip(2))
+            Dictionary<string, string> column = Column();
+            Check.Equal(string.Join("\n", column.Keys.OrderBy(it => it, StringComparer.Ordinal)), string.Join("\n", Examples.Keys.OrderBy(it => it, StringComparer.Ordinal)));
+            foreach ((string kind, string said) in column.Select(it => (it.Key, it.Value)))
             {
-                string kind = row[0], cell = row[column];
-                Check.True(Kinds.TryGetValue(kind, out object? value) == (cell != "–"), kind);
-                if (cell == "–")
+                object? value = Examples[kind];
+                if (said == "refused")
                 {
+                    Check.Contains(": data", Check.Fails(IpcStatus.InvalidJson, () => client.Request<object?, IpcMessage>(value)).Message);
+                    object nested = new { Items = new object?[] { 1, 2, 3, new { Image = value } } };
+                    Check.Contains(": data.items[3].image", Check.Fails(IpcStatus.InvalidJson, () => client.Request<object, IpcMessage>(nested)).Message);
+                    answer = nested;
+                    Check.Contains(": answer.items[3].image", Check.Fails(IpcStatus.HandlerFailed, () => Ipc.PostUdsRequest<string, IpcMessage>("answers", "x", scratch.Options)).Message);
                     continue;
                 }
-                if (cell == "refused")
-                {
-                    Check.Fails(IpcStatus.InvalidJson, () => client.Request<object?, IpcMessage>(value));
-                    Check.Fails(IpcStatus.InvalidJson, () => client.Request<object, IpcMessage>(new { Items = new[] { value } }));
-                }
-                else if (cell == "kept bytes")
-                {
-                    Check.True(!client.Request<byte[], IpcMessage>((byte[])value!).IsJson, kind);
-                }
-                else
-                {
-                    Check.Equal(Regex.Match(cell, "`(.*)`").Groups[1].Value, client.Request<object?, IpcMessage>(value).Text);
-                }
+                IpcMessage sent = client.Request<object?, IpcMessage>(value);
+                string expected = said.Replace("kept ", "").Replace("becomes ", "").Trim('`');
+                Check.Equal((kind, expected), (kind, sent.IsJson ? sent.Text : "bytes"));
             }
         }
     }

@@ -31,7 +31,7 @@ namespace SimpleIpc.Native
     /// </summary>
     internal static class Body
     {
-        internal static Outgoing From<T>(T value, JsonSerializerOptions? json)
+        internal static Outgoing From<T>(T value, JsonSerializerOptions? json, string what = JsonPlace.Data)
         {
             switch (value)
             {
@@ -44,7 +44,7 @@ namespace SimpleIpc.Native
             }
             try
             {
-                return new Outgoing(NativeMethods.KindJson, JsonText.Write(value, json));
+                return new Outgoing(NativeMethods.KindJson, JsonText.Write(value, json, what));
             }
             catch (JsonMistake mistake)
             {

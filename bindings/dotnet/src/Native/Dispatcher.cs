@@ -109,7 +109,7 @@ namespace SimpleIpc.Native
         /// <summary>Sends a reply. One that cannot be sent is the handler's failure, of which the caller has heard.</summary>
         protected void Respond<T>(Responder responder, T reply)
         {
-            if (responder.Respond(Body.From(reply, Json)) is IpcException mistake)
+            if (responder.Respond(Body.From(reply, Json, JsonPlace.Answer)) is IpcException mistake)
             {
                 Tell(mistake, true);
             }
@@ -120,7 +120,7 @@ namespace SimpleIpc.Native
             data = null;
             try
             {
-                data = failure.HandlerData is null ? null : JsonText.Write(failure.HandlerData, Json);
+                data = failure.HandlerData is null ? null : JsonText.Write(failure.HandlerData, Json, JsonPlace.Data);
                 return ErrorText.Of(failure);
             }
             catch (JsonMistake mistake)

@@ -13,12 +13,13 @@ namespace SimpleIpc.Values
         {
         }
 
-        internal static JsonMistake WhileWriting(Exception exception, ReadOnlySpan<byte> begun) =>
-            new JsonMistake($"{JsonPlace.AtTheEndOf(begun)}: {Reason(exception)}", exception);
+        internal static JsonMistake WhileWriting(Exception exception, ReadOnlySpan<byte> begun, string what) =>
+            new JsonMistake($"{JsonPlace.AtTheEndOf(begun, what)}: {Reason(exception)}", exception);
 
         /// <param name="begun">The JSON text before it.</param>
-        internal static JsonMistake HalfOfAPair(ReadOnlySpan<byte> begun) =>
-            new JsonMistake($"{JsonPlace.AtTheEndOf(begun)}: half of a surrogate pair, which UTF-8 cannot have; take it out", null);
+        /// <param name="what">What the value is called.</param>
+        internal static JsonMistake HalfOfAPair(ReadOnlySpan<byte> begun, string what) =>
+            new JsonMistake($"{JsonPlace.AtTheEndOf(begun, what)}: half of a surrogate pair, which UTF-8 cannot have; take it out", null);
 
         internal static JsonMistake WhileReading(Exception exception) =>
             new JsonMistake($"{JsonPlace.OfPath((exception as JsonException)?.Path)}: {Reason(exception)}", exception);

@@ -8,7 +8,11 @@ namespace SimpleIpc.Values
     /// <summary>Where in a body something is: <c>data</c>, <c>data.items[3].image</c>, <c>data["a b"]</c>.</summary>
     internal static class JsonPlace
     {
-        private const string Body = "data";
+        /// <summary>A message that is sent or arrives, and what a handler fails with.</summary>
+        internal const string Data = "data";
+
+        /// <summary>What a handler answers.</summary>
+        internal const string Answer = "answer";
 
         /// <summary>Longer places, such as those of circles, are shown to here.</summary>
         private const int Longest = 200;
@@ -17,7 +21,7 @@ namespace SimpleIpc.Values
         /// The place of the value that was to come next where the writing of a JSON text broke off: System.Text.Json itself
         /// tells a path without the indexes, and often none.
         /// </summary>
-        internal static string AtTheEndOf(ReadOnlySpan<byte> begun)
+        internal static string AtTheEndOf(ReadOnlySpan<byte> begun, string what)
         {
             // A number is whole only when something stands behind it.
             byte[] text = new byte[begun.Length + 1];
@@ -55,7 +59,7 @@ namespace SimpleIpc.Values
             {
                 // What could be read until here is what can be told.
             }
-            var place = new StringBuilder(Body);
+            var place = new StringBuilder(what);
             Level[] outermostFirst = levels.ToArray();
             Array.Reverse(outermostFirst);
             foreach (Level level in outermostFirst)
@@ -76,7 +80,7 @@ namespace SimpleIpc.Values
         internal static string OfPath(string? path)
         {
             bool known = !string.IsNullOrEmpty(path) && path![0] == '$';
-            return Shown(new StringBuilder(Body).Append(known ? path!.Substring(1) : ""));
+            return Shown(new StringBuilder(Data).Append(known ? path!.Substring(1) : ""));
         }
 
         /// <summary>A value is complete: the next one comes.</summary>

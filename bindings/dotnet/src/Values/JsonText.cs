@@ -11,15 +11,18 @@ namespace SimpleIpc.Values
     internal static class JsonText
     {
         /// <summary>The JSON of a value. What stands in the way is a <see cref="JsonMistake"/>.</summary>
-        internal static byte[] Write<T>(T value, JsonSerializerOptions? options)
+        /// <param name="value">The value.</param>
+        /// <param name="options">The program's own options; null for the library's.</param>
+        /// <param name="what">What the value is called in a mistake's place.</param>
+        internal static byte[] Write<T>(T value, JsonSerializerOptions? options, string what)
         {
             if (options != null)
             {
-                return Write(value, null, options);
+                return Write(value, null, options, what);
             }
-            byte[] json = Write(value, DeclaresTooLittle(value) ? value!.GetType() : null, JsonDefaults.Writing);
+            byte[] json = Write(value, DeclaresTooLittle(value) ? value!.GetType() : null, JsonDefaults.Writing, what);
             int replaced = HalfOfAPair(json);
-            return replaced < 0 ? json : throw JsonMistake.HalfOfAPair(json.AsSpan(0, replaced));
+            return replaced < 0 ? json : throw JsonMistake.HalfOfAPair(json.AsSpan(0, replaced), what);
         }
 
         /// <summary>The value that a JSON text stands for. What stands in the way is a <see cref="JsonMistake"/>.</summary>
@@ -73,7 +76,7 @@ namespace SimpleIpc.Values
                 !typeof(T).IsValueType && !typeof(T).IsSealed && typeof(T) != typeof(object) && !JsonKinds.HasRulesOfItsOwn(typeof(T));
         }
 
-        private static byte[] Write<T>(T value, Type? type, JsonSerializerOptions options)
+        private static byte[] Write<T>(T value, Type? type, JsonSerializerOptions options, string what)
         {
             try
             {
@@ -81,7 +84,7 @@ namespace SimpleIpc.Values
             }
             catch (Exception exception) when (!(exception is OutOfMemoryException))
             {
-                throw JsonMistake.WhileWriting(exception, Begun(value, type, options));
+                throw JsonMistake.WhileWriting(exception, Begun(value, type, options), what);
             }
         }
 
