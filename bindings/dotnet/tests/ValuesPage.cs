@@ -62,7 +62,7 @@ namespace SimpleIpc.Tests
         }
 
         [Test]
-        internal static void every_kind_of_the_page_is_what_it_says_at_every_depth()
+        internal static void each_kind_of_value_becomes_what_the_table_of_values_says()
         {
             using var scratch = new Scratch();
             using var echo = Ipc.ListenUdsRequest<IpcMessage, IpcMessage>("page", data => data, scratch.Options);
