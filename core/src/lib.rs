@@ -43,6 +43,13 @@
 //! Every call that can fail returns an [`Error`]: its [`kind`](Error::kind) is for programs, its text for
 //! people, and [`may_have_been_handled`](Error::may_have_been_handled) tells whether to send again is safe.
 //!
+//! # Giving up
+//!
+//! Dropping the future of an asynchronous call gives it up; a [`Cancellation`] gives up blocking calls, too, from any thread
+//! ([`Options::cancellation`], [`Call`]); closing a client ends what waits on it. A handler that has such a request is
+//! told on native sessions, and may ask its [`Responder`]. Every wait has a limit that can be set, [`Options::wait`]
+//! and the timeout of `ping`, `flush` and `close` among them; `Duration::MAX` is as good as for ever.
+//!
 //! # Threads
 //!
 //! A blocking post waits in the calling thread and starts no other. A blocking listener runs its handlers
