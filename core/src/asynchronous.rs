@@ -17,7 +17,7 @@ use crate::client::connect::{Connected, LONGEST_PAUSE, Presence, connect_async, 
 use crate::client::multiplexed::Multiplexed;
 use crate::client::post::{self, TRIES};
 use crate::client::until::Until;
-use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of};
+use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of, telling};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::lock::lock;
 use crate::message::Message;
@@ -360,7 +360,7 @@ impl Client {
                 }
             };
             match done {
-                Err(Failed::NotTaken(error)) => not_taken = Some(error),
+                Err(Failed::NotTaken(error)) => not_taken = Some(telling(not_taken.take(), error)),
                 done => return done.map_err(Error::from),
             }
         }

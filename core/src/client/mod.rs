@@ -138,6 +138,11 @@ pub(crate) fn first_of(not_taken: Option<Error>, later: Error) -> Error {
     }
 }
 
+/// Of two tries that left a message untaken, the reason that says more: that its listener was closing.
+pub(crate) fn telling(earlier: Option<Error>, now: Error) -> Error {
+    earlier.filter(|earlier| earlier.kind() == ErrorKind::Closing).unwrap_or(now)
+}
+
 /// The listener has said in its hello that it does not take so much.
 pub(crate) fn too_large(len: usize, max: usize) -> Error {
     Error::new(ErrorKind::TooLarge, Violation::TooLarge { len, max }.told_by_listener())

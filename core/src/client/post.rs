@@ -7,7 +7,7 @@ use super::exclusive::Exclusive;
 use super::multiplexed::shared;
 use super::pool::{self, Key};
 use super::until::Until;
-use super::{Attempt, Failed, check_size, connecting_time, deno, first_of};
+use super::{Attempt, Failed, check_size, connecting_time, deno, first_of, telling};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
@@ -122,7 +122,7 @@ async fn try_to_post_async(
             Mode::Broadcast => session.broadcast(message, &until).await.map(|()| None),
         };
         match done {
-            Err(Failed::NotTaken(error)) => not_taken = Some(error),
+            Err(Failed::NotTaken(error)) => not_taken = Some(telling(not_taken.take(), error)),
             done => return done.map_err(Error::from),
         }
     }

@@ -11,7 +11,7 @@ use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
 use crate::client::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
 use crate::client::deno::{Exchange, Progress};
 use crate::client::post::TRIES;
-use crate::client::{closed, connecting_time, deadline, first_of, no_ping};
+use crate::client::{closed, connecting_time, deadline, first_of, no_ping, telling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::options::Wire;
@@ -194,8 +194,8 @@ impl Queue {
     /// A session certainly did not take a call: another one may.
     pub(super) fn try_again(&mut self, ticket: Ticket, why: Option<Error>) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
-        if why.is_some() {
-            call.not_taken = why;
+        if let Some(why) = why {
+            call.not_taken = Some(telling(call.not_taken.take(), why));
         }
         call.tries += 1;
         if call.tries >= TRIES {
