@@ -390,6 +390,9 @@ CALL_ON(int, statx, (int fd, const char *restrict path, int flags, unsigned mask
      (fd, path, flags, mask, stat), EACCES, ENOMEM, EIO)
 CALL(int, ftruncate64, (int fd, off64_t length), (fd, length), EINTR, ENOSPC, EIO)
 CALL_ON(int, chmod, (const char *path, mode_t mode), (path, mode), EPERM, EROFS, ENOENT)
+CALL_ON(int, utimensat, (int fd, const char *path, const struct timespec times[2], int flags), (fd, path, times, flags),
+        EPERM, EROFS, EIO)
+CALL(int, futimens, (int fd, const struct timespec times[2]), (fd, times), EPERM, EROFS, EIO)
 CALL_ON(int, unlink, (const char *path), (path), EACCES, EBUSY, EROFS, ENOENT)
 CALL_ON(ssize_t, readlink, (const char *restrict path, char *restrict data, size_t length), (path, data, length), EACCES,
      EIO)

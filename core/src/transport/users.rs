@@ -79,7 +79,11 @@ pub(super) fn owns_open(file: impl AsFd, stat: &Stat) -> bool {
 fn same_times(stat: &Stat) -> Timestamps {
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec.cast_signed() },
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime,
+            // Signed or not, by the way in which system calls are made.
+            tv_nsec: stat.st_mtime_nsec.try_into().unwrap_or(0),
+        },
     }
 }
 
