@@ -16,7 +16,7 @@ use super::clock::{Moment, Shared};
 use super::cold::{self, Driving};
 use super::handler::{BlockingHandler, call_blocking};
 use super::listening::Listening;
-use super::native::{Session, Task};
+use super::native::{CallId, Session, Task};
 use super::responder::Responder;
 use super::turn;
 use super::{Mode, PATIENCE};
@@ -204,7 +204,7 @@ fn serve_batch(
     let mut gathered = 0;
     let mut pace = Pace::new();
     let over = loop {
-        let (responder, id) = {
+        let (responder, call) = {
             let mut parked = turn.reader();
             let Some(reader) = parked.as_mut() else { break Batch::Over };
             if !session.may_go_on() && !reader.is_empty() {
@@ -216,13 +216,13 @@ fn serve_batch(
                 Ok(Next::NotNow) => break Batch::Full,
                 Err(violation) => break Batch::Violated(violation),
             };
-            let (id, kind) = match session.admit(&header, body.as_slice()) {
-                Ok(Task::Request { id, kind, .. }) => (id, kind),
+            let (call, kind) = match session.admit(&header, body.as_slice()) {
+                Ok(Task::Request { call, kind, .. }) => (call, kind),
                 Ok(Task::Broadcast { ack, kind }) => {
                     if ack.is_some() {
                         session.begin_ack(ack);
                     }
-                    (0, kind)
+                    (CallId::NONE, kind)
                 }
                 Ok(Task::Ack(id)) => {
                     session.ack(id, PATIENCE);
@@ -238,7 +238,7 @@ fn serve_batch(
             // Where somebody may look: before this the thread is not with the handler.
             turn.step();
             let deadline = pace.deadline(header.timeout_ms);
-            (Responder::until(Arc::clone(session), id, deadline, session.listening.mode), id)
+            (Responder::until(Arc::clone(session), call, deadline, session.listening.mode), call)
         };
         if pace.is_first() {
             session.listening.watch.look();
@@ -253,7 +253,7 @@ fn serve_batch(
         if session.listening.mode == Mode::Broadcast {
             session.end_ack(PATIENCE);
         } else {
-            session.keep_unanswered(id);
+            session.keep_unanswered(call);
         }
         gathered += 1;
         if pace.is_slow() || (beside && gathered >= GATHER_BESIDE) {

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::counters::count;
 use super::handler::{BlockingHandler, call_blocking};
 use super::hot;
-use super::native::{Cast, Session, Task};
+use super::native::{CallId, Cast, Session, Task};
 use super::responder::Responder;
 use super::workers::Seat;
 use super::{Mode, batches};
@@ -212,9 +212,9 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
             Err(violation) => return Next::Violated(violation),
         };
         match task {
-            Task::Request { id, timeout_ms, kind } => {
+            Task::Request { call, timeout_ms, kind } => {
                 let message = Message::from_parts(kind, body.into_vec());
-                let responder = Responder::to_session(Arc::clone(session), id, timeout_ms, Mode::Request);
+                let responder = Responder::to_session(Arc::clone(session), call, timeout_ms, Mode::Request);
                 hand_over_request(session, message, responder);
             }
             Task::Broadcast { ack, kind } => {
@@ -366,7 +366,7 @@ fn begin_cast(session: &Arc<Session>, cast: Cast) -> Option<(Message, Responder)
         Cast::Message { message, ack } => {
             session.begin_ack(ack);
             session.listening.count_message();
-            Some((message, Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast)))
+            Some((message, Responder::to_session(Arc::clone(session), CallId::NONE, 0, Mode::Broadcast)))
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cold::{self, Driving};
 use super::handler::{BlockingHandler, call_blocking};
-use super::native::{Session, Task};
+use super::native::{CallId, Session, Task};
 use super::responder::Responder;
 use super::{Mode, PATIENCE};
 use crate::inbox;
@@ -90,11 +90,11 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                 Err(violation) => return Done::Violated(violation),
             };
             match task {
-                Task::Request { id, timeout_ms, kind } => {
+                Task::Request { call, timeout_ms, kind } => {
                     take(&mut message, kind, body);
                     session.listening.count_message();
                     let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
-                    let responder = Responder::until(Arc::clone(session), id, deadline, Mode::Request);
+                    let responder = Responder::until(Arc::clone(session), call, deadline, Mode::Request);
                     call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
@@ -112,7 +112,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                         handled.tell();
                         session.begin_ack(ack);
                     }
-                    let responder = Responder::to_session(Arc::clone(session), 0, 0, Mode::Broadcast);
+                    let responder = Responder::to_session(Arc::clone(session), CallId::NONE, 0, Mode::Broadcast);
                     call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {

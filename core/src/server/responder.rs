@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::counters::count;
 use super::exchange::{Caller, InFlight};
 use super::listening::Listening;
-use super::native::Session;
+use super::native::{CallId, Session};
 use super::{Mode, Said};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
@@ -34,7 +34,7 @@ pub struct Responder {
 enum To {
     Session {
         session: Arc<Session>,
-        id: u32,
+        call: CallId,
     },
     /// A request's answer goes to whoever waits for it; until then it is in flight.
     Caller {
@@ -63,7 +63,7 @@ impl To {
             return true;
         }
         match self {
-            To::Session { session, id } => session.is_cancelled(*id, mode),
+            To::Session { session, call } => session.is_cancelled(*call, mode),
             To::Caller { caller, .. } => {
                 caller.gone.load(Ordering::Relaxed) || (mode == Mode::Request && caller.socket.hung_up())
             }
@@ -72,7 +72,7 @@ impl To {
 
     /// Whether the thread that reads the session is with the handler, so that nobody notes what comes.
     fn is_with_its_reader(&self) -> bool {
-        matches!(self, To::Session { session, id } if session.is_with_its_reader(*id))
+        matches!(self, To::Session { session, call } if session.is_with_its_reader(*call))
     }
 
     /// Completes when it is time to look again, on whatever runtime it is awaited, or on none.
@@ -93,7 +93,7 @@ impl To {
 
     fn without_answer(&self) -> To {
         match self {
-            To::Session { session, id } => To::Session { session: Arc::clone(session), id: *id },
+            To::Session { session, call } => To::Session { session: Arc::clone(session), call: *call },
             To::Caller { caller, .. } => To::Caller { caller: Arc::clone(caller), answer: None },
         }
     }
@@ -106,13 +106,13 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) type Answer = std::result::Result<Message, String>;
 
 impl Responder {
-    pub(super) fn to_session(session: Arc<Session>, id: u32, timeout_ms: u32, mode: Mode) -> Responder {
+    pub(super) fn to_session(session: Arc<Session>, call: CallId, timeout_ms: u32, mode: Mode) -> Responder {
         let deadline = (timeout_ms != 0).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()));
-        Responder::until(session, id, deadline, mode)
+        Responder::until(session, call, deadline, mode)
     }
 
-    pub(super) fn until(session: Arc<Session>, id: u32, deadline: Option<Instant>, mode: Mode) -> Responder {
-        Responder { to: Some(To::Session { session, id }), deadline, mode }
+    pub(super) fn until(session: Arc<Session>, call: CallId, deadline: Option<Instant>, mode: Mode) -> Responder {
+        Responder { to: Some(To::Session { session, call }), deadline, mode }
     }
 
     pub(super) fn to_caller(
@@ -218,16 +218,16 @@ impl Responder {
 
     /// Lets go of a message that no handler gets any more: its listener has closed.
     pub(super) fn discard(mut self) {
-        if let Some(To::Session { session, id }) = self.to.take()
+        if let Some(To::Session { session, call }) = self.to.take()
             && self.mode == Mode::Request
         {
-            let _ended_when_the_session_was_cut_off = session.still_wanted(id);
+            let _ended_when_the_session_was_cut_off = session.still_wanted(call);
         }
     }
 
     fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         match self.to.take() {
-            Some(To::Session { session, id }) if self.mode == Mode::Request => session.respond(id, reply, patience),
+            Some(To::Session { session, call }) if self.mode == Mode::Request => session.respond(call, reply, patience),
             Some(To::Caller { caller, answer: Some((answer, _in_flight)) }) => {
                 let has_left = caller.gone.load(Ordering::Relaxed) || caller.socket.hung_up();
                 if has_left || answer.send(Ok(reply.to_message())).is_err() {
@@ -244,7 +244,7 @@ impl Responder {
         let (listening, peer) = (Arc::clone(to.listening()), to.peer());
         count(&listening.tally.failed);
         let told = match to {
-            To::Session { session, id } if self.mode == Mode::Request => session.fail(id, said, patience),
+            To::Session { session, call } if self.mode == Mode::Request => session.fail(call, said, patience),
             To::Session { session, .. } if said.kind == ErrorKind::InvalidBody => {
                 session.refuse_broadcast(said, listening.runs_its_handler(), patience)
             }

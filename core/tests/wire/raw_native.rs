@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use simple_ipc::blocking::Listener;
-use simple_ipc::{Message, Mode, Options, Responder};
+use simple_ipc::{ErrorKind, Message, Mode, Options, Responder};
 
 use crate::raw::{
     ACK, BROADCAST, CANCEL, ERROR, EXCLUSIVE, Frame, GOAWAY, MULTIPLEXED, PING, PONG, REQUEST, RESPONSE, Raw, bare,
@@ -150,6 +150,30 @@ fn an_id_in_flight_must_not_come_again_and_may_once_it_is_answered() {
     let (_, _responder) = next(&got);
     raw.send(&request(9, "2"));
     raw.expect_dismissal("protocol");
+}
+
+#[test]
+fn an_id_that_is_used_again_after_a_cancel_never_gets_the_answer_of_the_cancelled_request() {
+    for role in [EXCLUSIVE, MULTIPLEXED] {
+        let scratch = Scratch::new();
+        let (listener, held) = hold(&scratch, &scratch.options());
+        let mut raw = Raw::session(&listener, role);
+        for round in 0..3 {
+            raw.send(&request(1, "\"old\""));
+            let (_, old) = next(&held);
+            raw.send(&bare(CANCEL, 1));
+            assert_eq!(raw.frame().code(), "cancelled", "{round}");
+            raw.send(&request(1, "\"new\""));
+            let (message, new) = next(&held);
+            assert!(old.is_cancelled() && !new.is_cancelled());
+            let refused = old.respond(&Message::text("the answer to the old one")).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Cancelled);
+            new.respond(&message).unwrap();
+            let answer = raw.frame();
+            assert_eq!((answer.kind, answer.id, &answer.body[..]), (RESPONSE, 1, &b"\"new\""[..]), "{round}");
+        }
+        assert_eq!((listener.counters().in_flight, listener.counters().abandoned), (0, 0));
+    }
 }
 
 #[test]

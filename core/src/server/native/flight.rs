@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
-use super::Session;
+use super::{CallId, Session};
 use crate::lock::lock;
 use crate::message::Message;
 use crate::server::listening::Listening;
@@ -14,7 +14,7 @@ use crate::server::responder::Responder;
 #[derive(Default)]
 pub(super) struct Calls {
     /// Requests in flight on a multiplexed session.
-    pub(super) in_flight: FxHashSet<u32>,
+    pub(super) in_flight: FxHashMap<u32, CallId>,
     /// Those of them that no thread has begun with yet.
     pub(super) requests: VecDeque<(Message, Responder)>,
     /// Threads that take `requests` to the handler, one after another.
@@ -27,6 +27,17 @@ pub(super) struct Calls {
     pub(super) casting: bool,
     /// The bytes of messages that handlers have not yet returned from.
     pub(super) bytes: usize,
+}
+
+impl Calls {
+    /// Takes a request out of those in flight. Whether it was there, and not another one with its id.
+    fn take_out(&mut self, call: CallId) -> bool {
+        let is_it = self.in_flight.get(&call.id()) == Some(&call);
+        if is_it {
+            self.in_flight.remove(&call.id());
+        }
+        is_it
+    }
 }
 
 /// What is handed over in the order sent.
@@ -68,15 +79,39 @@ impl Drop for Answering<'_> {
 
 impl Session {
     /// Takes a request out of flight, for exactly one of those who try, who then answers it.
-    pub(super) fn finish(&self, id: u32) -> Option<Answering<'_>> {
+    pub(super) fn finish(&self, call: CallId) -> Option<Answering<'_>> {
         // First, so that there is no moment in which the request is neither in flight nor being answered.
         self.answering.fetch_add(1, Ordering::SeqCst);
-        let was_current = id != 0 && self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-        if was_current || (!self.exclusive && lock(&self.calls).in_flight.remove(&id)) {
+        if self.end_current(call) || (!self.exclusive && lock(&self.calls).take_out(call)) {
             return Some(Answering { session: self, abandoned: false });
         }
         self.answered();
         None
+    }
+
+    /// Whether this was the session's current request, which it is no longer then.
+    fn end_current(&self, call: CallId) -> bool {
+        let none = CallId::NONE.bits();
+        call != CallId::NONE
+            && self.current.compare_exchange(call.bits(), none, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// The session's current request.
+    pub(super) fn current(&self, ordering: Ordering) -> CallId {
+        CallId::from_bits(self.current.load(ordering))
+    }
+
+    /// The request in flight that has this id on the wire.
+    pub(super) fn called(&self, id: u32) -> CallId {
+        let current = self.current(Ordering::Relaxed);
+        if current.id() == id {
+            return current;
+        }
+        if self.exclusive {
+            CallId::NONE
+        } else {
+            lock(&self.calls).in_flight.get(&id).copied().unwrap_or(CallId::NONE)
+        }
     }
 
     pub(super) fn answered(&self) {
@@ -92,19 +127,19 @@ impl Session {
 
     /// Whether a request still waits for its answer.
     pub(in crate::server) fn in_flight(&self) -> bool {
-        self.current.load(Ordering::Relaxed) != 0 || (!self.exclusive && !lock(&self.calls).in_flight.is_empty())
+        self.current(Ordering::Relaxed) != CallId::NONE || (!self.exclusive && !lock(&self.calls).in_flight.is_empty())
     }
 
     /// Puts a request that a thread has come back from aside if it has not been answered: somebody
     /// will do that later, and the thread goes on with the next.
-    pub(in crate::server) fn keep_unanswered(&self, id: u32) {
-        if self.current.load(Ordering::Relaxed) != id {
+    pub(in crate::server) fn keep_unanswered(&self, call: CallId) {
+        if self.current(Ordering::Relaxed) != call {
             return;
         }
         // Whoever answers it now finds it either here or, after this, there.
         let mut calls = lock(&self.calls);
-        if self.current.compare_exchange(id, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-            calls.in_flight.insert(id);
+        if self.end_current(call) {
+            calls.in_flight.insert(call.id(), call);
             self.kept.store(true, Ordering::Relaxed);
         }
     }
@@ -121,7 +156,7 @@ impl Session {
     /// Whether nothing is in flight, queued or unsent.
     pub(in crate::server) fn is_quiet(&self) -> bool {
         let calls = lock(&self.calls);
-        self.current.load(Ordering::SeqCst) == 0
+        self.current(Ordering::SeqCst) == CallId::NONE
             && calls.in_flight.is_empty()
             // After the two above: an answer is counted here before it leaves them.
             && self.answering.load(Ordering::SeqCst) == 0

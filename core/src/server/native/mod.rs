@@ -4,16 +4,18 @@
 //! quiet or multiplexed ([`cold`](super::cold)), a thread of its own while it is busy and exclusive
 //! ([`hot`](super::hot)). Answers are sent by whoever has them.
 
+mod call_id;
 mod flight;
 mod sending;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub(super) use self::call_id::CallId;
 use self::flight::Calls;
 pub(super) use self::flight::Cast;
 use super::Mode;
@@ -59,8 +61,10 @@ pub(crate) struct Session {
     /// The client has gone, or the session was given up.
     gone: AtomicBool,
     cancellations: Notify,
-    /// The request that is with the session's thread, or in flight on an exclusive session; 0 for none.
-    current: AtomicU32,
+    /// The request that is with the session's thread, or in flight on an exclusive session: a [`CallId`].
+    current: AtomicU64,
+    /// How many requests were taken; only the driver counts.
+    requests: AtomicU32,
     /// The session's thread is at a batch, at whose end it sends the answers.
     pub(super) batching: AtomicBool,
     /// Since it has a thread, requests were put aside unanswered.
@@ -72,7 +76,7 @@ pub(crate) struct Session {
     /// Part of a frame is here.
     pub(super) receiving: AtomicBool,
     /// The request whose cancel was seen before the session's driver has received it.
-    seen_cancel: AtomicU32,
+    seen_cancel: AtomicU64,
     /// Answers that are on their way: no longer in flight, not yet sent.
     answering: AtomicU32,
     /// The last request, or broadcast with an id, that was taken.
@@ -88,7 +92,7 @@ pub(crate) struct Session {
 
 /// What a frame asks its driver to do.
 pub(super) enum Task {
-    Request { id: u32, timeout_ms: u32, kind: MessageKind },
+    Request { call: CallId, timeout_ms: u32, kind: MessageKind },
     Broadcast { ack: Option<u32>, kind: MessageKind },
     Ack(u32),
     Nothing,
@@ -120,13 +124,14 @@ impl Session {
             peer_max,
             gone: AtomicBool::new(false),
             cancellations: Notify::new(),
-            current: AtomicU32::new(0),
+            current: AtomicU64::new(CallId::NONE.bits()),
+            requests: AtomicU32::new(0),
             batching: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             overfull: AtomicBool::new(false),
             unsent,
             receiving: AtomicBool::new(false),
-            seen_cancel: AtomicU32::new(0),
+            seen_cancel: AtomicU64::new(CallId::NONE.bits()),
             answering: AtomicU32::new(0),
             last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
@@ -183,12 +188,12 @@ impl Session {
             Kind::Request => {
                 // A thread has one at a time; `current` is enough for that.
                 let one_at_a_time = self.exclusive || self.batching.load(Ordering::Relaxed);
-                let current = self.current.load(Ordering::Relaxed);
+                let current = self.current(Ordering::Relaxed);
                 let taken = if self.exclusive {
-                    current != 0
+                    current != CallId::NONE
                 } else {
                     let others = !one_at_a_time || self.kept.load(Ordering::Relaxed);
-                    current == header.id || (others && lock(&self.calls).in_flight.contains(&header.id))
+                    current.id() == header.id || (others && lock(&self.calls).in_flight.contains_key(&header.id))
                 };
                 if taken {
                     self.listening.end();
@@ -203,15 +208,18 @@ impl Session {
                     return Ok(Task::Nothing);
                 }
                 self.last_taken.store(header.id, Ordering::Relaxed);
+                let nth = self.requests.load(Ordering::Relaxed).wrapping_add(1);
+                self.requests.store(nth, Ordering::Relaxed);
+                let call = CallId::new(header.id, nth);
                 if one_at_a_time {
-                    self.current.store(header.id, Ordering::Relaxed);
+                    self.current.store(call.bits(), Ordering::Relaxed);
                 } else {
                     let mut calls = lock(&self.calls);
-                    calls.in_flight.insert(header.id);
+                    calls.in_flight.insert(header.id, call);
                     calls.bytes += body.len();
                     self.listening.room.take(body.len());
                 }
-                Ok(Task::Request { id: header.id, timeout_ms: header.timeout_ms, kind: header.message_kind() })
+                Ok(Task::Request { call, timeout_ms: header.timeout_ms, kind: header.message_kind() })
             }
             Kind::Broadcast => {
                 let ack = (header.flags & ACK_WANTED != 0).then_some(header.id);
@@ -225,7 +233,7 @@ impl Session {
             }
             Kind::Ack => Ok(Task::Ack(header.id)),
             Kind::Cancel => {
-                self.cancel(header.id);
+                self.cancel(self.called(header.id));
                 Ok(Task::Nothing)
             }
             Kind::Ping => {
@@ -284,26 +292,27 @@ impl Session {
         !on_its_way && !self.retiring.load(Ordering::Relaxed) && self.is_quiet()
     }
 
-    pub(super) fn is_cancelled(&self, id: u32, mode: Mode) -> bool {
+    pub(super) fn is_cancelled(&self, call: CallId, mode: Mode) -> bool {
         if self.gone.load(Ordering::Relaxed) {
             return true;
         }
         if mode == Mode::Broadcast {
             return false;
         }
-        if self.current.load(Ordering::Relaxed) == id {
-            return self.exclusive && (self.seen_cancel.load(Ordering::Relaxed) == id || self.unread_cancel(id));
+        if self.current(Ordering::Relaxed) == call {
+            let seen = || self.seen_cancel.load(Ordering::Relaxed) == call.bits();
+            return self.exclusive && (seen() || self.unread_cancel(call));
         }
-        self.exclusive || !lock(&self.calls).in_flight.contains(&id)
+        self.exclusive || lock(&self.calls).in_flight.get(&call.id()) != Some(&call)
     }
 
     /// Whether the session's own thread, the only one that receives, is at this request.
-    pub(super) fn is_with_its_reader(&self, id: u32) -> bool {
-        self.exclusive && self.hot.load(Ordering::Relaxed) && self.current.load(Ordering::Relaxed) == id
+    pub(super) fn is_with_its_reader(&self, call: CallId) -> bool {
+        self.exclusive && self.hot.load(Ordering::Relaxed) && self.current(Ordering::Relaxed) == call
     }
 
     /// On a hot session nobody receives while its handler runs, so the question looks for itself.
-    fn unread_cancel(&self, id: u32) -> bool {
+    fn unread_cancel(&self, call: CallId) -> bool {
         if !self.hot.load(Ordering::Relaxed) || self.retiring.load(Ordering::Relaxed) {
             return false;
         }
@@ -311,31 +320,31 @@ impl Session {
         let cancelled = match self.socket.peek(&mut header) {
             Ok(0) => true,
             Ok(HEADER_LEN) => Header::decode(&header, Sender::Client, usize::MAX)
-                .is_ok_and(|header| header.kind == Kind::Cancel && header.id == id),
+                .is_ok_and(|header| header.kind == Kind::Cancel && header.id == call.id()),
             Ok(_) => false,
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         };
         if cancelled {
             // The session may change hands before somebody asks again.
-            self.seen_cancel.store(id, Ordering::Relaxed);
+            self.seen_cancel.store(call.bits(), Ordering::Relaxed);
         }
         cancelled
     }
 
     /// Ends a request in flight whose caller gave up.
-    fn cancel(&self, id: u32) {
-        if let Some(answering) = self.finish(id) {
+    fn cancel(&self, call: CallId) {
+        if let Some(answering) = self.finish(call) {
             let _gives_its_place_back = answering.abandoned();
             self.cancellations.notify_waiters();
-            self.transmit_error(id, ErrorKind::Cancelled, "the caller cancelled the request", Duration::ZERO);
+            self.transmit_error(call.id(), ErrorKind::Cancelled, "the caller cancelled the request", Duration::ZERO);
         }
     }
 
     /// Does for the session's thread, while that is with the handler, what it would do if it looked: gives up the
     /// request whose caller has left or has cancelled it.
     pub(super) fn look_for_its_caller(&self) {
-        let current = self.current.load(Ordering::Relaxed);
-        if current != 0 && self.is_cancelled(current, Mode::Request) {
+        let current = self.current(Ordering::Relaxed);
+        if current != CallId::NONE && self.is_cancelled(current, Mode::Request) {
             self.cancel(current);
         }
     }
@@ -343,8 +352,8 @@ impl Session {
     /// The client has gone: nobody waits for anything any more.
     pub(super) fn lose(&self) {
         self.gone.store(true, Ordering::Relaxed);
-        let current = self.current.load(Ordering::Relaxed);
-        if current != 0
+        let current = self.current(Ordering::Relaxed);
+        if current != CallId::NONE
             && let Some(answering) = self.finish(current)
         {
             drop(answering.abandoned());

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Session;
 use super::flight::Answering;
+use super::{CallId, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::MessageRef;
@@ -21,8 +21,9 @@ const LARGE_ANSWER: usize = 16 << 10;
 
 impl Session {
     /// Sends the reply to a request in flight.
-    pub(in crate::server) fn respond(&self, id: u32, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
-        let _answering = self.still_wanted(id)?;
+    pub(in crate::server) fn respond(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
+        let _answering = self.still_wanted(call)?;
+        let id = call.id();
         if reply.len() > self.peer_max {
             let text = format!(
                 "the reply of {} bytes is larger than the {} that the caller takes; raise the caller's largest message or \
@@ -70,13 +71,13 @@ impl Session {
     }
 
     /// Says that a request in flight failed.
-    pub(in crate::server) fn fail(&self, id: u32, said: Said<'_>, patience: Duration) -> Result<()> {
-        let _answering = self.still_wanted(id)?;
-        if self.transmit_said(id, said, patience) { Ok(()) } else { Err(self.lost()) }
+    pub(in crate::server) fn fail(&self, call: CallId, said: Said<'_>, patience: Duration) -> Result<()> {
+        let _answering = self.still_wanted(call)?;
+        if self.transmit_said(call.id(), said, patience) { Ok(()) } else { Err(self.lost()) }
     }
 
-    pub(in crate::server) fn still_wanted(&self, id: u32) -> Result<Answering<'_>> {
-        if let Some(answering) = self.finish(id) {
+    pub(in crate::server) fn still_wanted(&self, call: CallId) -> Result<Answering<'_>> {
+        if let Some(answering) = self.finish(call) {
             return Ok(answering);
         }
         // Somebody else has ended it: the handler has now settled it, too.
