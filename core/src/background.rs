@@ -1,9 +1,12 @@
 //! The threads of this library: one that serves the listeners of blocking callers, one that drives
 //! asynchronous calls of bindings. Neither is started before it is needed.
 
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, Result};
 use crate::lock::lock;
@@ -35,10 +38,22 @@ fn handle(slot: &Mutex<Option<Handle>>, name: &str) -> Result<Handle> {
         return Ok(handle.clone());
     }
     let failed = |error| Error::from_os("cannot start a background thread", error);
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let runtime = runtime().map_err(failed)?;
     let handle = runtime.handle().clone();
     let drive = move || runtime.block_on(std::future::pending::<()>());
     std::thread::Builder::new().name(name.to_owned()).spawn(drive).map_err(failed)?;
     *slot = Some(handle.clone());
     Ok(handle)
+}
+
+/// A runtime, or why there is none.
+///
+/// Where some part of the program has turned tokio's signals on, tokio makes a pair of sockets for them with its first
+/// runtime and panics if it gets none. So whether there are descriptors enough is found out before: for that pair, a copy
+/// of one, and the three of a poll. Should other threads take them at this very moment, the panic ends here.
+fn runtime() -> io::Result<Runtime> {
+    let pairs: Vec<_> = (0..3).map(|_| UnixStream::pair()).collect::<io::Result<_>>()?;
+    drop(pairs);
+    catch_unwind(|| Builder::new_current_thread().enable_all().build())
+        .unwrap_or_else(|_| Err(io::Error::other("tokio panicked while it started")))
 }
