@@ -172,7 +172,9 @@ fn who_waits_for_room_and_leaves_does_not_take_the_room_of_others_along() {
     for session in stay.iter_mut().chain([&mut first]) {
         assert!(session.frame().is(RESPONSE, 1));
     }
-    assert_eq!(gauge.most(), 1);
+    // A call whose caller has left gives its place back while its handler still has it, and of those there are no more
+    // besides than may be in flight.
+    assert!((1..=2).contains(&gauge.most()), "{}", gauge.most());
 }
 
 #[test]
