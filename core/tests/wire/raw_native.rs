@@ -189,7 +189,7 @@ fn a_cancel_ends_a_request_with_one_frame_and_its_handler_is_told() {
         let answer = raw.frame();
         assert_eq!((answer.id, answer.code().as_str()), (1, "cancelled"));
         assert!(responder.is_cancelled());
-        assert_eq!(responder.respond(&Message::null()).unwrap_err().kind(), simple_ipc::ErrorKind::Cancelled);
+        assert_eq!(responder.respond(&Message::null()).unwrap_err().kind(), ErrorKind::Cancelled);
         // A cancel that comes after the answer is ignored.
         raw.send(&request(2, "2"));
         next(&got).1.respond(&Message::null()).unwrap();
@@ -423,7 +423,7 @@ fn a_reply_larger_than_the_client_takes_becomes_an_error() {
     let scratch = Scratch::new();
     let listener = scratch.listen(Mode::Request, &scratch.options(), |_, responder| {
         let error = responder.respond(&Message::bytes([0; 101])).unwrap_err();
-        assert_eq!(error.kind(), simple_ipc::ErrorKind::TooLarge);
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
     });
     let mut raw = Raw::to(&listener);
     let mut greeting = hello(EXCLUSIVE);
