@@ -4,11 +4,21 @@ import { channels, connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest
 
 const { addon, environment } = createRequire(import.meta.url)("../../lib/calls.cjs");
 const options = { directory: process.argv[2] };
-const server = listenUdsRequest("a", (data) => (data === "never" ? new Promise(() => {}) : data), options);
+let begin;
+const begun = new Promise((resolve) => {
+    begin = resolve;
+});
+const answer = (data) => {
+    if (data !== "never") return data;
+    begin();
+    return new Promise(() => {});
+};
+const server = listenUdsRequest("a", answer, options);
 const client = await connect("a", options);
 await client.request("x");
 const waiting = client.request("never");
 waiting.catch(() => {});
+await begun;
 
 addon.end(environment, false);
 
