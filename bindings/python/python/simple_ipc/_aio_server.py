@@ -72,7 +72,8 @@ class Server(BaseServer):
                 raised = error if raised is None else raised
         for number in cancelled:
             try:
-                if task := self._tasks.get(number):
+                # The end of the grace period may have cancelled it already.
+                if (task := self._tasks.get(number)) and not task.cancelling():
                     task.cancel()
             except BaseException as error:
                 raised = error if raised is None else raised
