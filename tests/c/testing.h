@@ -5,6 +5,8 @@
 #ifndef TESTING_H
 #define TESTING_H
 
+#include "check.h"
+
 #include <simple_ipc.h>
 
 #include <errno.h>
@@ -28,15 +30,6 @@ struct test {
 };
 
 #define TEST(name) {#name, name}
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                           \
-            fflush(stdout);                                                                                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 /* Compares a status, and shows both by name. */
 #define CHECK_STATUS(expected, call)                                                                                   \

@@ -2,6 +2,8 @@
  * begins and ends one use of the library; whatever is called after it has returned ends the process. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "../c/check.h"
+
 #include <simple_ipc.h>
 
 #include <pthread.h>
@@ -10,15 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                           \
-            fflush(stdout);                                                                                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 enum { CALLS = 4 };
 

@@ -5,21 +5,14 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
+#include "../c/check.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                           \
-            fflush(stdout);                                                                                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 enum { ROUNDS = 10, MOST_THREADS = 8 };
 
