@@ -97,6 +97,13 @@ def reasons(output):
     return list(dict.fromkeys(next(filter(None, groups)).removeprefix("left out: ") for groups in said))
 
 
+def said_of_failures(output):
+    """The lines of a runner's output that name what failed, or else its last ones: for the end of the whole output."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    naming = [line for line in lines if re.search(r"\bFAIL(ED)?\b|^not ok|^ *# |\bpanicked\b|^\w*Error\b|✗|✘", line)]
+    return "\n".join(line[:300] for line in (naming[-8:] + lines[-4:]))
+
+
 @dataclasses.dataclass
 class Runner:
     name: str
@@ -165,10 +172,11 @@ def stop(process, fired):
 
 
 def run(runner):
-    """Runs one runner, showing its output as it comes: its counts, in what way it went wrong if so, and what it skipped."""
+    """Runs one runner, showing its output as it comes: its counts, in what way it went wrong if so, what it skipped, and
+    the end of what it said."""
     if reason := runner.missing():
         print(f"\n== {runner.title}: left out: {reason}", flush=True)
-        return Counts(skipped=1), None, [f"the whole runner: {reason}"]
+        return Counts(skipped=1), None, [f"the whole runner: {reason}"], ""
     print(f"\n== {runner.title}: {' '.join(runner.command)}", flush=True)
     try:
         # A group of its own, so that the watchdog ends what the runner started as well.
@@ -177,7 +185,7 @@ def run(runner):
             start_new_session=True,
         )
     except OSError as error:
-        return Counts(0, 1), f"cannot be started: {error}", []
+        return Counts(0, 1), f"cannot be started: {error}", [], ""
 
     fired = threading.Event()
     watchdog = threading.Timer(HANG_SECONDS, stop, (process, fired))
@@ -198,7 +206,7 @@ def run(runner):
     # Colour codes would stand between the words that are looked for.
     output = re.sub(r"\x1b\[[0-9;]*m", "", b"".join(chunks).decode(errors="replace"))
     counts = runner.count(output)
-    return counts, wrong_with(counts, status, fired), reasons(output) if counts.skipped else []
+    return counts, wrong_with(counts, status, fired), reasons(output) if counts.skipped else [], said_of_failures(output)
 
 
 def wrong_with(counts, status, fired):
@@ -230,11 +238,14 @@ def main():
 
     print("\n== summary", flush=True)
     width = max(len(runner.name) for runner, *_ in results)
-    for runner, counts, wrong, skipped in results:
+    for runner, counts, wrong, skipped, _ in results:
         note = f"   ({wrong})" if wrong else ""
         print(f"{runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed, {counts.skipped:>3} skipped{note}")
         for reason in skipped:
             print(f"{'':<{width}}    skipped: {reason}")
+    for runner, counts, _, _, said in results:
+        if counts.failed:
+            print(f"-- {runner.name} said:\n{said}")
     total = [sum(getattr(counts, what) for _, counts, *_ in results) for what in ("passed", "failed", "skipped")]
     print("{} passed, {} failed, {} skipped".format(*total), flush=True)
     return 1 if total[1] else 0

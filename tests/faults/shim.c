@@ -319,6 +319,9 @@ int socket(int domain, int type, int protocol) {
     return fd;
 }
 
+CALL(int, socketpair, (int domain, int type, int protocol, int fds[2]), (domain, type, protocol, fds), EMFILE, ENFILE,
+     ENOMEM)
+
 int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict size, int flags) {
     FAULT(accept4, EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM);
     FAIL_IF_WRONG
