@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use simple_ipc::polled::{ClientId, Completion, Queue, Ticket};
+use simple_ipc::event_loop::{ClientId, Completion, Queue, Ticket};
 use simple_ipc::{Channel, Error, ErrorKind, Message, Options, Result};
 
 use crate::arguments::Post;

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, Result};
 use crate::lock::lock;
-use crate::transport::fork::ForkLocal;
+use crate::os::fork::ForkLocal;
 
 #[derive(Default)]
 struct Runtimes {

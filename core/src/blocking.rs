@@ -25,16 +25,16 @@ use serde::de::DeserializeOwned;
 use crate::background;
 use crate::cancellation::Call;
 use crate::channel::Channel;
-use crate::client::kept::Kept;
+use crate::client::blocking_client::Kept;
 use crate::client::post;
 use crate::error::{HandlerResult, Result};
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
 use crate::options::Options;
+use crate::os::fork;
 use crate::server::handler::Handler;
 use crate::server::listening::Listening;
 use crate::server::{Counters, Mode, Responder};
-use crate::transport::fork;
 
 /// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
 /// what it captured, may be dropped later; [`close`](Listener::close) waits for that.

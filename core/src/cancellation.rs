@@ -8,8 +8,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::Notify;
 
 use crate::lock::lock;
-use crate::transport::fork::{self, ForkFd};
-use crate::transport::socket::Socket;
+use crate::os::fork::{self, ForkFd};
+use crate::os::stream::Socket;
 
 /// Gives up calls that wait, from any thread: hand a clone of it to each of them, by
 /// [`Options::cancellation`](crate::Options::cancellation) or [`Call::cancellation`], and call

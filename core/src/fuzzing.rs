@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::channel::{Address, Channel, MAX_NAME_LEN, PathStyle};
 use crate::error::ErrorKind;
 use crate::message::MessageKind;
+use crate::os::lock_file::parse_content;
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{ERROR_ALWAYS, FrameReader, Header, Kind, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello};
 use crate::protocol::text::TextReader;
 use crate::protocol::{Violation, deno};
-use crate::transport::lock::parse_content;
 
 pub(crate) type Frame = (Header, Vec<u8>);
 

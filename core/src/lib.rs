@@ -54,38 +54,31 @@
 //!
 //! A blocking post waits in the calling thread and starts no other. A blocking listener runs its handlers
 //! on threads of its own, at most [`DEFAULT_THREADS`], beside one background thread for all listeners of the
-//! process. Asynchronous calls run on the caller's runtime; those of [`polled`] in the thread that drives
+//! process. Asynchronous calls run on the caller's runtime; those of [`event_loop`] in the thread that drives
 //! them, behind a descriptor for any event loop.
 
-mod asynchronous;
 pub mod background;
 pub mod blocking;
 mod cancellation;
 mod channel;
 mod client;
 mod error;
+pub mod event_loop;
 mod failure;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod inbox;
 mod interrupt;
 mod lock;
 mod message;
 mod options;
-mod outbox;
-pub mod polled;
+mod os;
 mod protocol;
 mod server;
+mod session;
 mod sync;
-mod transport;
+mod task;
 
-pub use asynchronous::{
-    Client, Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
-    listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with, post_broadcast,
-    post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_request, post_uds_broadcast,
-    post_uds_broadcast_with, post_uds_request, post_uds_request_with,
-};
 pub use cancellation::{Call, Cancellation};
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
@@ -96,15 +89,21 @@ pub use options::{
     DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_STALL_TIMEOUT,
     DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
 };
+pub use os::clean::Removed;
+pub use os::discover::ChannelInfo;
+pub use os::fork::Process;
+pub use os::peer::Peer;
 pub use server::{Counters, HandlerReport, Mode, Responder};
-pub use transport::clean::Removed;
-pub use transport::discover::ChannelInfo;
-pub use transport::fork::Process;
-pub use transport::peer::Peer;
+pub use task::{
+    Client, Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
+    listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with, post_broadcast,
+    post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_request, post_uds_broadcast,
+    post_uds_broadcast_with, post_uds_request, post_uds_request_with,
+};
 
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.
 pub fn channels(directory: Option<&std::path::Path>) -> Result<Vec<ChannelInfo>> {
-    transport::discover::discover(directory)
+    os::discover::discover(directory)
 }
 
 /// Removes the sockets and lock files that dead listeners of this user left in `directory` (or `SIMPLE_IPC_DIR`,
@@ -118,7 +117,7 @@ pub fn channels(directory: Option<&std::path::Path>) -> Result<Vec<ChannelInfo>>
 ///
 /// An error names the first file that could not be removed; the others have been. Does not wait.
 pub fn clean(directory: Option<&std::path::Path>) -> Result<Vec<Removed>> {
-    transport::clean::clean(directory)
+    os::clean::clean(directory)
 }
 
 /// The README's Rust example compiles.

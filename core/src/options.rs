@@ -328,7 +328,7 @@ impl Options {
     /// What gives a post up from another thread, or the connecting of a client, whose calls have a
     /// [`Call::cancellation`](crate::Call::cancellation) of their own. Default: nothing.
     ///
-    /// A [`polled`](crate::polled) queue refuses it: there a call is given up by its ticket.
+    /// An [`event_loop`](crate::event_loop) queue refuses it: there a call is given up by its ticket.
     #[must_use]
     pub fn cancellation(mut self, cancellation: &Cancellation) -> Options {
         self.cancellation = Some(cancellation.clone());

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use simple_ipc::polled::Queue;
+use simple_ipc::event_loop::Queue;
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Options, Result, Wire, blocking};
 use support::Scratch;
 

@@ -700,7 +700,7 @@ fn a_request_that_comes_too_late_on_a_busy_session_is_certainly_not_handled_and_
         let listener = blocking::Listener::serve(&channel, Mode::Request, &options, handler).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let message = Message::null();
-        let mut queue = simple_ipc::polled::Queue::new().unwrap();
+        let mut queue = simple_ipc::event_loop::Queue::new().unwrap();
         std::thread::scope(|scope| {
             runtime.block_on(async {
                 let client = simple_ipc::Client::connect(listener.channel(), &options).await.unwrap();
@@ -731,7 +731,7 @@ fn a_request_that_comes_too_late_on_a_busy_session_is_certainly_not_handled_and_
                             Err(error) => break error,
                             Ok(ticket) => ticket,
                         };
-                        while !done.iter().any(|done: &simple_ipc::polled::Completion| done.ticket == ticket) {
+                        while !done.iter().any(|done: &simple_ipc::event_loop::Completion| done.ticket == ticket) {
                             queue.wait(None).unwrap();
                             queue.process(&mut done).unwrap();
                         }

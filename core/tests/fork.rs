@@ -192,7 +192,7 @@ fn a_child_forked_while_descriptors_are_opened_and_closed_inherits_none_of_them(
                 let options = options.clone().wire(wire);
                 let message = Message::null();
                 runtime.block_on(simple_ipc::post_request(listener.channel(), &message, &options)).unwrap();
-                let mut queue = simple_ipc::polled::Queue::new().unwrap();
+                let mut queue = simple_ipc::event_loop::Queue::new().unwrap();
                 queue.post(listener.channel(), Mode::Request, message, &options).unwrap();
             }
             simple_ipc::channels(None).unwrap();

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use simple_ipc::{Call, Cancellation, Channel, Error, ErrorKind, Message, Mode, Options, Responder, Result, Wire};
-use simple_ipc::{blocking, polled};
+use simple_ipc::{blocking, event_loop};
 use support::Scratch;
 
 /// A listener whose handlers wait until the test lets them go, and hand out their responders.
@@ -225,7 +225,7 @@ fn a_queue_says_that_its_calls_are_given_up_by_their_tickets() {
     let scratch = Scratch::new();
     let name = Channel::uds("queue").unwrap();
     let _held = hold(&name, Mode::Request, &scratch.options());
-    let mut queue = polled::Queue::new().unwrap();
+    let mut queue = event_loop::Queue::new().unwrap();
     let cancellation = Cancellation::new();
     let options = scratch.options().cancellation(&cancellation);
     let error = queue.post(&name, Mode::Request, Message::null(), &options).unwrap_err();
@@ -242,7 +242,7 @@ fn a_queue_that_closes_a_client_ends_its_waiting_requests_and_their_handlers_are
         let options = scratch.options().wire(wire).no_timeout();
         let name = Channel::uds(name).unwrap();
         let held = hold(&name, Mode::Request, &scratch.options());
-        let mut queue = polled::Queue::new().unwrap();
+        let mut queue = event_loop::Queue::new().unwrap();
         let (client, met) = queue.connect(&name, &options).unwrap();
         let (other, _) = queue.connect(&name, &options).unwrap();
         let calls = [client, client, other].map(|client| queue.request(client, Message::null(), None).unwrap());
@@ -343,7 +343,7 @@ fn a_timeout_of_any_length_is_allowed() {
         assert_eq!(client.request::<u32>(2).await.unwrap(), 3);
         client.close().await.unwrap();
     });
-    let mut queue = polled::Queue::new().unwrap();
+    let mut queue = event_loop::Queue::new().unwrap();
     queue.post(&name, Mode::Request, Message::json(&1).unwrap(), &options).unwrap();
     let (client, _) = queue.connect(&name, &options).unwrap();
     queue.request(client, Message::json(&1).unwrap(), Some(Duration::MAX)).unwrap();
@@ -499,7 +499,7 @@ async fn an_asynchronous_close_ends_in_its_time_and_says_what_was_not_confirmed(
     drop(go);
 }
 
-fn complete(queue: &mut polled::Queue, ticket: polled::Ticket) -> Result<Option<Message>> {
+fn complete(queue: &mut event_loop::Queue, ticket: event_loop::Ticket) -> Result<Option<Message>> {
     let mut done = Vec::new();
     loop {
         queue.wait(None)?;
@@ -516,7 +516,7 @@ fn closing_a_queues_client_ends_its_calls_and_their_handlers_are_told() {
     let options = scratch.options().no_timeout();
     for channel in both_transports() {
         let held = hold(&channel, Mode::Request, &options);
-        let mut queue = polled::Queue::new().unwrap();
+        let mut queue = event_loop::Queue::new().unwrap();
         let (client, ticket) = queue.connect(held.listener.channel(), &options).unwrap();
         complete(&mut queue, ticket).unwrap();
         let (other, ticket) = queue.connect(held.listener.channel(), &options).unwrap();
@@ -555,7 +555,7 @@ fn a_queues_close_ends_in_its_time_and_says_what_was_not_confirmed() {
     let options = scratch.options().no_timeout();
     let name = Channel::uds("stuck").unwrap();
     let (_listener, go, begun) = stuck(&name, &options);
-    let mut queue = polled::Queue::new().unwrap();
+    let mut queue = event_loop::Queue::new().unwrap();
     let (client, ticket) = queue.connect(&name, &options).unwrap();
     complete(&mut queue, ticket).unwrap();
     queue.broadcast(client, Message::null()).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking, polled};
+use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking, event_loop};
 use support::Scratch;
 
 fn bytes(size: usize) -> Message {
@@ -290,7 +290,7 @@ fn an_error_about_a_limit_says_whose_it_is_and_on_which_channel() {
     let small = options.clone().max_message(5000);
     let _listener = blocking::Listener::serve(&name, Mode::Request, &small, handler).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut queue = polled::Queue::new().unwrap();
+    let mut queue = event_loop::Queue::new().unwrap();
     let mut ways = |message: Message, options: &Options| -> Vec<String> {
         // Once the hello is known, the message is refused before it is sent.
         let mut errors = vec![
@@ -309,7 +309,7 @@ fn an_error_about_a_limit_says_whose_it_is_and_on_which_channel() {
             match ticket {
                 Err(error) => errors.push(error),
                 Ok(ticket) => {
-                    while !done.iter().any(|done: &polled::Completion| done.ticket == ticket) {
+                    while !done.iter().any(|done: &event_loop::Completion| done.ticket == ticket) {
                         queue.wait(None).unwrap();
                         queue.process(&mut done).unwrap();
                     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use simple_ipc::polled::{Completion, Queue, Ticket};
+use simple_ipc::event_loop::{Completion, Queue, Ticket};
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Options, Responder, Result, Wire, blocking};
 use support::Scratch;
 

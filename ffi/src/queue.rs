@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::null_mut;
 
-use simple_ipc::polled::{ClientId, Completion, Queue, Ticket};
+use simple_ipc::event_loop::{ClientId, Completion, Queue, Ticket};
 use simple_ipc::{Error, ErrorKind, Message, Process, Result};
 
 use crate::argument::{self, Out};

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use simple_ipc::polled::{self, ClientId, Completion, Ticket};
+use simple_ipc::event_loop::{self, ClientId, Completion, Ticket};
 use simple_ipc::{Error, Message, Mode};
 
 use crate::body::{self, Body};
@@ -21,7 +21,7 @@ pub(crate) struct Queue {
 }
 
 struct State {
-    queue: polled::Queue,
+    queue: event_loop::Queue,
     /// The futures of the calls under way.
     calls: HashMap<Ticket, Py<PyAny>>,
 }
@@ -60,7 +60,7 @@ type Done<'py> = (Py<PyAny>, Option<Bound<'py, PyAny>>, Option<PyErr>);
 impl Queue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Queue> {
-        let queue = polled::Queue::new().map_err(|error| exception(py, &error))?;
+        let queue = event_loop::Queue::new().map_err(|error| exception(py, &error))?;
         let descriptor = queue.as_fd().as_raw_fd();
         let state = State { queue, calls: HashMap::new() };
         Ok(Queue { state: Mutex::new(state), descriptor })

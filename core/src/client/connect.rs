@@ -10,10 +10,10 @@ use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Options, Wire};
-use crate::transport::lock::{Asking, Probe, probe};
-use crate::transport::refused::Refusal;
-use crate::transport::socket::Socket;
-use crate::transport::{tcp_table, unix_table};
+use crate::os::lock_file::{Asking, Probe, probe};
+use crate::os::refused::Refusal;
+use crate::os::stream::Socket;
+use crate::os::{socket_table, tcp_table};
 
 /// How long a channel whose lock is held, but whose socket does not answer yet, is tried again: its
 /// listener is between taking the lock and listening.
@@ -230,7 +230,7 @@ pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) 
         Some(true) => return Ok(Presence::Native),
         None => false,
         Some(false) => match address {
-            Address::Unix(path) => unix_table::is_bound(path).map_err(|failed| refused(failed, channel, address))?,
+            Address::Unix(path) => socket_table::is_bound(path).map_err(|failed| refused(failed, channel, address))?,
             Address::Tcp { .. } => !known_to_be_nobody(address),
         },
     };

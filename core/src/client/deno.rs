@@ -17,11 +17,11 @@ use super::{lost, timed_out};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
+use crate::os::async_stream::watch;
+use crate::os::stream::{Socket, Wait, advance, interrupted, would_block};
+use crate::os::waiter::Waiter;
 use crate::protocol::{Violation, deno};
 use crate::server::Mode;
-use crate::transport::socket::{Socket, Wait, advance, interrupted, would_block};
-use crate::transport::wait::Waiter;
-use crate::transport::watch::watch;
 
 /// The most connections that are received to their end after their callers have left.
 const MOST_LINGERING: usize = 256;

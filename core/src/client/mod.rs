@@ -14,16 +14,16 @@
 //! | `kept` | the blocking client that keeps a channel open |
 //! | `until` | until when, or until what, a call waits |
 
-pub(crate) mod casts;
+pub(crate) mod blocking_client;
 pub(crate) mod connect;
 pub(crate) mod deno;
-pub(crate) mod exclusive;
 mod ids;
-pub(crate) mod kept;
-pub(crate) mod ledger;
-pub(crate) mod multiplexed;
+pub(crate) mod one_way;
+pub(crate) mod pending;
 mod pool;
 pub(crate) mod post;
+pub(crate) mod task_driver;
+pub(crate) mod thread_driver;
 pub(crate) mod until;
 
 use std::io;

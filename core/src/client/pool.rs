@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::exclusive::Exclusive;
+use super::thread_driver::Exclusive;
 use crate::channel::Address;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
-use crate::transport::fork::ForkLocal;
+use crate::os::fork::ForkLocal;
 
 /// The most sessions with one listener that wait at a time; more are closed after use.
 const MOST_IDLE: usize = 16;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::connect::{Connected, connect, connect_async};
-use super::exclusive::Exclusive;
-use super::multiplexed::shared;
 use super::pool::{self, Key};
+use super::task_driver::shared;
+use super::thread_driver::Exclusive;
 use super::until::Until;
 use super::{Attempt, Failed, check_size, connecting_time, deno, first_of, telling};
 use crate::channel::{Address, Channel};
@@ -109,7 +109,7 @@ async fn try_to_post_async(
                 .await
                 .map_err(|error| first_of(not_taken.take(), error))?
             {
-                Connected::Native(socket) => super::multiplexed::share(socket, &address, options)?,
+                Connected::Native(socket) => super::task_driver::share(socket, &address, options)?,
                 Connected::Deno(socket) => {
                     let exchange = deno::Exchange::new(socket, mode, options.max_message);
                     return exchange.run_async(message.clone(), &connecting.within(options.timeout)).await;

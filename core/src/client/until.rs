@@ -9,7 +9,7 @@ use super::deadline;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::transport::socket::Socket;
+use crate::os::stream::Socket;
 
 /// How often one looks at what can give a call up where nothing tells.
 const LOOK: Duration = Duration::from_millis(20);

@@ -10,17 +10,19 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::counters::count;
-use super::exchange::{Connection, receive};
-use super::listening::{Accepting, Listening};
-use super::native::Session;
-use super::{Mode, cold, deno, one_shot, text};
+use super::Mode;
+use super::driver::runtime;
+use super::single::{deno, deno_fast, text};
+use crate::os::async_stream::{WatchedSocket, watch};
+use crate::os::fork::ForkFd;
+use crate::os::stream::{Socket, Wait, would_block};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
-use crate::transport::fork::ForkFd;
-use crate::transport::socket::{Socket, Wait, would_block};
-use crate::transport::watch::{WatchedSocket, watch};
+use crate::server::counters::count;
+use crate::server::listening::{Accepting, Listening};
+use crate::server::session::Session;
+use crate::server::single::connection::{Connection, receive};
 
 /// How long accepting waits for a connection to end when the process is out of descriptors or memory, or pauses when
 /// something else keeps it from accepting.
@@ -158,11 +160,11 @@ async fn greet(seat: OpenConnection, socket: Socket) {
         return count(&listening.tally.refused);
     }
     let mut first = Vec::with_capacity(4096);
-    if one_shot::receive(&socket, &mut first).unwrap_or(false)
+    if deno_fast::receive(&socket, &mut first).unwrap_or(false)
         && Dialect::of(first[0], listening.plain_text) == Some(Dialect::Deno)
-        && one_shot::is_for(&listening, &first)
+        && deno_fast::is_for(&listening, &first)
     {
-        return one_shot::serve(seat, socket, peer, first).await;
+        return deno_fast::serve(seat, socket, peer, first).await;
     }
     let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
     if first.is_empty() {
@@ -224,14 +226,14 @@ async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
     let session = Arc::new(Session::new(fd.into_inner(), seat.give_to_session(), key, peer, exclusive, peer_max));
     listening.add(&session);
     if !session.greet(&ours) {
-        return cold::abandon(session);
+        return runtime::abandon(session);
     }
     match theirs {
         Ok(_) => {
             let mut reader = FrameReader::new(Sender::Client, listening.max_message);
             reader.feed(rest);
-            cold::drive(session, reader, false).await;
+            runtime::drive(session, reader, false).await;
         }
-        Err(violation) => cold::dismiss(session, violation).await,
+        Err(violation) => runtime::dismiss(session, violation).await,
     }
 }

@@ -6,29 +6,29 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A moment in the life of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(u64);
+pub(crate) struct Moment(u64);
 
 impl Moment {
     /// So many milliseconds after the listener started.
     #[cfg(test)]
-    pub(super) const fn at(milliseconds: u64) -> Moment {
+    pub(crate) const fn at(milliseconds: u64) -> Moment {
         Moment(milliseconds)
     }
 
     /// How long `earlier` was ago; no time at all where it was not earlier.
-    pub(super) fn since(self, earlier: Moment) -> Duration {
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     /// The moment that is so much later.
-    pub(super) fn after(self, time: Duration) -> Moment {
+    pub(crate) fn after(self, time: Duration) -> Moment {
         Moment(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
 /// A moment that threads share, or none. It orders nothing else: what it says may be a little out of date.
 #[derive(Debug)]
-pub(super) struct Shared(AtomicU64);
+pub(crate) struct Shared(AtomicU64);
 
 /// The last moment there is stands for none.
 const NONE: u64 = u64::MAX;
@@ -40,16 +40,16 @@ impl Default for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(moment: Moment) -> Shared {
+    pub(crate) fn new(moment: Moment) -> Shared {
         Shared(AtomicU64::new(moment.0))
     }
 
     #[inline]
-    pub(super) fn set(&self, moment: Option<Moment>) {
+    pub(crate) fn set(&self, moment: Option<Moment>) {
         self.0.store(moment.map_or(NONE, |moment| moment.0), Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> Option<Moment> {
+    pub(crate) fn get(&self) -> Option<Moment> {
         match self.0.load(Ordering::Relaxed) {
             NONE => None,
             milliseconds => Some(Moment(milliseconds)),
@@ -59,14 +59,14 @@ impl Shared {
 
 /// What tells the time.
 #[derive(Debug)]
-pub(super) struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
-    pub(super) fn start() -> Clock {
+    pub(crate) fn start() -> Clock {
         Clock(Instant::now())
     }
 
-    pub(super) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         Moment(self.0.elapsed().as_millis() as u64)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::acks::{DueAck, Look};
-use super::clock::{Moment, Shared};
+use crate::server::clock::{Moment, Shared};
+use crate::server::session::acks::{DueAck, Look};
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 

@@ -10,9 +10,9 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
-use super::report::{HandlerReport, ReportTo};
-use super::responder::Responder;
 use crate::message::Message;
+use crate::server::report::{HandlerReport, ReportTo};
+use crate::server::responder::Responder;
 
 pub(crate) type BlockingHandler = dyn Fn(&Message, Responder) + Send + Sync;
 pub(crate) type AsyncHandler = dyn Fn(Message, Responder) -> HandlerFuture + Send + Sync;

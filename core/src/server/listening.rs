@@ -10,23 +10,25 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use super::clock::Clock;
-use super::counters::{Tally, count};
-use super::handler::{Gone, Handler, UsersCode};
-use super::native::Session;
-use super::report::HandlerReport;
-use super::room::Room;
-use super::text::TextLine;
-use super::workers::Workers;
-use super::{Counters, Mode, accept, acks, batches};
+use super::driver::batch;
+use super::session::acks;
+use super::{Counters, Mode, accept};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result, one_line};
 use crate::interrupt;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
-use crate::transport::claim::Claim;
-use crate::transport::fork;
-use crate::transport::peer::Peer;
+use crate::os::channel_lock::Claim;
+use crate::os::fork;
+use crate::os::peer::Peer;
+use crate::server::admission::Room;
+use crate::server::clock::Clock;
+use crate::server::counters::{Tally, count};
+use crate::server::handler::{Gone, Handler, UsersCode};
+use crate::server::report::HandlerReport;
+use crate::server::session::Session;
+use crate::server::single::text::TextLine;
+use crate::server::threads::Workers;
 
 /// A broadcast is acknowledged when its handler has run for this long, if it has not returned.
 pub(super) const ACK_AFTER: Duration = Duration::from_millis(50);
@@ -93,7 +95,7 @@ pub(crate) struct Listening {
     /// Something that a closing listener waits for has ended.
     progress: Notify,
     /// The look after sessions that have a thread.
-    pub(super) watch: batches::Watch,
+    pub(super) watch: batch::Watch,
     acks: acks::Watch,
     stopping: Notify,
     closed: Notify,
@@ -161,7 +163,7 @@ impl Listening {
             open: AtomicUsize::new(0),
             is_starved: AtomicBool::new(false),
             progress: Notify::new(),
-            watch: batches::Watch::default(),
+            watch: batch::Watch::default(),
             acks: acks::Watch::default(),
             stopping: Notify::new(),
             closed: Notify::new(),
@@ -177,7 +179,7 @@ impl Listening {
         };
         listening.runtime.spawn(accept::run(accepting, watched));
         if listening.blocking {
-            listening.runtime.spawn(batches::watch(Arc::downgrade(&listening)));
+            listening.runtime.spawn(batch::watch(Arc::downgrade(&listening)));
         }
         if mode == Mode::Broadcast {
             listening.runtime.spawn(watch_acks(Arc::downgrade(&listening)));

@@ -11,26 +11,19 @@
 //! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
 
 mod accept;
-mod acks;
-mod batches;
+mod admission;
 mod clock;
 #[cfg(test)]
 mod clock_tests;
-mod cold;
 mod counters;
-mod deno;
-mod exchange;
+mod driver;
 pub(crate) mod handler;
-mod hot;
 pub(crate) mod listening;
-mod native;
-mod one_shot;
 mod report;
 mod responder;
-mod room;
-mod text;
-mod turn;
-mod workers;
+mod session;
+mod single;
+mod threads;
 
 use std::fmt;
 use std::time::Duration;

@@ -8,15 +8,15 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::counters::count;
-use super::exchange::{Caller, InFlight};
-use super::listening::Listening;
-use super::native::{CallId, Session};
 use super::{Mode, Said};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
-use crate::transport::peer::Peer;
+use crate::os::peer::Peer;
+use crate::server::counters::count;
+use crate::server::listening::Listening;
+use crate::server::session::{CallId, Session};
+use crate::server::single::connection::{Caller, InFlight};
 
 /// Answers one message: at once or later, from any thread, exactly once.
 ///

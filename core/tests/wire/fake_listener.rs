@@ -505,14 +505,14 @@ fn an_answer_that_comes_after_a_write_has_failed_is_taken_and_what_did_not_leave
 
     let scratch = Scratch::new();
     let (fake, stopped, go) = stops_reading(&scratch);
-    let mut queue = simple_ipc::polled::Queue::new().unwrap();
+    let mut queue = simple_ipc::event_loop::Queue::new().unwrap();
     let (client, _) = queue.connect(&build(), &scratch.options()).unwrap();
     let first = queue.request(client, Message::null(), None).unwrap();
     queue.submit();
     stopped.recv().unwrap();
     let second = queue.request(client, Message::null(), None).unwrap();
     let mut done = Vec::new();
-    while !done.iter().any(|done: &simple_ipc::polled::Completion| done.ticket == second) {
+    while !done.iter().any(|done: &simple_ipc::event_loop::Completion| done.ticket == second) {
         queue.wait(None).unwrap();
         queue.process(&mut done).unwrap();
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simple_ipc::polled::{Queue, Ticket};
+use simple_ipc::event_loop::{Queue, Ticket};
 use simple_ipc::{Client, Message, MessageKind, Options, Result};
 
 use crate::fake::Fake;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use simple_ipc::polled::{ClientId, Queue, Ticket};
+use simple_ipc::event_loop::{ClientId, Queue, Ticket};
 use simple_ipc::{Error, ErrorKind, Message, Result, blocking};
 
 use crate::fake::Fake;

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use simple_ipc::polled::{ClientId, Queue, Ticket};
+use simple_ipc::event_loop::{ClientId, Queue, Ticket};
 use simple_ipc::{Channel, Result};
 
 use super::{Then, borrow, sipc_queue, start};

@@ -121,7 +121,7 @@ unsafe fn post(
     unsafe {
         start(queue, then, ticket, error, || {
             let (channel, message, options) = (channel()?, body.to_message()?, sipc_options::read(options)?);
-            Ok(move |queue: &mut simple_ipc::polled::Queue| queue.post(&channel, mode, message, &options))
+            Ok(move |queue: &mut simple_ipc::event_loop::Queue| queue.post(&channel, mode, message, &options))
         })
     }
 }

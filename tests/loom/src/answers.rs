@@ -1,4 +1,4 @@
-//! A model of a request in flight in core/src/server/native/flight.rs: `finish`, `keep_unanswered`, `is_quiet`.
+//! A model of a request in flight in core/src/server/session/in_flight.rs: `finish`, `keep_unanswered`, `is_quiet`.
 //!
 //! Its atomics are `SeqCst`, which loom takes for less; so each is a word under a lock here, which is the same.
 

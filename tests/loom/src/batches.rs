@@ -6,15 +6,15 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use crate::outbox::Outbox;
+use crate::server::driver::handover::Turn;
+use crate::session::send_queue::SendQueue;
 use crate::stand_ins::Socket;
-use crate::turn::Turn;
 
 /// The part of a session that this is about. Its reader is a list of messages, the last one first.
 struct Session {
     turn: Turn<Vec<u8>>,
     batching: AtomicBool,
-    outbox: Outbox,
+    outbox: SendQueue,
     socket: Socket,
 }
 
@@ -23,7 +23,7 @@ impl Session {
         Arc::new(Session {
             turn: Turn::new(),
             batching: AtomicBool::new(false),
-            outbox: Outbox::default(),
+            outbox: SendQueue::default(),
             socket: Socket::new(usize::MAX, usize::MAX),
         })
     }
@@ -32,7 +32,7 @@ impl Session {
         let _gone = self.outbox.flush(&self.socket, Duration::ZERO).unwrap();
     }
 
-    /// As `Session::respond` and `Session::gather` in core/src/server/native/sending.rs.
+    /// As `Session::respond` and `Session::gather` in core/src/server/session/send.rs.
     fn answer(&self, with: u8) {
         if self.batching.load(Ordering::SeqCst) {
             self.outbox.append(&[with], &[]).unwrap();
@@ -44,7 +44,7 @@ impl Session {
         }
     }
 
-    /// As `serve_batch` in core/src/server/batches.rs.
+    /// As `serve_batch` in core/src/server/driver/batch.rs.
     fn serve_batch(&self) {
         loop {
             let message = {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::acks::{DueAck, Look, Watch};
-use crate::clock::Moment;
+use crate::server::clock::Moment;
+use crate::server::session::acks::{DueAck, Look, Watch};
 
 const AFTER: Duration = Duration::from_millis(50);
 

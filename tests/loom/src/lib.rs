@@ -2,19 +2,24 @@
 //! locks and atomics in place of the standard library's, and a socket that is a buffer.
 #![cfg(test)]
 
-#[path = "../../../core/src/server/acks.rs"]
-mod acks;
-#[path = "../../../core/src/server/clock.rs"]
-#[expect(dead_code, reason = "not all of it takes part")]
-mod clock;
-#[path = "../../../core/src/outbox.rs"]
-#[expect(dead_code, reason = "not all of it takes part")]
-mod outbox;
-#[path = "../../../core/src/server/room.rs"]
-#[expect(dead_code, reason = "not all of it takes part")]
-mod room;
-#[path = "../../../core/src/server/turn.rs"]
-mod turn;
+#[path = "../../../core/src/server"]
+mod server {
+    #[expect(dead_code, reason = "not all of it takes part")]
+    pub(crate) mod admission;
+    #[expect(dead_code, reason = "not all of it takes part")]
+    pub(crate) mod clock;
+    pub(crate) mod driver {
+        pub(crate) mod handover;
+    }
+    pub(crate) mod session {
+        pub(crate) mod acks;
+    }
+}
+#[path = "../../../core/src/session"]
+mod session {
+    #[expect(dead_code, reason = "not all of it takes part")]
+    pub(crate) mod send_queue;
+}
 
 mod answers;
 mod batches;
@@ -38,8 +43,8 @@ mod lock {
     }
 }
 
-mod transport {
-    pub(crate) mod socket {
+mod os {
+    pub(crate) mod stream {
         pub(crate) use crate::stand_ins::{Socket, advance, interrupted, would_block};
     }
 }

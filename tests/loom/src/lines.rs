@@ -3,10 +3,10 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::room::{Room, Unsent};
+use crate::server::admission::{Room, Unsent};
 use crate::sync::Notify;
 
-/// As `begin` in core/src/server/exchange.rs.
+/// As `begin` in core/src/server/single/connection.rs.
 fn take_when_there_is_room(room: &Room) {
     let called = Arc::new(Notify::default());
     while !room.try_begin() {
@@ -17,7 +17,7 @@ fn take_when_there_is_room(room: &Room) {
     room.leave(&called);
 }
 
-/// As a session whose client goes while it waits: `Driving` in core/src/server/cold.rs.
+/// As a session whose client goes while it waits: `Driving` in core/src/server/driver/runtime.rs.
 fn give_up(room: &Room) {
     let called = Arc::new(Notify::default());
     let _room_or_not = room.join(&called);

@@ -1,4 +1,4 @@
-//! A model of `Watch` in core/src/server/batches.rs: whether somebody looks after a thread that goes to the handler.
+//! A model of `Watch` in core/src/server/driver/batch.rs: whether somebody looks after a thread that goes to the handler.
 //!
 //! Its atomics are all `SeqCst`, which loom takes for less; so each is a word under a lock here, which is the same.
 

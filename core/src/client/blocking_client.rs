@@ -1,0 +1,444 @@
+//! The blocking client: one channel kept open, used from any number of threads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
+
+use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, presence};
+use super::one_way::Casts as Books;
+use super::post::{TRIES, address};
+use super::thread_driver::Exclusive;
+use super::until::Until;
+use super::{Attempt, Failed, check_size, connecting_time, deno, timed_out};
+use crate::background;
+use crate::cancellation::{Call, Cancellation};
+use crate::channel::{Address, Channel};
+use crate::error::{Error, Result};
+use crate::lock::lock;
+use crate::message::{Message, MessageRef};
+use crate::options::Options;
+use crate::os::fork;
+use crate::server::Mode;
+
+/// The most sessions that wait for the next request.
+const MOST_IDLE: usize = 16;
+/// One-way messages that follow each other within this time are sent together.
+const TOGETHER: Duration = Duration::from_micros(50);
+/// What has gathered is sent at the latest after this.
+const LATEST: Duration = Duration::from_millis(1);
+/// How long a client that is dropped tries to get rid of what has gathered.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A channel kept open.
+pub(crate) struct Kept {
+    channel: Channel,
+    address: Address,
+    options: Options,
+    born: u32,
+    closed: AtomicBool,
+    /// Ends, when the client closes, what waits for an answer, a listener or its turn.
+    closing: Cancellation,
+    /// Ends what `close` itself waits for, when it waits no longer.
+    cut: Cancellation,
+    /// Sessions that no request is using.
+    #[expect(clippy::vec_box, reason = "they go in and out with every message")]
+    sessions: Mutex<Vec<Box<Exclusive>>>,
+    /// The session of one-way messages: they keep their order.
+    casts: Arc<Line>,
+}
+
+/// Where one-way messages take turns.
+#[derive(Default)]
+struct Line {
+    casts: Mutex<Casts>,
+    /// A turn is over.
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Casts {
+    session: Option<Box<Exclusive>>,
+    /// A thread has the session, and may be waiting on it. Nobody waits with the lock held.
+    away: bool,
+    /// What became of those that were sent on it.
+    books: Books,
+    last: Option<Instant>,
+    /// A task will send what has gathered.
+    sender_is_coming: bool,
+}
+
+/// The session of one-way messages, out of the line until this is dropped.
+struct Turn<'a> {
+    line: &'a Line,
+    session: Option<Box<Exclusive>>,
+    books: Books,
+    last: Option<Instant>,
+    /// Whether a task is to send what has gathered.
+    send_soon: bool,
+}
+
+impl Line {
+    /// Waits until nobody has the session, and takes it.
+    fn take_turn<'a>(&'a self, mut casts: MutexGuard<'a, Casts>, until: &Until<'_>) -> Result<Turn<'a>> {
+        while casts.away {
+            if until.is_over() {
+                return Err(timed_out());
+            }
+            casts = crate::lock::wait(&self.freed, &self.casts, casts, until.look()).0;
+            if let Some(error) = until.interrupted() {
+                return Err(error);
+            }
+        }
+        if let Some(error) = until.given_up() {
+            return Err(error);
+        }
+        casts.away = true;
+        Ok(Turn {
+            line: self,
+            session: casts.session.take(),
+            books: std::mem::take(&mut casts.books),
+            last: casts.last,
+            send_soon: false,
+        })
+    }
+
+    /// Has those who wait for their turn look whether they still may.
+    fn wake_all(&self) {
+        // They look and begin to wait under the lock.
+        drop(lock(&self.casts));
+        self.freed.notify_all();
+    }
+}
+
+impl Turn<'_> {
+    /// The session is lost, and with it perhaps messages that were not confirmed.
+    fn lose(&mut self, error: Error) -> Error {
+        if let Some(mut session) = self.session.take() {
+            if let Some(refused) = session.take_cast_error() {
+                self.books.refuse(refused);
+            }
+            session.leave();
+        }
+        let again = Error::new(error.kind(), error.message().to_owned());
+        self.books.retire(|| error).unwrap_or(again)
+    }
+
+    fn flush(&mut self, until: &Until<'_>) -> Result<()> {
+        if !self.books.is_unconfirmed() {
+            return Ok(());
+        }
+        let Some(session) = self.session.as_mut() else { return Ok(()) };
+        match session.call(until, Exclusive::flush) {
+            Ok(()) => {
+                self.books.confirm(self.books.sent());
+                Ok(())
+            }
+            Err(failed) if session.is_open() => {
+                // One of them was refused; the others have arrived.
+                self.books.confirm(self.books.sent());
+                Err(failed.into())
+            }
+            Err(failed) => Err(self.lose(failed.into())),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut casts = lock(&self.line.casts);
+        casts.session = self.session.take();
+        casts.books = std::mem::take(&mut self.books);
+        casts.last = self.last;
+        casts.away = false;
+        drop(casts);
+        self.line.freed.notify_one();
+    }
+}
+
+impl Kept {
+    pub(crate) fn open(channel: &Channel, options: &Options) -> Result<Kept> {
+        options.check()?;
+        let address = address(channel, options)?;
+        let mut options = options.clone();
+        let cancellation = options.cancellation.take();
+        let kept = Kept {
+            channel: channel.clone(),
+            address,
+            options,
+            born: fork::generation(),
+            closed: AtomicBool::new(false),
+            closing: Cancellation::new(),
+            cut: Cancellation::new(),
+            sessions: Mutex::default(),
+            casts: Arc::default(),
+        };
+        let until = Until { caller: cancellation.as_ref(), ..Until::default() };
+        if let Presence::Native = kept.meet(&until)?
+            && let Connected::Native(socket) = kept.connect(kept.options.timeout, &until)?
+        {
+            lock(&kept.sessions).push(kept.session(socket, &kept.closing)?);
+        }
+        Ok(kept)
+    }
+
+    /// Makes sure that somebody listens. A listener of the Deno original is not connected to before
+    /// there is a message for it: its process would end if nothing came.
+    fn meet(&self, until: &Until<'_>) -> Result<Presence> {
+        let began = Instant::now();
+        loop {
+            if let Some(error) = until.given_up() {
+                return Err(error);
+            }
+            match presence(&self.channel, &self.address, &self.options) {
+                Ok(found) => return Ok(found),
+                Err(error) if began.elapsed() >= self.options.wait => return Err(error),
+                Err(_) => until.pause(LONGEST_PAUSE)?,
+            }
+        }
+    }
+
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.options.timeout
+    }
+
+    pub(crate) fn request(
+        &self,
+        message: MessageRef<'_>,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+    ) -> Result<Message> {
+        self.check_open()?;
+        check_size(message, &self.options)?;
+        self.exchange(
+            timeout,
+            caller,
+            |session, until| session.request(message, timeout, until),
+            |exchange, until| {
+                exchange.run(message, until, self.options.spin).map(|reply| reply.unwrap_or_else(Message::null))
+            },
+        )
+    }
+
+    pub(crate) fn ping(&self, call: &Call) -> Result<Duration> {
+        self.check_open()?;
+        let until = Until { deadline: None, caller: call.cancellation.as_ref(), client: Some(&self.closing) };
+        if let Presence::Other = self.meet(&until)? {
+            return Err(super::no_ping());
+        }
+        let began = Instant::now();
+        let timeout = call.timeout_or(self.options.timeout);
+        self.exchange(timeout, call.cancellation.as_ref(), Exclusive::ping, |_, _| Err(super::no_ping()))?;
+        Ok(began.elapsed())
+    }
+
+    /// One call on a session that is free, or on a new one. Its time counts from when there is one.
+    fn exchange<T>(
+        &self,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+        mut on_session: impl FnMut(&mut Exclusive, &Until<'_>) -> Attempt<T>,
+        on_deno: impl FnOnce(deno::Exchange, &Until<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let given_up = Until { deadline: None, caller, client: Some(&self.closing) };
+        let mut not_taken = None;
+        for _ in 0..TRIES {
+            let free = loop {
+                let mut free = lock(&self.sessions).pop();
+                if free.as_mut().is_none_or(|session| session.may_be_used()) {
+                    break free;
+                }
+            };
+            let mut session = match free {
+                Some(session) => session,
+                None => match self.connect(timeout, &given_up)? {
+                    Connected::Native(socket) => self.session(socket, &self.closing)?,
+                    Connected::Deno(socket) => {
+                        let exchange = deno::Exchange::new(socket, Mode::Request, self.options.max_message);
+                        return on_deno(exchange, &given_up.within(timeout));
+                    }
+                },
+            };
+            let done = session.call(&given_up.within(timeout), &mut on_session);
+            if session.is_open() && !self.closed.load(Ordering::SeqCst) {
+                let mut sessions = lock(&self.sessions);
+                if sessions.len() < MOST_IDLE {
+                    sessions.push(session);
+                }
+            }
+            match done {
+                Err(Failed::NotTaken(error)) => not_taken = Some(error),
+                done => return done.map_err(Error::from),
+            }
+        }
+        Err(not_taken.expect("every try that did not return left its error"))
+    }
+
+    /// Sends a message that nobody answers, with those that come right after it.
+    pub(crate) fn cast(&self, message: MessageRef<'_>) -> Result<()> {
+        self.check_open()?;
+        check_size(message, &self.options)?;
+        let mut casts = lock(&self.casts.casts);
+        if casts.sender_is_coming
+            && let Some(session) = &mut casts.session
+            && session.join_gathered(message)
+        {
+            casts.books.count();
+            return Ok(());
+        }
+        let until = Until { client: Some(&self.cut), ..Until::new(self.options.timeout, None) };
+        let mut turn = self.casts.take_turn(casts, &Until { client: Some(&self.closing), ..until })?;
+        let done = self.cast_in(&mut turn, message, until);
+        let send_soon = std::mem::take(&mut turn.send_soon);
+        drop(turn);
+        if send_soon {
+            self.send_soon();
+        }
+        done
+    }
+
+    fn cast_in(&self, turn: &mut Turn<'_>, message: MessageRef<'_>, mut until: Until<'_>) -> Result<()> {
+        let mut not_taken = None;
+        for _ in 0..TRIES {
+            let unconfirmed = turn.books.is_unconfirmed();
+            if !turn.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable()) {
+                let connected = self.connect(self.options.timeout, &Until { client: Some(&self.closing), ..until })?;
+                until = until.within(self.options.timeout);
+                match connected {
+                    Connected::Native(socket) => turn.session = Some(self.session(socket, &self.cut)?),
+                    Connected::Deno(socket) => {
+                        let exchange = deno::Exchange::new(socket, Mode::Broadcast, self.options.max_message);
+                        return exchange.run(message, &until, self.options.spin).map(drop);
+                    }
+                }
+            }
+            let now = Instant::now();
+            let together = turn.last.is_some_and(|last| now - last < TOGETHER);
+            turn.last = Some(now);
+            let session = turn.session.as_mut().expect("it is ready");
+            let done = session
+                .cast(message, &until)
+                .and_then(|()| if together { Ok(()) } else { session.send_gathered(&until) });
+            match done {
+                Ok(()) => {
+                    turn.books.count();
+                    turn.send_soon = together;
+                    return Ok(());
+                }
+                Err(Failed::NotTaken(error)) if !turn.books.is_unconfirmed() => {
+                    turn.session = None;
+                    not_taken = Some(error);
+                }
+                // Only this message was refused: those before it are on their way.
+                Err(failed) if session.is_open() => return Err(failed.into()),
+                Err(failed) => return Err(turn.lose(failed.into())),
+            }
+        }
+        Err(not_taken.expect("every try that did not return left its error"))
+    }
+
+    /// Has a task send what has gathered, in case nothing else does.
+    fn send_soon(&self) {
+        let mut casts = lock(&self.casts.casts);
+        if casts.sender_is_coming {
+            return;
+        }
+        let Ok(runtime) = background::calls() else { return };
+        casts.sender_is_coming = true;
+        drop(casts);
+        let line = Arc::clone(&self.casts);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(LATEST).await;
+                match line.casts.try_lock() {
+                    // Whoever has the session may leave something gathered.
+                    Ok(casts) if casts.away => {}
+                    Ok(mut casts) => {
+                        if casts.session.as_mut().is_none_or(|session| session.try_send_gathered()) {
+                            casts.sender_is_coming = false;
+                            return;
+                        }
+                    }
+                    // Whoever has the lock is sending.
+                    Err(TryLockError::WouldBlock) => {}
+                    Err(TryLockError::Poisoned(_)) => return,
+                }
+            }
+        });
+    }
+
+    /// Waits until every one-way message has been handed to the handler.
+    pub(crate) fn flush(&self, call: &Call) -> Result<()> {
+        self.check_open()?;
+        let waiting = Until {
+            client: Some(&self.closing),
+            ..Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref())
+        };
+        let mut turn = self.casts.take_turn(lock(&self.casts.casts), &waiting)?;
+        // Once it has its turn it makes sure of what `close` would make sure of right after.
+        turn.flush(&Until { client: Some(&self.cut), ..waiting })
+    }
+
+    /// Ends what waits, flushes and closes. Later calls do nothing.
+    pub(crate) fn close(&self, call: &Call) -> Result<()> {
+        fork::check(self.born, "client")?;
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.closing.cancel();
+        self.casts.wake_all();
+        lock(&self.sessions).clear();
+        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
+        let closed = match self.casts.take_turn(lock(&self.casts.casts), &until) {
+            Ok(mut turn) => {
+                let flushed = turn.flush(&until);
+                drop(turn.session.take());
+                flushed
+            }
+            Err(error) => {
+                // Who has the session is told that it is over, and says itself what became of its messages.
+                self.cut.cancel();
+                let now = Until::default();
+                let mut turn = self.casts.take_turn(lock(&self.casts.casts), &now)?;
+                Err(turn.lose(error))
+            }
+        };
+        self.cut.cancel();
+        closed
+    }
+
+    fn check_open(&self) -> Result<()> {
+        fork::check(self.born, "client")?;
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(super::closed());
+        }
+        Ok(())
+    }
+
+    fn connect(&self, timeout: Option<Duration>, until: &Until<'_>) -> Result<Connected> {
+        let until = until.within(connecting_time(timeout, &self.options));
+        connect(&self.channel, &self.address, &self.options, &until)
+    }
+
+    fn session(&self, socket: crate::os::stream::Socket, ended_by: &Cancellation) -> Result<Box<Exclusive>> {
+        Exclusive::new(socket, self.options.max_message, self.options.spin).map(|session| session.ended_by(ended_by))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.born != fork::generation() {
+            return;
+        }
+        let mut casts = lock(&self.casts.casts);
+        if let Some(mut session) = casts.session.take() {
+            let _nobody_asked_to_know = session.send_gathered(&Until::new(Some(FAREWELL), None));
+            if casts.books.is_unconfirmed() {
+                session.leave();
+            }
+        }
+    }
+}

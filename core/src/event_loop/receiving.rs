@@ -1,0 +1,142 @@
+//! What comes in: answers, and the ends of sessions.
+
+use std::time::Instant;
+
+use super::call::{Id, State, Ticket, What};
+use super::{Connection, Queue};
+use crate::client::pending::{Answers, Reply};
+use crate::client::{Attempt, Failed};
+use crate::error::{Error, Result};
+use crate::message::Message;
+
+impl Queue {
+    /// Does all that can be done without waiting.
+    pub(super) fn progress(&mut self) -> Result<()> {
+        while let Some(id) = self.unsent.pop() {
+            self.send(id);
+        }
+        let mut tokens = Vec::new();
+        self.readiness
+            .ready(&mut tokens)
+            .map_err(|error| Error::from_os("cannot look after the calls under way", error))?;
+        for token in tokens {
+            let id = Id::from_number(token);
+            match self.connections.get(id) {
+                Some(Connection::Link(link)) => {
+                    if link.watches_room {
+                        self.send(id);
+                    }
+                    self.receive(id);
+                    self.pump(id, None);
+                }
+                Some(Connection::Exchange(..)) => self.exchange_on(id),
+                None => {}
+            }
+        }
+        if self.due.is_some_and(|due| Instant::now() >= due) {
+            self.look_at_the_clock();
+        }
+        while let Some(id) = self.unsent.pop() {
+            self.send(id);
+        }
+        Ok(())
+    }
+
+    /// Receives what a link has, and tells those whom it concerns.
+    pub(super) fn receive(&mut self, id: Id) {
+        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+        let mut answers = Vec::new();
+        let received = link.receive(&mut answers);
+        self.list(id);
+        self.tell(answers);
+        if let Err(error) = received {
+            self.end(id, &error);
+        }
+        self.drop_if_over(id);
+    }
+
+    pub(super) fn tell(&mut self, answers: Answers<Ticket>) {
+        for (ticket, answer) in answers {
+            self.answered(ticket, answer);
+        }
+    }
+
+    pub(super) fn answered(&mut self, ticket: Ticket, answer: Attempt<Reply>) {
+        let Some(call) = self.calls.get(ticket.0) else { return };
+        let result: Attempt<Option<Message>> = match (&call.what, answer) {
+            (What::Request, answer) => answer.and_then(Reply::into_message).map(Some),
+            (What::Flush | What::Close, answer) => {
+                let State::Sent(id, _) = call.state else { return };
+                match self.connections.get_mut(id) {
+                    Some(Connection::Link(link)) => link.ledger.flushed(answer).map(|()| None),
+                    _ => answer.map(|_| None),
+                }
+            }
+            (_, answer) => answer.map(|_| None),
+        };
+        match result {
+            // A flush that was not taken: what it was to make sure of went to the session that ended.
+            Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush | What::Close) => {
+                self.try_again(ticket, Some(error));
+            }
+            result => self.finish(ticket, result.map_err(Error::from)),
+        }
+    }
+
+    /// A session is over.
+    pub(super) fn end(&mut self, id: Id, error: &Error) {
+        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+        let mut answers = Vec::new();
+        link.ledger.end(error, &mut answers);
+        let waiting = std::mem::take(&mut link.waiting);
+        // Before the link is gone: what a flush comes to is in its books.
+        self.tell(answers);
+        if let Some(Connection::Link(mut link)) = self.remove(id) {
+            self.shared.retain(|_, shared| *shared != id);
+            let owner = self.clients.iter().find(|(_, client)| client.link == Some(id)).map(|(id, _)| id);
+            if let Some(client) = owner.and_then(|owner| self.clients.get_mut(owner)) {
+                client.link = None;
+                if client.cast_error.is_none() {
+                    client.cast_error = link.ledger.take_cast_error();
+                }
+            }
+        }
+        for ticket in waiting {
+            self.try_again(ticket, None);
+        }
+    }
+
+    /// Takes a connection out of all that watches it.
+    pub(super) fn remove(&mut self, id: Id) -> Option<Connection> {
+        let connection = self.connections.remove(id)?;
+        match &connection {
+            Connection::Link(link) => self.readiness.forget(&link.socket),
+            // It is gone where the exchange is over.
+            Connection::Exchange(exchange, _) => {
+                exchange.socket().into_iter().for_each(|socket| self.readiness.forget(socket))
+            }
+        }
+        Some(connection)
+    }
+
+    /// Nobody will put anything on this link any more.
+    pub(super) fn desert(&mut self, id: Id) {
+        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+        link.deserted = true;
+        self.list(id);
+        self.submit_link(id);
+        self.drop_if_over(id);
+    }
+
+    /// Lets go of a deserted session once everything has been sent and answered.
+    pub(super) fn drop_if_over(&mut self, id: Id) {
+        let Some(Connection::Link(link)) = self.connections.get(id) else { return };
+        let is_over = link.is_all_sent() && !link.ledger.is_waiting() && link.waiting.is_empty();
+        if link.deserted
+            && is_over
+            && let Some(Connection::Link(link)) = self.remove(id)
+        {
+            link.leave();
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! How a call comes to the session that it belongs on, or to a connection of its own, and how it is over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use super::call::{Call, ClientId, Id, State, Target, Ticket, What};
+use super::link::{Body, Link};
+use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
+use crate::client::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
+use crate::client::deno::{Exchange, Progress};
+use crate::client::post::TRIES;
+use crate::client::{closed, connecting_time, deadline, first_of, no_ping, telling};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::options::Wire;
+use crate::os::stream::Socket;
+
+impl Queue {
+    pub(super) fn begin(
+        &mut self,
+        what: What,
+        target: Arc<Target>,
+        client: Option<ClientId>,
+        body: Body,
+        timeout: Option<Duration>,
+    ) -> Ticket {
+        let ticket = Ticket(self.calls.insert(Call::new(what, target, client, body, timeout)));
+        self.start(ticket);
+        ticket
+    }
+
+    /// Puts a call on the session that it belongs on, or has it look for one.
+    pub(super) fn start(&mut self, ticket: Ticket) {
+        let Some(call) = self.calls.get_mut(ticket.0) else { return };
+        call.state = State::Starting;
+        if call.client.is_some_and(|client| self.clients.get(client.0).is_none()) {
+            let error = call.not_taken.take().unwrap_or_else(closed);
+            return self.finish(ticket, Err(error));
+        }
+        if let What::Meet(began) | What::Ping(began) = call.what {
+            let target = Arc::clone(&call.target);
+            match presence(&target.channel, &target.address, &target.options) {
+                Ok(Presence::Native) => {}
+                Ok(Presence::Other) => {
+                    let is_ping = matches!(call.what, What::Ping(_));
+                    return self.finish(ticket, if is_ping { Err(no_ping()) } else { Ok(None) });
+                }
+                Err(error) if began.elapsed() >= target.options.wait => return self.finish(ticket, Err(error)),
+                Err(_) => {
+                    let wake = Some(Instant::now() + LONGEST_PAUSE);
+                    call.wake = wake;
+                    return self.note_due(wake);
+                }
+            }
+        }
+        if let Some(link) = self.link_for(ticket) {
+            return self.enqueue(ticket, link);
+        }
+        let Some(call) = self.calls.get_mut(ticket.0) else { return };
+        if let What::Flush | What::Close = call.what {
+            // Nothing was sent on a session that would still be there.
+            return self.finish(ticket, Ok(None));
+        }
+        let until = deadline(connecting_time(call.timeout, &call.target.options));
+        call.state = State::Connecting(Connecting::new(until));
+        self.connect_on(ticket);
+    }
+
+    /// The session that a call belongs on, if it is still good.
+    pub(super) fn link_for(&mut self, ticket: Ticket) -> Option<Id> {
+        let call = self.calls.get(ticket.0)?;
+        if call.target.options.wire == Wire::Deno {
+            return None;
+        }
+        let id = match call.client {
+            Some(client) => self.clients.get(client.0)?.link?,
+            None => *self.shared.get(&call.target.key())?,
+        };
+        match self.connections.get(id) {
+            Some(Connection::Link(link)) if link.ledger.is_open() => Some(id),
+            // What the listener still answers on it is of no use to a new call, except to a flush.
+            Some(Connection::Link(_)) if matches!(call.what, What::Flush | What::Close) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Goes on with a call that looks for a listener.
+    pub(super) fn connect_on(&mut self, ticket: Ticket) {
+        // Another call may have made the session meanwhile.
+        if let Some(link) = self.link_for(ticket) {
+            return self.enqueue(ticket, link);
+        }
+        let Some(call) = self.calls.get_mut(ticket.0) else { return };
+        let State::Connecting(connecting) = &mut call.state else { return };
+        let target = Arc::clone(&call.target);
+        match connecting.step(&target.channel, &target.address, &target.options) {
+            Err(error) => {
+                let error = first_of(call.not_taken.take(), error);
+                self.finish(ticket, Err(error));
+            }
+            Ok(Step::Pause(pause)) => {
+                let wake = Some(Instant::now() + pause);
+                call.wake = wake;
+                self.note_due(wake);
+            }
+            Ok(Step::Done(Connected::Native(socket))) => match self.add_link(ticket, socket) {
+                Ok(link) => self.enqueue(ticket, link),
+                Err(error) => self.finish(ticket, Err(error)),
+            },
+            Ok(Step::Done(Connected::Deno(socket))) => self.exchange(ticket, socket),
+        }
+    }
+
+    pub(super) fn add_link(&mut self, ticket: Ticket, socket: Socket) -> Result<Id> {
+        let call = self.calls.get(ticket.0).expect("it is connecting");
+        let link = Link::new(socket, call.target.options.max_message);
+        let (client, key) = (call.client, call.target.key());
+        let id = self.connections.insert(Connection::Link(Box::new(link)));
+        let Some(Connection::Link(link)) = self.connections.get(id) else { unreachable!("it was just added") };
+        if let Err(error) = self.readiness.watch(&link.socket, id.number(), false) {
+            self.connections.remove(id);
+            return Err(Error::from_os("cannot watch the connection", error));
+        }
+        match client {
+            Some(client) => {
+                if let Some(client) = self.clients.get_mut(client.0)
+                    && let Some(before) = client.link.replace(id)
+                {
+                    if let Some(Connection::Link(retired)) = self.connections.get_mut(before)
+                        && let Some(told) = retired.ledger.take_cast_error().or_else(|| retired.ledger.retire())
+                    {
+                        client.cast_error.get_or_insert(told);
+                    }
+                    self.desert(before);
+                }
+            }
+            None => {
+                if let Some(before) = self.shared.insert(key, id) {
+                    self.desert(before);
+                }
+            }
+        }
+        Ok(id)
+    }
+
+    /// Posts one message on a connection of its own.
+    pub(super) fn exchange(&mut self, ticket: Ticket, socket: Socket) {
+        let Some(call) = self.calls.get_mut(ticket.0) else { return };
+        let Some(mode) = call.what.mode() else {
+            let result = if matches!(call.what, What::Ping(_)) { Err(no_ping()) } else { Ok(None) };
+            return self.finish(ticket, result);
+        };
+        call.wake = None;
+        let until = deadline(call.timeout);
+        call.deadline = until;
+        let exchange = Exchange::new(socket, mode, call.target.options.max_message);
+        let id = self.connections.insert(Connection::Exchange(Box::new(exchange), ticket));
+        call.state = State::Exchanging(id);
+        self.note_due(until);
+        let Some(Connection::Exchange(exchange, _)) = self.connections.get(id) else { unreachable!("just added") };
+        let Some(socket) = exchange.socket() else { return };
+        match self.readiness.watch(socket, id.number(), false) {
+            Ok(()) => self.exchange_on(id),
+            Err(error) => {
+                self.remove(id);
+                self.finish(ticket, Err(Error::from_os("cannot watch the connection", error)));
+            }
+        }
+    }
+
+    pub(super) fn exchange_on(&mut self, id: Id) {
+        let Some(Connection::Exchange(exchange, ticket)) = self.connections.get_mut(id) else { return };
+        let ticket = *ticket;
+        let Some(call) = self.calls.get(ticket.0) else { return };
+        let message = call.body.message().expect("what goes over the Deno wire has a body");
+        let result = match exchange.step(message.into()) {
+            Ok(Progress::Wants(what)) => {
+                let room = what.contains(PollFlags::OUT);
+                let socket = exchange.socket().expect("it is not over");
+                match self.readiness.watch_again(socket, id.number(), room) {
+                    Ok(()) => return,
+                    Err(error) => Err(Error::from_os("cannot watch the connection", error).after_sending()),
+                }
+            }
+            Ok(Progress::Done(answer)) => Ok(answer),
+            Err(error) => Err(error),
+        };
+        self.remove(id);
+        self.finish(ticket, result);
+    }
+
+    /// A session certainly did not take a call: another one may.
+    pub(super) fn try_again(&mut self, ticket: Ticket, why: Option<Error>) {
+        let Some(call) = self.calls.get_mut(ticket.0) else { return };
+        if let Some(why) = why {
+            call.not_taken = Some(telling(call.not_taken.take(), why));
+        }
+        call.tries += 1;
+        if call.tries >= TRIES {
+            let error = call.not_taken.take().unwrap_or_else(|| {
+                Error::new(ErrorKind::ConnectionLost, "the listener closed the connection before it took the message")
+            });
+            return self.finish(ticket, Err(error));
+        }
+        self.start(ticket);
+    }
+
+    /// A call is over.
+    pub(super) fn finish(&mut self, ticket: Ticket, result: Result<Option<Message>>) {
+        let Some(call) = self.calls.remove(ticket.0) else { return };
+        let mut result = result;
+        if let (What::Close, Some(id)) = (&call.what, call.client) {
+            result = match (result, self.take_cast_error(id)) {
+                (Ok(_), Some(told)) => Err(told),
+                (Err(error), None) => Err(self.give_up_flushing(id, error)),
+                (result, _) => result,
+            };
+            if let Some(link) = self.clients.remove(id.0).and_then(|client| client.link) {
+                self.desert(link);
+            }
+        }
+        let result = result.map_err(|error| error.on_channel(&call.target.channel));
+        self.done.push(Completion { ticket, result });
+        if let Body::Own(body) = call.body {
+            self.keep_spare(body.into_data());
+        }
+    }
+
+    /// What to say where nobody waits any longer for what the flush of a client would bring.
+    fn give_up_flushing(&mut self, client: ClientId, error: Error) -> Error {
+        let link = self.clients.get(client.0).and_then(|client| client.link);
+        match link.and_then(|link| self.connections.get_mut(link)) {
+            Some(Connection::Link(link)) => link.ledger.give_up_flushing(error),
+            _ => error,
+        }
+    }
+
+    fn keep_spare(&mut self, mut data: Vec<u8>) {
+        if (1..=MOST_SPARE_BYTES).contains(&data.capacity()) && self.spare.len() < MOST_SPARE {
+            data.clear();
+            self.spare.push(data);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! A duplex byte stream between two processes, who is at its other end, and the right to listen.
+//!
+//! What a transport owes the layers above it:
+//! - bytes arrive in order and unchanged, or the stream ends;
+//! - a send never blocks: it takes what goes and says how much;
+//! - a receive blocks only when asked to, and then at most as long as was set;
+//! - every descriptor is closed in a forked child ([`fork`]) and never touched again there;
+//! - nothing is removed from the file system that this process did not put there.
+
+mod unix;
+
+pub(crate) use unix::linux::{peer, socket_table, tcp_table};
+#[cfg(test)]
+pub(crate) use unix::watchdog;
+pub(crate) use unix::{async_stream, channel_lock, clean, discover, fork, lock_file, poller, refused, stream, waiter};

@@ -1,0 +1,6 @@
+//! What only Linux tells: who is at the other end, who listens where, which users exist.
+
+pub(crate) mod peer;
+pub(crate) mod socket_table;
+pub(crate) mod tcp_table;
+pub(crate) mod users;

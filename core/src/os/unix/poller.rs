@@ -1,0 +1,107 @@
+//! Many sockets and a clock behind one descriptor that somebody else's event loop watches.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+
+use super::fork::ForkFd;
+use super::stream::Socket;
+
+/// The token of the clock.
+const CLOCK: u64 = u64::MAX;
+/// How many sockets one look finds.
+const AT_ONCE: usize = 64;
+
+/// Its descriptor is readable while a watched socket is ready or the time has come.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    epoll: ForkFd,
+    clock: ForkFd,
+    armed: Option<Instant>,
+}
+
+impl Readiness {
+    pub(crate) fn new() -> io::Result<Readiness> {
+        let poller = ForkFd::open(|| epoll::create(epoll::CreateFlags::CLOEXEC))?;
+        let clock =
+            ForkFd::open(|| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK))?;
+        epoll::add(&poller, &clock, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN)?;
+        Ok(Readiness { epoll: poller, clock, armed: None })
+    }
+
+    /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
+    /// ends it.
+    pub(crate) fn watch(&self, socket: &Socket, token: u64, room: bool) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
+    }
+
+    /// Changes whether room to send is watched for.
+    pub(crate) fn watch_again(&self, socket: &Socket, token: u64, room: bool) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
+    }
+
+    /// Ends it for a socket that lives on elsewhere.
+    pub(crate) fn forget(&self, socket: &Socket) {
+        let _never_watched = epoll::delete(&self.epoll, socket);
+    }
+
+    /// Sets the time at which the descriptor becomes readable; `None` is never.
+    pub(crate) fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
+        if self.armed == at {
+            return Ok(());
+        }
+        let after = match at {
+            // All zero would turn the clock off.
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+                Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 })
+            }
+            None => Timespec { tv_sec: 0, tv_nsec: 0 },
+        };
+        let value = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: after };
+        timerfd_settime(&self.clock, TimerfdTimerFlags::empty(), &value)?;
+        self.armed = at;
+        Ok(())
+    }
+
+    /// The time that is set.
+    pub(crate) fn armed(&self) -> Option<Instant> {
+        self.armed
+    }
+
+    /// The tokens of the sockets that are ready now, without waiting.
+    pub(crate) fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; AT_ONCE];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match epoll::wait(&self.epoll, &mut events, Some(&now)) {
+            Ok((ready, _)) => tokens.extend(ready.iter().map(|event| event.data.u64()).filter(|token| *token != CLOCK)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(())
+    }
+
+    /// Waits until something is ready; `false` when the time is over or a signal came.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        match poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], timeout.as_ref()) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl AsFd for Readiness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+fn flags(room: bool) -> epoll::EventFlags {
+    if room { epoll::EventFlags::IN | epoll::EventFlags::OUT } else { epoll::EventFlags::IN }
+}

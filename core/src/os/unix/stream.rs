@@ -1,0 +1,285 @@
+//! A connected duplex byte stream between two processes: a Unix socket or loopback TCP.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
+    sockopt,
+};
+
+use super::fork::ForkFd;
+use super::linux::peer::Peer;
+use super::refused::{Refusal, by};
+use super::retry;
+use crate::channel::Address;
+
+/// How much the kernel may hold of what a sender wrote: large bodies pass with few wake-ups. Memory
+/// is taken only while bytes are on the way.
+const SEND_BUFFER: usize = 4 << 20;
+
+/// Whether a receive may wait for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Answer 'would block' when nothing is there.
+    No,
+    /// Wait as the socket is set: up to its receive timeout if it is in blocking mode.
+    Yes,
+}
+
+/// A connected stream socket. Sends never block; receives do when asked to.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fd: ForkFd,
+    tcp: bool,
+}
+
+impl Socket {
+    /// Connects without waiting: 'would block' when the listener's queue is full. The socket is in
+    /// non-blocking mode. A TCP connect to the loopback address completes or fails at once.
+    ///
+    /// Refused, too, where the connection leads back to this socket itself: the system picks the port that
+    /// a connection comes from, and where nobody listens at a port of the range that it picks from, that
+    /// may be the very one that is sought.
+    pub(crate) fn try_connect(address: &Address) -> Result<Socket, Refusal> {
+        let socket = Socket::open(address, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        match socket.connect_now(address) {
+            Ok(()) => {}
+            Err(Errno::INPROGRESS) => {
+                let ready = socket.wait_for(PollFlags::OUT, Some(Duration::from_millis(10)));
+                ready.map_err(|error| by("poll")(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+                sockopt::socket_error(&socket).map_err(by("getsockopt"))?.map_err(by("connect"))?;
+                if rustix::net::getpeername(&socket).is_err() {
+                    // Not yet there after all: the listener's queue is full, and the kernel would try
+                    // again in a second only.
+                    return Err(by("connect")(Errno::AGAIN));
+                }
+            }
+            Err(errno) => return Err(by("connect")(errno)),
+        }
+        if let Address::Tcp { port, .. } = address
+            && socket.local_port()? == *port
+        {
+            socket.abandon();
+            return Err(by("connect")(Errno::CONNREFUSED));
+        }
+        Ok(socket)
+    }
+
+    fn open(address: &Address, flags: SocketFlags) -> Result<Socket, Refusal> {
+        let family = match address {
+            Address::Unix(_) => AddressFamily::UNIX,
+            Address::Tcp { .. } => AddressFamily::INET,
+        };
+        let open = || rustix::net::socket_with(family, SocketType::STREAM, flags, None);
+        let fd = ForkFd::open(open).map_err(by("socket"))?;
+        let set = by("setsockopt");
+        let socket = Socket::adopt(fd, matches!(address, Address::Tcp { .. }))
+            .map_err(|error| set(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        if socket.tcp {
+            // The port that the system picks for this connection does not keep a listener from it, neither
+            // now nor while the connection is being forgotten.
+            sockopt::set_socket_reuseaddr(&socket, true).map_err(set)?;
+        }
+        Ok(socket)
+    }
+
+    fn connect_now(&self, address: &Address) -> Result<(), Errno> {
+        match address {
+            Address::Unix(path) => rustix::net::connect(self, &SocketAddrUnix::new(path)?),
+            Address::Tcp { port, .. } => rustix::net::connect(self, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)),
+        }
+    }
+
+    /// The port that a TCP connection comes from.
+    fn local_port(&self) -> Result<u16, Refusal> {
+        let local = rustix::net::getsockname(self).and_then(SocketAddrV4::try_from);
+        local.map(|local| local.port()).map_err(by("getsockname"))
+    }
+
+    /// Ends a TCP connection to somebody who is not meant, so that nothing of it keeps its ports in use.
+    pub(crate) fn abandon(self) {
+        let _nothing_depends_on_it = sockopt::set_socket_linger(&self, Some(Duration::ZERO));
+    }
+
+    /// Takes a connection that waits in a listening socket, without waiting for one.
+    pub(crate) fn accept(listening: &ForkFd, tcp: bool) -> io::Result<Socket> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accept = || match ForkFd::open(|| rustix::net::accept_with(listening, flags)) {
+            // That client has gone again; the next one may be there.
+            Err(Errno::CONNABORTED) => Err(Errno::INTR),
+            done => done,
+        };
+        Socket::adopt(retry::on_interrupt(accept)?, tcp)
+    }
+
+    /// Takes over a stream socket: one just made, or one just accepted.
+    fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Socket> {
+        let socket = Socket { fd, tcp };
+        if tcp {
+            sockopt::set_tcp_nodelay(&socket, true)?;
+        } else {
+            // The kernel cuts this down to its own limit; the default works too.
+            let _smaller_is_fine = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
+        }
+        Ok(socket)
+    }
+
+    /// The generation (see [`fork`](super::fork)) that the socket was made in.
+    pub(crate) fn born(&self) -> u32 {
+        self.fd.born()
+    }
+
+    /// Whether it is a TCP socket, where unread bytes at the end lead to a reset.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.tcp
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        if !self.tcp {
+            return Peer::of_unix(self.as_fd());
+        }
+        let local = rustix::net::getsockname(self).ok().and_then(|address| SocketAddrV4::try_from(address).ok());
+        let remote =
+            rustix::net::getpeername(self).ok().flatten().and_then(|address| SocketAddrV4::try_from(address).ok());
+        match (local, remote) {
+            (Some(local), Some(remote)) => Peer::of_tcp(local, remote),
+            _ => Peer::unknown_on_tcp(),
+        }
+    }
+
+    /// Receives into `buffer`. 0 is the end of the stream.
+    pub(crate) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+        let (_, received) = rustix::net::recv(self, buffer, wait.flags())?;
+        Ok(received)
+    }
+
+    /// Receives at most `most` bytes behind what `buffer` holds, within its capacity, of which some must
+    /// be free. 0 is the end.
+    pub(crate) fn recv_spare(&self, buffer: &mut Vec<u8>, most: usize, wait: Wait) -> io::Result<usize> {
+        let spare = buffer.spare_capacity_mut();
+        debug_assert!(most > 0 && !spare.is_empty());
+        let most = most.min(spare.len());
+        let ((received, _), _) = rustix::net::recv(self, &mut spare[..most], wait.flags())?;
+        let count = received.len();
+        // SAFETY: the call has just written that many bytes behind the vector's length.
+        unsafe { buffer.set_len(buffer.len() + count) };
+        Ok(count)
+    }
+
+    /// Whether anything waits to be received; copies what waits, up to `buffer`, and leaves it there.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (_, there) = rustix::net::recv(self, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
+        Ok(there)
+    }
+
+    /// Sends as much as goes without waiting: first of `head`, then of `body`.
+    pub(crate) fn send(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = if body.is_empty() {
+            rustix::net::send(self, head, flags)?
+        } else {
+            let parts = [io::IoSlice::new(head), io::IoSlice::new(body)];
+            rustix::net::sendmsg(self, &parts, &mut SendAncillaryBuffer::default(), flags)?
+        };
+        Ok(sent)
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn shutdown_send(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(self, Shutdown::Write)?)
+    }
+
+    /// Takes nothing more than what has arrived: it is still received, then the stream ends. On a
+    /// Unix socket the peer's next send fails, so it knows that it was not taken.
+    pub(crate) fn shutdown_recv(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(self, Shutdown::Read)?)
+    }
+
+    /// Ends the stream both ways at once; whoever waits on it wakes up.
+    pub(crate) fn shutdown(&self) {
+        let _already_gone = rustix::net::shutdown(self, Shutdown::Both);
+    }
+
+    /// Whether a receive with [`Wait::Yes`] waits in the kernel.
+    pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        Ok(rustix::io::ioctl_fionbio(self, !blocking)?)
+    }
+
+    /// How long a receive with [`Wait::Yes`] waits in blocking mode; `None` is for ever.
+    pub(crate) fn set_recv_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Ok(sockopt::set_socket_timeout(self, sockopt::Timeout::Recv, timeout.map(at_least_a_microsecond))?)
+    }
+
+    /// Waits until the socket is ready as asked, or the time is over or a signal came (`false`).
+    pub(crate) fn wait_for(&self, what: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = timeout
+            .map(|timeout| Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 }));
+        let mut fds = [PollFd::new(self, what)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(ready) => Ok(ready > 0),
+            // The caller looks at its deadline and comes again.
+            Err(Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether the peer has gone altogether, not just stopped sending.
+    pub(crate) fn hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(self, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+            && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+}
+
+impl Wait {
+    fn flags(self) -> RecvFlags {
+        match self {
+            Wait::No => RecvFlags::DONTWAIT,
+            Wait::Yes => RecvFlags::empty(),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+/// The kernel takes a timeout of zero for 'for ever'.
+fn at_least_a_microsecond(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_micros(1))
+}
+
+/// Takes what was sent off what is to be sent: first off `head`, then off `body`.
+pub(crate) fn advance<'a>(head: &mut &'a [u8], body: &mut &'a [u8], sent: usize) {
+    let of_head = sent.min(head.len());
+    *head = &head[of_head..];
+    *body = &body[sent - of_head..];
+    if head.is_empty() {
+        (*head, *body) = (*body, &[]);
+    }
+}
+
+/// Whether nothing was there, or a receive timeout ran out.
+pub(crate) fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Whether a signal came in between and the call is to be made again.
+pub(crate) fn interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}

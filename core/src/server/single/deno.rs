@@ -1,0 +1,63 @@
+//! The Deno wire at a listener: one message, one answer, each to the end of the stream.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::message::Message;
+use crate::os::stream::advance;
+use crate::protocol::deno;
+use crate::server::Mode;
+use crate::server::counters::count;
+use crate::server::listening::Listening;
+use crate::server::single::connection::Connection;
+
+pub(in crate::server) async fn serve(listening: &Arc<Listening>, connection: Connection, mut stream: Vec<u8>) {
+    match receive_all(listening, &connection, &mut stream).await {
+        Ok(true) => {}
+        Ok(false) => return count(&listening.tally.malformed),
+        Err(_) => return count(&listening.tally.incomplete),
+    }
+    let Ok(message) = deno::decode(stream, None) else { return count(&listening.tally.malformed) };
+    let answer = connection.exchange(listening, message).await;
+    match (answer, listening.mode) {
+        (Some(Ok(reply)), Mode::Request) => end_with(&connection, &reply, 0).await,
+        // A failure cannot be told on this wire: the connection closes without a byte.
+        _ => end(&connection),
+    }
+}
+
+/// Sends a reply, of which the caller has taken `sent` bytes, and ends the connection.
+pub(in crate::server) async fn end_with(connection: &Connection, reply: &Message, sent: usize) {
+    let flag = [deno::flag(reply.kind())];
+    let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
+    advance(&mut head, &mut body, sent);
+    if connection.send(head, body).await.is_ok() {
+        end(connection);
+    }
+}
+
+/// A handler that still runs keeps the socket open with its responder; the peer must not wait for that.
+fn end(connection: &Connection) {
+    let _gone_already = connection.socket().shutdown_send();
+}
+
+/// Receives up to the sender's half-close. `false` if it is more than the listener takes.
+async fn receive_all(listening: &Listening, connection: &Connection, stream: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        if stream.len() > listening.max_message + 1 {
+            return Ok(false);
+        }
+        let received = tokio::select! {
+            received = timeout(listening.stall_timeout, connection.receive(stream)) => received,
+            () = listening.until_closed() => return Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        match received {
+            Ok(Ok(0)) => return Ok(true),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A request on the Deno wire all of which is there when its connection is accepted: one thread calls the
+//! handler, answers and closes. The runtime goes on with it where the handler takes its time, answers
+//! from elsewhere, or the caller does not take the answer.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
+
+use crate::lock::lock;
+use crate::message::Message;
+use crate::os::async_stream::watch;
+use crate::os::fork;
+use crate::os::peer::Peer;
+use crate::os::stream::{Socket, Wait, advance, interrupted, would_block};
+use crate::protocol::deno as wire;
+use crate::server::Mode;
+use crate::server::accept::OpenConnection;
+use crate::server::counters::count;
+use crate::server::listening::Listening;
+use crate::server::responder::{Answer, Responder};
+use crate::server::single::connection::{Caller, Connection, InFlight, take_in};
+use crate::server::single::deno;
+
+/// A handler that takes longer is quick no more: the runtime looks after its connection.
+const QUICK: Duration = Duration::from_millis(2);
+
+/// Receives what is there. Whether that is all that will come.
+pub(in crate::server) fn receive(socket: &Socket, first: &mut Vec<u8>) -> io::Result<bool> {
+    let room = first.capacity();
+    let got = socket.recv_spare(first, usize::MAX, Wait::No)?;
+    if got == 0 || got == room {
+        return Ok(false);
+    }
+    Ok(socket.recv_spare(first, usize::MAX, Wait::No).is_ok_and(|more| more == 0))
+}
+
+/// Whether the handler may be called with a whole message in this way.
+pub(in crate::server) fn is_for(listening: &Listening, stream: &[u8]) -> bool {
+    listening.blocking && listening.mode == Mode::Request && stream.len() <= listening.max_message
+}
+
+/// A request between the thread that is with the handler and the runtime: whoever takes it ends it.
+struct Shared {
+    left: Mutex<Option<Left>>,
+    /// The thread is done with the handler, and something is left.
+    leaves: Notify,
+}
+
+/// What is left of a request.
+struct Left {
+    caller: Arc<Caller>,
+    answer: oneshot::Receiver<Answer>,
+    /// What of the answer the caller has not taken.
+    unsent: Option<Unsent>,
+    in_flight: Arc<InFlight>,
+    _seat: OpenConnection,
+}
+
+struct Unsent {
+    reply: Message,
+    sent: usize,
+}
+
+/// Takes a request to the handler, and sees to its end.
+pub(in crate::server) async fn serve(seat: OpenConnection, socket: Socket, peer: Peer, stream: Vec<u8>) {
+    let listening = Arc::clone(seat.listening());
+    let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
+    let (in_flight, held) = take_in(&listening, message.len(), peer).await;
+    let caller = Caller::new(&listening, Arc::new(socket), peer);
+    let (answered, answer) = oneshot::channel();
+    let responder = Responder::to_caller(Arc::clone(&caller), Some((answered, Arc::clone(&in_flight))), Mode::Request);
+    let left = Left { caller, answer, unsent: None, in_flight: Arc::clone(&in_flight), _seat: seat };
+    let shared = Arc::new(Shared { left: Mutex::new(Some(left)), leaves: Notify::new() });
+    let with_the_thread = Arc::clone(&shared);
+    let born = fork::generation();
+    let its_listening = Arc::clone(&listening);
+    listening.workers.submit(Box::new(move || {
+        let code = its_listening.users_code();
+        match &code {
+            Some(code) => code.call_blocking(&message, responder),
+            None => responder.discard(),
+        }
+        if born != fork::generation() {
+            // A forked child: nothing here is its own.
+            return std::mem::forget((code, message, held, in_flight, with_the_thread, its_listening));
+        }
+        drop((code, message, held, in_flight));
+        with_the_thread.returned();
+    }));
+    tokio::select! {
+        () = shared.leaves.notified() => {}
+        () = sleep(QUICK) => {}
+    }
+    let left = lock(&shared.left).take();
+    if let Some(left) = left {
+        left.go_on().await;
+    }
+}
+
+impl Shared {
+    /// The handler has returned: ends the request, if that takes no waiting.
+    fn returned(&self) {
+        let mut place = lock(&self.left);
+        let Some(left) = place.as_mut() else { return };
+        if !left.end() {
+            drop(place);
+            return self.leaves.notify_one();
+        }
+        let ended = place.take();
+        drop(place);
+        if let Some(left) = ended {
+            left.close();
+        }
+    }
+}
+
+impl Left {
+    /// Sends the answer, if there is one. Whether nothing is left to do but to close.
+    fn end(&mut self) -> bool {
+        let reply = match self.answer.try_recv() {
+            Ok(Ok(reply)) => reply,
+            // A failure cannot be told on this wire: the connection closes without a byte.
+            Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => return true,
+            Err(oneshot::error::TryRecvError::Empty) => return false,
+        };
+        let flag = [wire::flag(reply.kind())];
+        let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
+        while !(head.is_empty() && body.is_empty()) {
+            match self.caller.socket.send(head, body) {
+                Ok(sent) => advance(&mut head, &mut body, sent),
+                Err(error) if interrupted(&error) => {}
+                Err(error) if would_block(&error) => {
+                    let sent = flag.len() + reply.len() - head.len() - body.len();
+                    self.unsent = Some(Unsent { reply, sent });
+                    return false;
+                }
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    fn close(self) {
+        if Arc::strong_count(&self.caller) > 1 {
+            // Somebody asks whether the caller still waits, and so holds the socket; the peer must not wait for that.
+            self.caller.socket.shutdown();
+        }
+    }
+
+    /// As the thread would have, with waiting.
+    async fn go_on(mut self) {
+        let Ok(fd) = watch(Arc::clone(&self.caller.socket), Interest::READABLE | Interest::WRITABLE) else {
+            return self.close();
+        };
+        let connection = Connection::of(fd, Arc::clone(&self.caller));
+        let reply = match self.unsent.take() {
+            Some(unsent) => Some(unsent),
+            None => match connection.answered(self.answer, &self.in_flight).await {
+                Some(Ok(reply)) => Some(Unsent { reply, sent: 0 }),
+                Some(Err(_)) | None => None,
+            },
+        };
+        if let Some(Unsent { reply, sent }) = reply {
+            deno::end_with(&connection, &reply, sent).await;
+        }
+    }
+}

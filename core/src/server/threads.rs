@@ -1,0 +1,395 @@
+//! The threads on which a listener runs blocking handlers.
+//!
+//! A thread is either dedicated to one busy session or takes jobs from a queue. Threads are made
+//! when they are needed, up to a bound, and end when they have had nothing to do for a while. A
+//! quarter of them (at least one) is never dedicated, so that the queue always moves. The queue has few
+//! threads while its jobs are quick, and more where they are not.
+//!
+//! Where more sessions are busy than there are threads to dedicate, none gets one: all are served by way of
+//! the queue, alike, and a thread is called for all the jobs that a look at the sockets has brought.
+//! Threads by the hundred that all want to run keep each other, and whoever has none, waiting.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use crate::lock::{lock, wait};
+use crate::os::fork;
+use crate::os::waiter::online_cpus;
+
+/// How long a thread without work stays.
+const IDLE: Duration = Duration::from_secs(10);
+/// When a thread that could not be made is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// How many threads for each processor take jobs from the queue before it is looked whether more would help.
+const QUICK: usize = 4;
+/// They would if jobs wait and each thread has been with one for about as long as there is between two looks,
+const LOOK: Duration = Duration::from_millis(1);
+/// unless the second look came this late: then there is no processor to spare,
+const LATE: Duration = Duration::from_millis(4);
+/// in as many looks as this at the most.
+const MOST_LATE: u32 = 16;
+/// How long after there were not enough threads for all sessions it is tried again whether there are.
+const SHORTAGE: Duration = Duration::from_secs(2);
+
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+pub(crate) struct Workers {
+    state: Mutex<State>,
+    work: Condvar,
+    most: usize,
+    most_dedicated: usize,
+    quick: usize,
+    /// There are not enough threads for all sessions that want one.
+    short: AtomicBool,
+    /// Tries again where a thread could not be made.
+    runtime: Handle,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    dedicated: usize,
+    /// How many jobs have been taken.
+    taken: u64,
+    /// Somebody looks whether the queue is stuck.
+    looking: bool,
+    /// A thread is about to be called.
+    calling: bool,
+    /// When a session first went without a thread, if that is not long ago.
+    short_since: Option<Instant>,
+    /// A thread could not be made, and will be tried again.
+    trying_again: bool,
+    /// No more jobs are to be expected: threads do not wait for them.
+    closed: bool,
+}
+
+impl State {
+    /// How many threads take jobs from the queue.
+    fn for_the_queue(&self) -> usize {
+        self.threads.saturating_sub(self.dedicated)
+    }
+}
+
+impl Workers {
+    pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Workers> {
+        let most_dedicated = most - (most / 4).max(1);
+        Arc::new(Workers {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            most,
+            most_dedicated,
+            quick: QUICK * online_cpus(),
+            short: AtomicBool::new(false),
+            runtime,
+        })
+    }
+
+    /// Runs a job on a thread as soon as one is free.
+    pub(crate) fn submit(self: &Arc<Workers>, job: Job) {
+        let mut state = lock(&self.state);
+        state.jobs.push_back(job);
+        if self.short.load(Ordering::Relaxed) {
+            // More will follow at once: a thread is called for all of them.
+            if !state.calling {
+                state.calling = true;
+                drop(state);
+                let workers = Arc::clone(self);
+                self.runtime.spawn(async move { workers.call() });
+            }
+            return;
+        }
+        let if_stuck = state.for_the_queue() >= self.quick;
+        self.call_a_thread(state, if_stuck);
+    }
+
+    /// Sees to it that threads take the jobs that have gathered.
+    fn call(self: &Arc<Workers>) {
+        let mut state = lock(&self.state);
+        state.calling = false;
+        if !state.looking && state.jobs.len() > 1 {
+            state.looking = true;
+            self.runtime.spawn(Arc::clone(self).look_after(state.taken));
+        }
+        if state.idle == 0 {
+            let if_stuck = state.for_the_queue() >= online_cpus();
+            return self.call_a_thread(state, if_stuck);
+        }
+        let threads = state.idle.min(state.jobs.len()).min(online_cpus());
+        drop(state);
+        (0..threads).for_each(|_| self.work.notify_one());
+    }
+
+    /// Ends threads that have nothing to do. Jobs that come all the same are still done.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.work.notify_all();
+    }
+
+    /// The right to a thread for long, unless there are not enough for all that want one.
+    pub(crate) fn reserve(self: &Arc<Workers>) -> Option<Seat> {
+        let mut state = lock(&self.state);
+        if state.short_since.is_some_and(|since| since.elapsed() > SHORTAGE) {
+            state.short_since = None;
+            self.short.store(false, Ordering::Relaxed);
+        }
+        if state.short_since.is_some() {
+            return None;
+        }
+        if state.dedicated >= self.most_dedicated {
+            state.short_since = Some(Instant::now());
+            self.short.store(true, Ordering::Relaxed);
+            return None;
+        }
+        state.dedicated += 1;
+        Some(Seat(Arc::clone(self)))
+    }
+
+    /// Whether sessions that have threads are to give them back, as there are not enough for all.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
+    }
+
+    /// Runs a job that keeps its thread for long.
+    pub(crate) fn dedicate(self: &Arc<Workers>, seat: Seat, job: Job) {
+        let mut state = lock(&self.state);
+        // Ahead of the queue: a thread that is called now must not find other work first.
+        state.jobs.push_front(Box::new(move || {
+            let _given_back_at_the_end = seat;
+            job();
+        }));
+        let if_stuck = state.short_since.is_some() && state.for_the_queue() >= self.quick;
+        self.call_a_thread(state, if_stuck);
+    }
+
+    /// Sees to it that a thread takes the job that has just been queued: a new one where all are busy, or
+    /// only `if_stuck`.
+    fn call_a_thread(self: &Arc<Workers>, mut state: MutexGuard<'_, State>, if_stuck: bool) {
+        if state.idle >= state.jobs.len() {
+            drop(state);
+            self.work.notify_one();
+        } else if if_stuck {
+            if !state.looking {
+                state.looking = true;
+                self.runtime.spawn(Arc::clone(self).look_after(state.taken));
+            }
+        } else if state.threads < self.most {
+            state.threads += 1;
+            drop(state);
+            self.make_thread();
+        }
+    }
+
+    /// Makes a thread that has been counted.
+    fn make_thread(self: &Arc<Workers>) {
+        let workers = Arc::clone(self);
+        let made = std::thread::Builder::new().name("simple-ipc-work".into()).spawn(move || workers.run());
+        if made.is_err() {
+            // Those that exist may be busy for long, or there are none.
+            let mut state = lock(&self.state);
+            state.threads -= 1;
+            if !state.trying_again {
+                state.trying_again = true;
+                self.runtime.spawn(Arc::clone(self).try_again());
+            }
+        }
+    }
+
+    /// Adds threads for as long as jobs wait and hardly any is taken: the handlers are slow then, or wait
+    /// for something, and others need not wait for them.
+    async fn look_after(self: Arc<Workers>, mut seen: u64) {
+        let mut late = 0;
+        loop {
+            let slept = Instant::now();
+            tokio::time::sleep(LOOK).await;
+            late = if slept.elapsed() > LATE && late < MOST_LATE { late + 1 } else { 0 };
+            let mut state = lock(&self.state);
+            if state.jobs.is_empty() {
+                state.looking = false;
+                return;
+            }
+            let seen = std::mem::replace(&mut seen, state.taken);
+            if late == 0 && state.taken - seen <= state.for_the_queue() as u64 {
+                let room = self.most.saturating_sub(state.threads);
+                let more = (state.for_the_queue() / 2).max(1).min(state.jobs.len());
+                let idle = state.idle.min(more);
+                let made = (more - idle).min(room);
+                state.threads += made;
+                drop(state);
+                (0..idle).for_each(|_| self.work.notify_one());
+                (0..made).for_each(|_| self.make_thread());
+            }
+        }
+    }
+
+    async fn try_again(self: Arc<Workers>) {
+        tokio::time::sleep(TRY_AGAIN).await;
+        let mut state = lock(&self.state);
+        state.trying_again = false;
+        if !state.jobs.is_empty() {
+            self.call_a_thread(state, false);
+        }
+    }
+
+    fn run(self: Arc<Workers>) {
+        let born = fork::generation();
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                state.taken += 1;
+                drop(state);
+                // Handlers' panics are caught where the handler is called; this is for what is left.
+                let _reported_by_the_panic_hook = catch_unwind(AssertUnwindSafe(job));
+                if born != fork::generation() {
+                    // A handler forked and came back in the child: nothing here is the child's.
+                    std::mem::forget(self);
+                    return;
+                }
+                state = lock(&self.state);
+                continue;
+            }
+            if state.closed {
+                state.threads -= 1;
+                return;
+            }
+            state.idle += 1;
+            let (woken, timed_out) = wait(&self.work, &self.state, state, IDLE);
+            state = woken;
+            state.idle -= 1;
+            if timed_out && state.jobs.is_empty() {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+/// The right to keep a thread.
+pub(crate) struct Seat(Arc<Workers>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        lock(&self.0.state).dedicated -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn at_most(most: usize) -> Arc<Workers> {
+        Workers::new(most, crate::background::listeners().unwrap())
+    }
+
+    /// 48 jobs of which none ends before all have begun.
+    fn assert_all_meet(workers: &Arc<Workers>) {
+        let (done, results) = mpsc::channel();
+        let all = Arc::new(std::sync::Barrier::new(48));
+        for _ in 0..48 {
+            let (done, all) = (done.clone(), Arc::clone(&all));
+            workers.submit(Box::new(move || {
+                all.wait();
+                done.send(()).unwrap();
+            }));
+        }
+        (0..48).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+    }
+
+    #[test]
+    fn a_job_that_blocks_does_not_hold_up_the_next() {
+        let workers = at_most(2);
+        let (release, blocked) = mpsc::channel::<()>();
+        let (done, result) = mpsc::channel();
+        workers.submit(Box::new(move || assert!(blocked.recv().is_err())));
+        workers.submit(Box::new(move || done.send(1).unwrap()));
+        assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
+        drop(release);
+    }
+
+    #[test]
+    fn jobs_that_wait_for_each_other_all_get_a_thread() {
+        let workers = at_most(64);
+        assert_all_meet(&workers);
+    }
+
+    #[test]
+    fn quick_jobs_do_with_few_threads() {
+        let workers = at_most(256);
+        let (done, results) = mpsc::channel();
+        for _ in 0..10_000 {
+            let done = done.clone();
+            workers.submit(Box::new(move || done.send(()).unwrap()));
+        }
+        (0..10_000).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        let threads = lock(&workers.state).threads;
+        assert!(threads < workers.quick + 56, "{threads} threads");
+    }
+
+    #[test]
+    fn where_there_are_not_enough_threads_no_session_has_one_until_it_is_tried_again() {
+        let workers = at_most(16);
+        let mut seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
+        assert_eq!(seats.len(), 12);
+        assert!(workers.is_short());
+        seats.clear();
+        assert!(workers.reserve().is_none());
+        lock(&workers.state).short_since = Some(Instant::now() - 2 * SHORTAGE);
+        seats.extend(std::iter::from_fn(|| workers.reserve()));
+        assert_eq!(seats.len(), 12);
+        assert!(workers.is_short());
+    }
+
+    #[test]
+    fn jobs_that_gather_where_there_are_not_enough_threads_are_all_taken_though_they_wait_for_each_other() {
+        let workers = at_most(64);
+        let seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
+        assert!(workers.is_short());
+        drop(seats);
+        assert_all_meet(&workers);
+        let (done, results) = mpsc::channel();
+        // Now threads are idle: one job at a time, and many.
+        for jobs in [1, 1, 1000] {
+            for _ in 0..jobs {
+                let done = done.clone();
+                workers.submit(Box::new(move || done.send(()).unwrap()));
+            }
+            (0..jobs).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
+        }
+    }
+
+    #[test]
+    fn one_thread_is_never_dedicated() {
+        let workers = at_most(2);
+        let (release, blocked) = mpsc::channel::<()>();
+        let seat = workers.reserve().unwrap();
+        workers.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
+        assert!(workers.reserve().is_none());
+        let (done, result) = mpsc::channel();
+        workers.submit(Box::new(move || done.send(1).unwrap()));
+        assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
+        drop(release);
+        assert!(at_most(1).reserve().is_none());
+    }
+
+    #[test]
+    fn beyond_the_bound_jobs_wait_their_turn_and_none_is_lost() {
+        let workers = at_most(3);
+        let (done, results) = mpsc::channel();
+        for job in 0..1000 {
+            let done = done.clone();
+            workers.submit(Box::new(move || done.send(job).unwrap()));
+        }
+        let mut seen: Vec<i32> = (0..1000).map(|_| results.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..1000));
+        assert!(lock(&workers.state).threads <= 3);
+    }
+}

@@ -1,0 +1,4 @@
+//! What both sides of a native session share.
+
+pub(crate) mod receive;
+pub(crate) mod send_queue;

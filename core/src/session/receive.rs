@@ -1,0 +1,27 @@
+//! How either side of a session receives: straight to where its reader wants the next bytes.
+
+use std::io;
+
+use crate::os::stream::{Socket, Wait};
+use crate::protocol::frame::{FrameReader, Slot};
+
+/// Receives once into `reader`. 0 is the end of the stream.
+#[inline]
+pub(crate) fn receive(socket: &Socket, reader: &mut FrameReader, wait: Wait) -> io::Result<usize> {
+    receive_once(socket, reader, wait).map(|(count, _)| count)
+}
+
+/// The same, and whether that was all there was: what comes later, the system tells anew.
+#[inline]
+pub(crate) fn receive_once(socket: &Socket, reader: &mut FrameReader, wait: Wait) -> io::Result<(usize, bool)> {
+    let (count, room) = match reader.slot() {
+        Slot::Buffer(slot) => {
+            let room = slot.len();
+            let count = socket.recv(slot, wait)?;
+            reader.filled(count);
+            (count, room)
+        }
+        Slot::Body(body, missing) => (socket.recv_spare(body, missing, wait)?, missing),
+    };
+    Ok((count, count < room))
+}

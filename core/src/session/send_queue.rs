@@ -1,0 +1,221 @@
+//! What one side of a session has to send, from any number of threads.
+//!
+//! Whoever has something sends it in its own thread. While a thread is sending, others only append;
+//! the sender takes what has gathered and sends it with one call, until nothing is left. What the
+//! socket does not take waits here for the session's driver, which sends it when there is room.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use crate::lock::lock;
+use crate::os::stream::{Socket, advance, interrupted, would_block};
+use crate::sync::{Mutex, MutexGuard};
+
+/// A frame up to this many bytes is sent from one place.
+const SMALL: usize = 512;
+
+/// What became of bytes handed to an [`SendQueue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Sent {
+    /// They are with the kernel, or with a thread that is sending right now.
+    Gone,
+    /// They wait; the driver has to be told.
+    Waiting,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// A thread is in the middle of a send.
+    sending: bool,
+    /// What has been handed over is the last.
+    closed: bool,
+    /// The peer is gone.
+    broken: Option<io::ErrorKind>,
+    /// What was handed over and did not leave, since the peer is gone.
+    unsent: usize,
+}
+
+impl SendQueue {
+    /// Sends `head` and `body`, after everything that was sent before. Where the socket takes no
+    /// more, waits up to `patience` for it each time, then leaves the rest to the driver.
+    pub(crate) fn send(&self, socket: &Socket, head: &[u8], body: &[u8], patience: Duration) -> io::Result<Sent> {
+        {
+            let mut state = self.usable(head.len() + body.len())?;
+            if state.sending || !state.waiting.is_empty() {
+                state.waiting.extend_from_slice(head);
+                state.waiting.extend_from_slice(body);
+                return Ok(if state.sending { Sent::Gone } else { Sent::Waiting });
+            }
+            state.sending = true;
+        }
+        let mut small = [0; SMALL];
+        let result = match small.get_mut(..head.len() + body.len()) {
+            // One copy of a few bytes costs less than a send from two places.
+            Some(whole) if !body.is_empty() => {
+                whole[..head.len()].copy_from_slice(head);
+                whole[head.len()..].copy_from_slice(body);
+                send_all(socket, whole, &[], patience)
+            }
+            _ => send_all(socket, head, body, patience),
+        };
+        self.after_send(socket, result, patience)
+    }
+
+    /// Adds bytes without sending; the driver has to be told. How many wait now.
+    pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        let mut state = self.usable(head.len() + body.len())?;
+        state.waiting.extend_from_slice(head);
+        state.waiting.extend_from_slice(body);
+        Ok(state.waiting.len())
+    }
+
+    /// Adds the last bytes: nothing is taken after them. The driver sends them.
+    pub(crate) fn append_last(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let mut state = self.usable(head.len() + body.len())?;
+        state.waiting.extend_from_slice(head);
+        state.waiting.extend_from_slice(body);
+        state.closed = true;
+        Ok(())
+    }
+
+    /// Sends what waits: the driver's call.
+    pub(crate) fn flush(&self, socket: &Socket, patience: Duration) -> io::Result<Sent> {
+        {
+            let mut state = self.unbroken()?;
+            if state.sending || state.waiting.is_empty() {
+                return Ok(Sent::Gone);
+            }
+            state.sending = true;
+        }
+        self.after_send(socket, Ok(Vec::new()), patience)
+    }
+
+    /// Gives memory back that nothing is in.
+    pub(crate) fn rest(&self) {
+        let mut state = lock(&self.0);
+        if state.waiting.is_empty() {
+            state.waiting = Vec::new();
+        }
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.0).waiting.len()
+    }
+
+    /// Where the peer is gone: how many of the bytes that were handed over have not left.
+    pub(crate) fn unsent(&self) -> Option<usize> {
+        let state = lock(&self.0);
+        state.broken.map(|_| state.unsent)
+    }
+
+    /// Whether nothing waits and nothing is being sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = lock(&self.0);
+        !state.sending && state.waiting.is_empty()
+    }
+
+    /// Ends a send: with what others added meanwhile, or with what the socket did not take.
+    fn after_send(&self, socket: &Socket, mut result: Result<Vec<u8>, Broken>, patience: Duration) -> io::Result<Sent> {
+        loop {
+            let mut batch = {
+                let mut state = lock(&self.0);
+                match result {
+                    Ok(mut rest) if !rest.is_empty() => {
+                        rest.append(&mut state.waiting);
+                        state.waiting = rest;
+                        state.sending = false;
+                        return Ok(Sent::Waiting);
+                    }
+                    Ok(spare) if state.waiting.is_empty() => {
+                        if state.waiting.capacity() < spare.capacity() {
+                            state.waiting = spare;
+                        }
+                        state.sending = false;
+                        return Ok(Sent::Gone);
+                    }
+                    Ok(spare) => std::mem::replace(&mut state.waiting, spare),
+                    Err(Broken { error, unsent }) => {
+                        state.sending = false;
+                        state.broken = Some(error.kind());
+                        state.unsent = unsent + state.waiting.len();
+                        state.waiting = Vec::new();
+                        // Whatever it was, nothing can follow what is missing now: a peer that lives must
+                        // not wait for it, nor for more on this session.
+                        let _gone_already = socket.shutdown_send();
+                        return Err(error);
+                    }
+                }
+            };
+            result = send_all(socket, &batch, &[], patience).map(|rest| {
+                if rest.is_empty() && batch.capacity() <= 256 << 10 {
+                    // Its memory serves the next batch.
+                    batch.clear();
+                    batch
+                } else {
+                    rest
+                }
+            });
+        }
+    }
+
+    /// The state, for one who hands over `more` bytes.
+    fn usable(&self, more: usize) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = lock(&self.0);
+        if let Some(kind) = state.broken {
+            state.unsent += more;
+            return Err(kind.into());
+        }
+        if state.closed { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(state) }
+    }
+
+    fn unbroken(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = lock(&self.0);
+        match state.broken {
+            Some(kind) => Err(kind.into()),
+            None => Ok(state),
+        }
+    }
+}
+
+/// A send that failed, and how much of what it was to send has not left.
+struct Broken {
+    error: io::Error,
+    unsent: usize,
+}
+
+/// Sends until all is gone, or until the socket has taken nothing for `patience`: returns the rest.
+fn send_all<'a>(
+    socket: &Socket,
+    mut head: &'a [u8],
+    mut body: &'a [u8],
+    patience: Duration,
+) -> Result<Vec<u8>, Broken> {
+    let broken = |error, unsent| Err(Broken { error, unsent });
+    while !(head.is_empty() && body.is_empty()) {
+        match socket.send(head, body) {
+            Ok(sent) => advance(&mut head, &mut body, sent),
+            Err(error) if interrupted(&error) => {}
+            Err(error) if would_block(&error) => {
+                let has_room = match patience {
+                    Duration::ZERO => Ok(false),
+                    patience => socket.wait_for(PollFlags::OUT, Some(patience)),
+                };
+                match has_room {
+                    Ok(true) => {}
+                    Ok(false) => return Ok([head, body].concat()),
+                    Err(error) => return broken(error, head.len() + body.len()),
+                }
+            }
+            Err(error) => return broken(error, head.len() + body.len()),
+        }
+    }
+    Ok(Vec::new())
+}

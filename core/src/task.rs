@@ -1,0 +1,612 @@
+//! The calls for tasks on a tokio runtime: the crate's root.
+
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+
+use crate::cancellation::{Call, Cancellation};
+use crate::channel::{Address, Channel};
+use crate::client::connect::{Connected, LONGEST_PAUSE, Presence, connect_async, presence};
+use crate::client::post::{self, TRIES};
+use crate::client::task_driver::Multiplexed;
+use crate::client::until::Until;
+use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of, telling};
+use crate::error::{Error, ErrorKind, HandlerResult, Result};
+use crate::lock::lock;
+use crate::message::Message;
+use crate::options::Options;
+use crate::os::fork;
+use crate::server::handler::Handler;
+use crate::server::listening::Listening;
+use crate::server::{Counters, Mode, Responder};
+
+/// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
+/// closes it in the background, so that its handler, and what it captured, may be dropped later;
+/// [`close`](Listener::close) waits for that.
+#[derive(Debug)]
+pub struct Listener {
+    listening: ManuallyDrop<Arc<Listening>>,
+    address: String,
+}
+
+impl Listener {
+    /// Listens with a handler of raw messages. JSON bodies that it gets are JSON.
+    ///
+    /// The handler's futures run on the runtime, any number at once, and must not block; each answers
+    /// at once or later through its [`Responder`].
+    pub async fn serve<F, Fut>(channel: &Channel, mode: Mode, options: &Options, handler: F) -> Result<Listener>
+    where
+        F: Fn(Message, Responder) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Listener::start(channel, mode, options, true, move |message, responder| Box::pin(handler(message, responder)))
+    }
+
+    /// As [`serve`](Listener::serve), but JSON bodies that the handler gets are what has arrived: for a
+    /// handler that reads each anyway, and [rejects](Responder::reject) those that are not JSON.
+    pub async fn serve_unchecked<F, Fut>(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: F,
+    ) -> Result<Listener>
+    where
+        F: Fn(Message, Responder) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Listener::start(channel, mode, options, false, move |message, responder| Box::pin(handler(message, responder)))
+    }
+
+    fn start(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        check_json: bool,
+        handler: impl Fn(Message, Responder) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static,
+    ) -> Result<Listener> {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let handler = Handler::Async(Box::new(handler));
+        let listening = Listening::start(channel, mode, options, handler, check_json, runtime)?;
+        let address = listening.address().to_string();
+        Ok(Listener { listening: ManuallyDrop::new(listening), address })
+    }
+
+    fn typed<Q, A, F, Fut>(channel: &Channel, mode: Mode, options: &Options, handler: F) -> Result<Listener>
+    where
+        Q: DeserializeOwned + Send,
+        A: Serialize,
+        F: Fn(Q) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+    {
+        Listener::start(channel, mode, options, false, move |message, responder| match message.decode() {
+            Ok(data) => {
+                let handled = handler(data);
+                Box::pin(async move {
+                    let _nobody_is_left_to_tell = responder.finish(handled.await);
+                })
+            }
+            Err(error) => {
+                let _nobody_is_left_to_tell = responder.reject(error.message());
+                Box::pin(std::future::ready(()))
+            }
+        })
+    }
+
+    /// The channel; for port 0 with the port that the system picked.
+    pub fn channel(&self) -> &Channel {
+        self.listening.channel()
+    }
+
+    /// The socket's path, or `127.0.0.1:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The socket's path, unless it is a TCP channel.
+    pub fn path(&self) -> Option<&Path> {
+        self.listening.path()
+    }
+
+    /// The port, if it is a TCP channel.
+    pub fn port(&self) -> Option<u16> {
+        self.listening.channel().port()
+    }
+
+    /// Whether it answers.
+    pub fn mode(&self) -> Mode {
+        self.listening.mode()
+    }
+
+    /// What it has seen so far.
+    pub fn counters(&self) -> Counters {
+        self.listening.counters()
+    }
+
+    /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
+    /// returns when the handler and all that it captured has been dropped. Closing twice is fine. If the future is
+    /// dropped, closing goes on.
+    ///
+    /// Fails with [`ErrorKind::TimedOut`] where a handler still runs after the grace period: the listener is closed
+    /// then, but what the handler holds goes only when it returns. A later call says whether it has.
+    ///
+    /// Awaited by a future of one of this listener's handlers it begins to close and returns at once, as
+    /// [`close_begin`](Listener::close_begin) does: the handler's answer still goes out. In a task that the handler has
+    /// spawned it waits; a handler that waits for such a task takes [`close_begin`](Listener::close_begin).
+    pub async fn close(&self) -> Result<()> {
+        fork::check(self.listening.born(), "listener")?;
+        self.listening.close().await
+    }
+
+    /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
+    /// period. [`close`](Listener::close) can wait for the end of that.
+    pub fn close_begin(&self) -> Result<()> {
+        fork::check(self.listening.born(), "listener")?;
+        self.listening.close_in_background();
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.listening.born() != fork::generation() {
+            return; // Everything in it belongs to the parent.
+        }
+        self.listening.close_in_background();
+        // SAFETY: it is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.listening) };
+    }
+}
+
+/// A channel kept open: one session for any number of tasks. A session that breaks is replaced by the
+/// next call.
+pub struct Client {
+    channel: Channel,
+    address: Address,
+    options: Options,
+    session: std::sync::Mutex<Option<Multiplexed>>,
+    closed: AtomicBool,
+    /// Ends, when the client closes, what waits to be sent.
+    closing: Cancellation,
+    born: u32,
+}
+
+impl Client {
+    /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
+    pub async fn connect(channel: &Channel, options: &Options) -> Result<Client> {
+        options.check()?;
+        Handle::try_current().map_err(|_| no_runtime())?;
+        let client = Client {
+            channel: channel.clone(),
+            address: post::address(channel, options)?,
+            options: Options { cancellation: None, ..options.clone() },
+            session: std::sync::Mutex::new(None),
+            closed: AtomicBool::new(false),
+            closing: Cancellation::new(),
+            born: fork::generation(),
+        };
+        if let Presence::Native = client.meet(options.cancellation.as_ref()).await? {
+            let _only_looked_for_if_the_listener_has_changed =
+                client.session(options.timeout, options.cancellation.as_ref()).await?;
+        }
+        Ok(client)
+    }
+
+    /// Makes sure that somebody listens: see the blocking client.
+    async fn meet(&self, caller: Option<&Cancellation>) -> Result<Presence> {
+        let began = Instant::now();
+        let until = Until { caller, ..Until::default() };
+        loop {
+            match presence(&self.channel, &self.address, &self.options) {
+                Ok(found) => return Ok(found),
+                Err(error) if began.elapsed() >= self.options.wait => return Err(error),
+                Err(_) => until.drive(tokio::time::sleep(LONGEST_PAUSE)).await?,
+            }
+        }
+    }
+
+    /// Sends a request and waits for its answer, within the options' timeout. Dropping the future
+    /// cancels the request: its handler is told.
+    pub async fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
+        let message = Message::json(&data)?;
+        self.raw_request(&message, &Call::new()).await?.decode().map_err(Error::after_sending)
+    }
+
+    /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
+    /// JSON answer has been checked to be JSON. Dropping the future cancels the request.
+    pub async fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
+        self.request_message_with(message, &Call::new().timeout(timeout)).await
+    }
+
+    /// As [`request_message`](Client::request_message), with what a [`Call`] says.
+    pub async fn request_message_with(&self, message: &Message, call: &Call) -> Result<Message> {
+        let reply = self.raw_request(message, call).await?;
+        reply.check().map_err(Error::after_sending)?;
+        Ok(reply)
+    }
+
+    async fn raw_request(&self, message: &Message, call: &Call) -> Result<Message> {
+        self.check_open(message)?;
+        let reply = self.named(self.call(What::Request(message), call).await)?;
+        Ok(reply.unwrap_or_else(Message::null))
+    }
+
+    /// Sends a message that nobody answers; waits only while too much waits to be sent. Those that
+    /// follow each other closely are sent together; [`flush`](Client::flush) makes sure of all.
+    pub async fn broadcast(&self, data: impl Serialize) -> Result<()> {
+        self.broadcast_message(&Message::json(&data)?).await
+    }
+
+    /// As [`broadcast`](Client::broadcast), with a raw message.
+    pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
+        self.check_open(message)?;
+        self.named(self.call(What::Cast(message), &Call::new()).await).map(drop)
+    }
+
+    /// Waits until every broadcast before it has been handed to the listener's handler.
+    pub async fn flush(&self) -> Result<()> {
+        self.flush_with(&Call::new()).await
+    }
+
+    /// As [`flush`](Client::flush), with what a [`Call`] says.
+    pub async fn flush_with(&self, call: &Call) -> Result<()> {
+        self.check_open(&Message::null())?;
+        self.flush_session(call).await
+    }
+
+    async fn flush_session(&self, call: &Call) -> Result<()> {
+        let session = lock(&self.session).clone();
+        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
+        match session {
+            Some(session) => self.named(session.flush(&until).await.map_err(Error::from)),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the listener whether it is there, and says how long the answer took.
+    pub async fn ping(&self) -> Result<Duration> {
+        self.ping_with(&Call::new()).await
+    }
+
+    /// As [`ping`](Client::ping), with what a [`Call`] says.
+    pub async fn ping_with(&self, call: &Call) -> Result<Duration> {
+        self.check_open(&Message::null())?;
+        if let Presence::Other = self.meet(call.cancellation.as_ref()).await? {
+            return Err(crate::client::no_ping());
+        }
+        let began = Instant::now();
+        self.named(self.call(What::Ping, call).await)?;
+        Ok(began.elapsed())
+    }
+
+    /// Ends the calls that wait in other tasks, flushes, and closes. Later calls of `close` do nothing; other calls
+    /// fail.
+    ///
+    /// Calls that wait for an answer, a listener or room to send end with [`ErrorKind::Cancelled`], and a handler that has
+    /// such a request is told. Flushes come to their end. If the future is dropped, the client is closed
+    /// all the same, and nobody hears what became of broadcasts.
+    pub async fn close(&self) -> Result<()> {
+        self.close_with(&Call::new()).await
+    }
+
+    /// As [`close`](Client::close), with what a [`Call`] says for what is left to be flushed. When its time is
+    /// over, or it is given up, the client is closed all the same.
+    pub async fn close_with(&self, call: &Call) -> Result<()> {
+        fork::check(self.born, "client")?;
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.closing.cancel();
+        // Nobody makes another one from now on: see `session`.
+        let session = lock(&self.session).take();
+        let Some(session) = session else { return Ok(()) };
+        session.close();
+        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
+        let flushed = session.flush(&until).await.map_err(Error::from);
+        self.named(flushed.map_err(|error| session.give_up_flushing(error)))
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// How long a request may take unless told otherwise; `None` is without limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.options.timeout
+    }
+
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.on_channel(&self.channel))
+    }
+
+    fn check_open(&self, message: &Message) -> Result<()> {
+        fork::check(self.born, "client")?;
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(crate::client::closed());
+        }
+        self.named(check_size(message, &self.options))
+    }
+
+    /// One call on the session, or on a new one where the old one did not take it.
+    async fn call(&self, what: What<'_>, call: &Call) -> Result<Option<Message>> {
+        let timeout = call.timeout_or(self.options.timeout);
+        let caller = call.cancellation.as_ref();
+        let mut not_taken = None;
+        for _ in 0..TRIES {
+            let session = self.session(timeout, caller).await.map_err(|error| first_of(not_taken.take(), error))?;
+            // Its time counts from when there is somebody to send to.
+            let until = Until { client: Some(&self.closing), ..Until::new(timeout, caller) };
+            let done = match session {
+                Ok(session) => match what {
+                    What::Request(message) => session.request(message, &until).await.map(Some),
+                    What::Cast(message) => session.cast(message, &until).await.map(|()| None),
+                    What::Ping => session.ping(&until).await.map(|()| None),
+                },
+                Err(socket) => {
+                    let (message, mode) = match what {
+                        What::Request(message) => (message, Mode::Request),
+                        What::Cast(message) => (message, Mode::Broadcast),
+                        What::Ping => return Err(crate::client::no_ping()),
+                    };
+                    let exchange = deno::Exchange::new(socket, mode, self.options.max_message);
+                    return exchange.run_async(message.clone(), &until).await;
+                }
+            };
+            match done {
+                Err(Failed::NotTaken(error)) => not_taken = Some(telling(not_taken.take(), error)),
+                done => return done.map_err(Error::from),
+            }
+        }
+        Err(not_taken.expect("every try that did not return left its error"))
+    }
+
+    /// The session, or a connection to a listener that has none.
+    async fn session(
+        &self,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+    ) -> Result<std::result::Result<Multiplexed, crate::os::stream::Socket>> {
+        let current = lock(&self.session).clone();
+        if let Some(session) = current {
+            // What became of earlier one-way messages is said before anything else is sent.
+            session.take_cast_error().map_err(Error::from)?;
+            if session.is_usable() {
+                return Ok(Ok(session));
+            }
+            if let Some(error) = session.retire() {
+                return Err(error);
+            }
+        }
+        let until =
+            Until { client: Some(&self.closing), ..Until::new(connecting_time(timeout, &self.options), caller) };
+        match connect_async(&self.channel, &self.address, &self.options, &until).await? {
+            Connected::Native(socket) => {
+                let mut current = lock(&self.session);
+                if self.closed.load(Ordering::SeqCst) {
+                    return Err(closed_meanwhile());
+                }
+                // Another task may have been quicker; order wants one session.
+                if let Some(session) = current.as_ref().filter(|session| session.is_usable()) {
+                    return Ok(Ok(session.clone()));
+                }
+                let session = Multiplexed::start(socket, self.options.max_message)?;
+                *current = Some(session.clone());
+                Ok(Ok(session))
+            }
+            Connected::Deno(socket) => Ok(Err(socket)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
+/// What a client does on its session.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Request(&'a Message),
+    Cast(&'a Message),
+    Ping,
+}
+
+fn no_runtime() -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "this call needs a tokio runtime; call it inside one, or use simple_ipc::blocking",
+    )
+}
+
+/// Posts a raw request to any channel. A JSON answer has been checked to be JSON. Dropping the future
+/// cancels the request.
+pub async fn post_request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+    let reply = request(channel, message, options).await?;
+    reply.check().map_err(Error::after_sending)?;
+    Ok(reply)
+}
+
+/// Posts a raw broadcast to any channel; returns when the handler has it.
+pub async fn post_broadcast(channel: &Channel, message: &Message, options: &Options) -> Result<()> {
+    Handle::try_current().map_err(|_| no_runtime())?;
+    post::post_async(channel, Mode::Broadcast, message, options).await.map(drop)
+}
+
+async fn request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+    Handle::try_current().map_err(|_| no_runtime())?;
+    let reply = post::post_async(channel, Mode::Request, message, options).await?;
+    Ok(reply.expect("a request has a reply"))
+}
+
+/// Answers requests on a Unix-socket channel.
+///
+/// The handler's futures run on the runtime, any number at once, and must not block.
+pub async fn listen_uds_request<Q, A, F, Fut>(channel: &str, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    listen_uds_request_with(channel, &Options::default(), handler).await
+}
+
+/// As [`listen_uds_request`], with options.
+pub async fn listen_uds_request_with<Q, A, F, Fut>(channel: &str, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    Listener::typed(&Channel::uds(channel)?, Mode::Request, options, handler)
+}
+
+/// Takes broadcasts on a Unix-socket channel.
+///
+/// The broadcasts of one client come one after another, those of different clients at once.
+pub async fn listen_uds_broadcast<Q, F, Fut>(channel: &str, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    listen_uds_broadcast_with(channel, &Options::default(), handler).await
+}
+
+/// As [`listen_uds_broadcast`], with options.
+pub async fn listen_uds_broadcast_with<Q, F, Fut>(channel: &str, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    Listener::typed(&Channel::uds(channel)?, Mode::Broadcast, options, handler)
+}
+
+/// Answers requests on a port of 127.0.0.1; 0 lets the system pick one.
+pub async fn listen_ip_request<Q, A, F, Fut>(port: u16, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    listen_ip_request_with(port, &Options::default(), handler).await
+}
+
+/// As [`listen_ip_request`], with options.
+pub async fn listen_ip_request_with<Q, A, F, Fut>(port: u16, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    A: Serialize,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
+{
+    Listener::typed(&Channel::ip(port)?, Mode::Request, options, handler)
+}
+
+/// Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one.
+pub async fn listen_ip_broadcast<Q, F, Fut>(port: u16, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    listen_ip_broadcast_with(port, &Options::default(), handler).await
+}
+
+/// As [`listen_ip_broadcast`], with options.
+pub async fn listen_ip_broadcast_with<Q, F, Fut>(port: u16, options: &Options, handler: F) -> Result<Listener>
+where
+    Q: DeserializeOwned + Send,
+    F: Fn(Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
+{
+    Listener::typed(&Channel::ip(port)?, Mode::Broadcast, options, handler)
+}
+
+/// Posts a request to a Unix-socket channel and waits for its answer. Dropping the future cancels it.
+pub async fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize) -> Result<A> {
+    post_uds_request_with(channel, data, &Options::default()).await
+}
+
+/// As [`post_uds_request`], with options.
+pub async fn post_uds_request_with<A: DeserializeOwned>(
+    channel: &str,
+    data: impl Serialize,
+    options: &Options,
+) -> Result<A> {
+    let message = Message::json(&data)?;
+    request(&Channel::uds(channel)?, &message, options).await?.decode().map_err(Error::after_sending)
+}
+
+/// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
+pub async fn post_uds_broadcast(channel: &str, data: impl Serialize) -> Result<()> {
+    post_uds_broadcast_with(channel, data, &Options::default()).await
+}
+
+/// As [`post_uds_broadcast`], with options.
+pub async fn post_uds_broadcast_with(channel: &str, data: impl Serialize, options: &Options) -> Result<()> {
+    let message = Message::json(&data)?;
+    post_broadcast(&Channel::uds(channel)?, &message, options).await
+}
+
+/// Posts a request to a port of 127.0.0.1 and waits for its answer. Dropping the future cancels it.
+pub async fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> Result<A> {
+    post_ip_request_with(port, data, &Options::default()).await
+}
+
+/// As [`post_ip_request`], with options.
+pub async fn post_ip_request_with<A: DeserializeOwned>(
+    port: u16,
+    data: impl Serialize,
+    options: &Options,
+) -> Result<A> {
+    let message = Message::json(&data)?;
+    request(&Channel::ip(port)?, &message, options).await?.decode().map_err(Error::after_sending)
+}
+
+/// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.
+pub async fn post_ip_broadcast(port: u16, data: impl Serialize) -> Result<()> {
+    post_ip_broadcast_with(port, data, &Options::default()).await
+}
+
+/// As [`post_ip_broadcast`], with options.
+pub async fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options) -> Result<()> {
+    let message = Message::json(&data)?;
+    post_broadcast(&Channel::ip(port)?, &message, options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names every future of the public calls; it is never run.
+    #[test]
+    fn every_future_may_move_between_threads() {
+        fn assert_send<T: Send>(_: T) {}
+        let _never_called = |client: &Client, channel: &Channel, options: &Options, message: &Message| {
+            assert_send(post_request(channel, message, options));
+            assert_send(post_broadcast(channel, message, options));
+            assert_send(post_uds_request::<String>("x", "y"));
+            assert_send(post_ip_broadcast(1, "y"));
+            assert_send(listen_uds_request("x", async |_: String| Ok("y")));
+            assert_send(Client::connect(channel, options));
+            assert_send(client.request::<String>("x"));
+            assert_send(client.request_message(message, None));
+            assert_send(client.broadcast("x"));
+            assert_send(client.flush());
+            assert_send(client.ping());
+            assert_send(client.close());
+        };
+    }
+}
