@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::lock::lock;
 use crate::os::fork::{self, ForkFd};
-use crate::os::stream::Socket;
+use crate::os::stream::Stream;
 
 /// Gives up calls that wait, from any thread: hand a clone of it to each of them, by
 /// [`Options::cancellation`](crate::Options::cancellation) or [`Call::cancellation`], and call
@@ -47,7 +47,7 @@ struct Inner {
 /// Who is to be woken.
 #[derive(Default)]
 struct Waits {
-    sockets: Vec<(u64, Arc<Socket>)>,
+    sockets: Vec<(u64, Arc<Stream>)>,
     next: u64,
     /// Readable once cancelled, for those who must not lose their connection.
     bell: Option<Arc<ForkFd>>,
@@ -91,7 +91,7 @@ impl Cancellation {
 
     /// Has the one who waits for `socket` to bring something wake up when it is cancelled: its stream ends
     /// then, and nothing more is received on it.
-    pub(crate) fn watch(&self, socket: &Arc<Socket>) -> Watch {
+    pub(crate) fn watch(&self, socket: &Arc<Stream>) -> Watch {
         let mut waits = lock(&self.0.waits);
         let key = waits.next;
         waits.next += 1;
@@ -137,10 +137,10 @@ impl std::fmt::Debug for Cancellation {
     }
 }
 
-fn wake(socket: &Socket) {
+fn wake(socket: &Stream) {
     // The number of a descriptor from before a fork may be somebody else's in the child.
     if socket.born() == fork::generation() {
-        let _gone_already = socket.shutdown_recv();
+        let _gone_already = socket.shutdown_read();
     }
 }
 

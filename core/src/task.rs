@@ -372,7 +372,7 @@ impl Client {
         &self,
         timeout: Option<Duration>,
         caller: Option<&Cancellation>,
-    ) -> Result<std::result::Result<Multiplexed, crate::os::stream::Socket>> {
+    ) -> Result<std::result::Result<Multiplexed, crate::os::stream::Stream>> {
         let current = lock(&self.session).clone();
         if let Some(session) = current {
             // What became of earlier one-way messages is said before anything else is sent.

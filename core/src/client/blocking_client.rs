@@ -423,7 +423,7 @@ impl Kept {
         connect(&self.channel, &self.address, &self.options, &until)
     }
 
-    fn session(&self, socket: crate::os::stream::Socket, ended_by: &Cancellation) -> Result<Box<Exclusive>> {
+    fn session(&self, socket: crate::os::stream::Stream, ended_by: &Cancellation) -> Result<Box<Exclusive>> {
         Exclusive::new(socket, self.options.max_message, self.options.spin).map(|session| session.ended_by(ended_by))
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Options, Wire};
 use crate::os::lock_file::{Asking, Probe, probe};
 use crate::os::refused::Refusal;
-use crate::os::stream::Socket;
+use crate::os::stream::Stream;
 use crate::os::{socket_table, tcp_table};
 
 /// How long a channel whose lock is held, but whose socket does not answer yet, is tried again: its
@@ -25,8 +25,8 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// A connection that was made, and how to speak on it.
 #[derive(Debug)]
 pub(crate) enum Connected {
-    Native(Socket),
-    Deno(Socket),
+    Native(Stream),
+    Deno(Stream),
 }
 
 /// What the next step of connecting is.
@@ -56,7 +56,7 @@ impl Connecting {
             return self.nobody(channel, address, options);
         }
         let Some(asking) = ask(channel, address, options)? else { return self.nobody(channel, address, options) };
-        match Socket::try_connect(address) {
+        match Stream::try_connect(address) {
             Ok(socket) => match greet(socket, asking, channel, address, options)? {
                 Some(connected) => Ok(Step::Done(connected)),
                 None => self.nobody(channel, address, options),
@@ -175,7 +175,7 @@ fn cannot_tell(channel: &Channel, failed: Refusal) -> Error {
 
 /// Looks at who listens, and at how it is to be spoken to. `None`: nobody does after all.
 fn greet(
-    socket: Socket,
+    socket: Stream,
     asked: Asked,
     channel: &Channel,
     address: &Address,

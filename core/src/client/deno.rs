@@ -18,17 +18,17 @@ use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
 use crate::os::async_stream::watch;
-use crate::os::stream::{Socket, Wait, advance, interrupted, would_block};
-use crate::os::waiter::Waiter;
+use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::{Violation, deno};
 use crate::server::Mode;
+use crate::session::spin_wait::SpinWait;
 
 /// The most connections that are received to their end after their callers have left.
 const MOST_LINGERING: usize = 256;
 
 thread_local! {
     /// How the last exchange of this thread has waited: whether polling pays outlives a connection.
-    static LAST: Cell<Option<Waiter>> = const { Cell::new(None) };
+    static LAST: Cell<Option<SpinWait>> = const { Cell::new(None) };
 }
 
 /// One exchange on a connection of its own.
@@ -50,12 +50,12 @@ pub(crate) enum Progress {
 }
 
 impl Exchange {
-    pub(crate) fn new(socket: Socket, mode: Mode, max_message: usize) -> Exchange {
+    pub(crate) fn new(socket: Stream, mode: Mode, max_message: usize) -> Exchange {
         Exchange { socket: Lingering::new(socket), mode, max_message, sent: Some(0), stream: Vec::new() }
     }
 
     /// The connection, unless it is over.
-    pub(crate) fn socket(&self) -> Option<&Socket> {
+    pub(crate) fn socket(&self) -> Option<&Stream> {
         self.socket.0.as_deref()
     }
 
@@ -67,7 +67,7 @@ impl Exchange {
             advance(&mut head, &mut body, sent);
             if head.is_empty() {
                 self.sent = None;
-                self.socket.get().shutdown_send().map_err(|error| self.ended(error))?;
+                self.socket.get().shutdown_write().map_err(|error| self.ended(error))?;
                 break;
             }
             match self.socket.get().send(head, body) {
@@ -95,7 +95,7 @@ impl Exchange {
 
     /// Does it, waiting in the calling thread. `None` for a broadcast.
     pub(crate) fn run(mut self, message: MessageRef<'_>, until: &Until<'_>, spin: Duration) -> Result<Option<Message>> {
-        let mut waiter = Waiter::new(spin);
+        let mut waiter = SpinWait::new(spin);
         if let Some(last) = LAST.take() {
             waiter.learn(&last);
         }
@@ -104,7 +104,12 @@ impl Exchange {
         done
     }
 
-    fn run_with(&mut self, waiter: &mut Waiter, message: MessageRef<'_>, until: &Until<'_>) -> Result<Option<Message>> {
+    fn run_with(
+        &mut self,
+        waiter: &mut SpinWait,
+        message: MessageRef<'_>,
+        until: &Until<'_>,
+    ) -> Result<Option<Message>> {
         loop {
             let mut wants = PollFlags::IN;
             // It never blocks in here: how long to wait is `wait_for`'s matter.
@@ -202,7 +207,7 @@ impl Exchange {
     }
 }
 
-fn receive(socket: &Socket, stream: &mut Vec<u8>) -> io::Result<usize> {
+fn receive(socket: &Stream, stream: &mut Vec<u8>) -> io::Result<usize> {
     if stream.len() == stream.capacity() {
         stream.reserve(4096.max(stream.len()));
     }
@@ -210,18 +215,18 @@ fn receive(socket: &Socket, stream: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// A connection that is received to its end, whoever has left.
-pub(crate) struct Lingering(Option<Arc<Socket>>);
+pub(crate) struct Lingering(Option<Arc<Stream>>);
 
 impl Lingering {
-    pub(crate) fn new(socket: Socket) -> Lingering {
+    pub(crate) fn new(socket: Stream) -> Lingering {
         Lingering::of(Arc::new(socket))
     }
 
-    pub(crate) fn of(socket: Arc<Socket>) -> Lingering {
+    pub(crate) fn of(socket: Arc<Stream>) -> Lingering {
         Lingering(Some(socket))
     }
 
-    fn get(&self) -> &Arc<Socket> {
+    fn get(&self) -> &Arc<Stream> {
         self.0.as_ref().expect("taken only at the end")
     }
 
@@ -247,9 +252,9 @@ impl Drop for Lingering {
     }
 }
 
-async fn receive_to_the_end(socket: &Arc<Socket>) {
+async fn receive_to_the_end(socket: &Arc<Stream>) {
     let Ok(fd) = watch(Arc::clone(socket), Interest::READABLE) else { return };
-    let _told_already = socket.shutdown_send();
+    let _told_already = socket.shutdown_write();
     let mut scrap = vec![0; 16 << 10];
     while let Ok(mut guard) = fd.readable().await {
         match socket.recv(&mut scrap, Wait::No) {

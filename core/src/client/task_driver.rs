@@ -19,9 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::Message;
 use crate::options::{Options, Peers};
-use crate::os::async_stream::{WatchedSocket, watch};
+use crate::os::async_stream::{AsyncStream, watch};
 use crate::os::fork::ForkLocal;
-use crate::os::stream::{Socket, Wait, interrupted, would_block};
+use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::session::receive;
@@ -46,7 +46,7 @@ impl Drop for User {
 }
 
 struct Session {
-    socket: Arc<Socket>,
+    socket: Arc<Stream>,
     send_queue: SendQueue,
     /// Tells the driver that something waits to be sent, or that nobody uses the session any more.
     driver: Notify,
@@ -62,7 +62,7 @@ struct Session {
 
 impl Multiplexed {
     /// Starts a session on the runtime of the calling task.
-    pub(crate) fn start(socket: Socket, max_message: usize) -> Result<Multiplexed> {
+    pub(crate) fn start(socket: Stream, max_message: usize) -> Result<Multiplexed> {
         let socket = Arc::new(socket);
         let fd = watch(Arc::clone(&socket), Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
@@ -352,7 +352,7 @@ impl Drop for Driven {
     }
 }
 
-async fn drive(fd: WatchedSocket, driven: Driven) {
+async fn drive(fd: AsyncStream, driven: Driven) {
     let session = &*driven.0;
     let mut reader = FrameReader::new(Sender::Listener, session.max_message);
     let (mut leaving, mut is_cut) = (false, false);
@@ -375,7 +375,7 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
                     return;
                 }
                 leaving = true;
-                let _told_already = session.socket.shutdown_send();
+                let _told_already = session.socket.shutdown_write();
             }
         }
         tokio::select! {
@@ -404,7 +404,7 @@ async fn drive(fd: WatchedSocket, driven: Driven) {
 }
 
 /// Receives once something is there. Cancelling it loses nothing.
-async fn receive(fd: &WatchedSocket, session: &Session, reader: &mut FrameReader) -> io::Result<usize> {
+async fn receive(fd: &AsyncStream, session: &Session, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
         let greeted = lock(&session.ledger).peer_max().is_some();
@@ -461,7 +461,7 @@ pub(crate) fn shared(address: &Address, options: &Options) -> Option<Multiplexed
 }
 
 /// Starts a session that other tasks of this runtime may use too.
-pub(crate) fn share(socket: Socket, address: &Address, options: &Options) -> Result<Multiplexed> {
+pub(crate) fn share(socket: Stream, address: &Address, options: &Options) -> Result<Multiplexed> {
     let session = Multiplexed::start(socket, options.max_message)?;
     let mut sessions = lock(SHARED.get());
     // Those of runtimes that are gone would stay for ever.

@@ -13,12 +13,12 @@ use crate::cancellation::{Cancellation, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
-use crate::os::stream::{Socket, Wait, advance, interrupted, would_block};
-use crate::os::waiter::Waiter;
+use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::session::receive;
+use crate::session::spin_wait::SpinWait;
 
 /// Bodies up to this size go into one buffer with their header.
 const ONE_BUFFER: usize = 16 << 10;
@@ -31,9 +31,9 @@ const GATHER: usize = 64 << 10;
 /// message.
 #[derive(Debug)]
 pub(crate) struct Exclusive {
-    socket: Arc<Socket>,
+    socket: Arc<Stream>,
     reader: FrameReader,
-    waiter: Waiter,
+    waiter: SpinWait,
     /// Bytes to send: the hello before the first message, one-way messages that gather.
     out: Vec<u8>,
     /// The listener's hello, once it has come.
@@ -54,12 +54,12 @@ pub(crate) struct Exclusive {
 }
 
 impl Exclusive {
-    pub(crate) fn new(socket: Socket, max_message: usize, spin: Duration) -> Result<Box<Exclusive>> {
+    pub(crate) fn new(socket: Stream, max_message: usize, spin: Duration) -> Result<Box<Exclusive>> {
         socket.set_blocking(true).map_err(|error| Error::from_os("cannot set up the connection", error))?;
         Ok(Box::new(Exclusive {
             socket: Arc::new(socket),
             reader: FrameReader::new(Sender::Listener, max_message),
-            waiter: Waiter::new(spin),
+            waiter: SpinWait::new(spin),
             out: Hello::new(Role::Exclusive, max_message).encode().to_vec(),
             hello: None,
             hello_bytes: Vec::new(),
@@ -497,7 +497,7 @@ enum Reply {
 }
 
 /// Sets the socket's receive timeout, which is `set`, where that is not near enough to what is left.
-fn set_deadline(socket: &Socket, set: &mut Option<Duration>, deadline: Option<Instant>) -> io::Result<()> {
+fn set_deadline(socket: &Stream, set: &mut Option<Duration>, deadline: Option<Instant>) -> io::Result<()> {
     let left = interrupt::piece(interrupt::left(deadline));
     let near = match (*set, left) {
         (None, None) => true,
@@ -514,7 +514,7 @@ fn set_deadline(socket: &Socket, set: &mut Option<Duration>, deadline: Option<In
 
 /// Receives into the reader, or into `hello_bytes` while the hello is not complete.
 fn receive(
-    socket: &Socket,
+    socket: &Stream,
     reader: &mut FrameReader,
     greeted: bool,
     hello_bytes: &mut Vec<u8>,

@@ -9,7 +9,7 @@ use super::deadline;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::os::stream::Socket;
+use crate::os::stream::Stream;
 
 /// How often one looks at what can give a call up where nothing tells.
 const LOOK: Duration = Duration::from_millis(20);
@@ -96,7 +96,7 @@ impl<'a> Until<'a> {
 
     /// Waits until the socket is ready as asked: `false` where the time, or a piece of it, is over, or it is
     /// given up. The connection stays as it is.
-    pub(crate) fn wait_for(&self, socket: &Socket, what: PollFlags) -> std::io::Result<bool> {
+    pub(crate) fn wait_for(&self, socket: &Stream, what: PollFlags) -> std::io::Result<bool> {
         let mut piece = interrupt::piece(self.left());
         let tokens = [self.caller, self.client].into_iter().flatten();
         let mut bells = Vec::new();

@@ -13,7 +13,7 @@ use crate::client::lost;
 use crate::client::pending::{Answers, Ledger};
 use crate::error::Result;
 use crate::message::Message;
-use crate::os::stream::{Socket, Wait, interrupted, would_block};
+use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::frame::{FrameReader, Header, Kind, Sender};
 use crate::protocol::hello::{Hello, Role};
 use crate::session::receive;
@@ -49,7 +49,7 @@ impl Piece {
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) socket: Socket,
+    pub(super) socket: Stream,
     pub(super) ledger: Ledger<Ticket>,
     /// Calls that wait for room, or for what the listener says of its limit.
     pub(super) waiting: VecDeque<Ticket>,
@@ -79,7 +79,7 @@ pub(super) enum Room {
 }
 
 impl Link {
-    pub(super) fn new(socket: Socket, max_message: usize) -> Link {
+    pub(super) fn new(socket: Stream, max_message: usize) -> Link {
         let hello = Hello::new(Role::Multiplexed, max_message).encode().to_vec();
         Link {
             socket,

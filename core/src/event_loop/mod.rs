@@ -62,9 +62,9 @@ use crate::interrupt;
 use crate::message::{Message, MessageRef};
 use crate::options::Options;
 use crate::os::fork;
-use crate::os::poller::Readiness;
-use crate::os::waiter::Waiter;
+use crate::os::poller::Poller;
 use crate::server::Mode;
+use crate::session::spin_wait::SpinWait;
 
 /// How long a queue that is dropped tries to get rid of broadcasts that have gathered.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ pub struct Completion {
 
 /// Calls under way. Used by one thread at a time; may move between threads.
 pub struct Queue {
-    readiness: Readiness,
+    readiness: Poller,
     born: u32,
     calls: Slots<Call>,
     connections: Slots<Connection>,
@@ -98,7 +98,7 @@ pub struct Queue {
     spare: Vec<Vec<u8>>,
     /// When a call has something to do by itself.
     due: Option<Instant>,
-    waiter: Option<Waiter>,
+    waiter: Option<SpinWait>,
     /// Listeners seem to work at the same time as this thread, on other cores.
     beside: bool,
 }
@@ -118,7 +118,7 @@ struct Client {
 impl Queue {
     /// An empty queue: two descriptors.
     pub fn new() -> Result<Queue> {
-        let readiness = Readiness::new().map_err(|error| Error::from_os("cannot make a queue of calls", error))?;
+        let readiness = Poller::new().map_err(|error| Error::from_os("cannot make a queue of calls", error))?;
         Ok(Queue {
             readiness,
             born: fork::generation(),
@@ -130,7 +130,7 @@ impl Queue {
             done: Vec::new(),
             spare: Vec::new(),
             due: None,
-            waiter: Some(Waiter::new(Options::new().spin)),
+            waiter: Some(SpinWait::new(Options::new().spin)),
             beside: false,
         })
     }
@@ -138,7 +138,7 @@ impl Queue {
     /// How long [`wait`](Queue::wait) polls before it blocks, where polling has lately paid; zero never.
     /// As [`Options::spin`].
     pub fn set_spin(&mut self, spin: Duration) {
-        self.waiter = Some(Waiter::new(spin));
+        self.waiter = Some(SpinWait::new(spin));
     }
 
     /// Posts one message to any channel. A broadcast is done when the handler has it.
@@ -308,14 +308,14 @@ impl Queue {
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<()> {
         fork::check(self.born, "queue")?;
         let until = deadline(timeout);
-        let mut waiter = self.waiter.take().unwrap_or_else(|| Waiter::new(Duration::ZERO));
+        let mut waiter = self.waiter.take().unwrap_or_else(|| SpinWait::new(Duration::ZERO));
         let waited = self.wait_with(&mut waiter, until);
         self.beside = waiter.pays();
         self.waiter = Some(waiter);
         waited
     }
 
-    fn wait_with(&mut self, waiter: &mut Waiter, until: Option<Instant>) -> Result<()> {
+    fn wait_with(&mut self, waiter: &mut SpinWait, until: Option<Instant>) -> Result<()> {
         loop {
             self.progress()?;
             if !self.done.is_empty() {

@@ -15,7 +15,7 @@ use crate::client::{closed, connecting_time, deadline, first_of, no_ping, tellin
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::options::Wire;
-use crate::os::stream::Socket;
+use crate::os::stream::Stream;
 
 impl Queue {
     pub(super) fn begin(
@@ -113,7 +113,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn add_link(&mut self, ticket: Ticket, socket: Socket) -> Result<Id> {
+    pub(super) fn add_link(&mut self, ticket: Ticket, socket: Stream) -> Result<Id> {
         let call = self.calls.get(ticket.0).expect("it is connecting");
         let link = Link::new(socket, call.target.options.max_message);
         let (client, key) = (call.client, call.target.key());
@@ -146,7 +146,7 @@ impl Queue {
     }
 
     /// Posts one message on a connection of its own.
-    pub(super) fn exchange(&mut self, ticket: Ticket, socket: Socket) {
+    pub(super) fn exchange(&mut self, ticket: Ticket, socket: Stream) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         let Some(mode) = call.what.mode() else {
             let result = if matches!(call.what, What::Ping(_)) { Err(no_ping()) } else { Ok(None) };

@@ -12,4 +12,6 @@ mod unix;
 pub(crate) use unix::linux::{peer, socket_table, tcp_table};
 #[cfg(test)]
 pub(crate) use unix::watchdog;
-pub(crate) use unix::{async_stream, channel_lock, clean, discover, fork, lock_file, poller, refused, stream, waiter};
+pub(crate) use unix::{
+    async_stream, channel_lock, clean, discover, fork, lock_file, online_cpus, poller, refused, stream,
+};

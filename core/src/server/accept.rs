@@ -13,9 +13,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::Mode;
 use super::driver::runtime;
 use super::single::{deno, deno_fast, text};
-use crate::os::async_stream::{WatchedSocket, watch};
+use crate::os::async_stream::{AsyncStream, watch};
 use crate::os::fork::ForkFd;
-use crate::os::stream::{Socket, Wait, would_block};
+use crate::os::stream::{Stream, Wait, would_block};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
@@ -98,7 +98,7 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
 }
 
 fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {
-    let socket = Socket::accept(socket, listening.is_tcp())?;
+    let socket = Stream::accept(socket, listening.is_tcp())?;
     listening.connection_opened();
     let seat = OpenConnection(Some(Arc::clone(listening)));
     listening.runtime.spawn(greet(seat, socket));
@@ -153,7 +153,7 @@ impl Drop for OpenConnection {
 }
 
 /// Serves one connection, whatever it turns out to be.
-async fn greet(seat: OpenConnection, socket: Socket) {
+async fn greet(seat: OpenConnection, socket: Stream) {
     let listening = Arc::clone(seat.listening());
     let peer = socket.peer();
     if !peer.allowed(&listening.peers) {
@@ -190,11 +190,11 @@ async fn greet(seat: OpenConnection, socket: Socket) {
 }
 
 /// What a client sent before the listener stopped is still taken.
-fn take_what_is_there(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<usize> {
+fn take_what_is_there(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
     fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No)
 }
 
-async fn native(seat: OpenConnection, fd: WatchedSocket, mut first: Vec<u8>) {
+async fn native(seat: OpenConnection, fd: AsyncStream, mut first: Vec<u8>) {
     let listening = Arc::clone(seat.listening());
     let whole = timeout(listening.hello_timeout, async {
         while first.len() < HELLO_LEN {

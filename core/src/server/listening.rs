@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result, one_line};
 use crate::interrupt;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
-use crate::os::channel_lock::Claim;
+use crate::os::channel_lock::ChannelLock;
 use crate::os::fork;
 use crate::os::peer::Peer;
 use crate::server::admission::Room;
@@ -71,7 +71,7 @@ pub(crate) struct Listening {
     check_interval: Duration,
     channel: Channel,
     address: Address,
-    claim: Mutex<Option<Claim>>,
+    claim: Mutex<Option<ChannelLock>>,
     /// What is said of files that could not be removed, to the first who asks.
     files_left: Mutex<Option<Error>>,
     born: u32,
@@ -115,7 +115,7 @@ impl Listening {
         options.check()?;
         let address = options.address(channel)?;
         let label = channel.to_string();
-        let claim = Claim::take(&address, &label, options.socket_mode, mode == Mode::Request)?;
+        let claim = ChannelLock::acquire(&address, &label, options.socket_mode, mode == Mode::Request)?;
         let address = claim.address().clone();
         let channel = match (&address, channel.port()) {
             (Address::Tcp { port, .. }, Some(0)) => Channel::ip(*port)?,
@@ -436,7 +436,7 @@ impl Listening {
         self.accepting.notify_one();
         self.stopping.notify_waiters();
         let claim = lock(&self.claim).take();
-        if let Some(Err(error)) = claim.map(Claim::give_back) {
+        if let Some(Err(error)) = claim.map(ChannelLock::release) {
             *lock(&self.files_left) = Some(error);
         }
     }

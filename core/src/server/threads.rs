@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::lock::{lock, wait};
 use crate::os::fork;
-use crate::os::waiter::online_cpus;
+use crate::os::online_cpus;
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);

@@ -2,3 +2,4 @@
 
 pub(crate) mod receive;
 pub(crate) mod send_queue;
+pub(crate) mod spin_wait;

@@ -2,18 +2,18 @@
 
 use std::io;
 
-use crate::os::stream::{Socket, Wait};
+use crate::os::stream::{Stream, Wait};
 use crate::protocol::frame::{FrameReader, Slot};
 
 /// Receives once into `reader`. 0 is the end of the stream.
 #[inline]
-pub(crate) fn receive(socket: &Socket, reader: &mut FrameReader, wait: Wait) -> io::Result<usize> {
+pub(crate) fn receive(socket: &Stream, reader: &mut FrameReader, wait: Wait) -> io::Result<usize> {
     receive_once(socket, reader, wait).map(|(count, _)| count)
 }
 
 /// The same, and whether that was all there was: what comes later, the system tells anew.
 #[inline]
-pub(crate) fn receive_once(socket: &Socket, reader: &mut FrameReader, wait: Wait) -> io::Result<(usize, bool)> {
+pub(crate) fn receive_once(socket: &Stream, reader: &mut FrameReader, wait: Wait) -> io::Result<(usize, bool)> {
     let (count, room) = match reader.slot() {
         Slot::Buffer(slot) => {
             let room = slot.len();

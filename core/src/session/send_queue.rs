@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use crate::lock::lock;
-use crate::os::stream::{Socket, advance, interrupted, would_block};
+use crate::os::stream::{Stream, advance, interrupted, would_block};
 use crate::sync::{Mutex, MutexGuard};
 
 /// A frame up to this many bytes is sent from one place.
@@ -45,7 +45,7 @@ struct State {
 impl SendQueue {
     /// Sends `head` and `body`, after everything that was sent before. Where the socket takes no
     /// more, waits up to `patience` for it each time, then leaves the rest to the driver.
-    pub(crate) fn send(&self, socket: &Socket, head: &[u8], body: &[u8], patience: Duration) -> io::Result<Sent> {
+    pub(crate) fn send(&self, socket: &Stream, head: &[u8], body: &[u8], patience: Duration) -> io::Result<Sent> {
         {
             let mut state = self.usable(head.len() + body.len())?;
             if state.sending || !state.waiting.is_empty() {
@@ -86,7 +86,7 @@ impl SendQueue {
     }
 
     /// Sends what waits: the driver's call.
-    pub(crate) fn flush(&self, socket: &Socket, patience: Duration) -> io::Result<Sent> {
+    pub(crate) fn flush(&self, socket: &Stream, patience: Duration) -> io::Result<Sent> {
         {
             let mut state = self.unbroken()?;
             if state.sending || state.waiting.is_empty() {
@@ -123,7 +123,7 @@ impl SendQueue {
     }
 
     /// Ends a send: with what others added meanwhile, or with what the socket did not take.
-    fn after_send(&self, socket: &Socket, mut result: Result<Vec<u8>, Broken>, patience: Duration) -> io::Result<Sent> {
+    fn after_send(&self, socket: &Stream, mut result: Result<Vec<u8>, Broken>, patience: Duration) -> io::Result<Sent> {
         loop {
             let mut batch = {
                 let mut state = lock(&self.0);
@@ -149,7 +149,7 @@ impl SendQueue {
                         state.waiting = Vec::new();
                         // Whatever it was, nothing can follow what is missing now: a peer that lives must
                         // not wait for it, nor for more on this session.
-                        let _gone_already = socket.shutdown_send();
+                        let _gone_already = socket.shutdown_write();
                         return Err(error);
                     }
                 }
@@ -193,7 +193,7 @@ struct Broken {
 
 /// Sends until all is gone, or until the socket has taken nothing for `patience`: returns the rest.
 fn send_all<'a>(
-    socket: &Socket,
+    socket: &Stream,
     mut head: &'a [u8],
     mut body: &'a [u8],
     patience: Duration,

@@ -8,14 +8,14 @@ use loom::thread;
 
 use crate::server::driver::handover::Turn;
 use crate::session::send_queue::SendQueue;
-use crate::stand_ins::Socket;
+use crate::stand_ins::Stream;
 
 /// The part of a session that this is about. Its reader is a list of messages, the last one first.
 struct Session {
     turn: Turn<Vec<u8>>,
     batching: AtomicBool,
     outbox: SendQueue,
-    socket: Socket,
+    socket: Stream,
 }
 
 impl Session {
@@ -24,7 +24,7 @@ impl Session {
             turn: Turn::new(),
             batching: AtomicBool::new(false),
             outbox: SendQueue::default(),
-            socket: Socket::new(usize::MAX, usize::MAX),
+            socket: Stream::new(usize::MAX, usize::MAX),
         })
     }
 

@@ -45,6 +45,6 @@ mod lock {
 
 mod os {
     pub(crate) mod stream {
-        pub(crate) use crate::stand_ins::{Socket, advance, interrupted, would_block};
+        pub(crate) use crate::stand_ins::{Stream, advance, interrupted, would_block};
     }
 }

@@ -6,7 +6,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::session::send_queue::{SendQueue, Sent};
-use crate::stand_ins::Socket;
+use crate::stand_ins::Stream;
 
 /// The frame of one thread: a head and a body that belong together.
 fn frame(of: u8) -> ([u8; 2], [u8; 1]) {
@@ -26,7 +26,7 @@ fn frames(taken: &[u8]) -> Vec<u8> {
     all
 }
 
-fn send(outbox: &SendQueue, socket: &Socket, of: u8) -> std::io::Result<Sent> {
+fn send(outbox: &SendQueue, socket: &Stream, of: u8) -> std::io::Result<Sent> {
     let (head, body) = frame(of);
     outbox.send(socket, &head, &body, Duration::ZERO)
 }
@@ -34,7 +34,7 @@ fn send(outbox: &SendQueue, socket: &Socket, of: u8) -> std::io::Result<Sent> {
 #[test]
 fn what_three_threads_send_goes_whole_and_nothing_stays() {
     loom::model(|| {
-        let shared = Arc::new((SendQueue::default(), Socket::new(usize::MAX, usize::MAX)));
+        let shared = Arc::new((SendQueue::default(), Stream::new(usize::MAX, usize::MAX)));
         let others = [1, 2].map(|of| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || assert_eq!(send(&shared.0, &shared.1, of).unwrap(), Sent::Gone))
@@ -53,7 +53,7 @@ fn what_waits_is_somebodys_to_send() {
     // Room for none, for part of the first, for one, for one and a part.
     for room in [0, 1, 3, 4] {
         loom::model(move || {
-            let shared = Arc::new((SendQueue::default(), Socket::new(room, usize::MAX)));
+            let shared = Arc::new((SendQueue::default(), Stream::new(room, usize::MAX)));
             let other = {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || send(&shared.0, &shared.1, 1).unwrap())
@@ -71,7 +71,7 @@ fn what_waits_is_somebodys_to_send() {
 #[test]
 fn the_driver_and_two_senders_lose_nothing() {
     loom::model(|| {
-        let shared = Arc::new((SendQueue::default(), Socket::new(2, usize::MAX)));
+        let shared = Arc::new((SendQueue::default(), Stream::new(2, usize::MAX)));
         let other = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || send(&shared.0, &shared.1, 1).unwrap() == Sent::Waiting)
@@ -98,7 +98,7 @@ fn the_driver_and_two_senders_lose_nothing() {
 fn after_a_send_that_fails_nothing_goes_and_the_end_is_said_once() {
     for breaks_at in [0, 3] {
         loom::model(move || {
-            let shared = Arc::new((SendQueue::default(), Socket::new(usize::MAX, breaks_at)));
+            let shared = Arc::new((SendQueue::default(), Stream::new(usize::MAX, breaks_at)));
             let other = {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || send(&shared.0, &shared.1, 1).is_err())

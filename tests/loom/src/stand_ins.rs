@@ -8,7 +8,7 @@ use rustix::event::PollFlags;
 
 use crate::lock::lock;
 
-pub(crate) struct Socket(Mutex<State>);
+pub(crate) struct Stream(Mutex<State>);
 
 struct State {
     taken: Vec<u8>,
@@ -20,9 +20,9 @@ struct State {
     busy: bool,
 }
 
-impl Socket {
-    pub(crate) fn new(room: usize, breaks_at: usize) -> Socket {
-        Socket(Mutex::new(State { taken: Vec::new(), room, breaks_at, ends: 0, busy: false }))
+impl Stream {
+    pub(crate) fn new(room: usize, breaks_at: usize) -> Stream {
+        Stream(Mutex::new(State { taken: Vec::new(), room, breaks_at, ends: 0, busy: false }))
     }
 
     pub(crate) fn send(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
@@ -47,7 +47,7 @@ impl Socket {
         Ok(most)
     }
 
-    pub(crate) fn shutdown_send(&self) -> io::Result<()> {
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         lock(&self.0).ends += 1;
         Ok(())
     }

@@ -8,22 +8,22 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::fork::ForkFd;
-use super::stream::Socket;
+use super::stream::Stream;
 
 /// What keeps one and the same descriptor open for as long as it lives.
 pub(crate) trait Steady: AsRawFd + sealed::Sealed {}
 
-impl Steady for Arc<Socket> {}
+impl Steady for Arc<Stream> {}
 impl Steady for ForkFd {}
 
 mod sealed {
     pub(crate) trait Sealed {}
-    impl Sealed for std::sync::Arc<super::Socket> {}
+    impl Sealed for std::sync::Arc<super::Stream> {}
     impl Sealed for super::ForkFd {}
 }
 
 /// A connected socket that the runtime watches.
-pub(crate) type WatchedSocket = AsyncFd<Arc<Socket>>;
+pub(crate) type AsyncStream = AsyncFd<Arc<Stream>>;
 
 /// Has the runtime of the calling task watch a descriptor.
 pub(crate) fn watch<T: Steady>(held: T, interest: Interest) -> io::Result<AsyncFd<T>> {

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 16;
 /// A channel that this process listens on. Dropping it gives the channel back: the socket's file, if
 /// it is still ours, then the socket, then the lock file, if it is still ours, then the lock.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct ChannelLock {
     // Dropped in this order: whoever gets the lock next must find the address free.
     /// The socket's file; a port has none.
     file: Option<SocketFile>,
@@ -40,8 +40,8 @@ pub(crate) struct Claim {
 fn take_a_free_port(
     label: &str,
     pick: impl Fn() -> Result<(ForkFd, u16), Refusal>,
-    claim: impl Fn(u16, Option<&ForkFd>) -> Result<Claim>,
-) -> Result<Claim> {
+    claim: impl Fn(u16, Option<&ForkFd>) -> Result<ChannelLock>,
+) -> Result<ChannelLock> {
     // Those that were no good are kept until the end, so that they are not picked again.
     let mut picked = Vec::new();
     let mut last = None;
@@ -57,24 +57,24 @@ fn take_a_free_port(
     Err(last.unwrap_or_else(none))
 }
 
-/// What [`Claim::heal`] put back.
+/// What [`ChannelLock::heal`] put back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Healed {
     pub(crate) socket_replaced: bool,
     pub(crate) lock_replaced: bool,
 }
 
-impl Claim {
+impl ChannelLock {
     /// Takes the lock and the address and listens. `label` is the channel as its user knows it,
     /// `mode` the permission bits of the socket, `request_mode` whether requests are served.
-    pub(crate) fn take(address: &Address, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
+    pub(crate) fn acquire(address: &Address, label: &str, mode: u32, request_mode: bool) -> Result<ChannelLock> {
         match address {
-            Address::Unix(path) => Claim::take_unix(path, label, mode, request_mode),
-            Address::Tcp { port, directory } => Claim::take_tcp(*port, directory, label, mode, request_mode),
+            Address::Unix(path) => ChannelLock::acquire_unix(path, label, mode, request_mode),
+            Address::Tcp { port, directory } => ChannelLock::acquire_tcp(*port, directory, label, mode, request_mode),
         }
     }
 
-    fn take_unix(path: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
+    fn acquire_unix(path: &Path, label: &str, mode: u32, request_mode: bool) -> Result<ChannelLock> {
         let mut file = SocketFile::new(path, label)?;
         let address = Address::Unix(file.bound_as.clone());
         let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
@@ -85,30 +85,31 @@ impl Claim {
             }
             if let Some(socket) = file.make(label, mode)? {
                 let (file, label) = (Some(file), label.to_owned());
-                return Ok(Claim { file, socket, lock, address, label, mode, request_mode });
+                return Ok(ChannelLock { file, socket, lock, address, label, mode, request_mode });
             }
         }
         let why = format!("another program keeps making {}; end it or choose another channel", path.display());
         Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)))
     }
 
-    fn take_tcp(port: u16, directory: &Path, label: &str, mode: u32, request_mode: bool) -> Result<Claim> {
+    fn acquire_tcp(port: u16, directory: &Path, label: &str, mode: u32, request_mode: bool) -> Result<ChannelLock> {
         let directory = std::path::absolute(directory)
             .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
-        let claim =
-            |port: u16, bound: Option<&ForkFd>| Claim::take_port(port, bound, &directory, label, mode, request_mode);
+        let claim = |port: u16, bound: Option<&ForkFd>| {
+            ChannelLock::acquire_port(port, bound, &directory, label, mode, request_mode)
+        };
         if port == 0 { take_a_free_port(label, || listener::tcp(0), claim) } else { claim(port, None) }
     }
 
     /// Takes the lock of a port and listens there, on a socket that is bound already or on a new one.
-    fn take_port(
+    fn acquire_port(
         port: u16,
         bound: Option<&ForkFd>,
         directory: &Path,
         label: &str,
         mode: u32,
         request_mode: bool,
-    ) -> Result<Claim> {
+    ) -> Result<ChannelLock> {
         let address = Address::Tcp { port, directory: directory.to_owned() };
         let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
         let failed = |refusal| port_refused(label, port, refusal);
@@ -121,7 +122,7 @@ impl Claim {
         // Two programs can bind one port; only one of them can listen.
         rustix::net::listen(&socket, BACKLOG).map_err(by("listen")).map_err(failed)?;
         let label = label.to_owned();
-        Ok(Claim { file: None, socket, lock, address, label, mode, request_mode })
+        Ok(ChannelLock { file: None, socket, lock, address, label, mode, request_mode })
     }
 
     /// The listening socket, non-blocking, by a descriptor of the caller's own: the claim may be given
@@ -131,8 +132,8 @@ impl Claim {
     }
 
     /// Gives the channel back, as dropping the claim does, and says what could not be removed and why.
-    pub(crate) fn give_back(self) -> Result<()> {
-        let Claim { file, socket, lock, label, .. } = self;
+    pub(crate) fn release(self) -> Result<()> {
+        let ChannelLock { file, socket, lock, label, .. } = self;
         let mut left = Vec::new();
         if let Some(mut file) = file
             && let Err(refusal) = file.remove()
@@ -141,7 +142,7 @@ impl Claim {
         }
         drop(socket);
         let path = lock.path().to_owned();
-        if let Err(refusal) = lock.give_back() {
+        if let Err(refusal) = lock.release() {
             left.push((path, refusal));
         }
         let Some((_, Refusal { call, errno })) = left.first() else { return Ok(()) };

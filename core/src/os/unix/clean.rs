@@ -87,9 +87,9 @@ fn clean_one(path: &Path, address: &Address) -> Result<Option<Removed>, (PathBuf
     let mut paths = Vec::new();
     if let Address::Unix(socket) = address {
         match remove_socket(socket).map_err(|refusal| (socket.clone(), refusal))? {
-            Socket::Removed => paths.push(socket.clone()),
-            Socket::Missing => {}
-            Socket::NotOurs => return Ok(None),
+            Stream::Removed => paths.push(socket.clone()),
+            Stream::Missing => {}
+            Stream::NotOurs => return Ok(None),
         }
     }
     match rustix::fs::unlink(path) {
@@ -105,23 +105,23 @@ fn is_lock_file(place: &Place) -> bool {
     place.kind == FileType::RegularFile && place.is_ours() && place.links == 1
 }
 
-enum Socket {
+enum Stream {
     Removed,
     Missing,
     /// It is no socket, another user's, or somebody listens on it.
     NotOurs,
 }
 
-fn remove_socket(path: &Path) -> Result<Socket, Refusal> {
-    let Some(place) = Place::at(path).map_err(by("lstat"))? else { return Ok(Socket::Missing) };
+fn remove_socket(path: &Path) -> Result<Stream, Refusal> {
+    let Some(place) = Place::at(path).map_err(by("lstat"))? else { return Ok(Stream::Missing) };
     if place.kind != FileType::Socket || !place.is_ours() || channel_lock::is_taken(path)? {
-        return Ok(Socket::NotOurs);
+        return Ok(Stream::NotOurs);
     }
     // It may have given way to another while we asked.
     if Place::at(path).map_err(by("lstat"))?.is_none_or(|now| now.identity != place.identity) {
-        return Ok(Socket::NotOurs);
+        return Ok(Stream::NotOurs);
     }
-    rustix::fs::unlink(path).map(|()| Socket::Removed).map_err(by("unlink"))
+    rustix::fs::unlink(path).map(|()| Stream::Removed).map_err(by("unlink"))
 }
 
 /// Keeps a second cleaner from removing, a moment after this one, what a new listener has made. A lock of
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
-    use crate::os::channel_lock::Claim;
+    use crate::os::channel_lock::ChannelLock;
 
     const LINE: &str = r#"{"pid":1999999999,"version":"0.1.0","channel":"a","mode":"request","started":1}"#;
 
@@ -168,9 +168,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         // Live ones, by name and by port.
-        let _named = Claim::take(&Address::Unix(path(".deno.live.socket")), "live", 0o600, true).unwrap();
+        let _named = ChannelLock::acquire(&Address::Unix(path(".deno.live.socket")), "live", 0o600, true).unwrap();
         let port = Address::Tcp { port: 0, directory: directory.path().to_owned() };
-        let _port = Claim::take(&port, ":0", 0o600, true).unwrap();
+        let _port = ChannelLock::acquire(&port, ":0", 0o600, true).unwrap();
         // A listener without a lock of its own, beside what a dead one left.
         let _original = UnixListener::bind(path(".deno.original.socket")).unwrap();
         std::fs::write(path(".deno.original.socket.lock"), LINE).unwrap();
@@ -227,7 +227,7 @@ mod tests {
             for _ in 0..200 {
                 drop(UnixListener::bind(&socket).unwrap());
                 std::fs::write(directory.path().join("a.sock.lock"), LINE).unwrap();
-                let mut claim = Claim::take(&Address::Unix(socket.clone()), "a", 0o600, true).unwrap();
+                let mut claim = ChannelLock::acquire(&Address::Unix(socket.clone()), "a", 0o600, true).unwrap();
                 let healed = claim.heal().unwrap();
                 assert!(!healed.socket_replaced && !healed.lock_replaced, "a live listener lost {healed:?}");
             }

@@ -112,7 +112,7 @@ fn channel_of(lock_name: &OsStr) -> (Named, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::channel_lock::Claim;
+    use crate::os::channel_lock::ChannelLock;
 
     #[test]
     fn the_live_channels_are_listed_and_whatever_is_odd_is_passed_over() {
@@ -125,10 +125,10 @@ mod tests {
         std::fs::create_dir(path("directory.lock")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path("fifo.lock"), rustix::fs::Mode::RWXU).unwrap();
         let live = Address::Unix(path(".deno.build.socket"));
-        let unix = Claim::take(&live, "build", 0o600, true).unwrap();
+        let unix = ChannelLock::acquire(&live, "build", 0o600, true).unwrap();
         std::os::unix::fs::symlink(live.lock_path(), path("link.lock")).unwrap();
         let tcp = Address::Tcp { port: 0, directory: directory.path().to_owned() };
-        let tcp = Claim::take(&tcp, ":0", 0o600, false).unwrap();
+        let tcp = ChannelLock::acquire(&tcp, ":0", 0o600, false).unwrap();
 
         let found = discover(Some(directory.path())).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");

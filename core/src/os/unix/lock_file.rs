@@ -257,7 +257,7 @@ impl AsFd for LockFile {
 
 impl LockFile {
     /// Removes the file and lets go of the lock; says whether the file could not be removed.
-    pub(super) fn give_back(mut self) -> Result<(), Refusal> {
+    pub(super) fn release(mut self) -> Result<(), Refusal> {
         self.remove()
     }
 

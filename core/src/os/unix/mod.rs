@@ -3,6 +3,7 @@
 pub(crate) mod async_stream;
 pub(crate) mod channel_lock;
 pub(crate) mod clean;
+mod cpus;
 pub(crate) mod discover;
 mod file_id;
 pub(crate) mod fork;
@@ -13,6 +14,7 @@ pub(crate) mod poller;
 pub(crate) mod refused;
 mod retry;
 pub(crate) mod stream;
-pub(crate) mod waiter;
 #[cfg(test)]
 pub(crate) mod watchdog;
+
+pub(crate) use cpus::online_cpus;

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::fork::ForkFd;
-use super::stream::Socket;
+use super::stream::Stream;
 
 /// The token of the clock.
 const CLOCK: u64 = u64::MAX;
@@ -18,34 +18,34 @@ const AT_ONCE: usize = 64;
 
 /// Its descriptor is readable while a watched socket is ready or the time has come.
 #[derive(Debug)]
-pub(crate) struct Readiness {
+pub(crate) struct Poller {
     epoll: ForkFd,
     clock: ForkFd,
     armed: Option<Instant>,
 }
 
-impl Readiness {
-    pub(crate) fn new() -> io::Result<Readiness> {
+impl Poller {
+    pub(crate) fn new() -> io::Result<Poller> {
         let poller = ForkFd::open(|| epoll::create(epoll::CreateFlags::CLOEXEC))?;
         let clock =
             ForkFd::open(|| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK))?;
         epoll::add(&poller, &clock, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN)?;
-        Ok(Readiness { epoll: poller, clock, armed: None })
+        Ok(Poller { epoll: poller, clock, armed: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
     /// ends it.
-    pub(crate) fn watch(&self, socket: &Socket, token: u64, room: bool) -> io::Result<()> {
+    pub(crate) fn watch(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
     }
 
     /// Changes whether room to send is watched for.
-    pub(crate) fn watch_again(&self, socket: &Socket, token: u64, room: bool) -> io::Result<()> {
+    pub(crate) fn watch_again(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
         Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
     }
 
     /// Ends it for a socket that lives on elsewhere.
-    pub(crate) fn forget(&self, socket: &Socket) {
+    pub(crate) fn forget(&self, socket: &Stream) {
         let _never_watched = epoll::delete(&self.epoll, socket);
     }
 
@@ -96,7 +96,7 @@ impl Readiness {
     }
 }
 
-impl AsFd for Readiness {
+impl AsFd for Poller {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }

@@ -33,20 +33,20 @@ pub(crate) enum Wait {
 
 /// A connected stream socket. Sends never block; receives do when asked to.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(crate) struct Stream {
     fd: ForkFd,
     tcp: bool,
 }
 
-impl Socket {
+impl Stream {
     /// Connects without waiting: 'would block' when the listener's queue is full. The socket is in
     /// non-blocking mode. A TCP connect to the loopback address completes or fails at once.
     ///
     /// Refused, too, where the connection leads back to this socket itself: the system picks the port that
     /// a connection comes from, and where nobody listens at a port of the range that it picks from, that
     /// may be the very one that is sought.
-    pub(crate) fn try_connect(address: &Address) -> Result<Socket, Refusal> {
-        let socket = Socket::open(address, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    pub(crate) fn try_connect(address: &Address) -> Result<Stream, Refusal> {
+        let socket = Stream::open(address, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
         match socket.connect_now(address) {
             Ok(()) => {}
             Err(Errno::INPROGRESS) => {
@@ -70,7 +70,7 @@ impl Socket {
         Ok(socket)
     }
 
-    fn open(address: &Address, flags: SocketFlags) -> Result<Socket, Refusal> {
+    fn open(address: &Address, flags: SocketFlags) -> Result<Stream, Refusal> {
         let family = match address {
             Address::Unix(_) => AddressFamily::UNIX,
             Address::Tcp { .. } => AddressFamily::INET,
@@ -78,7 +78,7 @@ impl Socket {
         let open = || rustix::net::socket_with(family, SocketType::STREAM, flags, None);
         let fd = ForkFd::open(open).map_err(by("socket"))?;
         let set = by("setsockopt");
-        let socket = Socket::adopt(fd, matches!(address, Address::Tcp { .. }))
+        let socket = Stream::adopt(fd, matches!(address, Address::Tcp { .. }))
             .map_err(|error| set(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         if socket.tcp {
             // The port that the system picks for this connection does not keep a listener from it, neither
@@ -107,19 +107,19 @@ impl Socket {
     }
 
     /// Takes a connection that waits in a listening socket, without waiting for one.
-    pub(crate) fn accept(listening: &ForkFd, tcp: bool) -> io::Result<Socket> {
+    pub(crate) fn accept(listening: &ForkFd, tcp: bool) -> io::Result<Stream> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let accept = || match ForkFd::open(|| rustix::net::accept_with(listening, flags)) {
             // That client has gone again; the next one may be there.
             Err(Errno::CONNABORTED) => Err(Errno::INTR),
             done => done,
         };
-        Socket::adopt(retry::on_interrupt(accept)?, tcp)
+        Stream::adopt(retry::on_interrupt(accept)?, tcp)
     }
 
     /// Takes over a stream socket: one just made, or one just accepted.
-    fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Socket> {
-        let socket = Socket { fd, tcp };
+    fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Stream> {
+        let socket = Stream { fd, tcp };
         if tcp {
             sockopt::set_tcp_nodelay(&socket, true)?;
         } else {
@@ -191,13 +191,13 @@ impl Socket {
     }
 
     /// Says that nothing more will be sent.
-    pub(crate) fn shutdown_send(&self) -> io::Result<()> {
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         Ok(rustix::net::shutdown(self, Shutdown::Write)?)
     }
 
     /// Takes nothing more than what has arrived: it is still received, then the stream ends. On a
     /// Unix socket the peer's next send fails, so it knows that it was not taken.
-    pub(crate) fn shutdown_recv(&self) -> io::Result<()> {
+    pub(crate) fn shutdown_read(&self) -> io::Result<()> {
         Ok(rustix::net::shutdown(self, Shutdown::Read)?)
     }
 
@@ -247,13 +247,13 @@ impl Wait {
     }
 }
 
-impl AsFd for Socket {
+impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl AsRawFd for Socket {
+impl AsRawFd for Stream {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }

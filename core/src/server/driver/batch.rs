@@ -18,7 +18,6 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
-use crate::os::waiter::Waiter;
 use crate::protocol::Violation;
 use crate::protocol::frame::{Body, FrameReader, Next};
 use crate::server::clock::{Moment, Shared};
@@ -29,6 +28,7 @@ use crate::server::session::{CallId, Session, Task};
 use crate::server::{Mode, PATIENCE};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
+use crate::session::spin_wait::SpinWait;
 
 /// A session on which nothing has come for this long goes back to the runtime, and one whose handler
 /// was slow stays there for this long.
@@ -145,7 +145,7 @@ pub(in crate::server) fn drive(driving: Driving, session: Arc<Session>, reader: 
 }
 
 fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
-    let mut waiter = Waiter::new(session.listening.spin);
+    let mut waiter = SpinWait::new(session.listening.spin);
     let mut message = Message::null();
     if session.listening.mode == Mode::Broadcast {
         session.begin_casting();
@@ -276,7 +276,7 @@ fn serve_batch(
 }
 
 /// Waits for more. `Some` where the thread is done with the session; true if that has ended.
-fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut Waiter) -> Option<bool> {
+fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut SpinWait) -> Option<bool> {
     if session.in_flight() {
         // Answers come later, from elsewhere: meanwhile the runtime listens.
         session.slowness.begin(session.listening.clock.now());

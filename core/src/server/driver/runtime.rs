@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 use super::batch;
 use super::thread;
 use crate::message::Message;
-use crate::os::async_stream::{WatchedSocket, watch};
-use crate::os::stream::{Socket, Wait, interrupted, would_block};
+use crate::os::async_stream::{AsyncStream, watch};
+use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{self, FrameReader};
 use crate::server::Mode;
@@ -99,7 +99,7 @@ pub(in crate::server) async fn drive(session: Arc<Session>, mut reader: FrameRea
             break;
         }
         if said_goaway && session.is_quiet() {
-            let _gone_already = session.socket.shutdown_send();
+            let _gone_already = session.socket.shutdown_write();
             break;
         }
         reader.rest();
@@ -161,7 +161,7 @@ impl Drop for Driving {
 }
 
 /// Receives once something is there. Cancelling it loses nothing.
-async fn receive(fd: &WatchedSocket, socket: &Socket, reader: &mut FrameReader) -> io::Result<usize> {
+async fn receive(fd: &AsyncStream, socket: &Stream, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
         match receive::receive_once(socket, reader, Wait::No) {
@@ -389,7 +389,7 @@ pub(in crate::server) async fn dismiss(session: Arc<Session>, violation: Violati
         let mut left = FAREWELL_BYTES;
         let _slow_peers_are_not_waited_for = timeout(FAREWELL, async {
             send_the_rest(&fd, &session).await;
-            let _gone_already = session.socket.shutdown_send();
+            let _gone_already = session.socket.shutdown_write();
             while let Ok(mut guard) = fd.readable().await {
                 match session.socket.recv(&mut scrap, Wait::No) {
                     Ok(0) => break,
@@ -406,7 +406,7 @@ pub(in crate::server) async fn dismiss(session: Arc<Session>, violation: Violati
 }
 
 /// Completes when everything is with the kernel that was to be sent, also by other threads.
-async fn send_the_rest(fd: &WatchedSocket, session: &Session) {
+async fn send_the_rest(fd: &AsyncStream, session: &Session) {
     while let Ok(sent) = session.send_queue.flush(&session.socket, Duration::ZERO) {
         if sent == Sent::Waiting {
             let Ok(mut guard) = fd.writable().await else { return };

@@ -9,7 +9,6 @@ use super::runtime::{self, Driving};
 use crate::message::{Message, MessageKind};
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
-use crate::os::waiter::Waiter;
 use crate::protocol::Violation;
 use crate::protocol::frame::{Body, FrameReader, Next};
 use crate::server::handler::{BlockingHandler, call_blocking};
@@ -18,6 +17,7 @@ use crate::server::session::{CallId, Session, Task};
 use crate::server::{Mode, PATIENCE};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
+use crate::session::spin_wait::SpinWait;
 
 /// A session on which nothing has come for this long goes back to the runtime.
 const QUIET: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ pub(in crate::server) fn drive(driving: Driving, session: Arc<Session>, mut read
 
 fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
     let born = fork::generation();
-    let mut waiter = Waiter::new(session.listening.spin);
+    let mut waiter = SpinWait::new(session.listening.spin);
     let mut message = Message::null();
     let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
     loop {

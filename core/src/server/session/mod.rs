@@ -23,7 +23,7 @@ use crate::error::ErrorKind;
 use crate::lock::lock;
 use crate::message::MessageKind;
 use crate::os::peer::Peer;
-use crate::os::stream::Socket;
+use crate::os::stream::Stream;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::server::Mode;
@@ -41,7 +41,7 @@ const FIRST: Duration = Duration::from_millis(50);
 const STALE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Session {
-    pub(in crate::server) socket: Arc<Socket>,
+    pub(in crate::server) socket: Arc<Stream>,
     pub(in crate::server) listening: Arc<Listening>,
     pub(in crate::server) exclusive: bool,
     pub(in crate::server) send_queue: SendQueue,
@@ -101,7 +101,7 @@ pub(in crate::server) enum Task {
 
 impl Session {
     pub(in crate::server) fn new(
-        socket: Arc<Socket>,
+        socket: Arc<Stream>,
         listening: Arc<Listening>,
         key: u64,
         peer: Peer,
@@ -382,7 +382,7 @@ impl Session {
     /// Asks the session to end: what has arrived is answered, nothing more is taken.
     pub(in crate::server) fn retire(&self) {
         self.retiring.store(true, Ordering::SeqCst);
-        let _gone_already = self.socket.shutdown_recv();
+        let _gone_already = self.socket.shutdown_read();
         self.driver.notify_one();
     }
 }

@@ -9,23 +9,23 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::message::Message;
-use crate::os::async_stream::WatchedSocket;
+use crate::os::async_stream::AsyncStream;
 use crate::os::peer::Peer;
-use crate::os::stream::{Socket, Wait, advance, interrupted, would_block};
+use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::server::Mode;
 use crate::server::listening::{ACK_AFTER, Listening};
 use crate::server::responder::{Answer, Responder};
 
 /// A connection of such a dialect.
 pub(in crate::server) struct Connection {
-    fd: WatchedSocket,
+    fd: AsyncStream,
     caller: Arc<Caller>,
 }
 
 /// A connection as its responder sees it.
 #[derive(Debug)]
 pub(in crate::server) struct Caller {
-    pub(in crate::server) socket: Arc<Socket>,
+    pub(in crate::server) socket: Arc<Stream>,
     pub(in crate::server) peer: Peer,
     pub(in crate::server) gone: AtomicBool,
     pub(in crate::server) went: Notify,
@@ -33,24 +33,24 @@ pub(in crate::server) struct Caller {
 }
 
 impl Caller {
-    pub(in crate::server) fn new(listening: &Arc<Listening>, socket: Arc<Socket>, peer: Peer) -> Arc<Caller> {
+    pub(in crate::server) fn new(listening: &Arc<Listening>, socket: Arc<Stream>, peer: Peer) -> Arc<Caller> {
         let listening = Arc::clone(listening);
         Arc::new(Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), listening })
     }
 }
 
 impl Connection {
-    pub(in crate::server) fn new(listening: &Arc<Listening>, fd: WatchedSocket, peer: Peer) -> Connection {
+    pub(in crate::server) fn new(listening: &Arc<Listening>, fd: AsyncStream, peer: Peer) -> Connection {
         let caller = Caller::new(listening, Arc::clone(fd.get_ref()), peer);
         Connection { fd, caller }
     }
 
     /// The connection of a caller that is known, and now watched.
-    pub(in crate::server) fn of(fd: WatchedSocket, caller: Arc<Caller>) -> Connection {
+    pub(in crate::server) fn of(fd: AsyncStream, caller: Arc<Caller>) -> Connection {
         Connection { fd, caller }
     }
 
-    pub(in crate::server) fn socket(&self) -> &Socket {
+    pub(in crate::server) fn socket(&self) -> &Stream {
         self.fd.get_ref()
     }
 
@@ -228,7 +228,7 @@ impl Drop for InFlight {
 }
 
 /// Receives into the spare room of `buffer`, which it makes if there is none. 0 is the end.
-pub(in crate::server) async fn receive(fd: &WatchedSocket, buffer: &mut Vec<u8>) -> io::Result<usize> {
+pub(in crate::server) async fn receive(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         if buffer.len() == buffer.capacity() {
             buffer.reserve(4096.max(buffer.len()));

@@ -40,7 +40,7 @@ pub(in crate::server) async fn end_with(connection: &Connection, reply: &Message
 
 /// A handler that still runs keeps the socket open with its responder; the peer must not wait for that.
 fn end(connection: &Connection) {
-    let _gone_already = connection.socket().shutdown_send();
+    let _gone_already = connection.socket().shutdown_write();
 }
 
 /// Receives up to the sender's half-close. `false` if it is more than the listener takes.

@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::os::async_stream::watch;
 use crate::os::fork;
 use crate::os::peer::Peer;
-use crate::os::stream::{Socket, Wait, advance, interrupted, would_block};
+use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::deno as wire;
 use crate::server::Mode;
 use crate::server::accept::OpenConnection;
@@ -29,7 +29,7 @@ use crate::server::single::deno;
 const QUICK: Duration = Duration::from_millis(2);
 
 /// Receives what is there. Whether that is all that will come.
-pub(in crate::server) fn receive(socket: &Socket, first: &mut Vec<u8>) -> io::Result<bool> {
+pub(in crate::server) fn receive(socket: &Stream, first: &mut Vec<u8>) -> io::Result<bool> {
     let room = first.capacity();
     let got = socket.recv_spare(first, usize::MAX, Wait::No)?;
     if got == 0 || got == room {
@@ -66,7 +66,7 @@ struct Unsent {
 }
 
 /// Takes a request to the handler, and sees to its end.
-pub(in crate::server) async fn serve(seat: OpenConnection, socket: Socket, peer: Peer, stream: Vec<u8>) {
+pub(in crate::server) async fn serve(seat: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
     let listening = Arc::clone(seat.listening());
     let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
     let (in_flight, held) = take_in(&listening, message.len(), peer).await;

@@ -87,12 +87,12 @@ pub(in crate::server) async fn serve(listening: &Arc<Listening>, connection: Con
             () = listening.until_stopping(), if !stopping => {
                 // What has arrived is still taken: then the stream ends.
                 stopping = true;
-                let _gone_already = connection.socket().shutdown_recv();
+                let _gone_already = connection.socket().shutdown_read();
             }
             () = known.1.retire.notified(), if !stopping => {
                 // The same.
                 stopping = true;
-                let _gone_already = connection.socket().shutdown_recv();
+                let _gone_already = connection.socket().shutdown_read();
             }
         }
     }
@@ -101,7 +101,7 @@ pub(in crate::server) async fn serve(listening: &Arc<Listening>, connection: Con
 /// Handles what stands at the end of the stream.
 async fn finish(listening: &Arc<Listening>, connection: &Connection, reader: &mut TextReader) {
     if finish_message(listening, connection, reader).await {
-        let _gone_already = connection.socket().shutdown_send();
+        let _gone_already = connection.socket().shutdown_write();
     }
 }
 

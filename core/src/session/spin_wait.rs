@@ -9,11 +9,11 @@
 //! threads poll at once than it has cores to spare.
 
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::stream::{Wait, would_block};
+use crate::os::online_cpus;
+use crate::os::stream::{Wait, would_block};
 
 /// The most receives that block at once after a poll that ran out.
 const LONGEST_PAUSE: u32 = 4095;
@@ -29,7 +29,7 @@ static POLLING: AtomicUsize = AtomicUsize::new(0);
 
 /// The waiting strategy of one session.
 #[derive(Debug)]
-pub(crate) struct Waiter {
+pub(crate) struct SpinWait {
     longest: Duration,
     /// How many threads of this process may poll at once.
     seats: usize,
@@ -41,15 +41,15 @@ pub(crate) struct Waiter {
     looked: Option<Instant>,
 }
 
-impl Waiter {
+impl SpinWait {
     /// A strategy that polls for at most `longest`; zero never polls.
-    pub(crate) fn new(longest: Duration) -> Waiter {
+    pub(crate) fn new(longest: Duration) -> SpinWait {
         let seats = if longest.is_zero() { 0 } else { online_cpus() / 2 };
-        Waiter { longest, seats, pause: 0, next_pause: 1, looked: None }
+        SpinWait { longest, seats, pause: 0, next_pause: 1, looked: None }
     }
 
     /// Takes over what another has found out.
-    pub(crate) fn learn(&mut self, other: &Waiter) {
+    pub(crate) fn learn(&mut self, other: &SpinWait) {
         (self.pause, self.next_pause) = (other.pause, other.next_pause);
     }
 
@@ -68,7 +68,7 @@ impl Waiter {
         self.receive_body(0, recv)
     }
 
-    /// As [`receive`](Waiter::receive), where the peer has about `bytes` to copy before something can
+    /// As [`receive`](SpinWait::receive), where the peer has about `bytes` to copy before something can
     /// come: it polls for that much longer.
     pub(crate) fn receive_body<T>(
         &mut self,
@@ -120,14 +120,6 @@ impl Waiter {
     }
 }
 
-/// The machine's CPUs that are switched on. Not those that this process may run on: two processes
-/// that are bound to one CPU each, and not the same, had better poll.
-pub(crate) fn online_cpus() -> usize {
-    static CPUS: OnceLock<usize> = OnceLock::new();
-    // SAFETY: it reads a number and takes no pointer.
-    *CPUS.get_or_init(|| usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1))
-}
-
 /// The right to poll, given back when dropped.
 struct Seat;
 
@@ -167,7 +159,7 @@ mod tests {
 
     #[test]
     fn polls_that_run_out_become_rare() {
-        let mut waiter = Waiter::new(Duration::from_nanos(1));
+        let mut waiter = SpinWait::new(Duration::from_nanos(1));
         waiter.seats = usize::MAX;
         let mut polls = 0;
         for _ in 0..1000 {
@@ -181,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_poll_that_finds_something_keeps_the_next_receive_polling() {
-        let mut waiter = Waiter::new(Duration::from_secs(60));
+        let mut waiter = SpinWait::new(Duration::from_secs(60));
         waiter.seats = usize::MAX;
         for _ in 0..100 {
             let mut tries = 0;
@@ -197,7 +189,7 @@ mod tests {
 
     #[test]
     fn zero_never_polls() {
-        let mut waiter = Waiter::new(Duration::ZERO);
+        let mut waiter = SpinWait::new(Duration::ZERO);
         let (mut tries, mut waits) = (0, 0);
         waiter.receive(|wait| empty(&mut tries, &mut waits, wait)).unwrap();
         assert_eq!((tries, waits), (0, 1));
