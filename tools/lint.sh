@@ -84,6 +84,7 @@ check "fuzz targets are formatted" "$cargo" fmt --manifest-path fuzz/Cargo.toml 
 check "models are formatted" "$cargo" fmt --manifest-path tests/loom/Cargo.toml --check
 check "clippy" "$cargo" clippy --workspace --all-targets --quiet -- -D warnings
 check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --no-deps --quiet
+check "who imports whom" tools/layers.py
 check "options are as their table says" tools/options.py --check
 check "Python compiles" python_compiles
 check "shell scripts" shell_is_clean
