@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use crate::background;
 use crate::cancellation::Call;
 use crate::channel::Channel;
-use crate::client::blocking_client::Kept;
+use crate::client::blocking_client::BlockingClient;
 use crate::client::post;
 use crate::error::{HandlerResult, Result};
 pub use crate::interrupt::on_interrupt;
@@ -185,12 +185,12 @@ impl Drop for Listener {
 ///
 /// Each request in flight has a session of its own. One-way messages share one and keep their order.
 /// A session that breaks is replaced by the next call.
-pub struct Client(Kept);
+pub struct Client(BlockingClient);
 
 impl Client {
     /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
     pub fn connect(channel: &Channel, options: &Options) -> Result<Client> {
-        Kept::open(channel, options).map(Client)
+        BlockingClient::open(channel, options).map(Client)
     }
 
     /// Sends a request and waits for its answer, within the options' timeout.
@@ -237,12 +237,12 @@ impl Client {
     /// Sends a message that nobody answers, without waiting for its arrival. Those that follow each
     /// other closely are sent together; [`flush`](Client::flush) makes sure of all of them.
     pub fn broadcast(&self, data: impl Serialize) -> Result<()> {
-        self.named(self.0.cast((&Message::json(&data)?).into()))
+        self.named(self.0.send_one_way((&Message::json(&data)?).into()))
     }
 
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub fn broadcast_message<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<()> {
-        self.named(self.0.cast(message.into()))
+        self.named(self.0.send_one_way(message.into()))
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.

@@ -15,7 +15,7 @@ use crate::cancellation::{Call, Cancellation};
 use crate::channel::{Address, Channel};
 use crate::client::connect::{Connected, LONGEST_PAUSE, Presence, connect_async, presence};
 use crate::client::post::{self, TRIES};
-use crate::client::task_driver::Multiplexed;
+use crate::client::task_driver::TaskSession;
 use crate::client::until::Until;
 use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of, telling};
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
@@ -170,7 +170,7 @@ pub struct Client {
     channel: Channel,
     address: Address,
     options: Options,
-    session: std::sync::Mutex<Option<Multiplexed>>,
+    session: std::sync::Mutex<Option<TaskSession>>,
     closed: AtomicBool,
     /// Ends, when the client closes, what waits to be sent.
     closing: Cancellation,
@@ -246,7 +246,7 @@ impl Client {
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
         self.check_open(message)?;
-        self.named(self.call(What::Cast(message), &Call::new()).await).map(drop)
+        self.named(self.call(What::OneWay(message), &Call::new()).await).map(drop)
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
@@ -346,13 +346,13 @@ impl Client {
             let done = match session {
                 Ok(session) => match what {
                     What::Request(message) => session.request(message, &until).await.map(Some),
-                    What::Cast(message) => session.cast(message, &until).await.map(|()| None),
+                    What::OneWay(message) => session.send_one_way(message, &until).await.map(|()| None),
                     What::Ping => session.ping(&until).await.map(|()| None),
                 },
                 Err(socket) => {
                     let (message, mode) = match what {
                         What::Request(message) => (message, Mode::Request),
-                        What::Cast(message) => (message, Mode::Broadcast),
+                        What::OneWay(message) => (message, Mode::Broadcast),
                         What::Ping => return Err(crate::client::no_ping()),
                     };
                     let exchange = deno::Exchange::new(socket, mode, self.options.max_message);
@@ -372,11 +372,11 @@ impl Client {
         &self,
         timeout: Option<Duration>,
         caller: Option<&Cancellation>,
-    ) -> Result<std::result::Result<Multiplexed, crate::os::stream::Stream>> {
+    ) -> Result<std::result::Result<TaskSession, crate::os::stream::Stream>> {
         let current = lock(&self.session).clone();
         if let Some(session) = current {
             // What became of earlier one-way messages is said before anything else is sent.
-            session.take_cast_error().map_err(Error::from)?;
+            session.take_one_way_error().map_err(Error::from)?;
             if session.is_usable() {
                 return Ok(Ok(session));
             }
@@ -396,7 +396,7 @@ impl Client {
                 if let Some(session) = current.as_ref().filter(|session| session.is_usable()) {
                     return Ok(Ok(session.clone()));
                 }
-                let session = Multiplexed::start(socket, self.options.max_message)?;
+                let session = TaskSession::start(socket, self.options.max_message)?;
                 *current = Some(session.clone());
                 Ok(Ok(session))
             }
@@ -415,7 +415,7 @@ impl std::fmt::Debug for Client {
 #[derive(Clone, Copy)]
 enum What<'a> {
     Request(&'a Message),
-    Cast(&'a Message),
+    OneWay(&'a Message),
     Ping,
 }
 

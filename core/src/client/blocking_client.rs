@@ -5,9 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, presence};
-use super::one_way::Casts as Books;
+use super::one_way::OneWay;
 use super::post::{TRIES, address};
-use super::thread_driver::Exclusive;
+use super::thread_driver::ThreadSession;
 use super::until::Until;
 use super::{Attempt, Failed, check_size, connecting_time, deno, timed_out};
 use crate::background;
@@ -30,61 +30,61 @@ const LATEST: Duration = Duration::from_millis(1);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A channel kept open.
-pub(crate) struct Kept {
+pub(crate) struct BlockingClient {
     channel: Channel,
     address: Address,
     options: Options,
     born: u32,
     closed: AtomicBool,
-    /// Ends, when the client closes, what waits for an answer, a listener or its turn.
+    /// Ends, when the client closes, what waits for an answer, a listener or the one-way session.
     closing: Cancellation,
     /// Ends what `close` itself waits for, when it waits no longer.
     cut: Cancellation,
     /// Sessions that no request is using.
     #[expect(clippy::vec_box, reason = "they go in and out with every message")]
-    sessions: Mutex<Vec<Box<Exclusive>>>,
+    sessions: Mutex<Vec<Box<ThreadSession>>>,
     /// The session of one-way messages: they keep their order.
-    casts: Arc<Line>,
+    one_way: Arc<OneWaySender>,
 }
 
 /// Where one-way messages take turns.
 #[derive(Default)]
-struct Line {
-    casts: Mutex<Casts>,
-    /// A turn is over.
-    freed: Condvar,
+struct OneWaySender {
+    state: Mutex<OneWayState>,
+    /// Notified when the session has been returned.
+    returned: Condvar,
 }
 
 #[derive(Default)]
-struct Casts {
-    session: Option<Box<Exclusive>>,
+struct OneWayState {
+    session: Option<Box<ThreadSession>>,
     /// A thread has the session, and may be waiting on it. Nobody waits with the lock held.
-    away: bool,
+    is_lent: bool,
     /// What became of those that were sent on it.
-    books: Books,
+    confirmations: OneWay,
     last: Option<Instant>,
     /// A task will send what has gathered.
-    sender_is_coming: bool,
+    send_is_scheduled: bool,
 }
 
-/// The session of one-way messages, out of the line until this is dropped.
-struct Turn<'a> {
-    line: &'a Line,
-    session: Option<Box<Exclusive>>,
-    books: Books,
+/// The session of one-way messages, lent until this is dropped.
+struct OneWayGuard<'a> {
+    sender: &'a OneWaySender,
+    session: Option<Box<ThreadSession>>,
+    confirmations: OneWay,
     last: Option<Instant>,
     /// Whether a task is to send what has gathered.
-    send_soon: bool,
+    schedule_send: bool,
 }
 
-impl Line {
+impl OneWaySender {
     /// Waits until nobody has the session, and takes it.
-    fn take_turn<'a>(&'a self, mut casts: MutexGuard<'a, Casts>, until: &Until<'_>) -> Result<Turn<'a>> {
-        while casts.away {
+    fn borrow<'a>(&'a self, mut state: MutexGuard<'a, OneWayState>, until: &Until<'_>) -> Result<OneWayGuard<'a>> {
+        while state.is_lent {
             if until.is_over() {
                 return Err(timed_out());
             }
-            casts = crate::lock::wait(&self.freed, &self.casts, casts, until.look()).0;
+            state = crate::lock::wait(&self.returned, &self.state, state, until.look()).0;
             if let Some(error) = until.interrupted() {
                 return Err(error);
             }
@@ -92,50 +92,50 @@ impl Line {
         if let Some(error) = until.given_up() {
             return Err(error);
         }
-        casts.away = true;
-        Ok(Turn {
-            line: self,
-            session: casts.session.take(),
-            books: std::mem::take(&mut casts.books),
-            last: casts.last,
-            send_soon: false,
+        state.is_lent = true;
+        Ok(OneWayGuard {
+            sender: self,
+            session: state.session.take(),
+            confirmations: std::mem::take(&mut state.confirmations),
+            last: state.last,
+            schedule_send: false,
         })
     }
 
-    /// Has those who wait for their turn look whether they still may.
+    /// Has those who wait for the session look whether they still may.
     fn wake_all(&self) {
         // They look and begin to wait under the lock.
-        drop(lock(&self.casts));
-        self.freed.notify_all();
+        drop(lock(&self.state));
+        self.returned.notify_all();
     }
 }
 
-impl Turn<'_> {
+impl OneWayGuard<'_> {
     /// The session is lost, and with it perhaps messages that were not confirmed.
     fn lose(&mut self, error: Error) -> Error {
         if let Some(mut session) = self.session.take() {
-            if let Some(refused) = session.take_cast_error() {
-                self.books.refuse(refused);
+            if let Some(refused) = session.take_one_way_error() {
+                self.confirmations.refuse(refused);
             }
             session.leave();
         }
         let again = Error::new(error.kind(), error.message().to_owned());
-        self.books.retire(|| error).unwrap_or(again)
+        self.confirmations.retire(|| error).unwrap_or(again)
     }
 
     fn flush(&mut self, until: &Until<'_>) -> Result<()> {
-        if !self.books.is_unconfirmed() {
+        if !self.confirmations.is_unconfirmed() {
             return Ok(());
         }
         let Some(session) = self.session.as_mut() else { return Ok(()) };
-        match session.call(until, Exclusive::flush) {
+        match session.call(until, ThreadSession::flush) {
             Ok(()) => {
-                self.books.confirm(self.books.sent());
+                self.confirmations.confirm(self.confirmations.sent());
                 Ok(())
             }
             Err(failed) if session.is_open() => {
                 // One of them was refused; the others have arrived.
-                self.books.confirm(self.books.sent());
+                self.confirmations.confirm(self.confirmations.sent());
                 Err(failed.into())
             }
             Err(failed) => Err(self.lose(failed.into())),
@@ -143,25 +143,25 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for OneWayGuard<'_> {
     fn drop(&mut self) {
-        let mut casts = lock(&self.line.casts);
-        casts.session = self.session.take();
-        casts.books = std::mem::take(&mut self.books);
-        casts.last = self.last;
-        casts.away = false;
-        drop(casts);
-        self.line.freed.notify_one();
+        let mut state = lock(&self.sender.state);
+        state.session = self.session.take();
+        state.confirmations = std::mem::take(&mut self.confirmations);
+        state.last = self.last;
+        state.is_lent = false;
+        drop(state);
+        self.sender.returned.notify_one();
     }
 }
 
-impl Kept {
-    pub(crate) fn open(channel: &Channel, options: &Options) -> Result<Kept> {
+impl BlockingClient {
+    pub(crate) fn open(channel: &Channel, options: &Options) -> Result<BlockingClient> {
         options.check()?;
         let address = address(channel, options)?;
         let mut options = options.clone();
         let cancellation = options.cancellation.take();
-        let kept = Kept {
+        let kept = BlockingClient {
             channel: channel.clone(),
             address,
             options,
@@ -170,7 +170,7 @@ impl Kept {
             closing: Cancellation::new(),
             cut: Cancellation::new(),
             sessions: Mutex::default(),
-            casts: Arc::default(),
+            one_way: Arc::default(),
         };
         let until = Until { caller: cancellation.as_ref(), ..Until::default() };
         if let Presence::Native = kept.meet(&until)?
@@ -231,7 +231,7 @@ impl Kept {
         }
         let began = Instant::now();
         let timeout = call.timeout_or(self.options.timeout);
-        self.exchange(timeout, call.cancellation.as_ref(), Exclusive::ping, |_, _| Err(super::no_ping()))?;
+        self.exchange(timeout, call.cancellation.as_ref(), ThreadSession::ping, |_, _| Err(super::no_ping()))?;
         Ok(began.elapsed())
     }
 
@@ -240,7 +240,7 @@ impl Kept {
         &self,
         timeout: Option<Duration>,
         caller: Option<&Cancellation>,
-        mut on_session: impl FnMut(&mut Exclusive, &Until<'_>) -> Attempt<T>,
+        mut on_session: impl FnMut(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
         on_deno: impl FnOnce(deno::Exchange, &Until<'_>) -> Result<T>,
     ) -> Result<T> {
         let given_up = Until { deadline: None, caller, client: Some(&self.closing) };
@@ -278,37 +278,42 @@ impl Kept {
     }
 
     /// Sends a message that nobody answers, with those that come right after it.
-    pub(crate) fn cast(&self, message: MessageRef<'_>) -> Result<()> {
+    pub(crate) fn send_one_way(&self, message: MessageRef<'_>) -> Result<()> {
         self.check_open()?;
         check_size(message, &self.options)?;
-        let mut casts = lock(&self.casts.casts);
-        if casts.sender_is_coming
-            && let Some(session) = &mut casts.session
+        let mut state = lock(&self.one_way.state);
+        if state.send_is_scheduled
+            && let Some(session) = &mut state.session
             && session.join_gathered(message)
         {
-            casts.books.count();
+            state.confirmations.count();
             return Ok(());
         }
         let until = Until { client: Some(&self.cut), ..Until::new(self.options.timeout, None) };
-        let mut turn = self.casts.take_turn(casts, &Until { client: Some(&self.closing), ..until })?;
-        let done = self.cast_in(&mut turn, message, until);
-        let send_soon = std::mem::take(&mut turn.send_soon);
-        drop(turn);
-        if send_soon {
-            self.send_soon();
+        let mut guard = self.one_way.borrow(state, &Until { client: Some(&self.closing), ..until })?;
+        let done = self.send_one_way_on(&mut guard, message, until);
+        let schedule_send = std::mem::take(&mut guard.schedule_send);
+        drop(guard);
+        if schedule_send {
+            self.schedule_send();
         }
         done
     }
 
-    fn cast_in(&self, turn: &mut Turn<'_>, message: MessageRef<'_>, mut until: Until<'_>) -> Result<()> {
+    fn send_one_way_on(
+        &self,
+        guard: &mut OneWayGuard<'_>,
+        message: MessageRef<'_>,
+        mut until: Until<'_>,
+    ) -> Result<()> {
         let mut not_taken = None;
         for _ in 0..TRIES {
-            let unconfirmed = turn.books.is_unconfirmed();
-            if !turn.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable()) {
+            let unconfirmed = guard.confirmations.is_unconfirmed();
+            if !guard.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable()) {
                 let connected = self.connect(self.options.timeout, &Until { client: Some(&self.closing), ..until })?;
                 until = until.within(self.options.timeout);
                 match connected {
-                    Connected::Native(socket) => turn.session = Some(self.session(socket, &self.cut)?),
+                    Connected::Native(socket) => guard.session = Some(self.session(socket, &self.cut)?),
                     Connected::Deno(socket) => {
                         let exchange = deno::Exchange::new(socket, Mode::Broadcast, self.options.max_message);
                         return exchange.run(message, &until, self.options.spin).map(drop);
@@ -316,49 +321,49 @@ impl Kept {
                 }
             }
             let now = Instant::now();
-            let together = turn.last.is_some_and(|last| now - last < TOGETHER);
-            turn.last = Some(now);
-            let session = turn.session.as_mut().expect("it is ready");
+            let together = guard.last.is_some_and(|last| now - last < TOGETHER);
+            guard.last = Some(now);
+            let session = guard.session.as_mut().expect("it is ready");
             let done = session
-                .cast(message, &until)
+                .send_one_way(message, &until)
                 .and_then(|()| if together { Ok(()) } else { session.send_gathered(&until) });
             match done {
                 Ok(()) => {
-                    turn.books.count();
-                    turn.send_soon = together;
+                    guard.confirmations.count();
+                    guard.schedule_send = together;
                     return Ok(());
                 }
-                Err(Failed::NotTaken(error)) if !turn.books.is_unconfirmed() => {
-                    turn.session = None;
+                Err(Failed::NotTaken(error)) if !guard.confirmations.is_unconfirmed() => {
+                    guard.session = None;
                     not_taken = Some(error);
                 }
                 // Only this message was refused: those before it are on their way.
                 Err(failed) if session.is_open() => return Err(failed.into()),
-                Err(failed) => return Err(turn.lose(failed.into())),
+                Err(failed) => return Err(guard.lose(failed.into())),
             }
         }
         Err(not_taken.expect("every try that did not return left its error"))
     }
 
     /// Has a task send what has gathered, in case nothing else does.
-    fn send_soon(&self) {
-        let mut casts = lock(&self.casts.casts);
-        if casts.sender_is_coming {
+    fn schedule_send(&self) {
+        let mut state = lock(&self.one_way.state);
+        if state.send_is_scheduled {
             return;
         }
         let Ok(runtime) = background::calls() else { return };
-        casts.sender_is_coming = true;
-        drop(casts);
-        let line = Arc::clone(&self.casts);
+        state.send_is_scheduled = true;
+        drop(state);
+        let sender = Arc::clone(&self.one_way);
         runtime.spawn(async move {
             loop {
                 tokio::time::sleep(LATEST).await;
-                match line.casts.try_lock() {
+                match sender.state.try_lock() {
                     // Whoever has the session may leave something gathered.
-                    Ok(casts) if casts.away => {}
-                    Ok(mut casts) => {
-                        if casts.session.as_mut().is_none_or(|session| session.try_send_gathered()) {
-                            casts.sender_is_coming = false;
+                    Ok(state) if state.is_lent => {}
+                    Ok(mut state) => {
+                        if state.session.as_mut().is_none_or(|session| session.try_send_gathered()) {
+                            state.send_is_scheduled = false;
                             return;
                         }
                     }
@@ -377,9 +382,9 @@ impl Kept {
             client: Some(&self.closing),
             ..Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref())
         };
-        let mut turn = self.casts.take_turn(lock(&self.casts.casts), &waiting)?;
-        // Once it has its turn it makes sure of what `close` would make sure of right after.
-        turn.flush(&Until { client: Some(&self.cut), ..waiting })
+        let mut guard = self.one_way.borrow(lock(&self.one_way.state), &waiting)?;
+        // Once it has the session it makes sure of what `close` would make sure of right after.
+        guard.flush(&Until { client: Some(&self.cut), ..waiting })
     }
 
     /// Ends what waits, flushes and closes. Later calls do nothing.
@@ -389,21 +394,21 @@ impl Kept {
             return Ok(());
         }
         self.closing.cancel();
-        self.casts.wake_all();
+        self.one_way.wake_all();
         lock(&self.sessions).clear();
         let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
-        let closed = match self.casts.take_turn(lock(&self.casts.casts), &until) {
-            Ok(mut turn) => {
-                let flushed = turn.flush(&until);
-                drop(turn.session.take());
+        let closed = match self.one_way.borrow(lock(&self.one_way.state), &until) {
+            Ok(mut guard) => {
+                let flushed = guard.flush(&until);
+                drop(guard.session.take());
                 flushed
             }
             Err(error) => {
                 // Who has the session is told that it is over, and says itself what became of its messages.
                 self.cut.cancel();
                 let now = Until::default();
-                let mut turn = self.casts.take_turn(lock(&self.casts.casts), &now)?;
-                Err(turn.lose(error))
+                let mut guard = self.one_way.borrow(lock(&self.one_way.state), &now)?;
+                Err(guard.lose(error))
             }
         };
         self.cut.cancel();
@@ -423,20 +428,21 @@ impl Kept {
         connect(&self.channel, &self.address, &self.options, &until)
     }
 
-    fn session(&self, socket: crate::os::stream::Stream, ended_by: &Cancellation) -> Result<Box<Exclusive>> {
-        Exclusive::new(socket, self.options.max_message, self.options.spin).map(|session| session.ended_by(ended_by))
+    fn session(&self, socket: crate::os::stream::Stream, ended_by: &Cancellation) -> Result<Box<ThreadSession>> {
+        ThreadSession::new(socket, self.options.max_message, self.options.spin)
+            .map(|session| session.ended_by(ended_by))
     }
 }
 
-impl Drop for Kept {
+impl Drop for BlockingClient {
     fn drop(&mut self) {
         if self.born != fork::generation() {
             return;
         }
-        let mut casts = lock(&self.casts.casts);
-        if let Some(mut session) = casts.session.take() {
+        let mut state = lock(&self.one_way.state);
+        if let Some(mut session) = state.session.take() {
             let _nobody_asked_to_know = session.send_gathered(&Until::new(Some(FAREWELL), None));
-            if casts.books.is_unconfirmed() {
+            if state.confirmations.is_unconfirmed() {
                 session.leave();
             }
         }

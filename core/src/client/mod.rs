@@ -3,15 +3,15 @@
 //! | module | holds |
 //! |---|---|
 //! | `connect` | finding the listener and its dialect |
-//! | `exclusive` | a native session used by one thread at a time: blocking callers |
-//! | `multiplexed` | a native session shared by tasks: asynchronous callers |
-//! | `casts` | the books of one-way messages |
+//! | `thread_driver` | a native session used by one thread at a time: blocking callers |
+//! | `task_driver` | a native session shared by tasks: asynchronous callers |
+//! | `one_way` | what became of the one-way messages of a session |
 //! | `ids` | the ids of messages, and what a goaway says about them |
-//! | `ledger` | the books of a session with several calls in flight |
+//! | `pending` | the calls in flight on a session with several |
 //! | `deno` | one message on the Deno wire, either way of waiting |
 //! | `pool` | sessions kept open between one-shot posts |
 //! | `post` | the one-shot posts |
-//! | `kept` | the blocking client that keeps a channel open |
+//! | `blocking_client` | the blocking client that keeps a channel open |
 //! | `until` | until when, or until what, a call waits |
 
 pub(crate) mod blocking_client;

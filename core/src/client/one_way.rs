@@ -5,14 +5,14 @@ use crate::error::Error;
 
 /// What became of the one-way messages of one session.
 #[derive(Debug, Default)]
-pub(crate) struct Casts {
+pub(crate) struct OneWay {
     sent: u64,
     confirmed: u64,
     /// What went wrong with one of them, where that has not been said yet.
     error: Option<Error>,
 }
 
-impl Casts {
+impl OneWay {
     /// One more was sent.
     #[inline]
     pub(crate) fn count(&mut self) {
@@ -45,7 +45,7 @@ impl Casts {
         self.error.take()
     }
 
-    /// Whether [`take_error`](Casts::take_error) has something to say.
+    /// Whether [`take_error`](OneWay::take_error) has something to say.
     pub(crate) fn has_error(&self) -> bool {
         self.error.is_some()
     }
@@ -70,24 +70,24 @@ mod tests {
 
     #[test]
     fn what_nobody_confirmed_is_told_once_and_with_its_number() {
-        let mut casts = Casts::default();
-        assert!(casts.retire(gone).is_none());
-        (0..5).for_each(|_| casts.count());
-        casts.confirm(2);
-        casts.confirm(1);
-        assert!(casts.is_unconfirmed());
-        let told = casts.retire(gone).unwrap();
+        let mut one_way = OneWay::default();
+        assert!(one_way.retire(gone).is_none());
+        (0..5).for_each(|_| one_way.count());
+        one_way.confirm(2);
+        one_way.confirm(1);
+        assert!(one_way.is_unconfirmed());
+        let told = one_way.retire(gone).unwrap();
         assert_eq!((told.kind(), told.may_have_been_handled()), (ErrorKind::Closing, true));
         assert_eq!(told.message(), "3 broadcasts were not confirmed: it has gone");
-        assert!(casts.retire(gone).is_none() && !casts.is_unconfirmed());
+        assert!(one_way.retire(gone).is_none() && !one_way.is_unconfirmed());
     }
 
     #[test]
     fn a_refusal_is_told_in_place_of_the_number() {
-        let mut casts = Casts::default();
-        casts.count();
-        casts.refuse(Error::new(ErrorKind::WrongMode, "requests only"));
-        casts.refuse(gone());
-        assert_eq!(casts.retire(gone).unwrap().kind(), ErrorKind::WrongMode);
+        let mut one_way = OneWay::default();
+        one_way.count();
+        one_way.refuse(Error::new(ErrorKind::WrongMode, "requests only"));
+        one_way.refuse(gone());
+        assert_eq!(one_way.retire(gone).unwrap().kind(), ErrorKind::WrongMode);
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use rustc_hash::FxHashMap;
 
 use super::ids::Ids;
-use super::one_way::Casts;
+use super::one_way::OneWay;
 use super::{Attempt, Failed, closed_meanwhile, closing, fits, listener_has_gone, lost, reply_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -47,7 +47,7 @@ pub(crate) struct Ledger<C> {
     closing: bool,
     /// After so many bytes the connection took no more.
     cut: Option<u64>,
-    casts: Casts,
+    one_way: OneWay,
     /// The largest message that the listener takes, once it has said.
     peer_max: Option<usize>,
     /// The beginning of its hello.
@@ -64,7 +64,7 @@ struct Pending<C> {
     /// Where in the stream its frame begins.
     at: u64,
     /// How many one-way messages were sent before it.
-    casts: u64,
+    one_way: u64,
 }
 
 impl<C> Pending<C> {
@@ -82,7 +82,7 @@ impl<C> Default for Ledger<C> {
             ended: None,
             closing: false,
             cut: None,
-            casts: Casts::default(),
+            one_way: OneWay::default(),
             peer_max: None,
             hello: Vec::new(),
         }
@@ -100,19 +100,19 @@ impl<C> Ledger<C> {
         loop {
             let id = self.ids.next();
             if let Entry::Vacant(vacant) = self.pending.entry(id) {
-                vacant.insert(Pending { caller, kind, len, at, casts: self.casts.sent() });
+                vacant.insert(Pending { caller, kind, len, at, one_way: self.one_way.sent() });
                 return Ok(id);
             }
         }
     }
 
     /// Notes a one-way message, in its place among those that are sent.
-    pub(crate) fn cast(&mut self) -> Attempt<()> {
+    pub(crate) fn send_one_way(&mut self) -> Attempt<()> {
         self.check_open()?;
         if self.closing {
             return Err(closed_meanwhile().into());
         }
-        self.casts.count();
+        self.one_way.count();
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl<C> Ledger<C> {
 
     /// Whether one-way messages were sent that nobody has confirmed.
     pub(crate) fn is_unconfirmed(&self) -> bool {
-        self.casts.is_unconfirmed()
+        self.one_way.is_unconfirmed()
     }
 
     /// The largest message that the listener takes, once it has said.
@@ -149,25 +149,25 @@ impl<C> Ledger<C> {
     }
 
     /// What went wrong with one-way messages, if it has not been said yet.
-    pub(crate) fn take_cast_error(&mut self) -> Option<Error> {
-        self.casts.take_error()
+    pub(crate) fn take_one_way_error(&mut self) -> Option<Error> {
+        self.one_way.take_error()
     }
 
-    /// Whether [`take_cast_error`](Ledger::take_cast_error) has something to say.
-    pub(crate) fn has_cast_error(&self) -> bool {
-        self.casts.has_error()
+    /// Whether [`take_one_way_error`](Ledger::take_one_way_error) has something to say.
+    pub(crate) fn has_one_way_error(&self) -> bool {
+        self.one_way.has_error()
     }
 
     /// What a flush comes to whose question was answered so.
     pub(crate) fn flushed(&mut self, answer: Attempt<Reply>) -> Attempt<()> {
         match answer {
-            Ok(_) => self.casts.take_error().map_or(Ok(()), |error| Err(error.into())),
+            Ok(_) => self.one_way.take_error().map_or(Ok(()), |error| Err(error.into())),
             // The session goes on, and a later flush may hear of them.
             Err(failed) if self.ended.is_none() => Err(failed),
             Err(failed) => {
                 let why = Error::from(failed);
                 let again = Error::new(why.kind(), why.message().to_owned());
-                Err(self.casts.retire(|| again).unwrap_or(why).into())
+                Err(self.one_way.retire(|| again).unwrap_or(why).into())
             }
         }
     }
@@ -175,13 +175,13 @@ impl<C> Ledger<C> {
     /// What to say where nobody waits any longer for what a flush would bring, for this reason.
     pub(crate) fn give_up_flushing(&mut self, error: Error) -> Error {
         self.no_more(&error);
-        self.casts.retire(|| Error::new(error.kind(), error.message().to_owned())).unwrap_or(error)
+        self.one_way.retire(|| Error::new(error.kind(), error.message().to_owned())).unwrap_or(error)
     }
 
     /// What is to be told of one-way messages where the session takes nothing more and another one follows it.
     pub(crate) fn retire(&mut self) -> Option<Error> {
         let (kind, text) = self.ended.as_ref()?;
-        self.casts.retire(|| Error::new(*kind, text.clone()))
+        self.one_way.retire(|| Error::new(*kind, text.clone()))
     }
 
     /// Where to receive while the listener's hello is not complete, which is while
@@ -221,7 +221,7 @@ impl<C> Ledger<C> {
                             answers.push((pending.caller, Err(error.into())));
                         }
                     } else if matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
-                        self.casts.refuse(error);
+                        self.one_way.refuse(error);
                     } else {
                         return Err(error);
                     }
@@ -246,7 +246,7 @@ impl<C> Ledger<C> {
         if fits(pending.get().kind, kind)? {
             let pending = pending.remove();
             if pending.kind == Kind::Ack {
-                self.casts.confirm(pending.casts);
+                self.one_way.confirm(pending.one_way);
             }
             answers.push((pending.caller, Ok(reply)));
         }
@@ -302,8 +302,8 @@ impl<C> Ledger<C> {
         let peer_max = self.peer_max.unwrap_or(0);
         self.no_more(error);
         let again = || Error::new(error.kind(), error.message().to_owned());
-        if let Some(told) = self.casts.retire(again) {
-            self.casts.refuse(told);
+        if let Some(told) = self.one_way.retire(again) {
+            self.one_way.refuse(told);
         }
         let cut = self.cut;
         let to_blame = self.pending.values().any(|pending| pending.len > peer_max);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::thread_driver::Exclusive;
+use super::thread_driver::ThreadSession;
 use crate::channel::Address;
 use crate::lock::lock;
 use crate::options::{Options, Peers};
@@ -18,7 +18,7 @@ static POOL: ForkLocal<Pool> = ForkLocal::new();
 
 #[derive(Default)]
 #[expect(clippy::vec_box, reason = "sessions go in and out with every message")]
-struct Pool(Mutex<FxHashMap<Key, Vec<Box<Exclusive>>>>);
+struct Pool(Mutex<FxHashMap<Key, Vec<Box<ThreadSession>>>>);
 
 /// What two posts must agree in to use the same session.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ impl Key {
 }
 
 /// A session that is still good, if one waits. The one used last comes first.
-pub(super) fn take(key: &Key) -> Option<Box<Exclusive>> {
+pub(super) fn take(key: &Key) -> Option<Box<ThreadSession>> {
     loop {
         let mut session = lock(&POOL.get().0).get_mut(key)?.pop()?;
         if session.may_be_used() {
@@ -50,7 +50,7 @@ pub(super) fn take(key: &Key) -> Option<Box<Exclusive>> {
 }
 
 /// Keeps a session for the next post.
-pub(super) fn put(key: &Key, session: Box<Exclusive>) {
+pub(super) fn put(key: &Key, session: Box<ThreadSession>) {
     let mut pool = lock(&POOL.get().0);
     match pool.get_mut(key) {
         Some(waiting) if waiting.len() < MOST_IDLE => waiting.push(session),

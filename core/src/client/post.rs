@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connect::{Connected, connect, connect_async};
 use super::pool::{self, Key};
 use super::task_driver::shared;
-use super::thread_driver::Exclusive;
+use super::thread_driver::ThreadSession;
 use super::until::Until;
 use super::{Attempt, Failed, check_size, connecting_time, deno, first_of, telling};
 use crate::channel::{Address, Channel};
@@ -51,7 +51,7 @@ fn try_to_post(channel: &Channel, mode: Mode, message: MessageRef<'_>, options: 
                 return exchange.run(message, &connecting.within(options.timeout), options.spin);
             }
             Connected::Native(socket) => {
-                let session = Exclusive::new(socket, options.max_message, options.spin)?;
+                let session = ThreadSession::new(socket, options.max_message, options.spin)?;
                 match on_session(session, &key, mode, message, options.timeout, &connecting) {
                     Err(Failed::NotTaken(error)) => not_taken = Some(error),
                     done => return done.map_err(Error::from),
@@ -63,7 +63,7 @@ fn try_to_post(channel: &Channel, mode: Mode, message: MessageRef<'_>, options: 
 }
 
 fn on_session(
-    mut session: Box<Exclusive>,
+    mut session: Box<ThreadSession>,
     key: &Key,
     mode: Mode,
     message: MessageRef<'_>,

@@ -34,7 +34,7 @@ const MOST_WAITING: usize = 1 << 20;
 
 /// A handle on a session. The last one to go ends it, after what was given to it has been sent.
 #[derive(Clone)]
-pub(crate) struct Multiplexed(Arc<User>);
+pub(crate) struct TaskSession(Arc<User>);
 
 struct User(Arc<Session>);
 
@@ -60,9 +60,9 @@ struct Session {
     ledger: Mutex<Ledger<oneshot::Sender<Attempt<Reply>>>>,
 }
 
-impl Multiplexed {
+impl TaskSession {
     /// Starts a session on the runtime of the calling task.
-    pub(crate) fn start(socket: Stream, max_message: usize) -> Result<Multiplexed> {
+    pub(crate) fn start(socket: Stream, max_message: usize) -> Result<TaskSession> {
         let socket = Arc::new(socket);
         let fd = watch(Arc::clone(&socket), Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
@@ -82,7 +82,7 @@ impl Multiplexed {
             .append(&Hello::new(Role::Multiplexed, max_message).encode(), &[])
             .map_err(|error| Error::from_os("cannot begin a session", error))?;
         tokio::spawn(drive(fd, Driven(Arc::clone(&session))));
-        Ok(Multiplexed(Arc::new(User(session))))
+        Ok(TaskSession(Arc::new(User(session))))
     }
 
     fn session(&self) -> &Arc<Session> {
@@ -113,13 +113,13 @@ impl Multiplexed {
     }
 
     /// Sends a broadcast and waits only for room.
-    pub(crate) async fn cast(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
+    pub(crate) async fn send_one_way(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
         let session = self.session();
-        session.take_cast_error()?;
+        session.take_one_way_error()?;
         session.make_room(message.len(), until).await?;
         session.look_for_the_end();
         let mut handed = lock(&session.handed);
-        lock(&session.ledger).cast()?;
+        lock(&session.ledger).send_one_way()?;
         session.append(&mut handed, &Header::of(Kind::Broadcast, 0, message), message.data());
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Multiplexed {
     /// Waits until everything sent before has been handed to the handler.
     pub(crate) async fn flush(&self, until: &Until<'_>) -> Attempt<()> {
         let session = self.session();
-        session.take_cast_error()?;
+        session.take_one_way_error()?;
         if !lock(&session.ledger).is_unconfirmed() {
             return Ok(());
         }
@@ -141,8 +141,8 @@ impl Multiplexed {
     }
 
     /// What went wrong with one-way messages, if it has not been said yet.
-    pub(crate) fn take_cast_error(&self) -> Attempt<()> {
-        self.session().take_cast_error()
+    pub(crate) fn take_one_way_error(&self) -> Attempt<()> {
+        self.session().take_one_way_error()
     }
 
     /// What is to be told of one-way messages where another session follows this one.
@@ -244,8 +244,8 @@ impl Session {
         self.moved.notify_waiters();
     }
 
-    fn take_cast_error(&self) -> Attempt<()> {
-        match lock(&self.ledger).take_cast_error() {
+    fn take_one_way_error(&self) -> Attempt<()> {
+        match lock(&self.ledger).take_one_way_error() {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
@@ -422,7 +422,7 @@ async fn receive(fd: &AsyncStream, session: &Session, reader: &mut FrameReader) 
 }
 
 /// Sessions for one-shot posts, by where they lead, who may be there, and which runtime drives them.
-static SHARED: ForkLocal<Mutex<FxHashMap<Key, Multiplexed>>> = ForkLocal::new();
+static SHARED: ForkLocal<Mutex<FxHashMap<Key, TaskSession>>> = ForkLocal::new();
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -444,7 +444,7 @@ impl Key {
 }
 
 /// The session that other tasks of this runtime use for this address, if it is still good.
-pub(crate) fn shared(address: &Address, options: &Options) -> Option<Multiplexed> {
+pub(crate) fn shared(address: &Address, options: &Options) -> Option<TaskSession> {
     if options.wire == crate::options::Wire::Deno {
         return None;
     }
@@ -461,8 +461,8 @@ pub(crate) fn shared(address: &Address, options: &Options) -> Option<Multiplexed
 }
 
 /// Starts a session that other tasks of this runtime may use too.
-pub(crate) fn share(socket: Stream, address: &Address, options: &Options) -> Result<Multiplexed> {
-    let session = Multiplexed::start(socket, options.max_message)?;
+pub(crate) fn share(socket: Stream, address: &Address, options: &Options) -> Result<TaskSession> {
+    let session = TaskSession::start(socket, options.max_message)?;
     let mut sessions = lock(SHARED.get());
     // Those of runtimes that are gone would stay for ever.
     sessions.retain(|_, session| session.is_usable());

@@ -30,7 +30,7 @@ const GATHER: usize = 64 << 10;
 /// A session that its owner uses from one thread at a time. In a box, since it changes hands with every
 /// message.
 #[derive(Debug)]
-pub(crate) struct Exclusive {
+pub(crate) struct ThreadSession {
     socket: Arc<Stream>,
     reader: FrameReader,
     waiter: SpinWait,
@@ -45,7 +45,7 @@ pub(crate) struct Exclusive {
     /// The listener takes nothing more; the last id that it took.
     goaway: Option<u32>,
     /// The first error about a one-way message that was not acknowledged.
-    cast_error: Option<Error>,
+    one_way_error: Option<Error>,
     broken: bool,
     /// How much the listener has to copy before it can answer.
     copying: usize,
@@ -53,10 +53,10 @@ pub(crate) struct Exclusive {
     _watch: Option<Watch>,
 }
 
-impl Exclusive {
-    pub(crate) fn new(socket: Stream, max_message: usize, spin: Duration) -> Result<Box<Exclusive>> {
+impl ThreadSession {
+    pub(crate) fn new(socket: Stream, max_message: usize, spin: Duration) -> Result<Box<ThreadSession>> {
         socket.set_blocking(true).map_err(|error| Error::from_os("cannot set up the connection", error))?;
-        Ok(Box::new(Exclusive {
+        Ok(Box::new(ThreadSession {
             socket: Arc::new(socket),
             reader: FrameReader::new(Sender::Listener, max_message),
             waiter: SpinWait::new(spin),
@@ -66,7 +66,7 @@ impl Exclusive {
             ids: Ids::default(),
             recv_timeout: None,
             goaway: None,
-            cast_error: None,
+            one_way_error: None,
             broken: false,
             copying: 0,
             _watch: None,
@@ -74,7 +74,7 @@ impl Exclusive {
     }
 
     /// Has `cancellation` end the session, for as long as it lives.
-    pub(crate) fn ended_by(mut self: Box<Self>, cancellation: &Cancellation) -> Box<Exclusive> {
+    pub(crate) fn ended_by(mut self: Box<Self>, cancellation: &Cancellation) -> Box<ThreadSession> {
         self._watch = Some(cancellation.watch(&self.socket));
         self
     }
@@ -83,7 +83,7 @@ impl Exclusive {
     pub(crate) fn call<T>(
         &mut self,
         until: &Until<'_>,
-        call: impl FnOnce(&mut Exclusive, &Until<'_>) -> Attempt<T>,
+        call: impl FnOnce(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
     ) -> Attempt<T> {
         let Some(caller) = until.caller else { return call(self, until) };
         let watch = caller.watch(&self.socket);
@@ -116,7 +116,7 @@ impl Exclusive {
         }
     }
 
-    /// As [`is_usable`](Exclusive::is_usable) where that has to be known. On a Unix socket it need not:
+    /// As [`is_usable`](ThreadSession::is_usable) where that has to be known. On a Unix socket it need not:
     /// a send to a listener that has gone, or has said goodbye, fails, and nothing of it was taken.
     pub(crate) fn may_be_used(&mut self) -> bool {
         if self.socket.is_tcp() { self.is_usable() } else { self.is_open() }
@@ -158,9 +158,9 @@ impl Exclusive {
     }
 
     /// Queues a broadcast without waiting for anything but room. Gathered ones are sent when the
-    /// buffer is full, by [`flush`](Exclusive::flush), or by [`send_gathered`](Exclusive::send_gathered).
-    pub(crate) fn cast(&mut self, message: MessageRef<'_>, until: &Until<'_>) -> Attempt<()> {
-        if let Some(error) = self.cast_error.take() {
+    /// buffer is full, by [`flush`](ThreadSession::flush), or by [`send_gathered`](ThreadSession::send_gathered).
+    pub(crate) fn send_one_way(&mut self, message: MessageRef<'_>, until: &Until<'_>) -> Attempt<()> {
+        if let Some(error) = self.one_way_error.take() {
             return Err(error.into());
         }
         let header = Header::of(Kind::Broadcast, 0, message);
@@ -176,7 +176,7 @@ impl Exclusive {
     /// sends it too. The quick way for a stream of small messages.
     pub(crate) fn join_gathered(&mut self, message: MessageRef<'_>) -> bool {
         let fits = self.out.len() + HEADER_LEN + message.len() < GATHER;
-        if self.out.is_empty() || !fits || self.cast_error.is_some() {
+        if self.out.is_empty() || !fits || self.one_way_error.is_some() {
             return false;
         }
         self.out.extend_from_slice(&Header::of(Kind::Broadcast, 0, message).encode());
@@ -185,8 +185,8 @@ impl Exclusive {
     }
 
     /// What went wrong with one-way messages, if it has not been said yet.
-    pub(crate) fn take_cast_error(&mut self) -> Option<Error> {
-        self.cast_error.take()
+    pub(crate) fn take_one_way_error(&mut self) -> Option<Error> {
+        self.one_way_error.take()
     }
 
     /// Sends what has gathered.
@@ -214,7 +214,7 @@ impl Exclusive {
         let id = self.ids.next();
         self.send(&Header::bare(Kind::Ack, id), &[], until)?;
         self.wait_for(id, Kind::Ack, until)?;
-        match self.cast_error.take() {
+        match self.one_way_error.take() {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
@@ -390,7 +390,7 @@ impl Exclusive {
     }
 
     fn receive_more(&mut self, until: &Until<'_>, sent: bool) -> Attempt<()> {
-        let Exclusive { waiter, reader, socket, hello, hello_bytes, recv_timeout, copying, .. } = self;
+        let ThreadSession { waiter, reader, socket, hello, hello_bytes, recv_timeout, copying, .. } = self;
         let bytes = std::mem::take(copying) + reader.missing();
         let received = waiter.receive_body(bytes, |wait| {
             if wait == Wait::Yes {
@@ -462,7 +462,7 @@ impl Exclusive {
                 let error = reply_error(header.id, body.as_slice())?;
                 if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
                     // It is about a one-way message that was not acknowledged, not about the session.
-                    self.cast_error.get_or_insert(error);
+                    self.one_way_error.get_or_insert(error);
                     Frame::Other
                 } else {
                     Frame::Error { id: header.id, error }

@@ -135,7 +135,7 @@ pub(super) enum What {
     /// A broadcast of a one-shot post: done when the handler has it.
     Broadcast,
     /// A broadcast of a client: done when it is on its way.
-    Cast,
+    OneWay,
     /// Done when the handler has every broadcast before it.
     Flush,
     /// As flush; then the client is closed.
@@ -151,7 +151,7 @@ impl What {
     pub(super) fn kind(&self) -> Kind {
         match self {
             What::Request => Kind::Request,
-            What::Broadcast | What::Cast => Kind::Broadcast,
+            What::Broadcast | What::OneWay => Kind::Broadcast,
             What::Ping(_) => Kind::Ping,
             What::Flush | What::Close | What::Meet(_) => Kind::Ack,
         }
@@ -161,7 +161,7 @@ impl What {
     pub(super) fn mode(&self) -> Option<Mode> {
         match self {
             What::Request => Some(Mode::Request),
-            What::Broadcast | What::Cast => Some(Mode::Broadcast),
+            What::Broadcast | What::OneWay => Some(Mode::Broadcast),
             _ => None,
         }
     }

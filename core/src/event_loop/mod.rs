@@ -112,7 +112,7 @@ struct Client {
     target: Arc<Target>,
     link: Option<Id>,
     /// What went wrong with broadcasts, where it has not been said yet.
-    cast_error: Option<Error>,
+    one_way_error: Option<Error>,
 }
 
 impl Queue {
@@ -166,7 +166,7 @@ impl Queue {
         given_up_by_ticket(options.cancellation.as_ref())?;
         let target = self.target(channel, options)?;
         let client =
-            ClientId(self.clients.insert(Client { target: Arc::clone(&target), link: None, cast_error: None }));
+            ClientId(self.clients.insert(Client { target: Arc::clone(&target), link: None, one_way_error: None }));
         let ticket = self.begin(What::Meet(Instant::now()), target, Some(client), Body::None, options.timeout);
         match self.settled(ticket) {
             Ok(ticket) => Ok((client, ticket)),
@@ -199,7 +199,7 @@ impl Queue {
     /// the next [`submit`](Queue::submit). [`flush`](Queue::flush) makes sure of all.
     pub fn broadcast(&mut self, client: ClientId, message: Message) -> Result<Option<Ticket>> {
         let timeout = self.client(client)?.options.timeout;
-        let ticket = self.on_client(client, What::Cast, Body::Own(message), timeout)?;
+        let ticket = self.on_client(client, What::OneWay, Body::Own(message), timeout)?;
         match self.done.iter().rposition(|completion| completion.ticket == ticket) {
             Some(index) => {
                 self.done.remove(index);
@@ -368,7 +368,7 @@ impl Queue {
         // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
         // its end.
         if !matches!(what, What::Close)
-            && let Some(error) = self.take_cast_error(id)
+            && let Some(error) = self.take_one_way_error(id)
         {
             return Err(error.on_channel(&target.channel));
         }
@@ -376,13 +376,13 @@ impl Queue {
         self.settled(ticket)
     }
 
-    fn take_cast_error(&mut self, client: ClientId) -> Option<Error> {
+    fn take_one_way_error(&mut self, client: ClientId) -> Option<Error> {
         let client = self.clients.get_mut(client.0)?;
-        if client.cast_error.is_some() {
-            return client.cast_error.take();
+        if client.one_way_error.is_some() {
+            return client.one_way_error.take();
         }
         match self.connections.get_mut(client.link?) {
-            Some(Connection::Link(link)) => link.ledger.take_cast_error().or_else(|| link.ledger.retire()),
+            Some(Connection::Link(link)) => link.ledger.take_one_way_error().or_else(|| link.ledger.retire()),
             _ => None,
         }
     }

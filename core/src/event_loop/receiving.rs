@@ -96,8 +96,8 @@ impl Queue {
             let owner = self.clients.iter().find(|(_, client)| client.link == Some(id)).map(|(id, _)| id);
             if let Some(client) = owner.and_then(|owner| self.clients.get_mut(owner)) {
                 client.link = None;
-                if client.cast_error.is_none() {
-                    client.cast_error = link.ledger.take_cast_error();
+                if client.one_way_error.is_none() {
+                    client.one_way_error = link.ledger.take_one_way_error();
                 }
             }
         }

@@ -21,7 +21,7 @@ impl Queue {
         let id = client.link?;
         let Connection::Link(link) = self.connections.get(id)? else { return None };
         let has_room = link.waiting.is_empty() && matches!(link.room_for(len), Room::Yes);
-        let says_nothing = client.cast_error.is_none() && link.ledger.is_open() && !link.ledger.has_cast_error();
+        let says_nothing = client.one_way_error.is_none() && link.ledger.is_open() && !link.ledger.has_one_way_error();
         (has_room && says_nothing && len <= client.target.options.max_message).then_some(id)
     }
 
@@ -73,7 +73,7 @@ impl Queue {
         let Some(call) = self.calls.get(ticket.0) else { return };
         // Nobody answers a one-way message, so the first after a while had better not go to a listener
         // that has said goodbye where that has not been read yet.
-        if let (What::Cast, Some(Connection::Link(link))) = (&call.what, self.connections.get(id))
+        if let (What::OneWay, Some(Connection::Link(link))) = (&call.what, self.connections.get(id))
             && !link.ledger.is_unconfirmed()
             && !link.ledger.is_waiting()
             && link.waiting.is_empty()
@@ -115,7 +115,7 @@ impl Queue {
             let alone = !link.ledger.is_waiting() && link.waiting.is_empty();
             let at = link.handed();
             let begun = match &call.what {
-                What::Cast => link.ledger.cast().map(|()| 0),
+                What::OneWay => link.ledger.send_one_way().map(|()| 0),
                 What::Flush | What::Close => {
                     match link.ledger.is_unconfirmed().then(|| link.ledger.begin(Kind::Ack, 0, at, ticket)) {
                         // Nothing to make sure of, but what is to be said is said.
@@ -137,7 +137,7 @@ impl Queue {
                 }
                 Ok(frame) => frame,
             };
-            if frame == 0 && !matches!(call.what, What::Cast) {
+            if frame == 0 && !matches!(call.what, What::OneWay) {
                 // Nothing to make sure of.
                 self.finish(ticket, Ok(None));
                 continue;
@@ -146,13 +146,13 @@ impl Queue {
             let header = call.header(frame, left);
             call.state = State::Sent(id, frame);
             link.add(&header, &mut call.body);
-            let is_cast = matches!(call.what, What::Cast);
-            let is_now = link.is_full(self.beside) || (alone && !is_cast);
+            let is_one_way = matches!(call.what, What::OneWay);
+            let is_now = link.is_full(self.beside) || (alone && !is_one_way);
             self.list(id);
             if is_now {
                 self.submit_link(id);
             }
-            if is_cast {
+            if is_one_way {
                 self.finish(ticket, Ok(None));
             }
         }

@@ -129,9 +129,9 @@ impl Queue {
                     && let Some(before) = client.link.replace(id)
                 {
                     if let Some(Connection::Link(retired)) = self.connections.get_mut(before)
-                        && let Some(told) = retired.ledger.take_cast_error().or_else(|| retired.ledger.retire())
+                        && let Some(told) = retired.ledger.take_one_way_error().or_else(|| retired.ledger.retire())
                     {
-                        client.cast_error.get_or_insert(told);
+                        client.one_way_error.get_or_insert(told);
                     }
                     self.desert(before);
                 }
@@ -212,7 +212,7 @@ impl Queue {
         let Some(call) = self.calls.remove(ticket.0) else { return };
         let mut result = result;
         if let (What::Close, Some(id)) = (&call.what, call.client) {
-            result = match (result, self.take_cast_error(id)) {
+            result = match (result, self.take_one_way_error(id)) {
                 (Ok(_), Some(told)) => Err(told),
                 (Err(error), None) => Err(self.give_up_flushing(id, error)),
                 (result, _) => result,

@@ -50,7 +50,7 @@ impl Queue {
         let ends = |call: &Call| match (&call.what, &call.state) {
             (What::Flush | What::Close, _) => false,
             // It goes out before the close, on the same session or on a connection of its own.
-            (What::Cast, State::Queued | State::Sent(..) | State::Exchanging(_)) => false,
+            (What::OneWay, State::Queued | State::Sent(..) | State::Exchanging(_)) => false,
             _ => call.client == Some(client),
         };
         let ending: Vec<Ticket> = self.calls.iter().filter(|(_, call)| ends(call)).map(|(id, _)| Ticket(id)).collect();
