@@ -5,21 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
-use simple_ipc::{Error, ErrorKind, Message, Result};
+use simple_ipc::{Error, ErrorKind, Result};
 
-use crate::hub::Hub;
+use crate::event::Outcome;
+use crate::hub::{Cancel, Hub};
 use crate::lock;
-
-/// What a call ends with.
-pub(crate) enum Outcome {
-    Nothing,
-    Message(Message),
-    /// A client, under this number.
-    Client(u32),
-    Time(Duration),
-}
 
 type CallFuture = Pin<Box<dyn Future<Output = Result<Outcome>> + Send>>;
 
@@ -42,20 +33,13 @@ impl Call {
     ) -> Option<Result<Outcome>> {
         let _on_the_runtime = hub.runtime.enter();
         let call = Arc::new(Call { hub: Arc::clone(hub), id, future: Mutex::new(Some(Box::pin(future))) });
-        hub.remember(id, &call);
+        hub.remember(id, Arc::clone(&call) as Arc<dyn Cancel>);
         let outcome = call.step()?;
         if hub.is_to_turn() && !hub.has_ended() {
             hub.finished(id, outcome);
             return None;
         }
         Some(outcome)
-    }
-
-    /// Ends the call without an outcome: its handler, if it has got there, is told.
-    pub(crate) fn cancel(&self) {
-        let _on_the_runtime = self.hub.runtime.enter();
-        let future = lock(&self.future).take();
-        drop(future);
     }
 
     fn step(self: &Arc<Self>) -> Option<Result<Outcome>> {
@@ -73,6 +57,15 @@ impl Call {
         drop(ended);
         self.hub.forget(self.id);
         Some(outcome)
+    }
+}
+
+impl Cancel for Call {
+    /// Its handler, if it has got there, is told.
+    fn cancel(&self) {
+        let _on_the_runtime = self.hub.runtime.enter();
+        let future = lock(&self.future).take();
+        drop(future);
     }
 }
 

@@ -4,8 +4,7 @@ use napi::bindgen_prelude::{Array, Either, FromNapiValue, ToNapiValue, TypeName,
 use napi::{Env, JsValue, Unknown, ValueType, sys};
 use simple_ipc::{Channel, Counters, Error, ErrorKind, Message, MessageKind, Result};
 
-use crate::call::Outcome;
-use crate::hub::Event;
+use crate::event::{Event, Outcome};
 
 /// V8's strings end at half a gibibyte.
 const TOO_LONG: &str = "the body is larger than a value of this JavaScript engine may be; send less, or bytes";

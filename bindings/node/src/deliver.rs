@@ -5,12 +5,25 @@
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
-use napi::bindgen_prelude::{Function, Object, ToNapiValue};
+use napi::bindgen_prelude::{FnArgs, Function, Object, ToNapiValue};
 use napi::{Env, JsValue, check_status, sys};
 
-use crate::hub::{Delivered, Hub};
+use crate::convert::Batch;
+
+/// What JavaScript is called with.
+pub(crate) type Delivered = FnArgs<(Batch,)>;
+
+/// Where the events come from that JavaScript is called with.
+pub(crate) trait Source: Send + Sync {
+    /// What JavaScript gets when it was called.
+    fn turn(&self) -> Batch;
+
+    /// The runtime has ended the function through which JavaScript is called: its [`Deliver`] is not to be used or
+    /// dropped any more.
+    fn ended(&self);
+}
 
 /// Calls JavaScript on its own thread. It does not keep the environment alive unless told to.
 pub(crate) struct Deliver(sys::napi_threadsafe_function);
@@ -20,17 +33,18 @@ pub(crate) struct Deliver(sys::napi_threadsafe_function);
 unsafe impl Send for Deliver {}
 
 impl Deliver {
-    /// `function` gets the hub's events. `resource` is shown to `async_hooks`.
+    /// `function` gets the events of `source`. `resource` is shown to `async_hooks`.
     pub(crate) fn new(
         env: &Env,
         function: &Function<'_, Delivered, ()>,
         resource: &Object<'_>,
-        hub: &Arc<Hub>,
+        source: Weak<dyn Source>,
     ) -> napi::Result<Deliver> {
         let name = env.create_string("simple-ipc")?;
-        let hub = Box::into_raw(Box::new(Arc::downgrade(hub)));
+        // Boxed twice: C's pointer has no room for a trait object.
+        let source = Box::into_raw(Box::new(source));
         let mut raw = null_mut();
-        // SAFETY: the handles are live, and `hub` is freed by `ended`, which is called once.
+        // SAFETY: the handles are live, and `source` is freed by `ended`, which is called once.
         check_status!(unsafe {
             sys::napi_create_threadsafe_function(
                 env.raw(),
@@ -41,7 +55,7 @@ impl Deliver {
                 1,
                 null_mut(),
                 Some(ended),
-                hub.cast(),
+                source.cast(),
                 Some(call_javascript),
                 &raw mut raw,
             )
@@ -84,19 +98,19 @@ impl Drop for Deliver {
 unsafe extern "C" fn call_javascript(
     env: sys::napi_env,
     function: sys::napi_value,
-    hub: *mut c_void,
+    source: *mut c_void,
     _data: *mut c_void,
 ) {
     if env.is_null() || function.is_null() {
         return;
     }
     // SAFETY: `Deliver::new` has put it there, and `ended` has not been called.
-    let hub: &Weak<Hub> = unsafe { &*hub.cast() };
-    let Some(hub) = hub.upgrade() else { return };
+    let source: &Weak<dyn Source> = unsafe { &*source.cast::<Weak<dyn Source>>() };
+    let Some(source) = source.upgrade() else { return };
     // SAFETY: the runtime passes live handles of this thread's environment.
     unsafe {
         let (mut this, mut returned) = (null_mut(), null_mut());
-        let Ok(events) = ToNapiValue::to_napi_value(env, hub.turn()) else { return };
+        let Ok(events) = ToNapiValue::to_napi_value(env, source.turn()) else { return };
         sys::napi_get_undefined(env, &raw mut this);
         let status = sys::napi_call_function(env, this, function, 1, &raw const events, &raw mut returned);
         if status == sys::Status::napi_pending_exception {
@@ -108,11 +122,10 @@ unsafe extern "C" fn call_javascript(
 }
 
 /// The runtime has ended the function: it was released, or its environment ends.
-unsafe extern "C" fn ended(_env: sys::napi_env, _data: *mut c_void, hub: *mut c_void) {
+unsafe extern "C" fn ended(_env: sys::napi_env, _data: *mut c_void, source: *mut c_void) {
     // SAFETY: `Deliver::new` has made it of a box, and this is called once.
-    let hub: Box<Weak<Hub>> = unsafe { Box::from_raw(hub.cast()) };
-    if let Some(hub) = hub.upgrade() {
-        hub.deliver_has_ended();
-        hub.end();
+    let source: Box<Weak<dyn Source>> = unsafe { Box::from_raw(source.cast::<Weak<dyn Source>>()) };
+    if let Some(source) = source.upgrade() {
+        source.ended();
     }
 }

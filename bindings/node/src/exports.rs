@@ -9,9 +9,11 @@ use napi_derive::napi;
 use simple_ipc::{Channel, Client, HandlerFailure, Message, Mode, Options, Result};
 use tokio::time::timeout;
 
-use crate::call::{Call, Outcome};
+use crate::call::Call;
 use crate::convert::{self, Batch, Body, CountersObject};
-use crate::hub::{self, Connected, Delivered, Hub, hub};
+use crate::deliver::Delivered;
+use crate::event::Outcome;
+use crate::hub::{self, Connected, Hub, hub};
 use crate::listener;
 use crate::options::{OptionsObject, duration};
 

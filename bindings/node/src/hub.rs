@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use napi::Env;
-use napi::bindgen_prelude::{FnArgs, Function, Object};
-use simple_ipc::{Client, Counters, Error, ErrorKind, Listener, Message, Peer, Result, background};
+use napi::bindgen_prelude::{Function, Object};
+use simple_ipc::{Client, Counters, Error, ErrorKind, Listener, Result, background};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as FairMutex, OwnedSemaphorePermit, Semaphore};
 
-use crate::call::{Call, Outcome};
 use crate::convert::Batch;
-use crate::deliver::Deliver;
-use crate::listener::Running;
+use crate::deliver::{Deliver, Delivered, Source};
+use crate::event::{Event, Outcome};
 use crate::lock;
+use crate::running::Running;
 
 /// The bytes of messages, over all listeners, that may be in the queue at once. What is beyond waits in its session.
 const QUEUE_BYTES: u32 = 16 << 20;
@@ -29,37 +29,6 @@ const TURN_BYTES: usize = 1 << 20;
 /// have their turn: a threadsafe function that is called again and again gets a thousand calls before that, and a
 /// program that awaits what has ended already goes on for ever.
 const TURN_TIME: Duration = Duration::from_millis(2);
-
-/// Something that JavaScript has to be told.
-pub(crate) enum Event {
-    Finished {
-        call: u32,
-        outcome: Result<Outcome>,
-    },
-    Message {
-        listener: u32,
-        id: u32,
-        message: Message,
-        peer: Peer,
-        _room: Option<OwnedSemaphorePermit>,
-    },
-    Cancelled {
-        id: u32,
-    },
-    /// JavaScript is to let its loop turn, and then to [`resume`](Hub::resume).
-    Pause,
-}
-
-impl Event {
-    fn len(&self) -> usize {
-        match self {
-            Event::Finished { outcome: Ok(Outcome::Message(message)), .. } | Event::Message { message, .. } => {
-                message.len()
-            }
-            _ => 0,
-        }
-    }
-}
 
 /// The hubs of this process, by number: one for each environment that has loaded the add-on and has not ended.
 ///
@@ -84,8 +53,11 @@ pub(crate) fn ending() -> Error {
     Error::new(ErrorKind::Closed, "this process or worker is ending, and with it everything that it had open")
 }
 
-/// What JavaScript is called with.
-pub(crate) type Delivered = FnArgs<(Batch,)>;
+/// A call that the hub ends with its environment, or when JavaScript cancels it.
+pub(crate) trait Cancel: Send + Sync {
+    /// Ends the call without an outcome.
+    fn cancel(&self);
+}
 
 /// A client that JavaScript has connected.
 pub(crate) struct Connected {
@@ -105,7 +77,7 @@ pub(crate) struct Hub {
     turned: Mutex<Instant>,
     queue: Mutex<VecDeque<Event>>,
     room: Arc<Semaphore>,
-    calls: Mutex<HashMap<u32, Arc<Call>>>,
+    calls: Mutex<HashMap<u32, Arc<dyn Cancel>>>,
     pub(crate) running: Mutex<HashMap<u32, Running>>,
     listeners: Mutex<HashMap<u32, Arc<Listener>>>,
     /// What listeners had counted that were open when the environment ended.
@@ -135,7 +107,8 @@ impl Hub {
             last_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         });
-        *lock(&hub.deliver) = Some(Deliver::new(env, deliver, resource, &hub)?);
+        let source = Arc::downgrade(&hub);
+        *lock(&hub.deliver) = Some(Deliver::new(env, deliver, resource, source)?);
         let number = LAST_HUB.fetch_add(1, Ordering::Relaxed);
         HUBS.write().unwrap_or_else(PoisonError::into_inner).insert(number, hub);
         env.add_env_cleanup_hook(number, |number| {
@@ -155,18 +128,13 @@ impl Hub {
         }
     }
 
-    /// The runtime has ended the function through which JavaScript is called: it is not to be touched again.
-    pub(crate) fn deliver_has_ended(&self) {
-        std::mem::forget(lock(&self.deliver).take());
-    }
-
     /// A number for a listener or a message; used again after four thousand million others.
     pub(crate) fn next_id(&self) -> u32 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn remember(&self, id: u32, call: &Arc<Call>) {
-        lock(&self.calls).insert(id, Arc::clone(call));
+    pub(crate) fn remember(&self, id: u32, call: Arc<dyn Cancel>) {
+        lock(&self.calls).insert(id, call);
     }
 
     pub(crate) fn forget(&self, id: u32) {
@@ -207,15 +175,6 @@ impl Hub {
         if deliver.as_ref().is_some_and(|deliver| !deliver.call()) {
             std::mem::forget(deliver.take());
         }
-    }
-
-    /// What JavaScript gets when it was called.
-    pub(crate) fn turn(&self) -> Batch {
-        let mut events = self.take();
-        if events.len() >= TURN_EVENTS || self.is_to_turn() || !self.wait_for_a_call() {
-            events.push(Event::Pause);
-        }
-        Batch(events)
     }
 
     /// What JavaScript gets after its loop has turned: it comes again after every turn until nothing is left.
@@ -334,5 +293,20 @@ impl Hub {
         drop(running);
         let queue = std::mem::take(&mut *lock(&self.queue));
         drop(queue);
+    }
+}
+
+impl Source for Hub {
+    fn turn(&self) -> Batch {
+        let mut events = self.take();
+        if events.len() >= TURN_EVENTS || self.is_to_turn() || !self.wait_for_a_call() {
+            events.push(Event::Pause);
+        }
+        Batch(events)
+    }
+
+    fn ended(&self) {
+        std::mem::forget(lock(&self.deliver).take());
+        self.end();
     }
 }

@@ -7,10 +7,12 @@
 mod call;
 mod convert;
 mod deliver;
+mod event;
 pub mod exports;
 mod hub;
 mod listener;
 mod options;
+mod running;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

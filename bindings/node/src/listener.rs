@@ -1,47 +1,14 @@
-//! Listeners, and the messages that JavaScript's handlers have.
+//! Listeners whose handlers are JavaScript's.
 
 use std::sync::Arc;
 
-use simple_ipc::{Channel, HandlerFailure, Listener, Message, Mode, Options, Responder, Result};
+use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, Result};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
-use crate::hub::{Event, Hub};
+use crate::event::Event;
+use crate::hub::Hub;
 use crate::lock;
-
-/// A message that JavaScript has not settled yet.
-///
-/// Its session holds the message's bytes until `settled` goes: that is what makes a slow handler's peer wait.
-pub(crate) struct Running {
-    responder: Responder,
-    settled: oneshot::Sender<()>,
-    watch: Option<Watch>,
-}
-
-impl Running {
-    /// Answers. That nobody is left to be told is no error of the handler's.
-    pub(crate) fn respond(self, reply: &Message) {
-        let _nobody_is_left_to_tell = self.responder.respond(reply);
-        let _session_has_ended = self.settled.send(());
-    }
-
-    /// Says that the handler failed, and tells whether somebody hears of it.
-    pub(crate) fn fail(self, failure: HandlerFailure) -> bool {
-        let is_request = self.responder.mode() == Mode::Request;
-        let told = self.responder.fail_with(failure);
-        let _session_has_ended = self.settled.send(());
-        is_request && told.is_ok()
-    }
-}
-
-/// The task that waits until nobody waits for an answer any more; it ends with the handler.
-struct Watch(AbortHandle);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+use crate::running::{Running, Watch};
 
 /// Listens, with a handler that hands each message to JavaScript and waits until it is settled.
 pub(crate) fn listen(hub: &Arc<Hub>, id: u32, channel: &Channel, mode: Mode, options: &Options) -> Result<Listener> {
@@ -58,7 +25,7 @@ async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Respo
     let id = hub.next_id();
     let peer = responder.peer();
     let (settled, is_settled) = oneshot::channel();
-    hub.begin(id, Running { responder, settled, watch: None });
+    hub.begin(id, Running::new(responder, settled));
     hub.push(Event::Message { listener, id, message, peer, _room: room });
     let _or_the_environment_has_ended = is_settled.await;
 }
