@@ -81,7 +81,7 @@ struct BareBytes {
 pub(crate) fn kind_name(kind: MessageKind) -> &'static str {
     match kind {
         MessageKind::Json => "json",
-        MessageKind::Bytes => "bytes",
+        _ => "bytes",
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn body(message: &Message) -> Body {
             let json = RawValue::from_string(compact_body(message)).expect("a body is checked before it gets here");
             Body { kind, body: Some(json), bytes: None }
         }
-        MessageKind::Bytes => Body { kind, body: None, bytes: Some(STANDARD.encode(message.data())) },
+        _ => Body { kind, body: None, bytes: Some(STANDARD.encode(message.data())) },
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn body(message: &Message) -> Body {
 pub(crate) fn line(message: &Message) -> String {
     match message.kind() {
         MessageKind::Json => compact_body(message),
-        MessageKind::Bytes => to_json(&BareBytes { bytes: STANDARD.encode(message.data()) }),
+        _ => to_json(&BareBytes { bytes: STANDARD.encode(message.data()) }),
     }
 }
 

@@ -27,14 +27,16 @@ use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::blocking_client::BlockingClient;
 use crate::client::post;
+use crate::counters::Counters;
 use crate::error::{HandlerResult, Result};
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
+use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
+use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::listening::Listening;
-use crate::server::{Counters, Mode, Responder};
 
 /// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
 /// what it captured, may be dropped later; [`close`](Listener::close) waits for that.

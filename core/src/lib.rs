@@ -62,6 +62,7 @@ pub mod blocking;
 mod cancellation;
 mod channel;
 mod client;
+mod counters;
 mod error;
 pub mod event_loop;
 mod failure;
@@ -71,6 +72,7 @@ pub mod fuzzing;
 mod interrupt;
 mod lock;
 mod message;
+mod mode;
 mod options;
 mod os;
 mod protocol;
@@ -81,9 +83,11 @@ mod task;
 
 pub use cancellation::{Call, Cancellation};
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
+pub use counters::Counters;
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
 pub use failure::HandlerFailure;
 pub use message::{Message, MessageKind, MessageRef};
+pub use mode::Mode;
 pub use options::{
     DEFAULT_GRACE, DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE,
     DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_STALL_TIMEOUT,
@@ -93,7 +97,7 @@ pub use os::clean::Removed;
 pub use os::discover::ChannelInfo;
 pub use os::fork::Process;
 pub use os::peer::Peer;
-pub use server::{Counters, HandlerReport, Mode, Responder};
+pub use server::{HandlerReport, Responder};
 pub use task::{
     Client, Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
     listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with, post_broadcast,

@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The two kinds of body.
+/// The two kinds of body. Later versions may know more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MessageKind {
     /// One JSON text in UTF-8.
     Json,

@@ -18,14 +18,16 @@ use crate::client::post::{self, TRIES};
 use crate::client::task_driver::TaskSession;
 use crate::client::until::Until;
 use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of, telling};
+use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::lock::lock;
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
+use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::listening::Listening;
-use crate::server::{Counters, Mode, Responder};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;

@@ -606,7 +606,7 @@ fn close_says_that_a_handler_still_runs_and_later_that_it_does_not() {
             let options = scratch.options();
             scope.spawn(move || match mode {
                 Mode::Request => drop(blocking::post_request(&channel, &Message::null(), &options)),
-                Mode::Broadcast => drop(blocking::post_broadcast(&channel, &Message::null(), &options)),
+                _ => drop(blocking::post_broadcast(&channel, &Message::null(), &options)),
             });
             begun.recv().unwrap();
             for _ in 0..2 {
@@ -648,7 +648,7 @@ fn a_handler_that_a_closing_listener_cuts_off_hears_that_nobody_waits() {
                 let options = scratch.options().wire(wire);
                 let caller = scope.spawn(move || match mode {
                     Mode::Request => blocking::post_request(&channel, &Message::null(), &options).map(drop),
-                    Mode::Broadcast => blocking::post_broadcast(&channel, &Message::null(), &options),
+                    _ => blocking::post_broadcast(&channel, &Message::null(), &options),
                 });
                 begun.recv().unwrap();
                 let _the_handler_may_still_be_leaving = listener.close();

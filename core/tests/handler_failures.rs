@@ -128,7 +128,7 @@ fn a_failure_that_no_caller_hears_of_is_reported_once_and_others_are_not() {
             let options = scratch.options().wire(wire);
             let post = |text: &str| match mode {
                 Mode::Request => blocking::post_request(&channel, &Message::text(text), &options).map(drop),
-                Mode::Broadcast => blocking::post_broadcast(&channel, &Message::text(text), &options),
+                _ => blocking::post_broadcast(&channel, &Message::text(text), &options),
             };
             for (text, message) in [("fail", "on purpose"), ("panic", "the handler panicked")] {
                 let heard = post(text).is_err_and(|error| error.kind() == ErrorKind::HandlerFailed);

@@ -17,6 +17,15 @@ pub const SIPC_MODE_REQUEST: i32 = 1;
 /// The mode of a listener: broadcasts.
 pub const SIPC_MODE_BROADCAST: i32 = 2;
 
+/// The number of a mode in C.
+pub(crate) fn mode_number(mode: Option<Mode>) -> i32 {
+    match mode {
+        Some(Mode::Request) => SIPC_MODE_REQUEST,
+        Some(Mode::Broadcast) => SIPC_MODE_BROADCAST,
+        _ => SIPC_MODE_UNKNOWN,
+    }
+}
+
 /// A live channel. Owned by its list; later versions may have more fields at the end.
 #[repr(C)]
 pub struct sipc_channel_info {
@@ -58,11 +67,7 @@ impl sipc_channel_list {
             .map(|info| sipc_channel_info {
                 channel: keep(&info.channel),
                 address: keep(&info.address),
-                mode: match info.mode {
-                    Some(Mode::Request) => SIPC_MODE_REQUEST,
-                    Some(Mode::Broadcast) => SIPC_MODE_BROADCAST,
-                    None => SIPC_MODE_UNKNOWN,
-                },
+                mode: mode_number(info.mode),
                 pid: info.pid.map_or(0, i64::from),
                 started_ms: info.started_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
                 version: keep(info.version.as_deref().unwrap_or_default()),

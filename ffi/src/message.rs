@@ -51,7 +51,7 @@ pub unsafe extern "C" fn sipc_message_kind(message: *const sipc_message) -> i32 
         // SAFETY: NULL or alive, by the header's contract.
         unsafe { sipc_message::borrow_or_null(message) }.map_or(0, |message| match message.message.kind() {
             MessageKind::Json => SIPC_KIND_JSON,
-            MessageKind::Bytes => SIPC_KIND_BYTES,
+            _ => SIPC_KIND_BYTES,
         })
     })
 }
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn sipc_message_json(message: *const sipc_message) -> *con
         let Some(message) = (unsafe { sipc_message::borrow_or_null(message) }) else { return std::ptr::null() };
         let json = message.json.get_or_init(|| match message.message.kind() {
             MessageKind::Json => CString::new(message.message.data()).ok(),
-            MessageKind::Bytes => None,
+            _ => None,
         });
         json.as_ref().map_or(std::ptr::null(), |json| json.as_ptr())
     })

@@ -3,12 +3,12 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Mode, Options, PathStyle, Peers, Result, Wire};
+use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Options, PathStyle, Peers, Result, Wire};
 
 use crate::argument;
 use crate::boundary;
 use crate::callback::{UserData, sipc_drop, sipc_failure_callback, sipc_handler_report};
-use crate::discovery::{SIPC_MODE_BROADCAST, SIPC_MODE_REQUEST};
+use crate::discovery::mode_number;
 use crate::error::c_string;
 use crate::handle::Handle;
 use crate::operation;
@@ -438,10 +438,7 @@ fn tell(
     let (peer, known) = (report.peer(), |id: Option<i64>| id.unwrap_or(-1));
     let report = sipc_handler_report {
         channel: channel.as_ptr(),
-        mode: match report.mode() {
-            Mode::Request => SIPC_MODE_REQUEST,
-            Mode::Broadcast => SIPC_MODE_BROADCAST,
-        },
+        mode: mode_number(Some(report.mode())),
         status: report.kind().code(),
         message: message.as_ptr(),
         uid: known(peer.uid().map(i64::from)),

@@ -52,7 +52,7 @@ impl sipc_responder {
             sipc_responder { responder, notice: OnceLock::new(), failed: OnceLock::new(), process: Process::current() };
         match responder.responder.mode() {
             Mode::Request => call(responder.into_handle()),
-            Mode::Broadcast => {
+            _ => {
                 call(&mut responder);
                 if responder.failed.get().is_some() {
                     responder.tell_failure();

@@ -44,11 +44,11 @@ class FrameRule:
     flags: int = 0
     body: bool = False
     needs_id: bool = False
-    timeout: bool = False
+    argument: bool = False
 
 
 RULES = {
-    "request": FrameRule(1, ("client",), flags=BYTES, body=True, needs_id=True, timeout=True),
+    "request": FrameRule(1, ("client",), flags=BYTES, body=True, needs_id=True, argument=True),
     "response": FrameRule(2, ("listener",), flags=BYTES, body=True, needs_id=True),
     "error": FrameRule(3, ("listener",), body=True),
     "broadcast": FrameRule(4, ("client",), flags=BYTES | ACK_WANTED, body=True),
@@ -138,17 +138,17 @@ class Frame:
     kind: str
     id: int = 0
     flags: int = 0
-    timeout_ms: int = 0
+    argument: int = 0
     body: bytes = b""
 
     def encode(self):
         number = RULES[self.kind].number
-        return HEADER.pack(len(self.body), number, self.flags, 0, self.id, self.timeout_ms) + self.body
+        return HEADER.pack(len(self.body), number, self.flags, 0, self.id, self.argument) + self.body
 
 
 def decode_header(data, sender, max_message):
     """The frame, still without its body, and the length of that body."""
-    length, number, flags, reserved, id, timeout_ms = HEADER.unpack(data)
+    length, number, flags, reserved, id, argument = HEADER.unpack(data)
     kind = KINDS.get(number)
     if kind is None:
         raise Violation("protocol", f"frame kind {number} is unknown")
@@ -161,13 +161,13 @@ def decode_header(data, sender, max_message):
         raise Violation("protocol", "the reserved field of a frame is not zero")
     if length and not rule.body:
         raise Violation("protocol", f"{kind} has no body")
-    if timeout_ms and not rule.timeout:
-        raise Violation("protocol", f"{kind} has no timeout")
+    if argument and not rule.argument:
+        raise Violation("protocol", f"{kind} has no argument")
     if id == 0 and (rule.needs_id or flags & ACK_WANTED):
         raise Violation("protocol", f"{kind} needs an id other than 0")
     if length > (max(max_message, ERROR_ROOM) if kind == "error" else max_message):
         raise Violation("too_large", f"a body of {length} bytes is over the limit of {max_message}")
-    return Frame(kind, id, flags, timeout_ms), length
+    return Frame(kind, id, flags, argument), length
 
 
 def decode_error_body(body):
@@ -232,7 +232,7 @@ class FrameReader(StreamReader):
             if len(self._pending) < HEADER.size + length:
                 return
             self._take(HEADER.size)
-            self._frame(Frame(frame.kind, frame.id, frame.flags, frame.timeout_ms, self._take(length)))
+            self._frame(Frame(frame.kind, frame.id, frame.flags, frame.argument, self._take(length)))
 
     def _frame(self, frame):
         self.events.append(frame)
@@ -289,7 +289,7 @@ class ClientSession(FrameReader):
         elif frame.kind == "request":
             self._in_flight.add(frame.id)
             self._event(
-                "request", id=frame.id, bytes=is_bytes, timeout_ms=frame.timeout_ms, body_hex=frame.body.hex()
+                "request", id=frame.id, bytes=is_bytes, timeout_ms=frame.argument, body_hex=frame.body.hex()
             )
         else:
             ack_wanted = bool(frame.flags & ACK_WANTED)

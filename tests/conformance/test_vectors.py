@@ -93,7 +93,7 @@ class HelloVectors(VectorTest):
 class FrameVectors(VectorTest):
     def meaning(self, case):
         body = bytes.fromhex(case["body_hex"])
-        return decoder.Frame(case["kind"], case["id"], case["flags"], case["timeout_ms"], body)
+        return decoder.Frame(case["kind"], case["id"], case["flags"], case["argument"], body)
 
     @for_each("frames.json", "valid", "malformed")
     def test_frames_decode_the_same_at_every_split(self, case):

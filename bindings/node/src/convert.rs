@@ -211,7 +211,7 @@ fn body<'env>(env: &'env Env, message: &Message) -> napi::Result<Unknown<'env>> 
     match message.kind() {
         MessageKind::Json if message.data().is_ascii() => env.create_string_latin1(message.data())?.into_unknown(env),
         MessageKind::Json => env.create_string(String::from_utf8_lossy(message.data()))?.into_unknown(env),
-        MessageKind::Bytes => Uint8ArraySlice::copy_from(env, message.data())?.into_unknown(env),
+        _ => Uint8ArraySlice::copy_from(env, message.data())?.into_unknown(env),
     }
 }
 

@@ -146,7 +146,7 @@ impl Inbox {
                 match mode {
                     Mode::Request => Listener::serve_unchecked(&channel, mode, &options, handler).await,
                     // A broadcast is acknowledged after a moment, and the loop may be slower to read it.
-                    Mode::Broadcast => Listener::serve(&channel, mode, &options, handler).await,
+                    _ => Listener::serve(&channel, mode, &options, handler).await,
                 }
             })
         })?;
@@ -278,8 +278,8 @@ impl Call {
     #[pyo3(signature = (reply, /))]
     fn respond(&self, reply: &Bound<'_, PyAny>) -> PyResult<()> {
         let message = match self.mode {
-            Mode::Broadcast => Ok(Message::null()),
             Mode::Request => body::of_answer(reply),
+            _ => Ok(Message::null()),
         };
         match message {
             Ok(message) => self.send(Answer::Reply(message), true),

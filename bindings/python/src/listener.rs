@@ -65,7 +65,7 @@ impl Listener {
             match mode {
                 Mode::Request => blocking::Listener::serve_unchecked(&channel, mode, &options, answer),
                 // A broadcast is acknowledged after a moment, and it may take longer until Python has a turn to read it.
-                Mode::Broadcast => blocking::Listener::serve(&channel, mode, &options, answer),
+                _ => blocking::Listener::serve(&channel, mode, &options, answer),
             }
         })?;
         Ok(Listener {

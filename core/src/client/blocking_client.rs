@@ -16,9 +16,9 @@ use crate::channel::{Address, Channel};
 use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::message::{Message, MessageRef};
+use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
-use crate::server::Mode;
 
 /// The most sessions that wait for the next request.
 const MOST_IDLE: usize = 16;

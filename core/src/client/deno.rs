@@ -17,10 +17,10 @@ use super::{lost, timed_out};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
+use crate::mode::Mode;
 use crate::os::async_stream::watch;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::{Violation, deno};
-use crate::server::Mode;
 use crate::session::spin_wait::SpinWait;
 
 /// The most connections that are received to their end after their callers have left.

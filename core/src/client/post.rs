@@ -11,8 +11,8 @@ use super::{Attempt, Failed, check_size, connecting_time, deno, first_of, tellin
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
+use crate::mode::Mode;
 use crate::options::{Options, Wire};
-use crate::server::Mode;
 
 /// How often a message that was not taken is tried on a new connection: a listener may be closing
 /// while its successor starts.

@@ -101,7 +101,7 @@ impl TaskSession {
     /// Sends a request and waits for its answer. Dropping the future cancels the request.
     pub(crate) async fn request(&self, message: &Message, until: &Until<'_>) -> Attempt<Message> {
         let timeout_ms = until.left().map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
-        let header = Header { timeout_ms, ..Header::of(Kind::Request, 0, message) };
+        let header = Header { argument: timeout_ms, ..Header::of(Kind::Request, 0, message) };
         self.call(header, message.data(), until).await?.into_message()
     }
 

@@ -138,7 +138,7 @@ impl ThreadSession {
     ) -> Attempt<Message> {
         let id = self.ids.next();
         let timeout_ms = timeout.map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
-        let header = Header { timeout_ms, ..Header::of(Kind::Request, id, message) };
+        let header = Header { argument: timeout_ms, ..Header::of(Kind::Request, id, message) };
         self.send(&header, message.data(), until)?;
         self.copying = message.len();
         match self.wait_for(id, Kind::Request, until)? {

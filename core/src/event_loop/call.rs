@@ -7,9 +7,9 @@ use super::link::Body;
 use crate::channel::{Address, Channel};
 use crate::client::connect::Connecting;
 use crate::error::Error;
+use crate::mode::Mode;
 use crate::options::{Options, Peers};
 use crate::protocol::frame::{ACK_WANTED, Header, Kind};
-use crate::server::Mode;
 
 /// A call under way in a [`Queue`](super::Queue). Never used twice by one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,7 +230,7 @@ impl Call {
         match self.what {
             What::Request => {
                 let timeout_ms = left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
-                Header { timeout_ms, ..header }
+                Header { argument: timeout_ms, ..header }
             }
             What::Broadcast => Header { flags: header.flags | ACK_WANTED, ..header },
             _ => header,

@@ -60,10 +60,10 @@ use crate::client::{check_size, closed, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
+use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
 use crate::os::poller::Poller;
-use crate::server::Mode;
 use crate::session::spin_wait::SpinWait;
 
 /// How long a queue that is dropped tries to get rid of broadcasts that have gathered.

@@ -91,14 +91,14 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     pub(crate) flags: u8,
     pub(crate) id: u32,
-    /// How long the sender of a request still waits, in milliseconds; 0 is for ever.
-    pub(crate) timeout_ms: u32,
+    /// What the kind makes of it. In a request: how long its sender still waits, in milliseconds, 0 is for ever. Other kinds: 0.
+    pub(crate) argument: u32,
 }
 
 impl Header {
     /// The header of a frame without a body.
     pub(crate) fn bare(kind: Kind, id: u32) -> Header {
-        Header { len: 0, kind, flags: 0, id, timeout_ms: 0 }
+        Header { len: 0, kind, flags: 0, id, argument: 0 }
     }
 
     /// The header of a frame that carries a message.
@@ -109,7 +109,7 @@ impl Header {
             MessageKind::Bytes => BYTES,
         };
         let len = u32::try_from(message.len()).expect("the limit on messages is checked before");
-        Header { len, kind, flags, id, timeout_ms: 0 }
+        Header { len, kind, flags, id, argument: 0 }
     }
 
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
@@ -118,7 +118,7 @@ impl Header {
         bytes[4] = self.kind as u8;
         bytes[5] = self.flags;
         bytes[8..12].copy_from_slice(&self.id.to_le_bytes());
-        bytes[12..].copy_from_slice(&self.timeout_ms.to_le_bytes());
+        bytes[12..].copy_from_slice(&self.argument.to_le_bytes());
         bytes
     }
 
@@ -127,7 +127,7 @@ impl Header {
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN], sender: Sender, max: usize) -> Result<Header, Violation> {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let kind = Kind::from_byte(bytes[4]).ok_or(Violation::Malformed("a frame is of an unknown kind"))?;
-        let header = Header { len: word(0), kind, flags: bytes[5], id: word(8), timeout_ms: word(12) };
+        let header = Header { len: word(0), kind, flags: bytes[5], id: word(8), argument: word(12) };
         let complaint = if !kind.may_come_from(sender) {
             "a frame goes in the wrong direction"
         } else if header.flags & !kind.flags() != 0 {
@@ -136,8 +136,8 @@ impl Header {
             "the reserved field of a frame is not zero"
         } else if header.len > 0 && !kind.has_body() {
             "a frame has a body that its kind does not know"
-        } else if header.timeout_ms != 0 && kind != Kind::Request {
-            "a frame has a timeout that its kind does not know"
+        } else if header.argument != 0 && kind != Kind::Request {
+            "a frame has an argument that its kind does not know"
         } else if header.id == 0 && header.needs_id(sender) {
             "a frame has no message id"
         } else if header.len as usize > max && !(kind == Kind::Error && header.len as usize <= ERROR_ALWAYS) {

@@ -20,10 +20,10 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 fn frame() -> impl Strategy<Value = Frame> {
     let bare = (any::<bool>(), 1u32..)
         .prop_map(|(ping, id)| (Header::bare(if ping { Kind::Ping } else { Kind::Cancel }, id), Vec::new()));
-    let request = (body(), 1u32.., any::<u32>(), any::<bool>()).prop_map(|(body, id, timeout_ms, bytes)| {
+    let request = (body(), 1u32.., any::<u32>(), any::<bool>()).prop_map(|(body, id, argument, bytes)| {
         let kind = if bytes { MessageKind::Bytes } else { MessageKind::Json };
         let message = Message::from_parts(kind, body);
-        (Header { timeout_ms, ..Header::of(Kind::Request, id, &message) }, message.into_data())
+        (Header { argument, ..Header::of(Kind::Request, id, &message) }, message.into_data())
     });
     prop_oneof![1 => bare, 3 => request]
 }

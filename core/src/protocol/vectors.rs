@@ -177,7 +177,7 @@ fn every_frame_means_what_its_vector_says_however_it_is_cut() {
             kind: kind(text(&case["kind"])),
             flags: number(&case["flags"]) as u8,
             id: number(&case["id"]),
-            timeout_ms: number(&case["timeout_ms"]),
+            argument: number(&case["argument"]),
         };
         for pieces in every_split(&stream) {
             let mut reader = FrameReader::new(sender(&case), max_message(&case));
@@ -224,7 +224,7 @@ fn is_event(event: &Value, (header, body): &Frame) -> bool {
     let carries =
         || (header.flags & BYTES != 0) == event["bytes"].as_bool().unwrap() && *body == bytes(&event["body_hex"]);
     match text(&event["event"]) {
-        "request" => named(Kind::Request) && carries() && header.timeout_ms == number(&event["timeout_ms"]),
+        "request" => named(Kind::Request) && carries() && header.argument == number(&event["timeout_ms"]),
         "broadcast" => {
             named(Kind::Broadcast)
                 && carries()

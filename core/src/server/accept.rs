@@ -10,16 +10,16 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::Mode;
 use super::driver::runtime;
 use super::single::{deno, deno_fast, text};
+use crate::counters::count;
+use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, watch};
 use crate::os::fork::ForkFd;
 use crate::os::stream::{Stream, Wait, would_block};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
-use crate::server::counters::count;
 use crate::server::listening::{Accepting, Listening};
 use crate::server::session::Session;
 use crate::server::single::connection::{Connection, receive};

@@ -15,7 +15,6 @@ mod admission;
 mod clock;
 #[cfg(test)]
 mod clock_tests;
-mod counters;
 mod driver;
 pub(crate) mod handler;
 pub(crate) mod listening;
@@ -25,10 +24,8 @@ mod session;
 mod single;
 mod threads;
 
-use std::fmt;
 use std::time::Duration;
 
-pub use counters::Counters;
 pub use report::HandlerReport;
 pub(crate) use report::ReportTo;
 pub use responder::Responder;
@@ -42,37 +39,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The most bytes of text that an error frame carries.
 const MOST_TEXT: usize = 4096;
-
-/// Whether a listener answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Every message gets an answer.
-    Request,
-    /// No message gets one.
-    Broadcast,
-}
-
-impl Mode {
-    /// `request` or `broadcast`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Mode::Request => "request",
-            Mode::Broadcast => "broadcast",
-        }
-    }
-
-    /// The mode with this name.
-    pub(crate) fn from_name(name: &str) -> Option<Mode> {
-        [Mode::Request, Mode::Broadcast].into_iter().find(|mode| mode.name() == name)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What an error frame says.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,9 @@ use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::Mode;
 use crate::channel::Channel;
 use crate::error::ErrorKind;
+use crate::mode::Mode;
 use crate::os::peer::Peer;
 
 /// Something at a listener that no caller hears of: see

@@ -8,12 +8,13 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::{Mode, Said};
+use super::Said;
+use crate::counters::count;
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
+use crate::mode::Mode;
 use crate::os::peer::Peer;
-use crate::server::counters::count;
 use crate::server::listening::Listening;
 use crate::server::session::{CallId, Session};
 use crate::server::single::connection::{Caller, InFlight};

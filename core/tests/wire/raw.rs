@@ -126,7 +126,7 @@ impl Raw {
         let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().unwrap());
         assert_eq!(head[6..8], [0, 0]);
         let body = self.receive(word(0) as usize);
-        Frame { kind: head[4], flags: head[5], id: word(8), timeout_ms: word(12), body }
+        Frame { kind: head[4], flags: head[5], id: word(8), argument: word(12), body }
     }
 
     /// The session's last words: an error frame about the session with this code, then the end.
@@ -142,14 +142,14 @@ pub(crate) struct Frame {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
     pub(crate) id: u32,
-    pub(crate) timeout_ms: u32,
+    pub(crate) argument: u32,
     pub(crate) body: Vec<u8>,
 }
 
 impl Frame {
     /// The code of an error frame, whose body has two members and no more.
     pub(crate) fn code(&self) -> String {
-        assert_eq!((self.kind, self.flags, self.timeout_ms), (ERROR, 0, 0), "{self:?}");
+        assert_eq!((self.kind, self.flags, self.argument), (ERROR, 0, 0), "{self:?}");
         let body: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(body.keys().collect::<Vec<_>>(), ["code", "message"]);
         assert!(body["message"].as_str().is_some_and(|text| !text.contains('\n')));
@@ -165,9 +165,9 @@ pub(crate) fn hello(role: u8) -> Vec<u8> {
     [b"\xf5SIP\x01", &[role][..], &[0; 6], &(64u32 << 20).to_le_bytes()].concat()
 }
 
-pub(crate) fn frame(kind: u8, flags: u8, id: u32, timeout_ms: u32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, id: u32, argument: u32, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).unwrap().to_le_bytes();
-    [&len[..], &[kind, flags, 0, 0], &id.to_le_bytes(), &timeout_ms.to_le_bytes(), body].concat()
+    [&len[..], &[kind, flags, 0, 0], &id.to_le_bytes(), &argument.to_le_bytes(), body].concat()
 }
 
 pub(crate) fn request(id: u32, body: &str) -> Vec<u8> {

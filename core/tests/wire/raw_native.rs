@@ -299,7 +299,7 @@ fn a_body_that_is_not_json_is_refused_by_its_id_and_the_session_goes_on() {
             assert_eq!((refusal.id, refusal.code().as_str()), (id, "invalid_body"), "{body:?}");
         }
         raw.send(&frame(REQUEST, 1, 5, 0, b""));
-        assert_eq!(raw.frame(), Frame { kind: RESPONSE, flags: 1, id: 5, timeout_ms: 0, body: vec![] });
+        assert_eq!(raw.frame(), Frame { kind: RESPONSE, flags: 1, id: 5, argument: 0, body: vec![] });
     }
     scratch.assert_serves(&listener);
 }

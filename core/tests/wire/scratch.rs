@@ -76,7 +76,7 @@ impl Scratch {
                 let reply = post_request(listener.channel(), &Message::text("still there?"), &options).unwrap();
                 assert_eq!(reply, Message::text("still there?"));
             }
-            Mode::Broadcast => post_broadcast(listener.channel(), &Message::text("still there?"), &options).unwrap(),
+            _ => post_broadcast(listener.channel(), &Message::text("still there?"), &options).unwrap(),
         }
     }
 }

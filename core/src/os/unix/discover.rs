@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::lock_file::{self, Named};
 use crate::channel::{Address, Channel, directory_or_default};
 use crate::error::{Error, ErrorKind, Result};
-use crate::server::Mode;
+use crate::mode::Mode;
 
 /// A channel that somebody listens on, as its listener describes itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -16,16 +16,17 @@ use super::handover;
 use super::runtime::{self, Driving};
 use crate::lock::lock;
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{Body, FrameReader, Next};
+use crate::server::PATIENCE;
 use crate::server::clock::{Moment, Shared};
 use crate::server::handler::{BlockingHandler, call_blocking};
 use crate::server::listening::Listening;
 use crate::server::responder::Responder;
 use crate::server::session::{CallId, Session, Task};
-use crate::server::{Mode, PATIENCE};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
 use crate::session::spin_wait::SpinWait;
@@ -237,7 +238,7 @@ fn serve_batch(
             }
             // Where somebody may look: before this the thread is not with the handler.
             turn.step();
-            let deadline = pace.deadline(header.timeout_ms);
+            let deadline = pace.deadline(header.argument);
             (Responder::until(Arc::clone(session), call, deadline, session.listening.mode), call)
         };
         if pace.is_first() {

@@ -10,13 +10,13 @@ use tokio::time::{sleep, timeout};
 
 use super::batch;
 use super::thread;
+use crate::counters::count;
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, watch};
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{self, FrameReader};
-use crate::server::Mode;
-use crate::server::counters::count;
 use crate::server::handler::{BlockingHandler, call_blocking};
 use crate::server::responder::Responder;
 use crate::server::session::{CallId, Cast, Session, Task};

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use super::runtime::{self, Driving};
 use crate::message::{Message, MessageKind};
+use crate::mode::Mode;
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{Body, FrameReader, Next};
+use crate::server::PATIENCE;
 use crate::server::handler::{BlockingHandler, call_blocking};
 use crate::server::responder::Responder;
 use crate::server::session::{CallId, Session, Task};
-use crate::server::{Mode, PATIENCE};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
 use crate::session::spin_wait::SpinWait;

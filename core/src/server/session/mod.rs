@@ -19,17 +19,17 @@ use tokio::sync::Notify;
 pub(in crate::server) use self::call_id::CallId;
 use self::in_flight::Calls;
 pub(in crate::server) use self::in_flight::Cast;
+use crate::counters::count;
 use crate::error::ErrorKind;
 use crate::lock::lock;
 use crate::message::MessageKind;
+use crate::mode::Mode;
 use crate::os::peer::Peer;
 use crate::os::stream::Stream;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
-use crate::server::Mode;
 use crate::server::admission::Unsent;
 use crate::server::clock::{Moment, Shared};
-use crate::server::counters::count;
 use crate::server::driver::batch::Slowness;
 use crate::server::listening::Listening;
 use crate::server::session::acks::DueAck;
@@ -220,7 +220,7 @@ impl Session {
                     calls.bytes += body.len();
                     self.listening.room.take(body.len());
                 }
-                Ok(Task::Request { call, timeout_ms: header.timeout_ms, kind: header.message_kind() })
+                Ok(Task::Request { call, timeout_ms: header.argument, kind: header.message_kind() })
             }
             Kind::Broadcast => {
                 let ack = (header.flags & ACK_WANTED != 0).then_some(header.id);

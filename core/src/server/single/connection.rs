@@ -9,10 +9,10 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::os::async_stream::AsyncStream;
 use crate::os::peer::Peer;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
-use crate::server::Mode;
 use crate::server::listening::{ACK_AFTER, Listening};
 use crate::server::responder::{Answer, Responder};
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use crate::counters::count;
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::os::stream::advance;
 use crate::protocol::deno;
-use crate::server::Mode;
-use crate::server::counters::count;
 use crate::server::listening::Listening;
 use crate::server::single::connection::Connection;
 

@@ -10,16 +10,16 @@ use tokio::io::Interest;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
+use crate::counters::count;
 use crate::lock::lock;
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::os::async_stream::watch;
 use crate::os::fork;
 use crate::os::peer::Peer;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::deno as wire;
-use crate::server::Mode;
 use crate::server::accept::OpenConnection;
-use crate::server::counters::count;
 use crate::server::listening::Listening;
 use crate::server::responder::{Answer, Responder};
 use crate::server::single::connection::{Caller, Connection, InFlight, take_in};

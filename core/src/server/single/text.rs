@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::counters::count;
 use crate::message::Message;
 use crate::protocol::text::{Line, TextReader, encode_reply};
 use crate::server::clock::{Moment, Shared};
-use crate::server::counters::count;
 use crate::server::listening::Listening;
 use crate::server::single::connection::Connection;
 

@@ -268,8 +268,8 @@ fn every_content_means_what_its_golden_vector_says() {
             (&*info.version, &*info.channel),
             (case["version"].as_str().unwrap(), case["channel"].as_str().unwrap())
         );
-        let known = crate::server::Mode::from_name(&info.mode);
-        let mode = known.map_or("unknown", crate::server::Mode::name);
+        let known = crate::mode::Mode::from_name(&info.mode);
+        let mode = known.map_or("unknown", crate::mode::Mode::name);
         assert_eq!((mode, Some(info.started)), (case["mode"].as_str().unwrap(), case["started"].as_u64()));
         if known.is_none() {
             continue; // no listener of this version writes it

@@ -1,0 +1,35 @@
+//! Whether the messages of a channel are answered.
+
+use std::fmt;
+
+/// Whether a listener answers. Later versions may know more modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Mode {
+    /// Every message gets an answer.
+    Request,
+    /// No message gets one.
+    Broadcast,
+}
+
+impl Mode {
+    /// `request` or `broadcast`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Request => "request",
+            Mode::Broadcast => "broadcast",
+        }
+    }
+
+    /// The mode with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Request, Mode::Broadcast].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
