@@ -76,6 +76,7 @@ mod mode;
 mod options;
 mod os;
 mod protocol;
+mod report;
 mod server;
 mod session;
 mod sync;
@@ -97,7 +98,8 @@ pub use os::clean::Removed;
 pub use os::discover::ChannelInfo;
 pub use os::fork::Process;
 pub use os::peer::Peer;
-pub use server::{HandlerReport, Responder};
+pub use report::HandlerReport;
+pub use server::Responder;
 pub use task::{
     Client, Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
     listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with, post_broadcast,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cancellation::Cancellation;
 use crate::channel::{Address, Channel, PathStyle};
 use crate::error::{Error, ErrorKind, Result};
-use crate::server::{HandlerReport, ReportTo};
+use crate::report::{HandlerReport, ReportTo};
 
 /// How long a call waits for its answer unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

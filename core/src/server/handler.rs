@@ -11,7 +11,7 @@ use std::task::Poll;
 use tokio::sync::Notify;
 
 use crate::message::Message;
-use crate::server::report::{HandlerReport, ReportTo};
+use crate::report::{HandlerReport, ReportTo};
 use crate::server::responder::Responder;
 
 pub(crate) type BlockingHandler = dyn Fn(&Message, Responder) + Send + Sync;

@@ -7,18 +7,18 @@
 //! | `native`, `cold`, `hot`, `batches` | native sessions, driven by the runtime or by a thread |
 //! | `room` | what a listener has in hand altogether, and who waits for room |
 //! | `exchange`, `deno`, `text` | the dialects without sessions |
-//! | `report` | what the listener's owner is told |
-//! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
+//! //! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
 
 mod accept;
 mod admission;
+mod call_id;
 mod clock;
 #[cfg(test)]
 mod clock_tests;
 mod driver;
+mod error_frame;
 pub(crate) mod handler;
 pub(crate) mod listening;
-mod report;
 mod responder;
 mod session;
 mod single;
@@ -26,115 +26,7 @@ mod threads;
 
 use std::time::Duration;
 
-pub use report::HandlerReport;
-pub(crate) use report::ReportTo;
 pub use responder::Responder;
-
-use crate::error::{ErrorKind, one_line};
-use crate::failure::HandlerFailure;
-use crate::protocol::frame::ERROR_ALWAYS;
 
 /// How long a thread waits for a peer that is slow to take an answer before the runtime takes over.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// The most bytes of text that an error frame carries.
-const MOST_TEXT: usize = 4096;
-
-/// What an error frame says.
-#[derive(Clone, Copy, Debug)]
-struct Said<'a> {
-    kind: ErrorKind,
-    text: &'a str,
-    /// What a handler gave besides: a code, and JSON text.
-    code: Option<&'a str>,
-    data: Option<&'a str>,
-}
-
-impl<'a> Said<'a> {
-    /// What needs no more than a line of text.
-    fn plainly(kind: ErrorKind, text: &'a str) -> Said<'a> {
-        Said { kind, text, code: None, data: None }
-    }
-
-    /// A handler's failure on purpose.
-    fn by_handler(failure: &'a HandlerFailure) -> Said<'a> {
-        Said {
-            kind: ErrorKind::HandlerFailed,
-            text: failure.message(),
-            code: failure.failure_code(),
-            data: failure.failure_data(),
-        }
-    }
-
-    /// The body of the error frame, for a client that takes bodies of at most `max` bytes.
-    fn body(self, max: usize) -> Vec<u8> {
-        #[derive(serde::Serialize)]
-        struct Body<'a> {
-            code: &'a str,
-            message: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            handler_code: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            handler_data: Option<&'a serde_json::value::RawValue>,
-        }
-        let max = max.max(ERROR_ALWAYS);
-        // A text is for people, who do not read more; and the client's limit must not stand in its way.
-        let text = one_line(self.text[..self.text.floor_char_boundary(MOST_TEXT)].into());
-        let mut body = Body {
-            code: self.kind.name(),
-            message: &text,
-            handler_code: self.code,
-            handler_data: self.data.and_then(|data| serde_json::from_str(data).ok()),
-        };
-        loop {
-            let bytes = serde_json::to_vec(&body).expect("strings and JSON always become JSON");
-            let excess = bytes.len().saturating_sub(max);
-            if excess == 0 {
-                return bytes;
-            }
-            if body.handler_data.take().is_none() && body.handler_code.take().is_none() {
-                // No byte takes more than six in JSON: no more than that is cut off too much.
-                let cut = body.message.len().saturating_sub(excess.div_ceil(6));
-                body.message = &body.message[..body.message.floor_char_boundary(cut)];
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_text_of_an_error_is_cut_to_what_the_client_takes() {
-        for text in ["no luck", &"\u{1}".repeat(9000), &"é\"😀".repeat(9000)] {
-            for max in [1, 50, 1024, 1025, 1031, 5000, usize::MAX] {
-                let body = Said::plainly(ErrorKind::HandlerFailed, text).body(max);
-                assert!(body.len() <= max.max(1024));
-                let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-                assert_eq!(body["code"], "handler_failed");
-                assert!(text.replace('\u{1}', " ").starts_with(body["message"].as_str().unwrap()));
-            }
-        }
-        let body = Said::plainly(ErrorKind::Closing, "bye").body(1);
-        assert_eq!(body, br#"{"code":"closing","message":"bye"}"#);
-    }
-
-    #[test]
-    fn what_a_handler_gave_besides_its_text_is_left_out_first() {
-        let told = |text: &str, code: &str, data: usize| {
-            let failure = HandlerFailure::new(text).code(code).data(&"d".repeat(data)).unwrap();
-            let body = Said::by_handler(&failure).body(1);
-            assert!(body.len() <= 1024);
-            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            (body["message"] == text, body.get("handler_code").is_some(), body.get("handler_data").is_some())
-        };
-        assert_eq!(told("gone", "out_of_stock", 10), (true, true, true));
-        assert_eq!(told("gone", "out_of_stock", 1000), (true, true, false));
-        assert_eq!(told("gone", &"c".repeat(1000), 1000), (true, false, false));
-        assert_eq!(told(&"t".repeat(1000), "c", 10), (false, false, false));
-        let failure = HandlerFailure::new("gone").code("c").data_json("null").unwrap();
-        let expected = br#"{"code":"handler_failed","message":"gone","handler_code":"c","handler_data":null}"#;
-        assert_eq!(Said::by_handler(&failure).body(1), expected);
-    }
-}

@@ -8,15 +8,16 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::Said;
+use super::error_frame::ErrorFrame;
 use crate::counters::count;
 use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::os::peer::Peer;
+use crate::server::call_id::CallId;
 use crate::server::listening::Listening;
-use crate::server::session::{CallId, Session};
+use crate::server::session::Session;
 use crate::server::single::connection::{Caller, InFlight};
 
 /// Answers one message: at once or later, from any thread, exactly once.
@@ -140,14 +141,14 @@ impl Responder {
     /// text). For a broadcast there is nobody to tell, and it succeeds. In all these cases
     /// [`Options::on_handler_failure`](crate::Options::on_handler_failure) is told.
     pub fn fail(mut self, text: &str) -> Result<()> {
-        self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, text), patience())
+        self.answer_failure(ErrorFrame::of_text(ErrorKind::HandlerFailed, text), patience())
     }
 
     /// Tells the caller that the handler failed, with a code and data that it can act on.
     ///
     /// Errors, and broadcasts, as [`fail`](Responder::fail).
     pub fn fail_with(mut self, failure: HandlerFailure) -> Result<()> {
-        self.answer_failure(Said::by_handler(&failure), patience())
+        self.answer_failure(ErrorFrame::of_failure(&failure), patience())
     }
 
     /// Tells the caller that its body cannot be read, and why: it gets [`ErrorKind::InvalidBody`].
@@ -155,7 +156,7 @@ impl Responder {
     /// For a broadcast that is instead of the acknowledgement, if the handler says so before it has returned (and
     /// within 50 ms); later, it is told about the session.
     pub fn reject(mut self, text: &str) -> Result<()> {
-        self.answer_failure(Said::plainly(ErrorKind::InvalidBody, text), Duration::ZERO)
+        self.answer_failure(ErrorFrame::of_text(ErrorKind::InvalidBody, text), Duration::ZERO)
     }
 
     /// Who sent the message.
@@ -208,11 +209,15 @@ impl Responder {
             Ok(_) if self.mode == Mode::Broadcast => self.respond_within((&Message::null()).into(), patience),
             Ok(reply) => match Message::json(&reply) {
                 Ok(reply) => self.respond_within((&reply).into(), patience),
-                Err(error) => self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, error.message()), patience),
+                Err(error) => {
+                    self.answer_failure(ErrorFrame::of_text(ErrorKind::HandlerFailed, error.message()), patience)
+                }
             },
             Err(error) => match error.downcast_ref::<HandlerFailure>() {
-                Some(failure) => self.answer_failure(Said::by_handler(failure), patience),
-                None => self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, &error.to_string()), patience),
+                Some(failure) => self.answer_failure(ErrorFrame::of_failure(failure), patience),
+                None => {
+                    self.answer_failure(ErrorFrame::of_text(ErrorKind::HandlerFailed, &error.to_string()), patience)
+                }
             },
         }
     }
@@ -240,7 +245,7 @@ impl Responder {
         }
     }
 
-    fn answer_failure(&mut self, said: Said<'_>, patience: Duration) -> Result<()> {
+    fn answer_failure(&mut self, said: ErrorFrame<'_>, patience: Duration) -> Result<()> {
         let Some(to) = self.to.take() else { return Ok(()) };
         let (listening, peer) = (Arc::clone(to.listening()), to.peer());
         count(&listening.tally.failed);
@@ -276,7 +281,7 @@ impl Drop for Responder {
         }
         let text = if panicking { "the handler panicked" } else { "the handler ended without an answer" };
         let _nobody_is_left_to_tell =
-            self.answer_failure(Said::plainly(ErrorKind::HandlerFailed, text), Duration::ZERO);
+            self.answer_failure(ErrorFrame::of_text(ErrorKind::HandlerFailed, text), Duration::ZERO);
     }
 }
 

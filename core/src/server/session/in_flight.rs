@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use rustc_hash::FxHashMap;
 
-use super::{CallId, Session};
+use super::Session;
 use crate::lock::lock;
 use crate::message::Message;
+use crate::server::call_id::CallId;
 use crate::server::listening::Listening;
 use crate::server::responder::Responder;
 

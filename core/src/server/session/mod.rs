@@ -5,7 +5,6 @@
 //! ([`hot`](crate::server::driver::thread)). Answers are sent by whoever has them.
 
 pub(in crate::server) mod acks;
-mod call_id;
 mod in_flight;
 mod send;
 
@@ -16,7 +15,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-pub(in crate::server) use self::call_id::CallId;
 use self::in_flight::Calls;
 pub(in crate::server) use self::in_flight::Cast;
 use crate::counters::count;
@@ -29,6 +27,7 @@ use crate::os::stream::Stream;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::server::admission::Unsent;
+use crate::server::call_id::CallId;
 use crate::server::clock::{Moment, Shared};
 use crate::server::driver::batch::Slowness;
 use crate::server::listening::Listening;

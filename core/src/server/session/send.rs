@@ -4,16 +4,18 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::Session;
 use super::in_flight::Answering;
-use super::{CallId, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::MessageRef;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::hello::Hello;
+use crate::server::PATIENCE;
+use crate::server::call_id::CallId;
 use crate::server::clock::Moment;
+use crate::server::error_frame::ErrorFrame;
 use crate::server::session::acks::Look;
-use crate::server::{PATIENCE, Said};
 use crate::session::send_queue::Sent;
 
 /// An answer of this many bytes does not wait for others.
@@ -71,7 +73,7 @@ impl Session {
     }
 
     /// Says that a request in flight failed.
-    pub(in crate::server) fn fail(&self, call: CallId, said: Said<'_>, patience: Duration) -> Result<()> {
+    pub(in crate::server) fn fail(&self, call: CallId, said: ErrorFrame<'_>, patience: Duration) -> Result<()> {
         let _answering = self.still_wanted(call)?;
         if self.transmit_said(call.id(), said, patience) { Ok(()) } else { Err(self.lost()) }
     }
@@ -119,7 +121,12 @@ impl Session {
 
     /// Says that a broadcast's body cannot be read. Where that is the one `in_hand`, and it has not been acknowledged
     /// yet, the error takes the place of that; else it is about the session.
-    pub(in crate::server) fn refuse_broadcast(&self, said: Said<'_>, in_hand: bool, patience: Duration) -> Result<()> {
+    pub(in crate::server) fn refuse_broadcast(
+        &self,
+        said: ErrorFrame<'_>,
+        in_hand: bool,
+        patience: Duration,
+    ) -> Result<()> {
         let due = if in_hand { self.due_ack.end() } else { None };
         if self.transmit_said(due.unwrap_or(0), said, patience) { Ok(()) } else { Err(self.lost()) }
     }
@@ -157,10 +164,10 @@ impl Session {
 
     /// Sends an error frame about a message, or with id 0 about the session.
     pub(in crate::server) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        self.transmit_said(id, Said::plainly(kind, text), patience)
+        self.transmit_said(id, ErrorFrame::of_text(kind, text), patience)
     }
 
-    fn transmit_said(&self, id: u32, said: Said<'_>, patience: Duration) -> bool {
+    fn transmit_said(&self, id: u32, said: ErrorFrame<'_>, patience: Duration) -> bool {
         let body = said.body(self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
         self.transmit(&header, &body, patience)
@@ -168,7 +175,7 @@ impl Session {
 
     /// Hands over the last thing that is said on the session: an error about it.
     pub(in crate::server) fn transmit_last(&self, kind: ErrorKind, text: &str) {
-        let body = Said::plainly(kind, text).body(self.peer_max);
+        let body = ErrorFrame::of_text(kind, text).body(self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, 0) };
         let _gone_already = self.send_queue.append_last(&header.encode(), &body);
     }

@@ -14,11 +14,11 @@ use crate::os::peer::Peer;
 /// [`Options::on_handler_failure`](crate::Options::on_handler_failure).
 #[derive(Clone, Debug)]
 pub struct HandlerReport<'a> {
-    pub(super) kind: ErrorKind,
-    pub(super) channel: &'a Channel,
-    pub(super) mode: Mode,
-    pub(super) message: &'a str,
-    pub(super) peer: Peer,
+    pub(crate) kind: ErrorKind,
+    pub(crate) channel: &'a Channel,
+    pub(crate) mode: Mode,
+    pub(crate) message: &'a str,
+    pub(crate) peer: Peer,
 }
 
 impl HandlerReport<'_> {
@@ -61,7 +61,7 @@ impl ReportTo {
     }
 
     /// Tells. What is told may panic: that is nobody else's concern.
-    pub(super) fn tell(&self, report: &HandlerReport<'_>) {
+    pub(crate) fn tell(&self, report: &HandlerReport<'_>) {
         if let Some(call) = &self.0 {
             let _reported_by_the_panic_hook = catch_unwind(AssertUnwindSafe(|| call(report)));
         }
