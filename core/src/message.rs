@@ -5,14 +5,17 @@
 //! everything else is JSON. What JSON would change without a word is refused: NaN, infinities, and bytes inside
 //! other values.
 
+mod data;
 mod strict;
 mod typed;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::data::Data;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The two kinds of body. Later versions may know more.
@@ -39,7 +42,7 @@ pub enum MessageKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
     kind: MessageKind,
-    data: Vec<u8>,
+    data: Data,
 }
 
 impl Message {
@@ -56,48 +59,79 @@ impl Message {
         let text = text.into();
         check_json(text.as_bytes())
             .map_err(|why| Error::new(ErrorKind::InvalidJson, format!("the body is not JSON: {why}")))?;
-        Ok(Message { kind: MessageKind::Json, data: text.into_bytes() })
+        Ok(Message::from_parts(MessageKind::Json, text.into_bytes()))
     }
 
     /// A JSON body from text that is known to be JSON: for bindings, whose language has just made it.
     /// Were it not JSON, it would be refused where it is read.
     pub fn json_unchecked(text: impl Into<String>) -> Message {
-        Message { kind: MessageKind::Json, data: text.into().into_bytes() }
+        Message::from_parts(MessageKind::Json, text.into().into_bytes())
     }
 
     /// A JSON string from plain text.
     pub fn text(text: &str) -> Message {
         let mut data = Vec::with_capacity(text.len() + 2);
         serde_json::to_writer(&mut data, text).expect("a string always becomes JSON");
-        Message { kind: MessageKind::Json, data }
+        Message::from_parts(MessageKind::Json, data)
     }
 
     /// A bytes body.
     pub fn bytes(data: impl Into<Vec<u8>>) -> Message {
-        Message { kind: MessageKind::Bytes, data: data.into() }
+        Message::from_parts(MessageKind::Bytes, data.into())
+    }
+
+    /// A body that stays in the memory that it is in, such as an `Arc<[u8]>` or a mapped file: bytes, or JSON text that is known
+    /// to be JSON, as for [`json_unchecked`](Message::json_unchecked).
+    ///
+    /// `data` must give the same bytes whenever it is asked. It is dropped with the last clone of the message, by
+    /// whichever thread drops that.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use simple_ipc::{Message, MessageKind};
+    ///
+    /// let memory: Arc<[u8]> = Arc::from([1, 2, 3]);
+    /// let message = Message::shared(MessageKind::Bytes, Arc::clone(&memory));
+    /// assert_eq!(message.data().as_ptr(), memory.as_ptr());
+    /// ```
+    pub fn shared(kind: MessageKind, data: impl AsRef<[u8]> + Send + Sync + 'static) -> Message {
+        Message { kind, data: Data::Shared(Arc::new(data)) }
+    }
+
+    /// The same body in memory that all clones of it share, so that a clone copies no bytes.
+    pub fn into_shared(self) -> Message {
+        Message { kind: self.kind, data: Data::Shared(self.data.into_shared()) }
     }
 
     /// The JSON `null`: what a handler that returns nothing answers.
     pub fn null() -> Message {
-        Message { kind: MessageKind::Json, data: b"null".to_vec() }
+        Message::from_parts(MessageKind::Json, b"null".to_vec())
     }
 
     /// A body of this kind from data that came over the wire and is not checked here.
     pub(crate) fn from_parts(kind: MessageKind, data: Vec<u8>) -> Message {
-        Message { kind, data }
+        Message { kind, data: Data::Owned(data) }
     }
 
     /// Makes this the message that has arrived, in the memory that it has.
     #[inline]
     pub(crate) fn refill(&mut self, kind: MessageKind, data: &[u8]) {
         self.kind = kind;
-        self.data.clear();
-        self.data.extend_from_slice(data);
+        match &mut self.data {
+            Data::Owned(memory) => {
+                memory.clear();
+                memory.extend_from_slice(data);
+            }
+            Data::Shared(_) => self.data = Data::Owned(data.to_vec()),
+        }
     }
 
     /// The memory of a body that has more than `kept` bytes of it; the body is gone then.
     pub(crate) fn take_large(&mut self, kept: usize) -> Vec<u8> {
-        if self.data.capacity() > kept { std::mem::take(&mut self.data) } else { Vec::new() }
+        match &mut self.data {
+            Data::Owned(memory) if memory.capacity() > kept => std::mem::take(memory),
+            _ => Vec::new(),
+        }
     }
 
     /// Which kind of body this is.
@@ -110,9 +144,10 @@ impl Message {
         &self.data
     }
 
-    /// The JSON text or the bytes, taken out without a copy.
+    /// The JSON text or the bytes, taken out without a copy, unless they are in memory that was given to
+    /// [`shared`](Message::shared).
     pub fn into_data(self) -> Vec<u8> {
-        self.data
+        self.data.into_vec()
     }
 
     /// The length of [`data`](Message::data) in bytes.
@@ -179,7 +214,7 @@ impl<'a> MessageRef<'a> {
 
     /// The same as a message of its own.
     pub fn to_message(self) -> Message {
-        Message { kind: self.kind, data: self.data.to_vec() }
+        Message::from_parts(self.kind, self.data.to_vec())
     }
 
     /// Which kind of body this is.
@@ -309,6 +344,41 @@ mod tests {
             assert!(error.message().contains(expected), "{error}");
             assert!(std::error::Error::source(&error).is_some());
         }
+    }
+
+    #[test]
+    fn clones_of_shared_memory_copy_nothing_and_the_last_frees_it() {
+        let memory: Arc<[u8]> = Arc::from(*b"[1,2]");
+        let message = Message::shared(MessageKind::Json, Arc::clone(&memory));
+        let (clone, again) = (message.clone(), message.clone().into_shared());
+        for message in [&message, &clone, &again] {
+            assert_eq!(message.data().as_ptr(), memory.as_ptr());
+            assert_eq!(message.decode::<Vec<u8>>().unwrap(), [1, 2]);
+            assert_eq!(*message, Message::json_text("[1,2]").unwrap());
+        }
+        assert_eq!(clone.into_data(), *memory);
+        drop((message, again));
+        assert_eq!(Arc::strong_count(&memory), 1);
+
+        let owned = Message::bytes(vec![7; 100]);
+        let place = owned.data().as_ptr();
+        let shared = owned.into_shared();
+        assert_eq!((shared.data().as_ptr(), shared.clone().data().as_ptr()), (place, place));
+    }
+
+    #[test]
+    fn a_message_in_shared_memory_is_refilled_without_touching_that_memory() {
+        let memory: Arc<[u8]> = Arc::from([1, 2, 3]);
+        let mut message = Message::shared(MessageKind::Bytes, Arc::clone(&memory));
+        assert!(message.take_large(0).is_empty());
+        message.refill(MessageKind::Json, b"null");
+        assert_eq!(message, Message::null());
+        assert_eq!((&*memory, Arc::strong_count(&memory)), (&[1, 2, 3][..], 1));
+    }
+
+    #[test]
+    fn memory_that_can_be_shared_makes_no_message_larger() {
+        assert_eq!(size_of::<Data>(), size_of::<Vec<u8>>());
     }
 
     #[test]

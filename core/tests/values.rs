@@ -1,9 +1,13 @@
 //! `docs/values.md` says what each kind of value becomes; this holds its column for Rust.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
 
 use serde::Serialize;
-use simple_ipc::{Error, ErrorKind, Message, MessageKind};
+use simple_ipc::{Channel, Error, ErrorKind, Message, MessageKind, Mode, Responder, Wire, blocking};
+use support::Scratch;
 
 #[derive(Serialize)]
 enum Color {
@@ -66,4 +70,45 @@ fn each_kind_of_value_becomes_what_the_table_of_values_says() {
         checked += 1;
     }
     assert!(checked > 30, "{checked}");
+}
+
+/// Memory that says when it is freed.
+struct Foreign(Vec<u8>, mpsc::Sender<()>);
+
+impl AsRef<[u8]> for Foreign {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _nobody_listens_any_more = self.1.send(());
+    }
+}
+
+#[test]
+fn memory_of_others_is_sent_and_answered_as_it_is_and_freed_when_the_answer_is_out() {
+    let scratch = Scratch::new();
+    for wire in [Wire::Native, Wire::Deno] {
+        let options = scratch.options().wire(wire);
+        let (freed, when) = mpsc::channel();
+        let (posted, expected) = (freed.clone(), vec![7; 1 << 20]);
+        let answer = expected.clone();
+        let handler = move |message: &Message, responder: Responder| {
+            assert_eq!(message.data(), answer);
+            let memory = Foreign(answer.clone(), freed.clone());
+            responder.respond(&Message::shared(MessageKind::Bytes, memory)).unwrap();
+        };
+        let channel = Channel::uds("foreign").unwrap();
+        let listener = blocking::Listener::serve(&channel, Mode::Request, &options, handler).unwrap();
+        let message = Message::shared(MessageKind::Bytes, Foreign(expected.clone(), posted));
+        let reply: Message = blocking::post_request(&channel, &message, &options).unwrap();
+        assert_eq!(reply.data(), expected);
+        drop(message);
+        for _ in ["the message", "the answer"] {
+            when.recv().unwrap();
+        }
+        listener.close().unwrap();
+    }
 }

@@ -26,7 +26,7 @@ pub(super) fn to_message<T: Serialize + ?Sized>(value: &T) -> Result<Message> {
     }
     let mut data = Vec::with_capacity(128);
     match value.serialize(Strict::<_, true>(&mut serde_json::Serializer::new(&mut data))) {
-        Ok(()) => Ok(Message { kind: MessageKind::Json, data }),
+        Ok(()) => Ok(Message::from_parts(MessageKind::Json, data)),
         Err(error) => Err(refusal(value, error)),
     }
 }
@@ -119,12 +119,12 @@ impl<'de> Visitor<'de> for MessageVisitor {
 
     /// From [`Whole`]: JSON text.
     fn visit_string<E: de::Error>(self, text: String) -> std::result::Result<Message, E> {
-        Ok(Message { kind: MessageKind::Json, data: text.into_bytes() })
+        Ok(Message::from_parts(MessageKind::Json, text.into_bytes()))
     }
 
     /// From [`Whole`]: bytes.
     fn visit_byte_buf<E: de::Error>(self, data: Vec<u8>) -> std::result::Result<Message, E> {
-        Ok(Message { kind: MessageKind::Bytes, data })
+        Ok(Message::from_parts(MessageKind::Bytes, data))
     }
 
     /// From any other deserializer: a value inside another.
@@ -166,7 +166,7 @@ impl<'de> Deserializer<'de> for Whole<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Elsewhere> {
         match self.0.kind {
-            MessageKind::Bytes => visitor.visit_byte_buf(self.0.data.clone()),
+            MessageKind::Bytes => visitor.visit_byte_buf(self.0.data.to_vec()),
             MessageKind::Json => Err(Elsewhere(String::new())),
         }
     }
@@ -178,7 +178,7 @@ impl<'de> Deserializer<'de> for Whole<'_> {
     ) -> std::result::Result<V::Value, Elsewhere> {
         match self.0.kind {
             MessageKind::Json if name == MESSAGE => {
-                let text = String::from_utf8(self.0.data.clone()).map_err(de::Error::custom)?;
+                let text = String::from_utf8(self.0.data.to_vec()).map_err(de::Error::custom)?;
                 visitor.visit_string(text)
             }
             MessageKind::Bytes if name != MESSAGE => visitor.visit_newtype_struct(self),
@@ -238,7 +238,7 @@ impl Serializer for Outermost {
     type SerializeStructVariant = Impossible<Message, Elsewhere>;
 
     fn serialize_bytes(self, data: &[u8]) -> std::result::Result<Message, Elsewhere> {
-        Ok(Message { kind: MessageKind::Bytes, data: data.to_vec() })
+        Ok(Message::from_parts(MessageKind::Bytes, data.to_vec()))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -255,7 +255,7 @@ impl Serializer for Outermost {
 
     fn serialize_str(self, text: &str) -> std::result::Result<Message, Elsewhere> {
         if self.in_message {
-            Ok(Message { kind: MessageKind::Json, data: text.as_bytes().to_vec() })
+            Ok(Message::from_parts(MessageKind::Json, text.as_bytes().to_vec()))
         } else {
             Err(Elsewhere(String::new()))
         }
