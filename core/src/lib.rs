@@ -96,7 +96,7 @@ pub use options::{
 };
 pub use os::clean::Removed;
 pub use os::discover::ChannelInfo;
-pub use os::fork::Process;
+pub use os::fork::{ForkLocal, Process};
 pub use os::peer::Peer;
 pub use report::HandlerReport;
 pub use server::Responder;

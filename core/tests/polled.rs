@@ -325,3 +325,53 @@ fn a_queue_may_move_between_threads() {
     moves::<Queue>();
     moves::<Error>();
 }
+
+#[test]
+fn one_thread_waits_for_a_queue_into_which_another_puts_calls() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let channel = Channel::uds("echo").unwrap();
+    let _listener = echo(&channel, &options);
+    let queue = Mutex::new(Queue::new().unwrap());
+    let readiness = queue.lock().unwrap().readiness().unwrap();
+    let (completed, completions) = std::sync::mpsc::channel();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            loop {
+                readiness.wait().unwrap();
+                let mut done = Vec::new();
+                queue.lock().unwrap().process(&mut done).unwrap();
+                if completed.send(done).is_err() {
+                    return;
+                }
+            }
+        });
+        for n in 0..100 {
+            let message = Message::json(&n).unwrap();
+            let asked = queue.lock().unwrap().post(&channel, Mode::Request, message, &options).unwrap();
+            let answer = loop {
+                if let Some(completion) = completions.recv().unwrap().pop() {
+                    break completion;
+                }
+            };
+            assert_eq!(answer.ticket, asked);
+            assert_eq!(answer.result.unwrap().unwrap().decode::<u32>().unwrap(), n);
+        }
+        drop(completions);
+        // Nothing is under way that would end the wait.
+        queue.lock().unwrap().wake();
+    });
+}
+
+#[test]
+fn a_queue_that_was_woken_is_readable_until_it_is_processed() {
+    let mut queue = Queue::new().unwrap();
+    let is_readable = |queue: &Queue| {
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&queue.as_fd(), PollFlags::IN)], Some(&now)).unwrap() == 1
+    };
+    assert!(!is_readable(&queue));
+    queue.wake();
+    assert!(look(&mut queue).is_empty());
+    assert!(!is_readable(&queue));
+}

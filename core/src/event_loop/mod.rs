@@ -63,7 +63,7 @@ use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
-use crate::os::poller::Poller;
+use crate::os::poller::{self, Poller};
 use crate::session::spin_wait::SpinWait;
 
 /// How long a queue that is dropped tries to get rid of broadcasts that have gathered.
@@ -84,7 +84,7 @@ pub struct Completion {
 
 /// Calls under way. Used by one thread at a time; may move between threads.
 pub struct Queue {
-    readiness: Poller,
+    poller: Poller,
     born: u32,
     calls: Slots<Call>,
     connections: Slots<Connection>,
@@ -98,9 +98,30 @@ pub struct Queue {
     spare: Vec<Vec<u8>>,
     /// When a call has something to do by itself.
     due: Option<Instant>,
+    /// [`wake`](Queue::wake) was called after the last [`process`](Queue::process).
+    is_woken: bool,
     waiter: Option<SpinWait>,
     /// Listeners seem to work at the same time as this thread, on other cores.
     beside: bool,
+}
+
+/// Tells when a [`Queue`] has something to do. It belongs to a thread that drives the queue while other threads put calls
+/// into it, each under the program's own lock, which the driving thread does not hold while it waits here.
+#[derive(Debug)]
+pub struct Readiness {
+    poller: poller::Readiness,
+    born: u32,
+}
+
+impl Readiness {
+    /// Waits in the calling thread, without limit, until [`Queue::process`] has something to do. May return early.
+    pub fn wait(&self) -> Result<()> {
+        fork::check(self.born, "queue")?;
+        match self.poller.wait(None) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::from_os("cannot wait for the calls under way", error)),
+        }
+    }
 }
 
 enum Connection {
@@ -118,9 +139,9 @@ struct Client {
 impl Queue {
     /// An empty queue: two descriptors.
     pub fn new() -> Result<Queue> {
-        let readiness = Poller::new().map_err(|error| Error::from_os("cannot make a queue of calls", error))?;
+        let poller = Poller::new().map_err(|error| Error::from_os("cannot make a queue of calls", error))?;
         Ok(Queue {
-            readiness,
+            poller,
             born: fork::generation(),
             calls: Slots::new(),
             connections: Slots::new(),
@@ -130,6 +151,7 @@ impl Queue {
             done: Vec::new(),
             spare: Vec::new(),
             due: None,
+            is_woken: false,
             waiter: Some(SpinWait::new(Options::new().spin)),
             beside: false,
         })
@@ -294,9 +316,28 @@ impl Queue {
         self.rearm();
     }
 
+    /// What tells another thread that there is something to do: a further descriptor.
+    pub fn readiness(&self) -> Result<Readiness> {
+        fork::check(self.born, "queue")?;
+        match self.poller.readiness() {
+            Ok(poller) => Ok(Readiness { poller, born: self.born }),
+            Err(error) => Err(Error::from_os("cannot watch the calls under way", error)),
+        }
+    }
+
+    /// Has the descriptor become readable, until the next [`process`](Queue::process): for a thread that waits at it and is
+    /// to look after something besides.
+    pub fn wake(&mut self) {
+        if self.born == fork::generation() {
+            self.is_woken = true;
+            self.rearm();
+        }
+    }
+
     /// Does what there is to do without waiting, and moves what is done to `completions`.
     pub fn process(&mut self, completions: &mut Vec<Completion>) -> Result<()> {
         fork::check(self.born, "queue")?;
+        self.is_woken = false;
         self.progress()?;
         completions.append(&mut self.done);
         self.rearm();
@@ -325,7 +366,7 @@ impl Queue {
             let mut failed = None;
             let waited = waiter.receive(|wait| {
                 if wait == crate::os::stream::Wait::Yes {
-                    return self.readiness.wait(interrupt::piece(interrupt::left(until)));
+                    return self.poller.wait(interrupt::piece(interrupt::left(until)));
                 }
                 if let Err(error) = self.progress() {
                     failed = Some(error);
@@ -415,7 +456,7 @@ fn given_up_by_ticket(cancellation: Option<&Cancellation>) -> Result<()> {
 
 impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readiness.as_fd()
+        self.poller.as_fd()
     }
 }
 

@@ -16,7 +16,7 @@ impl Queue {
             self.send(id);
         }
         let mut tokens = Vec::new();
-        self.readiness
+        self.poller
             .ready(&mut tokens)
             .map_err(|error| Error::from_os("cannot look after the calls under way", error))?;
         for token in tokens {
@@ -110,10 +110,10 @@ impl Queue {
     pub(super) fn remove(&mut self, id: Id) -> Option<Connection> {
         let connection = self.connections.remove(id)?;
         match &connection {
-            Connection::Link(link) => self.readiness.forget(&link.socket),
+            Connection::Link(link) => self.poller.forget(&link.socket),
             // It is gone where the exchange is over.
             Connection::Exchange(exchange, _) => {
-                exchange.socket().into_iter().for_each(|socket| self.readiness.forget(socket))
+                exchange.socket().into_iter().for_each(|socket| self.poller.forget(socket))
             }
         }
         Some(connection)

@@ -185,7 +185,7 @@ impl Queue {
         let room = !link.is_all_sent();
         if room != link.watches_room {
             link.watches_room = room;
-            if let Err(error) = self.readiness.watch_again(&link.socket, id.number(), room) {
+            if let Err(error) = self.poller.watch_again(&link.socket, id.number(), room) {
                 return self.end(id, &Error::from_os("cannot watch the connection", error));
             }
         }

@@ -119,7 +119,7 @@ impl Queue {
         let (client, key) = (call.client, call.target.key());
         let id = self.connections.insert(Connection::Link(Box::new(link)));
         let Some(Connection::Link(link)) = self.connections.get(id) else { unreachable!("it was just added") };
-        if let Err(error) = self.readiness.watch(&link.socket, id.number(), false) {
+        if let Err(error) = self.poller.watch(&link.socket, id.number(), false) {
             self.connections.remove(id);
             return Err(Error::from_os("cannot watch the connection", error));
         }
@@ -161,7 +161,7 @@ impl Queue {
         self.note_due(until);
         let Some(Connection::Exchange(exchange, _)) = self.connections.get(id) else { unreachable!("just added") };
         let Some(socket) = exchange.socket() else { return };
-        match self.readiness.watch(socket, id.number(), false) {
+        match self.poller.watch(socket, id.number(), false) {
             Ok(()) => self.exchange_on(id),
             Err(error) => {
                 self.remove(id);
@@ -179,7 +179,7 @@ impl Queue {
             Ok(Progress::Wants(what)) => {
                 let room = what.contains(PollFlags::OUT);
                 let socket = exchange.socket().expect("it is not over");
-                match self.readiness.watch_again(socket, id.number(), room) {
+                match self.poller.watch_again(socket, id.number(), room) {
                     Ok(()) => return,
                     Err(error) => Err(Error::from_os("cannot watch the connection", error).after_sending()),
                 }

@@ -220,7 +220,7 @@ impl Drop for ForkFd {
 
 /// A value that is made once in each process: a forked child gets a fresh one, and its parent's is
 /// left behind untouched, whatever state other threads had brought it to.
-pub(crate) struct ForkLocal<T: 'static>(AtomicPtr<Born<T>>);
+pub struct ForkLocal<T: 'static>(AtomicPtr<Born<T>>);
 
 struct Born<T> {
     generation: u32,
@@ -228,12 +228,13 @@ struct Born<T> {
 }
 
 impl<T: Default + Sync> ForkLocal<T> {
-    pub(crate) const fn new() -> ForkLocal<T> {
+    /// No value yet: it is made when it is first asked for.
+    pub const fn new() -> ForkLocal<T> {
         ForkLocal(AtomicPtr::new(std::ptr::null_mut()))
     }
 
     /// This process's value. It is never freed.
-    pub(crate) fn get(&'static self) -> &'static T {
+    pub fn get(&'static self) -> &'static T {
         let generation = generation();
         let mut fresh: Option<Box<Born<T>>> = None;
         loop {

@@ -87,12 +87,32 @@ impl Poller {
 
     /// Waits until something is ready; `false` when the time is over or a signal came.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        match poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], timeout.as_ref()) {
-            Ok(ready) => Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(errno) => Err(errno.into()),
-        }
+        wait(&self.epoll, timeout)
+    }
+
+    /// A second hold on what is watched, for a thread that waits while another one uses the poller.
+    pub(crate) fn readiness(&self) -> io::Result<Readiness> {
+        self.epoll.duplicate().map(Readiness)
+    }
+}
+
+/// Tells when a [`Poller`] has something ready.
+#[derive(Debug)]
+pub(crate) struct Readiness(ForkFd);
+
+impl Readiness {
+    /// As [`Poller::wait`].
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        wait(&self.0, timeout)
+    }
+}
+
+fn wait(epoll: &ForkFd, timeout: Option<Duration>) -> io::Result<bool> {
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(&mut [PollFd::new(epoll, PollFlags::IN)], timeout.as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
     }
 }
 
