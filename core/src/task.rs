@@ -4,23 +4,18 @@ use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
-use crate::cancellation::{Call, Cancellation};
-use crate::channel::{Address, Channel};
-use crate::client::connect::{Connected, LONGEST_PAUSE, Presence, connect_async, presence};
-use crate::client::post::{self, TRIES};
-use crate::client::task_driver::TaskSession;
-use crate::client::until::Until;
-use crate::client::{Failed, check_size, closed_meanwhile, connecting_time, deno, first_of, telling};
+use crate::cancellation::Call;
+use crate::channel::Channel;
+use crate::client::task_client::TaskClient;
+use crate::client::{no_runtime, post};
 use crate::counters::Counters;
-use crate::error::{Error, ErrorKind, HandlerResult, Result};
-use crate::lock::lock;
+use crate::error::{Error, HandlerResult, Result};
 use crate::message::Message;
 use crate::mode::Mode;
 use crate::options::Options;
@@ -135,7 +130,7 @@ impl Listener {
     /// returns when the handler and all that it captured has been dropped. Closing twice is fine. If the future is
     /// dropped, closing goes on.
     ///
-    /// Fails with [`ErrorKind::TimedOut`] where a handler still runs after the grace period: the listener is closed
+    /// Fails with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) where a handler still runs after the grace period: the listener is closed
     /// then, but what the handler holds goes only when it returns. A later call says whether it has.
     ///
     /// Awaited by a future of one of this listener's handlers it begins to close and returns at once, as
@@ -168,56 +163,19 @@ impl Drop for Listener {
 
 /// A channel kept open: one session for any number of tasks. A session that breaks is replaced by the
 /// next call.
-pub struct Client {
-    channel: Channel,
-    address: Address,
-    options: Options,
-    session: std::sync::Mutex<Option<TaskSession>>,
-    closed: AtomicBool,
-    /// Ends, when the client closes, what waits to be sent.
-    closing: Cancellation,
-    born: u32,
-}
+pub struct Client(TaskClient);
 
 impl Client {
     /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
     pub async fn connect(channel: &Channel, options: &Options) -> Result<Client> {
-        options.check()?;
-        Handle::try_current().map_err(|_| no_runtime())?;
-        let client = Client {
-            channel: channel.clone(),
-            address: post::address(channel, options)?,
-            options: Options { cancellation: None, ..options.clone() },
-            session: std::sync::Mutex::new(None),
-            closed: AtomicBool::new(false),
-            closing: Cancellation::new(),
-            born: fork::generation(),
-        };
-        if let Presence::Native = client.meet(options.cancellation.as_ref()).await? {
-            let _only_looked_for_if_the_listener_has_changed =
-                client.session(options.timeout, options.cancellation.as_ref()).await?;
-        }
-        Ok(client)
-    }
-
-    /// Makes sure that somebody listens: see the blocking client.
-    async fn meet(&self, caller: Option<&Cancellation>) -> Result<Presence> {
-        let began = Instant::now();
-        let until = Until { caller, ..Until::default() };
-        loop {
-            match presence(&self.channel, &self.address, &self.options) {
-                Ok(found) => return Ok(found),
-                Err(error) if began.elapsed() >= self.options.wait => return Err(error),
-                Err(_) => until.drive(tokio::time::sleep(LONGEST_PAUSE)).await?,
-            }
-        }
+        TaskClient::open(channel, options).await.map(Client)
     }
 
     /// Sends a request and waits for its answer, within the options' timeout. Dropping the future
     /// cancels the request: its handler is told.
     pub async fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
         let message = Message::json(&data)?;
-        self.raw_request(&message, &Call::new()).await?.decode().map_err(Error::after_sending)
+        self.0.request(&message, &Call::new()).await?.decode().map_err(Error::after_sending)
     }
 
     /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
@@ -228,15 +186,9 @@ impl Client {
 
     /// As [`request_message`](Client::request_message), with what a [`Call`] says.
     pub async fn request_message_with(&self, message: &Message, call: &Call) -> Result<Message> {
-        let reply = self.raw_request(message, call).await?;
+        let reply = self.0.request(message, call).await?;
         reply.check().map_err(Error::after_sending)?;
         Ok(reply)
-    }
-
-    async fn raw_request(&self, message: &Message, call: &Call) -> Result<Message> {
-        self.check_open(message)?;
-        let reply = self.named(self.call(What::Request(message), call).await)?;
-        Ok(reply.unwrap_or_else(Message::null))
     }
 
     /// Sends a message that nobody answers; waits only while too much waits to be sent. Those that
@@ -247,8 +199,7 @@ impl Client {
 
     /// As [`broadcast`](Client::broadcast), with a raw message.
     pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
-        self.check_open(message)?;
-        self.named(self.call(What::OneWay(message), &Call::new()).await).map(drop)
+        self.0.send_one_way(message).await
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler.
@@ -258,17 +209,7 @@ impl Client {
 
     /// As [`flush`](Client::flush), with what a [`Call`] says.
     pub async fn flush_with(&self, call: &Call) -> Result<()> {
-        self.check_open(&Message::null())?;
-        self.flush_session(call).await
-    }
-
-    async fn flush_session(&self, call: &Call) -> Result<()> {
-        let session = lock(&self.session).clone();
-        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
-        match session {
-            Some(session) => self.named(session.flush(&until).await.map_err(Error::from)),
-            None => Ok(()),
-        }
+        self.0.flush(call).await
     }
 
     /// Asks the listener whether it is there, and says how long the answer took.
@@ -278,19 +219,13 @@ impl Client {
 
     /// As [`ping`](Client::ping), with what a [`Call`] says.
     pub async fn ping_with(&self, call: &Call) -> Result<Duration> {
-        self.check_open(&Message::null())?;
-        if let Presence::Other = self.meet(call.cancellation.as_ref()).await? {
-            return Err(crate::client::no_ping());
-        }
-        let began = Instant::now();
-        self.named(self.call(What::Ping, call).await)?;
-        Ok(began.elapsed())
+        self.0.ping(call).await
     }
 
     /// Ends the calls that wait in other tasks, flushes, and closes. Later calls of `close` do nothing; other calls
     /// fail.
     ///
-    /// Calls that wait for an answer, a listener or room to send end with [`ErrorKind::Cancelled`], and a handler that has
+    /// Calls that wait for an answer, a listener or room to send end with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and a handler that has
     /// such a request is told. Flushes come to their end. If the future is dropped, the client is closed
     /// all the same, and nobody hears what became of broadcasts.
     pub async fn close(&self) -> Result<()> {
@@ -300,132 +235,24 @@ impl Client {
     /// As [`close`](Client::close), with what a [`Call`] says for what is left to be flushed. When its time is
     /// over, or it is given up, the client is closed all the same.
     pub async fn close_with(&self, call: &Call) -> Result<()> {
-        fork::check(self.born, "client")?;
-        if self.closed.swap(true, Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.closing.cancel();
-        // Nobody makes another one from now on: see `session`.
-        let session = lock(&self.session).take();
-        let Some(session) = session else { return Ok(()) };
-        session.close();
-        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
-        let flushed = session.flush(&until).await.map_err(Error::from);
-        self.named(flushed.map_err(|error| session.give_up_flushing(error)))
+        self.0.close(call).await
     }
 
     /// The channel.
     pub fn channel(&self) -> &Channel {
-        &self.channel
+        self.0.channel()
     }
 
     /// How long a request may take unless told otherwise; `None` is without limit.
     pub fn timeout(&self) -> Option<Duration> {
-        self.options.timeout
-    }
-
-    fn named<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| error.on_channel(&self.channel))
-    }
-
-    fn check_open(&self, message: &Message) -> Result<()> {
-        fork::check(self.born, "client")?;
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(crate::client::closed());
-        }
-        self.named(check_size(message, &self.options))
-    }
-
-    /// One call on the session, or on a new one where the old one did not take it.
-    async fn call(&self, what: What<'_>, call: &Call) -> Result<Option<Message>> {
-        let timeout = call.timeout_or(self.options.timeout);
-        let caller = call.cancellation.as_ref();
-        let mut not_taken = None;
-        for _ in 0..TRIES {
-            let session = self.session(timeout, caller).await.map_err(|error| first_of(not_taken.take(), error))?;
-            // Its time counts from when there is somebody to send to.
-            let until = Until { client: Some(&self.closing), ..Until::new(timeout, caller) };
-            let done = match session {
-                Ok(session) => match what {
-                    What::Request(message) => session.request(message, &until).await.map(Some),
-                    What::OneWay(message) => session.send_one_way(message, &until).await.map(|()| None),
-                    What::Ping => session.ping(&until).await.map(|()| None),
-                },
-                Err(socket) => {
-                    let (message, mode) = match what {
-                        What::Request(message) => (message, Mode::Request),
-                        What::OneWay(message) => (message, Mode::Broadcast),
-                        What::Ping => return Err(crate::client::no_ping()),
-                    };
-                    let exchange = deno::Exchange::new(socket, mode, self.options.max_message);
-                    return exchange.run_async(message.clone(), &until).await;
-                }
-            };
-            match done {
-                Err(Failed::NotTaken(error)) => not_taken = Some(telling(not_taken.take(), error)),
-                done => return done.map_err(Error::from),
-            }
-        }
-        Err(not_taken.expect("every try that did not return left its error"))
-    }
-
-    /// The session, or a connection to a listener that has none.
-    async fn session(
-        &self,
-        timeout: Option<Duration>,
-        caller: Option<&Cancellation>,
-    ) -> Result<std::result::Result<TaskSession, crate::os::stream::Stream>> {
-        let current = lock(&self.session).clone();
-        if let Some(session) = current {
-            // What became of earlier one-way messages is said before anything else is sent.
-            session.take_one_way_error().map_err(Error::from)?;
-            if session.is_usable() {
-                return Ok(Ok(session));
-            }
-            if let Some(error) = session.retire() {
-                return Err(error);
-            }
-        }
-        let until =
-            Until { client: Some(&self.closing), ..Until::new(connecting_time(timeout, &self.options), caller) };
-        match connect_async(&self.channel, &self.address, &self.options, &until).await? {
-            Connected::Native(socket) => {
-                let mut current = lock(&self.session);
-                if self.closed.load(Ordering::SeqCst) {
-                    return Err(closed_meanwhile());
-                }
-                // Another task may have been quicker; order wants one session.
-                if let Some(session) = current.as_ref().filter(|session| session.is_usable()) {
-                    return Ok(Ok(session.clone()));
-                }
-                let session = TaskSession::start(socket, self.options.max_message)?;
-                *current = Some(session.clone());
-                Ok(Ok(session))
-            }
-            Connected::Deno(socket) => Ok(Err(socket)),
-        }
+        self.0.timeout()
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("channel", &self.channel).finish_non_exhaustive()
+        f.debug_struct("Client").field("channel", self.0.channel()).finish_non_exhaustive()
     }
-}
-
-/// What a client does on its session.
-#[derive(Clone, Copy)]
-enum What<'a> {
-    Request(&'a Message),
-    OneWay(&'a Message),
-    Ping,
-}
-
-fn no_runtime() -> Error {
-    Error::new(
-        ErrorKind::InvalidArgument,
-        "this call needs a tokio runtime; call it inside one, or use simple_ipc::blocking",
-    )
 }
 
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON. Dropping the future
@@ -438,12 +265,10 @@ pub async fn post_request(channel: &Channel, message: &Message, options: &Option
 
 /// Posts a raw broadcast to any channel; returns when the handler has it.
 pub async fn post_broadcast(channel: &Channel, message: &Message, options: &Options) -> Result<()> {
-    Handle::try_current().map_err(|_| no_runtime())?;
     post::post_async(channel, Mode::Broadcast, message, options).await.map(drop)
 }
 
 async fn request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
-    Handle::try_current().map_err(|_| no_runtime())?;
     let reply = post::post_async(channel, Mode::Request, message, options).await?;
     Ok(reply.expect("a request has a reply"))
 }

@@ -4,24 +4,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::connect::{Connected, LONGEST_PAUSE, Presence, connect, presence};
+use super::connect::{Connected, Presence};
 use super::one_way::OneWay;
-use super::post::{TRIES, address};
+use super::pool::Idle;
+use super::replace::{self, FreeSessions, Tries};
+use super::target::Target;
 use super::thread_driver::ThreadSession;
 use super::until::Until;
-use super::{Attempt, Failed, check_size, connecting_time, deno, timed_out};
+use super::{Attempt, Failed, deno, timed_out};
 use crate::background;
 use crate::cancellation::{Call, Cancellation};
-use crate::channel::{Address, Channel};
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
+use crate::os::stream::Stream;
 
-/// The most sessions that wait for the next request.
-const MOST_IDLE: usize = 16;
 /// One-way messages that follow each other within this time are sent together.
 const TOGETHER: Duration = Duration::from_micros(50);
 /// What has gathered is sent at the latest after this.
@@ -31,9 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A channel kept open.
 pub(crate) struct BlockingClient {
-    channel: Channel,
-    address: Address,
-    options: Options,
+    target: Target<'static>,
     born: u32,
     closed: AtomicBool,
     /// Ends, when the client closes, what waits for an answer, a listener or the one-way session.
@@ -41,8 +40,7 @@ pub(crate) struct BlockingClient {
     /// Ends what `close` itself waits for, when it waits no longer.
     cut: Cancellation,
     /// Sessions that no request is using.
-    #[expect(clippy::vec_box, reason = "they go in and out with every message")]
-    sessions: Mutex<Vec<Box<ThreadSession>>>,
+    idle: Mutex<Idle>,
     /// The session of one-way messages: they keep their order.
     one_way: Arc<OneWaySender>,
 }
@@ -157,52 +155,30 @@ impl Drop for OneWayGuard<'_> {
 
 impl BlockingClient {
     pub(crate) fn open(channel: &Channel, options: &Options) -> Result<BlockingClient> {
-        options.check()?;
-        let address = address(channel, options)?;
-        let mut options = options.clone();
-        let cancellation = options.cancellation.take();
-        let kept = BlockingClient {
-            channel: channel.clone(),
-            address,
-            options,
+        let client = BlockingClient {
+            target: Target::new(channel, options)?.into_owned(),
             born: fork::generation(),
             closed: AtomicBool::new(false),
             closing: Cancellation::new(),
             cut: Cancellation::new(),
-            sessions: Mutex::default(),
+            idle: Mutex::default(),
             one_way: Arc::default(),
         };
-        let until = Until { caller: cancellation.as_ref(), ..Until::default() };
-        if let Presence::Native = kept.meet(&until)?
-            && let Connected::Native(socket) = kept.connect(kept.options.timeout, &until)?
+        let until = Until { caller: options.cancellation.as_ref(), ..Until::default() };
+        if let Presence::Native = client.target.look(&until)?
+            && let Connected::Native(stream) = client.target.connect(options.timeout, &until)?
         {
-            lock(&kept.sessions).push(kept.session(socket, &kept.closing)?);
+            client.idle.put(client.session(stream, &client.closing)?);
         }
-        Ok(kept)
-    }
-
-    /// Makes sure that somebody listens. A listener of the Deno original is not connected to before
-    /// there is a message for it: its process would end if nothing came.
-    fn meet(&self, until: &Until<'_>) -> Result<Presence> {
-        let began = Instant::now();
-        loop {
-            if let Some(error) = until.given_up() {
-                return Err(error);
-            }
-            match presence(&self.channel, &self.address, &self.options) {
-                Ok(found) => return Ok(found),
-                Err(error) if began.elapsed() >= self.options.wait => return Err(error),
-                Err(_) => until.pause(LONGEST_PAUSE)?,
-            }
-        }
+        Ok(client)
     }
 
     pub(crate) fn channel(&self) -> &Channel {
-        &self.channel
+        &self.target.channel
     }
 
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.options.timeout
+        self.target.options.timeout
     }
 
     pub(crate) fn request(
@@ -212,75 +188,57 @@ impl BlockingClient {
         caller: Option<&Cancellation>,
     ) -> Result<Message> {
         self.check_open()?;
-        check_size(message, &self.options)?;
-        self.exchange(
+        self.target.check_size(message)?;
+        self.call(
             timeout,
             caller,
             |session, until| session.request(message, timeout, until),
-            |exchange, until| {
-                exchange.run(message, until, self.options.spin).map(|reply| reply.unwrap_or_else(Message::null))
+            |stream, until| {
+                self.post_deno(stream, Mode::Request, message, until).map(|reply| reply.unwrap_or_else(Message::null))
             },
         )
     }
 
     pub(crate) fn ping(&self, call: &Call) -> Result<Duration> {
         self.check_open()?;
-        let until = Until { deadline: None, caller: call.cancellation.as_ref(), client: Some(&self.closing) };
-        if let Presence::Other = self.meet(&until)? {
+        let caller = call.cancellation.as_ref();
+        if let Presence::Other = self.target.look(&Until { deadline: None, caller, client: Some(&self.closing) })? {
             return Err(super::no_ping());
         }
         let began = Instant::now();
-        let timeout = call.timeout_or(self.options.timeout);
-        self.exchange(timeout, call.cancellation.as_ref(), ThreadSession::ping, |_, _| Err(super::no_ping()))?;
+        self.call(call.timeout_or(self.timeout()), caller, ThreadSession::ping, |_, _| Err(super::no_ping()))?;
         Ok(began.elapsed())
     }
 
-    /// One call on a session that is free, or on a new one. Its time counts from when there is one.
-    fn exchange<T>(
+    /// One call on a session that is free, or on a new one.
+    #[inline]
+    fn call<T>(
         &self,
         timeout: Option<Duration>,
         caller: Option<&Cancellation>,
-        mut on_session: impl FnMut(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
-        on_deno: impl FnOnce(deno::Exchange, &Until<'_>) -> Result<T>,
+        on_session: impl FnMut(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
+        on_deno: impl FnOnce(Stream, &Until<'_>) -> Result<T>,
     ) -> Result<T> {
-        let given_up = Until { deadline: None, caller, client: Some(&self.closing) };
-        let mut not_taken = None;
-        for _ in 0..TRIES {
-            let free = loop {
-                let mut free = lock(&self.sessions).pop();
-                if free.as_mut().is_none_or(|session| session.may_be_used()) {
-                    break free;
-                }
-            };
-            let mut session = match free {
-                Some(session) => session,
-                None => match self.connect(timeout, &given_up)? {
-                    Connected::Native(socket) => self.session(socket, &self.closing)?,
-                    Connected::Deno(socket) => {
-                        let exchange = deno::Exchange::new(socket, Mode::Request, self.options.max_message);
-                        return on_deno(exchange, &given_up.within(timeout));
-                    }
-                },
-            };
-            let done = session.call(&given_up.within(timeout), &mut on_session);
-            if session.is_open() && !self.closed.load(Ordering::SeqCst) {
-                let mut sessions = lock(&self.sessions);
-                if sessions.len() < MOST_IDLE {
-                    sessions.push(session);
-                }
-            }
-            match done {
-                Err(Failed::NotTaken(error)) => not_taken = Some(error),
-                done => return done.map_err(Error::from),
-            }
-        }
-        Err(not_taken.expect("every try that did not return left its error"))
+        let until = Until { deadline: None, caller, client: Some(&self.closing) };
+        let new_session = |stream| self.session(stream, &self.closing);
+        replace::call(&self.target, &self.idle, timeout, &until, new_session, on_session, on_deno)
+    }
+
+    fn post_deno(
+        &self,
+        stream: Stream,
+        mode: Mode,
+        message: MessageRef<'_>,
+        until: &Until<'_>,
+    ) -> Result<Option<Message>> {
+        let options = &self.target.options;
+        deno::Exchange::new(stream, mode, options.max_message).run(message, until, options.spin)
     }
 
     /// Sends a message that nobody answers, with those that come right after it.
     pub(crate) fn send_one_way(&self, message: MessageRef<'_>) -> Result<()> {
         self.check_open()?;
-        check_size(message, &self.options)?;
+        self.target.check_size(message)?;
         let mut state = lock(&self.one_way.state);
         if state.send_is_scheduled
             && let Some(session) = &mut state.session
@@ -289,7 +247,7 @@ impl BlockingClient {
             state.confirmations.count();
             return Ok(());
         }
-        let until = Until { client: Some(&self.cut), ..Until::new(self.options.timeout, None) };
+        let until = Until { client: Some(&self.cut), ..Until::new(self.timeout(), None) };
         let mut guard = self.one_way.borrow(state, &Until { client: Some(&self.closing), ..until })?;
         let done = self.send_one_way_on(&mut guard, message, until);
         let schedule_send = std::mem::take(&mut guard.schedule_send);
@@ -306,17 +264,18 @@ impl BlockingClient {
         message: MessageRef<'_>,
         mut until: Until<'_>,
     ) -> Result<()> {
-        let mut not_taken = None;
-        for _ in 0..TRIES {
+        let mut tries = Tries::default();
+        loop {
             let unconfirmed = guard.confirmations.is_unconfirmed();
-            if !guard.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable()) {
-                let connected = self.connect(self.options.timeout, &Until { client: Some(&self.closing), ..until })?;
-                until = until.within(self.options.timeout);
-                match connected {
-                    Connected::Native(socket) => guard.session = Some(self.session(socket, &self.cut)?),
-                    Connected::Deno(socket) => {
-                        let exchange = deno::Exchange::new(socket, Mode::Broadcast, self.options.max_message);
-                        return exchange.run(message, &until, self.options.spin).map(drop);
+            let is_new = !guard.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable());
+            if is_new {
+                let connecting = Until { client: Some(&self.closing), ..until };
+                let connected = self.target.connect(self.timeout(), &connecting);
+                until = until.within(self.timeout());
+                match connected.map_err(|error| tries.unreached(error))? {
+                    Connected::Native(stream) => guard.session = Some(self.session(stream, &self.cut)?),
+                    Connected::Deno(stream) => {
+                        return self.post_deno(stream, Mode::Broadcast, message, &until).map(drop);
                     }
                 }
             }
@@ -335,14 +294,13 @@ impl BlockingClient {
                 }
                 Err(Failed::NotTaken(error)) if !guard.confirmations.is_unconfirmed() => {
                     guard.session = None;
-                    not_taken = Some(error);
+                    tries.not_taken(error, is_new)?;
                 }
                 // Only this message was refused: those before it are on their way.
                 Err(failed) if session.is_open() => return Err(failed.into()),
                 Err(failed) => return Err(guard.lose(failed.into())),
             }
         }
-        Err(not_taken.expect("every try that did not return left its error"))
     }
 
     /// Has a task send what has gathered, in case nothing else does.
@@ -380,7 +338,7 @@ impl BlockingClient {
         self.check_open()?;
         let waiting = Until {
             client: Some(&self.closing),
-            ..Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref())
+            ..Until::new(call.timeout_or(self.timeout()), call.cancellation.as_ref())
         };
         let mut guard = self.one_way.borrow(lock(&self.one_way.state), &waiting)?;
         // Once it has the session it makes sure of what `close` would make sure of right after.
@@ -395,8 +353,8 @@ impl BlockingClient {
         }
         self.closing.cancel();
         self.one_way.wake_all();
-        lock(&self.sessions).clear();
-        let until = Until::new(call.timeout_or(self.options.timeout), call.cancellation.as_ref());
+        lock(&self.idle).close();
+        let until = Until::new(call.timeout_or(self.timeout()), call.cancellation.as_ref());
         let closed = match self.one_way.borrow(lock(&self.one_way.state), &until) {
             Ok(mut guard) => {
                 let flushed = guard.flush(&until);
@@ -423,14 +381,9 @@ impl BlockingClient {
         Ok(())
     }
 
-    fn connect(&self, timeout: Option<Duration>, until: &Until<'_>) -> Result<Connected> {
-        let until = until.within(connecting_time(timeout, &self.options));
-        connect(&self.channel, &self.address, &self.options, &until)
-    }
-
-    fn session(&self, socket: crate::os::stream::Stream, ended_by: &Cancellation) -> Result<Box<ThreadSession>> {
-        ThreadSession::new(socket, self.options.max_message, self.options.spin)
-            .map(|session| session.ended_by(ended_by))
+    fn session(&self, stream: Stream, ended_by: &Cancellation) -> Result<Box<ThreadSession>> {
+        let options = &self.target.options;
+        ThreadSession::new(stream, options.max_message, options.spin).map(|session| session.ended_by(ended_by))
     }
 }
 

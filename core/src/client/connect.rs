@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
-use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Options, Wire};
@@ -29,10 +28,10 @@ pub(crate) enum Connected {
     Deno(Stream),
 }
 
-/// What the next step of connecting is.
-pub(crate) enum Step {
-    Done(Connected),
-    /// Try again after this while.
+/// How far one step of something that is repeated came.
+pub(crate) enum Step<T> {
+    Done(T),
+    /// The next step is due after this while.
     Pause(Duration),
 }
 
@@ -50,7 +49,7 @@ impl Connecting {
     }
 
     /// Tries once, without waiting.
-    pub(crate) fn step(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step> {
+    pub(crate) fn step(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step<Connected>> {
         let waits = self.pause > FIRST_PAUSE;
         if waits && known_to_be_nobody(address) {
             return self.nobody(channel, address, options);
@@ -80,7 +79,7 @@ impl Connecting {
     }
 
     /// Nobody is there: that is the end, or another try follows.
-    fn nobody(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step> {
+    fn nobody(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step<Connected>> {
         let waited = self.began.elapsed();
         let starting = waited < STARTING && probe(address) == Probe::Held;
         if !starting && waited >= options.wait {
@@ -263,39 +262,4 @@ pub(super) fn not_listening(channel: &Channel, address: &Address) -> Error {
         ErrorKind::NotListening,
         format!("nobody listens on channel \"{channel}\" ({address}); start its listener, or let the call wait for it"),
     )
-}
-
-/// Connects, pausing in the calling thread.
-pub(crate) fn connect(channel: &Channel, address: &Address, options: &Options, until: &Until<'_>) -> Result<Connected> {
-    let mut connecting = Connecting::new(until.deadline);
-    loop {
-        if let Some(error) = until.given_up() {
-            return Err(error);
-        }
-        match connecting.step(channel, address, options)? {
-            Step::Done(connected) => return Ok(connected),
-            Step::Pause(pause) => until.pause(pause)?,
-        }
-    }
-}
-
-/// Connects, pausing on the runtime. Cancelling it leaves nothing behind.
-pub(crate) async fn connect_async(
-    channel: &Channel,
-    address: &Address,
-    options: &Options,
-    until: &Until<'_>,
-) -> Result<Connected> {
-    let mut connecting = Connecting::new(until.deadline);
-    // How long to try is the tries' own matter.
-    let until = Until { deadline: None, ..*until };
-    loop {
-        if let Some(error) = until.given_up() {
-            return Err(error);
-        }
-        match connecting.step(channel, address, options)? {
-            Step::Done(connected) => return Ok(connected),
-            Step::Pause(pause) => until.drive(tokio::time::sleep(pause)).await?,
-        }
-    }
 }

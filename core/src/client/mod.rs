@@ -22,6 +22,9 @@ pub(crate) mod one_way;
 pub(crate) mod pending;
 mod pool;
 pub(crate) mod post;
+pub(crate) mod replace;
+pub(crate) mod target;
+pub(crate) mod task_client;
 pub(crate) mod task_driver;
 pub(crate) mod thread_driver;
 pub(crate) mod until;
@@ -30,8 +33,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::MessageRef;
-use crate::options::Options;
 use crate::protocol::Violation;
 use crate::protocol::frame::Kind;
 
@@ -67,25 +68,6 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// How long connecting may take: the time to wait for a listener, and then that of the call.
-pub(crate) fn connecting_time(timeout: Option<Duration>, options: &Options) -> Option<Duration> {
-    // Together too long to be counted is without limit.
-    timeout.and_then(|timeout| timeout.checked_add(options.wait))
-}
-
-/// Refuses a body that is larger than the options allow, before anything is sent.
-pub(crate) fn check_size<'a>(message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
-    let (len, max) = (message.into().len(), options.max_message);
-    if len <= max {
-        return Ok(());
-    }
-    let text = format!(
-        "the message of {len} bytes is larger than the {max} that this client allows; raise the client's largest message \
-         or send less"
-    );
-    Err(Error::new(ErrorKind::TooLarge, text))
-}
-
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the client is closed; connect again for a new one")
 }
@@ -98,6 +80,14 @@ pub(crate) fn cancelled() -> Error {
 /// What a call says that waited when its client was closed.
 pub(crate) fn closed_meanwhile() -> Error {
     Error::new(ErrorKind::Cancelled, "the client was closed while the call waited")
+}
+
+/// What a call says that needs a runtime and is made outside one.
+pub(crate) fn no_runtime() -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "this call needs a tokio runtime; call it inside one, or use simple_ipc::blocking",
+    )
 }
 
 pub(crate) fn no_ping() -> Error {
@@ -127,20 +117,6 @@ pub(crate) fn fits(asked: Kind, answer: Kind) -> std::result::Result<bool, Viola
 /// The error of a message that the listener left out when it said goodbye.
 pub(crate) fn closing() -> Error {
     Error::new(ErrorKind::Closing, "the listener is closing and did not take the message")
-}
-
-/// What to say of a message that an earlier try left untaken, where another one failed with `later`: that nobody
-/// listens any more says less than that its listener was closing.
-pub(crate) fn first_of(not_taken: Option<Error>, later: Error) -> Error {
-    match not_taken {
-        Some(closing) if closing.kind() == ErrorKind::Closing && later.kind() == ErrorKind::NotListening => closing,
-        _ => later,
-    }
-}
-
-/// Of two tries that left a message untaken, the reason that says more: that its listener was closing.
-pub(crate) fn telling(earlier: Option<Error>, now: Error) -> Error {
-    earlier.filter(|earlier| earlier.kind() == ErrorKind::Closing).unwrap_or(now)
 }
 
 /// The listener has said in its hello that it does not take so much.

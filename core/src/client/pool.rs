@@ -1,67 +1,97 @@
-//! Native sessions of this process that wait for the next one-shot post.
+//! Native sessions that are kept for the next message.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use tokio::runtime;
 
+use super::replace::{FreeSessions, SharedSession};
+use super::target::Key;
+use super::task_driver::TaskSession;
 use super::thread_driver::ThreadSession;
-use crate::channel::Address;
+use crate::error::Result;
 use crate::lock::lock;
-use crate::options::{Options, Peers};
 use crate::os::fork::ForkLocal;
+use crate::os::stream::Stream;
 
 /// The most sessions with one listener that wait at a time; more are closed after use.
 const MOST_IDLE: usize = 16;
 
-static POOL: ForkLocal<Pool> = ForkLocal::new();
-
-#[derive(Default)]
-#[expect(clippy::vec_box, reason = "sessions go in and out with every message")]
-struct Pool(Mutex<FxHashMap<Key, Vec<Box<ThreadSession>>>>);
-
-/// What two posts must agree in to use the same session.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    address: Address,
-    peers: Peers,
-    max_message: usize,
-    spin: Duration,
+/// Sessions with one listener that no call is using. The one used last comes first.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    #[expect(clippy::vec_box, reason = "sessions go in and out with every message")]
+    sessions: Vec<Box<ThreadSession>>,
+    /// Nothing is kept any more.
+    closed: bool,
 }
 
-impl Key {
-    pub(super) fn new(address: Address, options: &Options) -> Key {
-        Key { address, peers: options.peers.clone(), max_message: options.max_message, spin: options.spin }
-    }
-
-    pub(super) fn address(&self) -> &Address {
-        &self.address
-    }
-}
-
-/// A session that is still good, if one waits. The one used last comes first.
-pub(super) fn take(key: &Key) -> Option<Box<ThreadSession>> {
-    loop {
-        let mut session = lock(&POOL.get().0).get_mut(key)?.pop()?;
-        if session.may_be_used() {
-            return Some(session);
+impl Idle {
+    fn put(&mut self, session: Box<ThreadSession>) {
+        if !self.closed && self.sessions.len() < MOST_IDLE {
+            self.sessions.push(session);
         }
     }
+
+    /// Lets go of all sessions, and of those that are still to come.
+    pub(super) fn close(&mut self) {
+        self.sessions.clear();
+        self.closed = true;
+    }
 }
 
-/// Keeps a session for the next post.
-pub(super) fn put(key: &Key, session: Box<ThreadSession>) {
-    let mut pool = lock(&POOL.get().0);
-    match pool.get_mut(key) {
-        Some(waiting) if waiting.len() < MOST_IDLE => waiting.push(session),
-        Some(_) => {}
-        None => {
-            // Sessions of listeners that are gone, which nobody may ever ask for again.
-            pool.retain(|_, waiting| {
-                waiting.retain_mut(|session| session.is_usable());
-                !waiting.is_empty()
-            });
-            pool.insert(key.clone(), vec![session]);
+impl FreeSessions for Mutex<Idle> {
+    fn take(&self) -> Option<Box<ThreadSession>> {
+        lock(self).sessions.pop()
+    }
+
+    fn put(&self, session: Box<ThreadSession>) {
+        lock(self).put(session);
+    }
+}
+
+/// The sessions of blocking posts.
+static IDLE: ForkLocal<Mutex<FxHashMap<Key, Idle>>> = ForkLocal::new();
+
+/// The sessions that all blocking posts of this process with one key use.
+pub(super) struct Pooled<'a>(pub(super) &'a Key);
+
+impl FreeSessions for Pooled<'_> {
+    fn take(&self) -> Option<Box<ThreadSession>> {
+        lock(IDLE.get()).get_mut(self.0)?.sessions.pop()
+    }
+
+    fn put(&self, session: Box<ThreadSession>) {
+        let mut pool = lock(IDLE.get());
+        if let Some(idle) = pool.get_mut(self.0) {
+            return idle.put(session);
         }
+        // Sessions of listeners that are gone, which nobody may ever ask for again.
+        pool.retain(|_, idle| {
+            idle.sessions.retain_mut(|session| session.is_usable());
+            !idle.sessions.is_empty()
+        });
+        pool.insert(self.0.clone(), Idle { sessions: vec![session], closed: false });
+    }
+}
+
+/// The sessions of asynchronous posts; each belongs to the runtime that drives it.
+static SHARED: ForkLocal<Mutex<FxHashMap<(Key, runtime::Id), TaskSession>>> = ForkLocal::new();
+
+/// The session that all tasks of one runtime use for posts with one key.
+pub(super) struct PooledShared(pub(super) (Key, runtime::Id));
+
+impl SharedSession for PooledShared {
+    fn current(&self) -> Result<Option<TaskSession>> {
+        Ok(lock(SHARED.get()).get(&self.0).filter(|session| session.is_usable()).cloned())
+    }
+
+    fn start(&self, stream: Stream) -> Result<TaskSession> {
+        let session = TaskSession::start(stream, self.0.0.max_message)?;
+        let mut sessions = lock(SHARED.get());
+        // Those of runtimes that are gone would stay for ever.
+        sessions.retain(|_, session| session.is_usable());
+        sessions.insert(self.0.clone(), session.clone());
+        Ok(session)
     }
 }

@@ -6,21 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use tokio::io::Interest;
-use tokio::runtime;
 use tokio::sync::{Notify, oneshot};
 
 use super::pending::{Answers, Ledger, Reply};
 use super::until::Until;
 use super::{Attempt, lost, too_large};
-use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::Message;
-use crate::options::{Options, Peers};
+use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, watch};
-use crate::os::fork::ForkLocal;
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
@@ -35,6 +31,28 @@ const MOST_WAITING: usize = 1 << 20;
 /// A handle on a session. The last one to go ends it, after what was given to it has been sent.
 #[derive(Clone)]
 pub(crate) struct TaskSession(Arc<User>);
+
+/// What a session is asked to do.
+#[derive(Clone, Copy)]
+pub(crate) enum Operation<'a> {
+    Request(&'a Message),
+    /// A broadcast that is done when the handler has it.
+    Broadcast(&'a Message),
+    /// A broadcast that is done when it waits to be sent.
+    OneWay(&'a Message),
+    Ping,
+}
+
+impl<'a> Operation<'a> {
+    /// How it goes over the Deno wire, if it does.
+    pub(crate) fn as_post(self) -> Option<(&'a Message, Mode)> {
+        match self {
+            Operation::Request(message) => Some((message, Mode::Request)),
+            Operation::Broadcast(message) | Operation::OneWay(message) => Some((message, Mode::Broadcast)),
+            Operation::Ping => None,
+        }
+    }
+}
 
 struct User(Arc<Session>);
 
@@ -98,22 +116,30 @@ impl TaskSession {
         self.born() == crate::os::fork::generation() && lock(&self.session().ledger).is_open()
     }
 
-    /// Sends a request and waits for its answer. Dropping the future cancels the request.
-    pub(crate) async fn request(&self, message: &Message, until: &Until<'_>) -> Attempt<Message> {
-        let timeout_ms = until.left().map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
-        let header = Header { argument: timeout_ms, ..Header::of(Kind::Request, 0, message) };
-        self.call(header, message.data(), until).await?.into_message()
-    }
-
-    /// Sends a broadcast and waits until the handler has it.
-    pub(crate) async fn broadcast(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
-        let mut header = Header::of(Kind::Broadcast, 0, message);
-        header.flags |= ACK_WANTED;
-        self.call(header, message.data(), until).await.map(drop)
+    /// Makes a call. Dropping the future gives it up, and the handler of a request is told.
+    pub(crate) async fn call(&self, operation: Operation<'_>, until: &Until<'_>) -> Attempt<Option<Message>> {
+        let (header, message) = match operation {
+            Operation::Request(message) => {
+                let argument =
+                    until.left().map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+                (Header { argument, ..Header::of(Kind::Request, 0, message) }, Some(message))
+            }
+            Operation::Broadcast(message) => {
+                let mut header = Header::of(Kind::Broadcast, 0, message);
+                header.flags |= ACK_WANTED;
+                (header, Some(message))
+            }
+            Operation::OneWay(message) => return self.send_one_way(message, until).await.map(|()| None),
+            Operation::Ping => (Header::bare(Kind::Ping, 0), None),
+        };
+        match self.ask(header, message.map_or(&[], Message::data), until).await? {
+            Reply::Message(message) => Ok(Some(message)),
+            Reply::Done => Ok(None),
+        }
     }
 
     /// Sends a broadcast and waits only for room.
-    pub(crate) async fn send_one_way(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
+    async fn send_one_way(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
         let session = self.session();
         session.take_one_way_error()?;
         session.make_room(message.len(), until).await?;
@@ -131,13 +157,8 @@ impl TaskSession {
         if !lock(&session.ledger).is_unconfirmed() {
             return Ok(());
         }
-        let answer = self.call(Header::bare(Kind::Ack, 0), &[], until).await;
+        let answer = self.ask(Header::bare(Kind::Ack, 0), &[], until).await;
         lock(&session.ledger).flushed(answer)
-    }
-
-    /// Asks whether the listener is there.
-    pub(crate) async fn ping(&self, until: &Until<'_>) -> Attempt<()> {
-        self.call(Header::bare(Kind::Ping, 0), &[], until).await.map(drop)
     }
 
     /// What went wrong with one-way messages, if it has not been said yet.
@@ -167,7 +188,7 @@ impl TaskSession {
         lock(&self.session().ledger).give_up_flushing(error)
     }
 
-    async fn call(&self, mut header: Header, body: &[u8], until: &Until<'_>) -> Attempt<Reply> {
+    async fn ask(&self, mut header: Header, body: &[u8], until: &Until<'_>) -> Attempt<Reply> {
         if let Some(error) = until.given_up() {
             return Err(error.into());
         }
@@ -419,53 +440,4 @@ async fn receive(fd: &AsyncStream, session: &Session, reader: &mut FrameReader) 
             done => return done,
         }
     }
-}
-
-/// Sessions for one-shot posts, by where they lead, who may be there, and which runtime drives them.
-static SHARED: ForkLocal<Mutex<FxHashMap<Key, TaskSession>>> = ForkLocal::new();
-
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    address: Address,
-    peers: Peers,
-    max_message: usize,
-    runtime: runtime::Id,
-}
-
-impl Key {
-    fn new(address: &Address, options: &Options) -> Key {
-        Key {
-            address: address.clone(),
-            peers: options.peers.clone(),
-            max_message: options.max_message,
-            runtime: runtime::Handle::current().id(),
-        }
-    }
-}
-
-/// The session that other tasks of this runtime use for this address, if it is still good.
-pub(crate) fn shared(address: &Address, options: &Options) -> Option<TaskSession> {
-    if options.wire == crate::options::Wire::Deno {
-        return None;
-    }
-    let mut sessions = lock(SHARED.get());
-    let key = Key::new(address, options);
-    match sessions.get(&key) {
-        Some(session) if session.is_usable() => Some(session.clone()),
-        Some(_) => {
-            sessions.remove(&key);
-            None
-        }
-        None => None,
-    }
-}
-
-/// Starts a session that other tasks of this runtime may use too.
-pub(crate) fn share(socket: Stream, address: &Address, options: &Options) -> Result<TaskSession> {
-    let session = TaskSession::start(socket, options.max_message)?;
-    let mut sessions = lock(SHARED.get());
-    // Those of runtimes that are gone would stay for ever.
-    sessions.retain(|_, session| session.is_usable());
-    sessions.insert(Key::new(address, options), session.clone());
-    Ok(session)
 }

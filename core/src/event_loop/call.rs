@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::Body;
-use crate::channel::{Address, Channel};
 use crate::client::connect::Connecting;
-use crate::error::Error;
+use crate::client::replace::Tries;
+use crate::client::target::Target;
 use crate::mode::Mode;
-use crate::options::{Options, Peers};
 use crate::protocol::frame::{ACK_WANTED, Header, Kind};
 
 /// A call under way in a [`Queue`](super::Queue). Never used twice by one queue.
@@ -106,28 +105,6 @@ impl<T> Slots<T> {
     }
 }
 
-/// Where a message goes.
-#[derive(Debug)]
-pub(super) struct Target {
-    pub(super) channel: Channel,
-    pub(super) address: Address,
-    pub(super) options: Options,
-}
-
-/// What two posts must agree in to use the same session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    address: Address,
-    peers: Peers,
-    max_message: usize,
-}
-
-impl Target {
-    pub(super) fn key(&self) -> Key {
-        Key { address: self.address.clone(), peers: self.options.peers.clone(), max_message: self.options.max_message }
-    }
-}
-
 /// What is asked for.
 #[derive(Debug)]
 pub(super) enum What {
@@ -184,7 +161,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) what: What,
-    pub(super) target: Arc<Target>,
+    pub(super) target: Arc<Target<'static>>,
     pub(super) client: Option<ClientId>,
     pub(super) body: Body,
     pub(super) timeout: Option<Duration>,
@@ -193,14 +170,13 @@ pub(super) struct Call {
     /// When it wants to go on by itself.
     pub(super) wake: Option<Instant>,
     pub(super) state: State,
-    pub(super) tries: usize,
-    pub(super) not_taken: Option<Error>,
+    pub(super) tries: Tries,
 }
 
 impl Call {
     pub(super) fn new(
         what: What,
-        target: Arc<Target>,
+        target: Arc<Target<'static>>,
         client: Option<ClientId>,
         body: Body,
         timeout: Option<Duration>,
@@ -214,8 +190,7 @@ impl Call {
             deadline: None,
             wake: None,
             state: State::Starting,
-            tries: 0,
-            not_taken: None,
+            tries: Tries::default(),
         }
     }
 

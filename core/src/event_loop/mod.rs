@@ -49,14 +49,14 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use self::call::{Call, Id, Key, Slots, Target, What};
+use self::call::{Call, Id, Slots, What};
 pub use self::call::{ClientId, Ticket};
 use self::link::{Body, Link};
 use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
 use crate::client::deno::Exchange;
-use crate::client::post::address;
-use crate::client::{check_size, closed, deadline};
+use crate::client::target::{Key, Target};
+use crate::client::{closed, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
@@ -130,7 +130,7 @@ enum Connection {
 }
 
 struct Client {
-    target: Arc<Target>,
+    target: Arc<Target<'static>>,
     link: Option<Id>,
     /// What went wrong with broadcasts, where it has not been said yet.
     one_way_error: Option<Error>,
@@ -172,10 +172,9 @@ impl Queue {
             Mode::Broadcast => What::Broadcast,
         };
         fork::check(self.born, "queue")?;
-        options.check()?;
         given_up_by_ticket(options.cancellation.as_ref())?;
-        check_size(&message, options).map_err(|error| error.on_channel(channel))?;
-        let target = self.target(channel, options)?;
+        let target = Arc::new(Target::new(channel, options)?.into_owned());
+        target.named(target.check_size(&message))?;
         let ticket = self.begin(what, target, None, Body::Own(message), options.timeout);
         self.settled(ticket)
     }
@@ -184,9 +183,8 @@ impl Queue {
     /// when it is known that somebody listens.
     pub fn connect(&mut self, channel: &Channel, options: &Options) -> Result<(ClientId, Ticket)> {
         fork::check(self.born, "queue")?;
-        options.check()?;
         given_up_by_ticket(options.cancellation.as_ref())?;
-        let target = self.target(channel, options)?;
+        let target = Arc::new(Target::new(channel, options)?.into_owned());
         let client =
             ClientId(self.clients.insert(Client { target: Arc::clone(&target), link: None, one_way_error: None }));
         let ticket = self.begin(What::Meet(Instant::now()), target, Some(client), Body::None, options.timeout);
@@ -385,12 +383,7 @@ impl Queue {
         }
     }
 
-    fn target(&mut self, channel: &Channel, options: &Options) -> Result<Arc<Target>> {
-        let address = address(channel, options)?;
-        Ok(Arc::new(Target { channel: channel.clone(), address, options: options.clone() }))
-    }
-
-    fn client(&self, client: ClientId) -> Result<Arc<Target>> {
+    fn client(&self, client: ClientId) -> Result<Arc<Target<'static>>> {
         fork::check(self.born, "queue")?;
         self.clients.get(client.0).map(|client| Arc::clone(&client.target)).ok_or_else(closed)
     }
@@ -404,7 +397,7 @@ impl Queue {
     fn on_client(&mut self, id: ClientId, what: What, body: Body, timeout: Option<Duration>) -> Result<Ticket> {
         let target = self.client(id)?;
         if let Some(message) = body.message() {
-            check_size(message, &target.options).map_err(|error| error.on_channel(&target.channel))?;
+            target.named(target.check_size(message))?;
         }
         // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
         // its end.

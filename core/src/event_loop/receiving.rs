@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::call::{Id, State, Ticket, What};
 use super::{Connection, Queue};
 use crate::client::pending::{Answers, Reply};
+use crate::client::replace::ended_before;
 use crate::client::{Attempt, Failed};
 use crate::error::{Error, Result};
 use crate::message::Message;
@@ -77,7 +78,7 @@ impl Queue {
         match result {
             // A flush that was not taken: what it was to make sure of went to the session that ended.
             Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush | What::Close) => {
-                self.try_again(ticket, Some(error));
+                self.try_again(ticket, error);
             }
             result => self.finish(ticket, result.map_err(Error::from)),
         }
@@ -102,7 +103,7 @@ impl Queue {
             }
         }
         for ticket in waiting {
-            self.try_again(ticket, None);
+            self.try_again(ticket, ended_before());
         }
     }
 

@@ -7,6 +7,7 @@ use super::call::{Call, ClientId, Id, State, Ticket, What};
 use super::link::{Body, Room};
 use super::{Connection, Queue};
 use crate::client::pending::Reply;
+use crate::client::replace::ended_before;
 use crate::client::{Failed, deadline, too_large};
 use crate::error::Error;
 use crate::interrupt;
@@ -81,7 +82,7 @@ impl Queue {
             self.receive(id);
         }
         let Some(Connection::Link(link)) = self.connections.get_mut(id) else {
-            return self.try_again(ticket, None);
+            return self.try_again(ticket, ended_before());
         };
         link.waiting.push_back(ticket);
         self.pump(id, Some(ticket));
@@ -128,7 +129,7 @@ impl Queue {
             };
             let frame = match begun {
                 Err(Failed::NotTaken(error)) if !matches!(call.what, What::Flush | What::Close) => {
-                    self.try_again(ticket, Some(error));
+                    self.try_again(ticket, error);
                     continue;
                 }
                 Err(failed) => {

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::call::{Call, ClientId, Id, State, Target, Ticket, What};
+use super::call::{Call, ClientId, Id, State, Ticket, What};
 use super::link::{Body, Link};
 use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
-use crate::client::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
+use crate::client::connect::{Connected, Connecting, Presence, Step};
 use crate::client::deno::{Exchange, Progress};
-use crate::client::post::TRIES;
-use crate::client::{closed, connecting_time, deadline, first_of, no_ping, telling};
-use crate::error::{Error, ErrorKind, Result};
+use crate::client::target::Target;
+use crate::client::{closed, deadline, no_ping};
+use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::options::Wire;
 use crate::os::stream::Stream;
@@ -21,7 +21,7 @@ impl Queue {
     pub(super) fn begin(
         &mut self,
         what: What,
-        target: Arc<Target>,
+        target: Arc<Target<'static>>,
         client: Option<ClientId>,
         body: Body,
         timeout: Option<Duration>,
@@ -36,23 +36,23 @@ impl Queue {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         call.state = State::Starting;
         if call.client.is_some_and(|client| self.clients.get(client.0).is_none()) {
-            let error = call.not_taken.take().unwrap_or_else(closed);
+            let error = call.tries.why().unwrap_or_else(closed);
             return self.finish(ticket, Err(error));
         }
         if let What::Meet(began) | What::Ping(began) = call.what {
             let target = Arc::clone(&call.target);
-            match presence(&target.channel, &target.address, &target.options) {
-                Ok(Presence::Native) => {}
-                Ok(Presence::Other) => {
+            match target.look_once(began) {
+                Ok(Step::Done(Presence::Native)) => {}
+                Ok(Step::Done(Presence::Other)) => {
                     let is_ping = matches!(call.what, What::Ping(_));
                     return self.finish(ticket, if is_ping { Err(no_ping()) } else { Ok(None) });
                 }
-                Err(error) if began.elapsed() >= target.options.wait => return self.finish(ticket, Err(error)),
-                Err(_) => {
-                    let wake = Some(Instant::now() + LONGEST_PAUSE);
-                    call.wake = wake;
+                Ok(Step::Pause(pause)) => {
+                    call.wake = Some(Instant::now() + pause);
+                    let wake = call.wake;
                     return self.note_due(wake);
                 }
+                Err(error) => return self.finish(ticket, Err(error)),
             }
         }
         if let Some(link) = self.link_for(ticket) {
@@ -63,7 +63,7 @@ impl Queue {
             // Nothing was sent on a session that would still be there.
             return self.finish(ticket, Ok(None));
         }
-        let until = deadline(connecting_time(call.timeout, &call.target.options));
+        let until = deadline(call.target.connecting_time(call.timeout));
         call.state = State::Connecting(Connecting::new(until));
         self.connect_on(ticket);
     }
@@ -76,7 +76,7 @@ impl Queue {
         }
         let id = match call.client {
             Some(client) => self.clients.get(client.0)?.link?,
-            None => *self.shared.get(&call.target.key())?,
+            None => *self.shared.get(&call.target.key)?,
         };
         match self.connections.get(id) {
             Some(Connection::Link(link)) if link.ledger.is_open() => Some(id),
@@ -95,9 +95,9 @@ impl Queue {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         let State::Connecting(connecting) = &mut call.state else { return };
         let target = Arc::clone(&call.target);
-        match connecting.step(&target.channel, &target.address, &target.options) {
+        match target.try_connect(connecting) {
             Err(error) => {
-                let error = first_of(call.not_taken.take(), error);
+                let error = call.tries.unreached(error);
                 self.finish(ticket, Err(error));
             }
             Ok(Step::Pause(pause)) => {
@@ -116,7 +116,7 @@ impl Queue {
     pub(super) fn add_link(&mut self, ticket: Ticket, socket: Stream) -> Result<Id> {
         let call = self.calls.get(ticket.0).expect("it is connecting");
         let link = Link::new(socket, call.target.options.max_message);
-        let (client, key) = (call.client, call.target.key());
+        let (client, key) = (call.client, call.target.key.clone());
         let id = self.connections.insert(Connection::Link(Box::new(link)));
         let Some(Connection::Link(link)) = self.connections.get(id) else { unreachable!("it was just added") };
         if let Err(error) = self.poller.watch(&link.socket, id.number(), false) {
@@ -192,16 +192,9 @@ impl Queue {
     }
 
     /// A session certainly did not take a call: another one may.
-    pub(super) fn try_again(&mut self, ticket: Ticket, why: Option<Error>) {
+    pub(super) fn try_again(&mut self, ticket: Ticket, why: Error) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
-        if let Some(why) = why {
-            call.not_taken = Some(telling(call.not_taken.take(), why));
-        }
-        call.tries += 1;
-        if call.tries >= TRIES {
-            let error = call.not_taken.take().unwrap_or_else(|| {
-                Error::new(ErrorKind::ConnectionLost, "the listener closed the connection before it took the message")
-            });
+        if let Err(error) = call.tries.not_taken(why, true) {
             return self.finish(ticket, Err(error));
         }
         self.start(ticket);

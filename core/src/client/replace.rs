@@ -1,0 +1,208 @@
+//! One call, on a session that is there or on a new one; and again on another where a session certainly did not take
+//! the message. A listener may be closing while its successor starts.
+
+use std::time::Duration;
+
+use super::connect::Connected;
+use super::deno::Exchange;
+use super::target::Target;
+use super::task_driver::{Operation, TaskSession};
+use super::thread_driver::ThreadSession;
+use super::until::Until;
+use super::{Attempt, Failed, no_ping};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::options::Wire;
+use crate::os::stream::Stream;
+
+/// How many new sessions one call is tried on.
+const TRIES: usize = 3;
+
+/// The tries of one call that failed because a session did not take its message.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    /// How many of them were on sessions made for this call, or shared with others.
+    count: usize,
+    /// Of their reasons the one that says most.
+    why: Option<Error>,
+}
+
+impl Tries {
+    /// What follows where a session did not take the message: `Ok` is another try, an error ends the call. Sessions
+    /// that were there before the call (not `is_new`) do not count: all of them may be from before a listener went.
+    #[cold]
+    pub(crate) fn not_taken(&mut self, why: Error, is_new: bool) -> Result<()> {
+        if !is_new {
+            return Ok(());
+        }
+        // That its listener was closing says more than what a later session says.
+        let why = self.why.take().filter(|earlier| earlier.kind() == ErrorKind::Closing).unwrap_or(why);
+        self.count += 1;
+        if self.count >= TRIES {
+            return Err(why);
+        }
+        self.why = Some(why);
+        Ok(())
+    }
+
+    /// As [`not_taken`](Tries::not_taken), for a try that may also have failed for good.
+    #[cold]
+    pub(crate) fn failed(&mut self, failed: Failed, is_new: bool) -> Result<()> {
+        match failed {
+            Failed::NotTaken(why) => self.not_taken(why, is_new),
+            Failed::Error(error) => Err(error),
+        }
+    }
+
+    /// Why the last try failed, if one has.
+    pub(crate) fn why(&mut self) -> Option<Error> {
+        self.why.take()
+    }
+
+    /// What to say where no other session could be reached: that nobody listens any more says less than that the
+    /// listener was closing.
+    pub(crate) fn unreached(&mut self, error: Error) -> Error {
+        match self.why.take() {
+            Some(closing) if closing.kind() == ErrorKind::Closing && error.kind() == ErrorKind::NotListening => closing,
+            _ => error,
+        }
+    }
+}
+
+/// Why a call was not taken whose session ended before it was its turn to be sent.
+pub(crate) fn ended_before() -> Error {
+    Error::new(ErrorKind::ConnectionLost, "the listener closed the connection before it took the message")
+}
+
+/// Where a blocking call finds sessions that no other call is using, and leaves the one that it has used.
+pub(super) trait FreeSessions {
+    /// A session, if one is there, whether or not it is still good.
+    fn take(&self) -> Option<Box<ThreadSession>>;
+    /// Keeps a session that is open.
+    fn put(&self, session: Box<ThreadSession>);
+}
+
+/// Makes a call in the calling thread. The time of `timeout` counts from when there is a session; `until` says what
+/// gives the call up before.
+#[inline]
+pub(super) fn call<T>(
+    target: &Target<'_>,
+    free: &impl FreeSessions,
+    timeout: Option<Duration>,
+    until: &Until<'_>,
+    new_session: impl Fn(Stream) -> Result<Box<ThreadSession>>,
+    mut on_session: impl FnMut(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
+    on_deno: impl FnOnce(Stream, &Until<'_>) -> Result<T>,
+) -> Result<T> {
+    let mut tries = Tries::default();
+    loop {
+        let mut found = None;
+        if target.options.wire != Wire::Deno {
+            while let Some(mut session) = free.take() {
+                if session.may_be_used() {
+                    found = Some(session);
+                    break;
+                }
+            }
+        }
+        let is_new = found.is_none();
+        let mut session = match found {
+            Some(session) => session,
+            None => match target.connect(timeout, until).map_err(|error| tries.unreached(error))? {
+                Connected::Native(stream) => new_session(stream)?,
+                Connected::Deno(stream) => return on_deno(stream, &until.within(timeout)),
+            },
+        };
+        let done = session.call(&until.within(timeout), &mut on_session);
+        if session.is_open() {
+            free.put(session);
+        }
+        match done {
+            Ok(done) => return Ok(done),
+            Err(failed) => tries.failed(failed, is_new)?,
+        }
+    }
+}
+
+/// Where an asynchronous call finds the session that it shares with others.
+pub(super) trait SharedSession {
+    /// The session, if it still takes messages.
+    fn current(&self) -> Result<Option<TaskSession>>;
+    /// Makes the session, unless another task has made it meanwhile.
+    fn start(&self, stream: Stream) -> Result<TaskSession>;
+}
+
+/// As [`call`], in a task. Dropping the future gives the call up.
+pub(super) async fn call_async(
+    target: &Target<'_>,
+    shared: &impl SharedSession,
+    timeout: Option<Duration>,
+    until: &Until<'_>,
+    operation: Operation<'_>,
+) -> Result<Option<Message>> {
+    let mut tries = Tries::default();
+    loop {
+        let current = if target.options.wire == Wire::Deno { None } else { shared.current()? };
+        let session = match current {
+            Some(session) => session,
+            None => {
+                let connected = target.connect_async(timeout, until).await;
+                match connected.map_err(|error| tries.unreached(error))? {
+                    Connected::Native(stream) => shared.start(stream)?,
+                    Connected::Deno(stream) => {
+                        let Some((message, mode)) = operation.as_post() else { return Err(no_ping()) };
+                        let exchange = Exchange::new(stream, mode, target.options.max_message);
+                        return exchange.run_async(message.clone(), &until.within(timeout)).await;
+                    }
+                }
+            }
+        };
+        match session.call(operation, &until.within(timeout)).await {
+            Ok(done) => return Ok(done),
+            Err(failed) => tries.failed(failed, true)?,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_taken(kind: ErrorKind) -> Failed {
+        Failed::NotTaken(Error::new(kind, "not taken"))
+    }
+
+    #[test]
+    fn only_new_sessions_use_up_the_tries_of_a_call() {
+        let mut tries = Tries::default();
+        for _ in 0..20 {
+            tries.failed(not_taken(ErrorKind::ConnectionLost), false).unwrap();
+        }
+        for _ in 1..TRIES {
+            tries.failed(not_taken(ErrorKind::ConnectionLost), true).unwrap();
+        }
+        assert!(tries.failed(not_taken(ErrorKind::ConnectionLost), true).is_err());
+    }
+
+    #[test]
+    fn that_a_listener_was_closing_is_told_before_what_came_of_later_tries() {
+        let nobody = || Error::new(ErrorKind::NotListening, "nobody");
+        let mut tries = Tries::default();
+        assert_eq!(tries.unreached(nobody()).kind(), ErrorKind::NotListening);
+        tries.failed(not_taken(ErrorKind::Closing), true).unwrap();
+        tries.failed(not_taken(ErrorKind::ConnectionLost), true).unwrap();
+        assert_eq!(tries.unreached(Error::new(ErrorKind::Os, "no descriptors")).kind(), ErrorKind::Os);
+        tries.failed(not_taken(ErrorKind::Closing), true).unwrap_err();
+
+        let mut tries = Tries::default();
+        tries.failed(not_taken(ErrorKind::Closing), true).unwrap();
+        tries.failed(not_taken(ErrorKind::ConnectionLost), false).unwrap();
+        assert_eq!(tries.unreached(nobody()).kind(), ErrorKind::Closing);
+    }
+
+    #[test]
+    fn what_has_failed_for_good_is_not_tried_again() {
+        let for_good = Failed::Error(Error::new(ErrorKind::TimedOut, "too late"));
+        assert_eq!(Tries::default().failed(for_good, true).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+}
