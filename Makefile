@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos sanitize soak
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos exits sanitize soak
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -19,7 +19,7 @@ help: ## list the verbs
 	@echo
 	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
 	@echo "  make bench QUICK=1                        two very short rounds, to see that it runs"
-	@echo "  make test ONLY='rust c'                   some of what tests/run.py --help names"
+	@echo "  make test ONLY='rust c'                   some of what tests/run.py --help names; tests/README.md tells of each"
 
 setup: ## bring what this machine lacks, or name the command that does
 	@tools/setup.sh
@@ -34,6 +34,7 @@ stage: build ## install into the build folder, for tests, demo and benchmarks
 test: ## every test; the last line is `N passed, N failed, N skipped`
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
+	@tests/build.sh
 	@tests/run.py $(ONLY)
 
 faults: ## every n-th system call fails, in every way and in series: some minutes
@@ -55,6 +56,11 @@ chaos: ## processes are killed at random moments, and journals compared; TIME=60
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/chaos/run.sh $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED))
+
+exits: ## each way to end a process, 100 times; RUNS=1000
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@env STAGE=$(STAGE) tests/exits/run.sh --runs $(or $(RUNS),100)
 
 soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 	@tools/setup.sh test

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Runs every test runner of the project in order and closes with one line: `N passed, N failed, N skipped`.
+"""Runs every test runner of the project and closes with one line: `N passed, N failed, N skipped`.
 
-The runners' own output stays visible, under a heading each. A runner counts as failed, too, when it ends with an error
-without naming a failed test, and when it ran nothing at all: a suite that silently finds no tests is no suite. What was
-skipped is counted and named above the last line, with its reason.
+Runners are side by side as far as the processors go, the longest first; what looks at time or memory runs by itself at the
+end. The output of each stays together, under a heading, when it has ended; while it runs it is in a file, which is named.
+A runner counts as failed, too, when it ends with an error without naming a failed test, and when it ran nothing at all: a
+suite that silently finds no tests is no suite. What was skipped is counted and named above the last line, with its reason.
 
     tests/run.py                 all runners
-    tests/run.py rust c          only those named
+    tests/run.py rust c          only those named; of one alone the output is shown as it comes
+    tests/run.py --at-once 1     one after the other
 """
 
 import argparse
@@ -18,6 +20,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +64,9 @@ def count_cargo_test(output):
 def count_unittest(output):
     """`Ran 12 tests in 0.1s`, then `OK (skipped=1)` or `FAILED (failures=1, errors=2, …)`."""
     counts = Counts()
-    for ran, verdict in re.findall(r"^Ran (\d+) tests? in .*\n\s*((?:OK|FAILED|NO TESTS RAN).*)$", output, re.MULTILINE):
+    for ran, verdict in re.findall(
+        r"^Ran (\d+) tests? in .*\n\s*((?:OK|FAILED|NO TESTS RAN).*)$", output, re.MULTILINE
+    ):
         numbers = {name: int(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", verdict.replace(", ", ","))}
         failed = sum(numbers.get(name, 0) for name in ("failures", "errors", "unexpected successes"))
         counts.failed += failed
@@ -93,7 +98,9 @@ def count_pytest(output):
 
 def reasons(output):
     """Why tests were skipped, as unittest (verbose), pytest (`-rs`) and our own runners say it, each reason once."""
-    said = re.findall(r"skipped [\"'](.*)[\"']$|^SKIPPED \[\d+\] [^:]*:(?:\d+: )?(.*)$|^.*?\bleft out: (.*)$", output, re.MULTILINE)
+    said = re.findall(
+        r"skipped [\"'](.*)[\"']$|^SKIPPED \[\d+\] [^:]*:(?:\d+: )?(.*)$|^.*?\bleft out: (.*)$", output, re.MULTILINE
+    )
     return list(dict.fromkeys(next(filter(None, groups)).removeprefix("left out: ") for groups in said))
 
 
@@ -110,6 +117,10 @@ class Runner:
     title: str
     command: list
     count: object
+    #: How many processors it keeps busy.
+    cores: int = 1
+    #: Whether what it finds depends on what else the machine does: then it runs by itself.
+    alone: bool = False
     #: Whether it can run here; a reason in words if not. Asked when its turn comes, since asking may bring what it needs.
     missing: object = lambda: None
 
@@ -129,41 +140,48 @@ def unittests(folder):
 
 
 def runners():
+    """All of them, the longest first: what is started last should not be what all wait for."""
     cargo = os.environ.get("CARGO", "cargo")
+    target = os.environ.get("CARGO_TARGET_DIR", "target")
     nextest = subprocess.run([cargo, "nextest", "--version"], capture_output=True, cwd=ROOT).returncode == 0
+    yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     if nextest:
         yield Runner("rust", "Rust tests", [cargo, "nextest", "run", "--workspace", "--no-fail-fast"], count_nextest)
     else:
         tests = [cargo, "test", "--workspace", "--all-targets", "--no-fail-fast"]
         yield Runner("rust", "Rust tests (cargo-nextest is not installed)", tests, count_cargo_test)
+    yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
+    yield Runner(
+        "node",
+        "JavaScript tests under Node, Deno and Bun",
+        ["bindings/node/test.sh"],
+        count_summary_line,
+        missing=no_node,
+    )
+    yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
+    yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
+    yield Runner("exits", "exits, forks, signals, loading and unloading", ["tests/exits/run.sh"], count_summary_line)
+    orders = ["tests/interleavings/run.sh"]
+    yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
+    yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
+    yield Runner("races", "data races, under ThreadSanitizer", ["tests/races/run.sh"], count_summary_line)
+    yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
+    yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line, missing=no_dotnet)
+    loom = [cargo, "test", "--locked", "--manifest-path", "tests/loom/Cargo.toml", "--lib", "--target-dir", target]
+    yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test)
     # The README's example among them listens where its reader's would: in a directory of its own here.
     doc = ["tests/in_scratch.sh", cargo, "test", "--workspace", "--doc"]
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
-    yield Runner("conformance", "conformance tests in Python", unittests("tests/conformance"), count_unittest)
-    yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
-    yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
+    yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
+    yield Runner("readme", "the README's blocks as they are printed", unittests("tests/readme"), count_unittest)
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
     spaces = "network, user, pid and mount namespaces"
     yield Runner("namespaces", spaces, unittests("tests/namespaces"), count_unittest)
-    exits = "exits, forks, signals, loading and unloading, 100 times each"
-    yield Runner("exits", exits, ["tests/exits/run.sh"], count_summary_line)
-    yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
-    orders = ["tests/interleavings/run.sh"]
-    yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
-    target = os.environ.get("CARGO_TARGET_DIR", "target")
-    loom = [cargo, "test", "--locked", "--manifest-path", "tests/loom/Cargo.toml", "--lib", "--target-dir", target]
-    yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test)
-    yield Runner("races", "data races, under ThreadSanitizer", ["tests/races/run.sh"], count_summary_line)
-    yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
-    yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line, no_dotnet)
-    yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
-    yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
-    yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
-    yield Runner("readme", "the README's blocks as they are printed", unittests("tests/readme"), count_unittest)
-    yield Runner("chaos", "killed at any moment", ["tests/chaos/run.sh", "--time", "20"], count_summary_line)
-    yield Runner("soak", "mixed load, measured", ["tests/soak/run.sh", "--time", "20"], count_summary_line)
-    javascript = ["bindings/node/test.sh"]
-    yield Runner("node", "JavaScript tests under Node, Deno and Bun", javascript, count_summary_line, no_node)
+    yield Runner("conformance", "conformance tests in Python", unittests("tests/conformance"), count_unittest)
+    chaos = ["tests/chaos/run.sh", "--time", "20"]
+    yield Runner("chaos", "killed at any moment", chaos, count_summary_line, alone=True)
+    soak = ["tests/soak/run.sh", "--time", "20"]
+    yield Runner("soak", "mixed load, measured", soak, count_summary_line, alone=True)
 
 
 def stop(process, fired):
@@ -171,42 +189,140 @@ def stop(process, fired):
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def run(runner):
-    """Runs one runner, showing its output as it comes: its counts, in what way it went wrong if so, what it skipped, and
-    the end of what it said."""
+@dataclasses.dataclass
+class Result:
+    runner: Runner
+    counts: Counts
+    #: In what way it went wrong beyond its failed tests, if it did.
+    wrong: object = None
+    #: The reasons of what it skipped.
+    skipped: tuple = ()
+    #: The end of what it said of failures.
+    said: str = ""
+    seconds: float = 0.0
+    #: Processor seconds of it and of all that it waited for.
+    busy: float = 0.0
+    #: Where its whole output is.
+    log: object = None
+
+
+class Processes:
+    """The runners' processes that live; ended together when this one is interrupted."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.groups = set()
+
+    def end(self):
+        with self.lock:
+            for group in self.groups:
+                os.killpg(group, signal.SIGKILL)
+
+
+def run(runner, processes, live):
+    """Runs one runner, its output into a file, and shown as it comes where it is to be `live`."""
+    folder = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{runner.name}.log"
+    log.write_bytes(b"")
     if reason := runner.missing():
-        print(f"\n== {runner.title}: left out: {reason}", flush=True)
-        return Counts(skipped=1), None, [f"the whole runner: {reason}"], ""
-    print(f"\n== {runner.title}: {' '.join(runner.command)}", flush=True)
+        return Result(runner, Counts(skipped=1), skipped=[f"the whole runner: {reason}"], log=log)
+    began = time.monotonic()
     try:
         # A group of its own, so that the watchdog ends what the runner started as well.
-        process = subprocess.Popen(
-            runner.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with processes.lock:
+            process = subprocess.Popen(
+                runner.command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            processes.groups.add(process.pid)
     except OSError as error:
-        return Counts(0, 1), f"cannot be started: {error}", [], ""
+        return Result(runner, Counts(0, 1), f"cannot be started: {error}", log=log)
 
     fired = threading.Event()
     watchdog = threading.Timer(HANG_SECONDS, stop, (process, fired))
     watchdog.start()
-    chunks = []
-    try:
+    with log.open("wb", buffering=0) as file:
         while chunk := process.stdout.read1(65536):
-            chunks.append(chunk)
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
-        status = process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    finally:
-        watchdog.cancel()
+            file.write(chunk)
+            if live:
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.flush()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    watchdog.cancel()
+    with processes.lock:
+        processes.groups.discard(process.pid)
 
     # Colour codes would stand between the words that are looked for.
-    output = re.sub(r"\x1b\[[0-9;]*m", "", b"".join(chunks).decode(errors="replace"))
+    output = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
     counts = runner.count(output)
-    return counts, wrong_with(counts, status, fired), reasons(output) if counts.skipped else [], said_of_failures(output)
+    wrong = wrong_with(counts, process.returncode, fired)
+    skipped = reasons(output) if counts.skipped else []
+    seconds, busy = time.monotonic() - began, usage.ru_utime + usage.ru_stime
+    return Result(runner, counts, wrong, skipped, said_of_failures(output), seconds, busy, log)
+
+
+def run_all(chosen, budget):
+    """The results in the order in which the runners end; each is shown then."""
+    processes = Processes()
+    live = len(chosen) == 1
+    waiting = sorted(chosen, key=lambda runner: runner.alone)
+    running, results = {}, []
+    ended = threading.Condition()
+
+    def one(runner):
+        result = run(runner, processes, live)
+        with ended:
+            results.append(result)
+            ended.notify()
+
+    def fits(runner):
+        if runner.alone or any(other.alone for other in running.values()):
+            return not running
+        # One that wants more than there is gets all there is.
+        used = sum(other.cores for other in running.values())
+        return used + min(runner.cores, budget) <= budget
+
+    try:
+        shown = 0
+        while waiting or running:
+            for runner in [runner for runner in waiting if not runner.alone] or waiting[:1]:
+                if fits(runner):
+                    waiting.remove(runner)
+                    running[runner.name] = runner
+                    print(
+                        f"\n== {runner.title}: {' '.join(runner.command)}"
+                        if live
+                        else f".. {runner.name} begins: "
+                        f"{os.environ.get('CARGO_TARGET_DIR', 'target')}/tests/{runner.name}.log",
+                        flush=True,
+                    )
+                    threading.Thread(target=one, args=(runner,), daemon=True).start()
+            with ended:
+                ended.wait_for(lambda: len(results) > shown)
+            for result in results[shown:]:
+                shown += 1
+                del running[result.runner.name]
+                show(result, live)
+    except BaseException:
+        processes.end()
+        raise
+    return results
+
+
+def show(result, live):
+    if not live:
+        print(f"\n== {result.runner.title}: {' '.join(result.runner.command)}", flush=True)
+        with result.log.open("rb") as log:
+            shutil.copyfileobj(log, sys.stdout.buffer)
+        sys.stdout.flush()
+    elif result.skipped:
+        print(f"left out: {result.skipped[0]}", flush=True)
 
 
 def wrong_with(counts, status, fired):
@@ -228,25 +344,43 @@ def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     known = list(runners())
     parser = argparse.ArgumentParser(description="Run the project's tests and add up their counts.")
-    parser.add_argument("names", nargs="*", metavar="RUNNER", help=f"of: {', '.join(r.name for r in known)}; default all")
-    names = parser.parse_args().names
-    for name in names:
+    parser.add_argument(
+        "names", nargs="*", metavar="RUNNER", help=f"of: {', '.join(r.name for r in known)}; default all"
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="how many processors runners may use together (default: all of them)",
+    )
+    arguments = parser.parse_args()
+    for name in arguments.names:
         if name not in [runner.name for runner in known]:
             parser.error(f"no runner is called {name!r}")
 
-    results = [(runner, *run(runner)) for runner in known if not names or runner.name in names]
+    began = time.monotonic()
+    chosen = [runner for runner in known if not arguments.names or runner.name in arguments.names]
+    results = run_all(chosen, max(1, arguments.at_once))
 
     print("\n== summary", flush=True)
-    width = max(len(runner.name) for runner, *_ in results)
-    for runner, counts, wrong, skipped, _ in results:
-        note = f"   ({wrong})" if wrong else ""
-        print(f"{runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed, {counts.skipped:>3} skipped{note}")
-        for reason in skipped:
-            print(f"{'':<{width}}    skipped: {reason}")
-    for runner, counts, _, _, said in results:
-        if counts.failed:
-            print(f"-- {runner.name} said:\n{said}")
-    total = [sum(getattr(counts, what) for _, counts, *_ in results) for what in ("passed", "failed", "skipped")]
+    width = max(len(result.runner.name) for result in results)
+    for result in results:
+        counts = result.counts
+        print(
+            f"{result.runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed, {counts.skipped:>3} skipped"
+            f"  {result.seconds:>5.0f} s, {result.busy:>5.0f} s of a processor"
+            + (f"   ({result.wrong})" if result.wrong else "")
+        )
+    busy = sum(result.busy for result in results)
+    print(f"{time.monotonic() - began:.0f} s, {busy:.0f} s of a processor")
+    for result in results:
+        if result.counts.failed:
+            print(f"-- {result.runner.name} said:\n{result.said}")
+    for result in results:
+        for reason in result.skipped:
+            print(f"skipped in {result.runner.name}: {reason}")
+    total = [sum(getattr(result.counts, what) for result in results) for what in ("passed", "failed", "skipped")]
     print("{} passed, {} failed, {} skipped".format(*total), flush=True)
     return 1 if total[1] else 0
 

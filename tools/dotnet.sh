@@ -22,9 +22,23 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 # Nothing is asked of the machine's ICU, told to anybody, or looked for elsewhere on the machine.
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
+# Two builds at once would write into one another's files. What stays behind of a build does not keep the lock.
+in_turn() { # dotnet, arguments…
+    case ${2-} in
+        build | pack | publish)
+            mkdir -p "$root/.tools"
+            exec 8>"$root/.tools/dotnet.lock"
+            flock 8
+            "$@" 8>&-
+            exit
+            ;;
+        *) exec "$@" ;;
+    esac
+}
+
 if [ -n "$(dotnet --list-sdks 2>/dev/null || true)" ]; then
     [ "${1-}" != --bring ] || exit 0
-    exec dotnet "$@"
+    in_turn dotnet "$@"
 fi
 
 home=$root/.tools/dotnet
@@ -76,4 +90,4 @@ fi
 export DOTNET_ROLL_FORWARD=LatestMajor DOTNET_MULTILEVEL_LOOKUP=0 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
 export DOTNET_ROOT="$home" DOTNET_CLI_HOME="$root/.tools"
 export NUGET_PACKAGES="${NUGET_PACKAGES:-$root/.tools/nuget}"
-exec "$home/dotnet" "$@"
+in_turn "$home/dotnet" "$@"

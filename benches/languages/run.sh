@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 here=$PWD/benches/languages
 tools=$PWD/.tools/peers
 
-tests/interop/build_bindings.sh
+tests/build.sh
 mkdir -p "$tools"
 if command -v npm >/dev/null 2>&1 && ! cmp -s "$here/package-lock.json" "$tools/js/installed"; then
     rm -rf "$tools/js"

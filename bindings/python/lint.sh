@@ -14,8 +14,6 @@ cd "$here"
 # The build for free-threaded interpreters compiles; none has to be there for that.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/free-threaded PYO3_CONFIG_FILE=$here/free_threaded.config \
     cargo clippy --quiet --no-default-features -- -D warnings
-rm -rf "$wheels"
-"$bin/maturin" build -q --locked --release -m Cargo.toml -o "$wheels"
-"$bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps --no-index "$wheels"/*.whl
+"$here/install.sh"
 cd "$wheels"
 "$bin/python" -m mypy.stubtest simple_ipc

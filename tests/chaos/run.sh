@@ -6,6 +6,5 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/interop/places.sh
 . tests/interop/places.sh
 
-"${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc-chaos-peer
-tests/interop/build_bindings.sh
+tests/build.sh
 exec python3 tests/chaos/run.py "$@"

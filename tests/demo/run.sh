@@ -12,7 +12,7 @@ for program in listener poster; do
 done
 "${CXX:-c++}" -std=c++17 -O2 -Wall -Wextra -I"$STAGE/include" -o "$STAGE/demo/example_cpp" "$here/example.cpp" \
     -L"$STAGE/lib" -Wl,-rpath,"$STAGE/lib" -lsimpleipc
-tests/interop/build_bindings.sh
+tests/build.sh
 if tools/dotnet.sh build --nologo --verbosity quiet --configuration Release "$here/dotnet/Example.csproj" \
     >"$STAGE/demo/dotnet.log" 2>&1; then
     touch "$STAGE/demo/dotnet"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs each scenario of exits.c, loads.c and unloads.c many times, several at once: no hang, no crash, no stray file.
 
-tests/exits/run.py [--runs 100] [--at-once 4] [SCENARIO…]        STAGE is where the library is installed
+tests/exits/run.py [--runs 20] [--at-once 4] [SCENARIO…]        STAGE is where the library is installed
 """
 
 import argparse
@@ -100,7 +100,7 @@ def once(command, take_over):
 
 def main():
     parser = argparse.ArgumentParser(description="Run each way to end a process many times.")
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("names", nargs="*", metavar="SCENARIO")
     arguments = parser.parse_args()

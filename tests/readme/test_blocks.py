@@ -1,6 +1,6 @@
 """Every block of the README runs as it is printed, and prints what the README says it prints.
 
-Wants what was built: the library installed in STAGE, and the bindings of this checkout (tests/interop/build_bindings.sh). The Rust
+Wants what was built: the library installed in STAGE, and the bindings of this checkout (tests/build.sh). The Rust
 block is run by the documentation's own tests.
 """
 

@@ -1,21 +1,27 @@
 //! The asynchronous half.
 
 use std::collections::HashSet;
+use std::io::BufRead;
 use std::sync::Arc;
 
 use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, post_broadcast, post_request};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::{Command, Failure, Order, order, say, say_many, say_result, values, wrong_answer};
 
 pub(crate) fn run(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = runtime.block_on(future);
-    // A read of standard input may still be under way on a thread of the runtime.
-    runtime.shutdown_background();
-    result
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// The lines of standard input, which a thread reads until its end.
+fn lines() -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let lines = std::io::stdin().lock().lines().map_while(Result::ok);
+        lines.take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
+    });
+    lines
 }
 
 /// What handlers wait for.
@@ -87,8 +93,8 @@ pub(crate) async fn listen(prefix: &str) -> Result<(), Failure> {
     ];
     let port = |listener: &Listener| listener.port().unwrap_or_default();
     say(&format!("ready\t{}\t{}", port(&listeners[2]), port(&listeners[3])));
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
+    let mut lines = lines();
+    while let Some(line) = lines.recv().await {
         let id = line.strip_prefix("release\t").ok_or("unknown command")?.to_owned();
         waiting.released.send_modify(|ids| {
             ids.insert(id);
@@ -102,8 +108,8 @@ pub(crate) async fn listen(prefix: &str) -> Result<(), Failure> {
 
 pub(crate) async fn post() -> Result<(), Failure> {
     say("ready");
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
+    let mut lines = lines();
+    while let Some(line) = lines.recv().await {
         let command = Command::parse(&line)?;
         let Command { channel, options, .. } = &command;
         match command.verb.as_str() {
@@ -115,7 +121,7 @@ pub(crate) async fn post() -> Result<(), Failure> {
                 let message = values::build(&command.value)?;
                 tokio::select! {
                     reply = post_request(channel, &message, options) => say_result(reply.map(Some)),
-                    _ = lines.next_line() => say("error\tcancelled\tmaybe\tthe future was dropped"),
+                    _ = lines.recv() => say("error\tcancelled\tmaybe\tthe future was dropped"),
                 }
             }
             "many" => say_many(many(&command).await),
