@@ -2,7 +2,6 @@
 //! asynchronous calls of bindings. Neither is started before it is needed.
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 
@@ -10,7 +9,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, Result};
 use crate::lock::lock;
-use crate::os::fork::ForkLocal;
+use crate::os::{self, fork::ForkLocal};
 
 #[derive(Default)]
 struct Runtimes {
@@ -52,8 +51,7 @@ fn handle(slot: &Mutex<Option<Handle>>, name: &str) -> Result<Handle> {
 /// runtime and panics if it gets none. So whether there are descriptors enough is found out before: for that pair, a copy
 /// of one, and the three of a poll. Should other threads take them at this very moment, the panic ends here.
 fn runtime() -> io::Result<Runtime> {
-    let pairs: Vec<_> = (0..3).map(|_| UnixStream::pair()).collect::<io::Result<_>>()?;
-    drop(pairs);
+    os::check_descriptors(3)?;
     catch_unwind(|| Builder::new_current_thread().enable_all().build())
         .unwrap_or_else(|_| Err(io::Error::other("tokio panicked while it started")))
 }

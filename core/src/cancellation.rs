@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::Notify;
 
 use crate::lock::lock;
-use crate::os::fork::{self, ForkFd};
+use crate::os::fork;
 use crate::os::stream::Stream;
+use crate::os::waker::Waker;
 
 /// Gives up calls that wait, from any thread: hand a clone of it to each of them, by
 /// [`Options::cancellation`](crate::Options::cancellation) or [`Call::cancellation`], and call
@@ -50,7 +50,7 @@ struct Waits {
     sockets: Vec<(u64, Arc<Stream>)>,
     next: u64,
     /// Readable once cancelled, for those who must not lose their connection.
-    bell: Option<Arc<ForkFd>>,
+    waker: Option<Arc<Waker>>,
 }
 
 impl Cancellation {
@@ -67,8 +67,8 @@ impl Cancellation {
         for (_, socket) in &waits.sockets {
             wake(socket);
         }
-        if let Some(bell) = &waits.bell {
-            ring(bell);
+        if let Some(waker) = &waits.waker {
+            waker.wake();
         }
         drop(waits);
         self.0.notify.notify_waiters();
@@ -102,18 +102,18 @@ impl Cancellation {
         Watch { cancellation: self.clone(), key }
     }
 
-    /// A descriptor that becomes readable when it is cancelled; `None` where there is none to be had, and
-    /// one has to look from time to time.
-    pub(crate) fn bell(&self) -> Option<Arc<ForkFd>> {
+    /// What ends a wait when it is cancelled; `None` where there is none to be had, and one has to look from
+    /// time to time.
+    pub(crate) fn waker(&self) -> Option<Arc<Waker>> {
         let mut waits = lock(&self.0.waits);
-        if waits.bell.as_ref().is_none_or(|bell| bell.born() != fork::generation()) {
-            let made = ForkFd::open(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)).ok()?;
-            waits.bell = Some(Arc::new(made));
+        if !waits.waker.as_ref().is_some_and(|waker| waker.is_ours()) {
+            let made = Arc::new(Waker::new().ok()?);
             if self.is_cancelled() {
-                waits.bell.iter().for_each(|bell| ring(bell));
+                made.wake();
             }
+            waits.waker = Some(made);
         }
-        waits.bell.clone()
+        waits.waker.clone()
     }
 }
 
@@ -141,12 +141,6 @@ fn wake(socket: &Stream) {
     // The number of a descriptor from before a fork may be somebody else's in the child.
     if socket.born() == fork::generation() {
         let _gone_already = socket.shutdown_read();
-    }
-}
-
-fn ring(bell: &ForkFd) {
-    if bell.born() == fork::generation() {
-        let _rung_already = rustix::io::write(bell, &1u64.to_ne_bytes());
     }
 }
 

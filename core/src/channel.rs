@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -180,8 +179,8 @@ pub(crate) enum Address {
 impl Address {
     fn bytes(&self) -> (u32, &[u8]) {
         match self {
-            Address::Unix(path) => (u32::MAX, path.as_os_str().as_bytes()),
-            Address::Tcp { port, directory } => (u32::from(*port), directory.as_os_str().as_bytes()),
+            Address::Unix(path) => (u32::MAX, path.as_os_str().as_encoded_bytes()),
+            Address::Tcp { port, directory } => (u32::from(*port), directory.as_os_str().as_encoded_bytes()),
         }
     }
 
@@ -250,7 +249,7 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn check_path(path: &Path) -> Result<()> {
-    let bytes = path.as_os_str().as_bytes();
+    let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() || bytes.contains(&0) {
         return Err(Error::new(ErrorKind::InvalidArgument, "a socket path is empty or has a zero byte"));
     }

@@ -176,26 +176,10 @@ impl Error {
         }))
     }
 
-    /// An error of the operating system met while doing `attempted`, with the kind that fits its
-    /// number: permission, descriptors and memory, missing directory, anything else.
-    pub fn from_os(attempted: impl fmt::Display, error: io::Error) -> Error {
-        let os = error.raw_os_error();
-        let kind = match os.map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM | rustix::io::Errno::ROFS) => {
-                ErrorKind::PermissionDenied
-            }
-            Some(
-                rustix::io::Errno::MFILE
-                | rustix::io::Errno::NFILE
-                | rustix::io::Errno::NOMEM
-                | rustix::io::Errno::NOBUFS
-                | rustix::io::Errno::NOSPC
-                | rustix::io::Errno::DQUOT,
-            ) => ErrorKind::OutOfResources,
-            _ => ErrorKind::Os,
-        };
+    /// An error of this kind that the operating system met while doing `attempted`.
+    pub(crate) fn of_system(kind: ErrorKind, attempted: impl fmt::Display, error: io::Error) -> Error {
         let mut made = Error::new(kind, format!("{attempted}: {error}"));
-        made.0.os_code = os;
+        made.0.os_code = error.raw_os_error();
         made.0.source = Some(Box::new(error));
         made
     }
@@ -314,15 +298,5 @@ mod tests {
         assert_eq!(error.message(), "a  b c d e f");
         let error = Error::new(ErrorKind::Closing, "bye").on_channel(&"x\ny");
         assert_eq!(error.message(), "channel \"x y\": bye");
-    }
-
-    #[test]
-    fn an_os_error_keeps_its_number_and_gets_its_kind() {
-        let error = Error::from_os("cannot open it", io::Error::from_raw_os_error(libc::EMFILE));
-        assert_eq!(error.kind(), ErrorKind::OutOfResources);
-        assert_eq!(error.os_code(), Some(libc::EMFILE));
-        assert!(error.message().starts_with("cannot open it: "));
-        assert!(!error.may_have_been_handled());
-        assert!(error.after_sending().may_have_been_handled());
     }
 }

@@ -57,6 +57,10 @@
 //! process. Asynchronous calls run on the caller's runtime; those of [`event_loop`] in the thread that drives
 //! them, behind a descriptor for any event loop.
 
+// First, since its macro is used below.
+#[macro_use]
+mod os;
+
 pub mod background;
 pub mod blocking;
 mod cancellation;
@@ -74,13 +78,18 @@ mod lock;
 mod message;
 mod mode;
 mod options;
-mod os;
 mod protocol;
 mod report;
 mod server;
 mod session;
 mod sync;
 mod task;
+
+/// What bindings need of the operating system, so that they name none.
+pub mod system {
+    pub use crate::os::RawWaitable;
+    pub use crate::os::waker::Waker;
+}
 
 pub use cancellation::{Call, Cancellation};
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};

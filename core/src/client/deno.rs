@@ -9,16 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-use tokio::io::Interest;
-
 use super::until::Until;
 use super::{lost, timed_out};
 use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
-use crate::os::async_stream::watch;
+use crate::os::async_stream::AsyncStream;
+use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::{Violation, deno};
 use crate::session::spin_wait::SpinWait;
@@ -44,7 +42,7 @@ pub(crate) struct Exchange {
 /// How far an exchange came without waiting.
 pub(crate) enum Progress {
     /// It goes on when the socket is ready for this.
-    Wants(PollFlags),
+    Wants(Interest),
     /// The end, with the answer to a request.
     Done(Option<Message>),
 }
@@ -73,7 +71,7 @@ impl Exchange {
             match self.socket.get().send(head, body) {
                 Ok(more) => self.sent = Some(sent + more),
                 Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => return Ok(Progress::Wants(PollFlags::OUT)),
+                Err(error) if would_block(&error) => return Ok(Progress::Wants(Interest::Write)),
                 Err(error) => return Err(self.refused(error)),
             }
         }
@@ -82,7 +80,7 @@ impl Exchange {
                 Ok(0) => return self.finish().map(Progress::Done),
                 Ok(_) => self.check_size()?,
                 Err(error) if interrupted(&error) => {}
-                Err(error) if would_block(&error) => return Ok(Progress::Wants(PollFlags::IN)),
+                Err(error) if would_block(&error) => return Ok(Progress::Wants(Interest::Read)),
                 Err(error) => return Err(self.ended(error)),
             }
         }
@@ -111,7 +109,7 @@ impl Exchange {
         until: &Until<'_>,
     ) -> Result<Option<Message>> {
         loop {
-            let mut wants = PollFlags::IN;
+            let mut wants = Interest::Read;
             // It never blocks in here: how long to wait is `wait_for`'s matter.
             let stepped = waiter.receive(|_| match self.step(message) {
                 Ok(Progress::Wants(flags)) => {
@@ -128,7 +126,7 @@ impl Exchange {
         }
     }
 
-    fn wait_for(&self, what: PollFlags, until: &Until<'_>) -> Result<()> {
+    fn wait_for(&self, what: Interest, until: &Until<'_>) -> Result<()> {
         if until.is_over() {
             return Err(self.told(timed_out()));
         }
@@ -141,14 +139,14 @@ impl Exchange {
 
     /// Does it, waiting on the runtime. Dropping the future gives the answer up.
     pub(crate) async fn run_async(mut self, message: Message, until: &Until<'_>) -> Result<Option<Message>> {
-        let fd = watch(Arc::clone(self.socket.get()), Interest::READABLE | Interest::WRITABLE)
+        let fd = AsyncStream::new(Arc::clone(self.socket.get()), Interest::Both)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
         let mut wants = match self.step((&message).into())? {
             Progress::Done(answer) => return Ok(answer),
             Progress::Wants(wants) => wants,
         };
         loop {
-            let ready = async { if wants == PollFlags::OUT { fd.writable().await } else { fd.readable().await } };
+            let ready = async { if wants == Interest::Write { fd.writable().await } else { fd.readable().await } };
             let mut guard = until
                 .drive(ready)
                 .await
@@ -253,7 +251,7 @@ impl Drop for Lingering {
 }
 
 async fn receive_to_the_end(socket: &Arc<Stream>) {
-    let Ok(fd) = watch(Arc::clone(socket), Interest::READABLE) else { return };
+    let Ok(fd) = AsyncStream::new(Arc::clone(socket), Interest::Read) else { return };
     let _told_already = socket.shutdown_write();
     let mut scrap = vec![0; 16 << 10];
     while let Ok(mut guard) = fd.readable().await {

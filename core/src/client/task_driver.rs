@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::sync::{Notify, oneshot};
 
 use super::pending::{Answers, Ledger, Reply};
@@ -16,7 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::Message;
 use crate::mode::Mode;
-use crate::os::async_stream::{AsyncStream, watch};
+use crate::os::async_stream::AsyncStream;
+use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
@@ -82,7 +82,7 @@ impl TaskSession {
     /// Starts a session on the runtime of the calling task.
     pub(crate) fn start(socket: Stream, max_message: usize) -> Result<TaskSession> {
         let socket = Arc::new(socket);
-        let fd = watch(Arc::clone(&socket), Interest::READABLE | Interest::WRITABLE)
+        let fd = AsyncStream::new(Arc::clone(&socket), Interest::Both)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
         let session = Arc::new(Session {
             socket,

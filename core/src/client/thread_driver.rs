@@ -4,8 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
-
 use super::ids::Ids;
 use super::until::Until;
 use super::{Attempt, Failed, closing, fits, listener_has_gone, lost, reply_error, timed_out};
@@ -13,6 +11,7 @@ use crate::cancellation::{Cancellation, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
+use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
@@ -299,7 +298,7 @@ impl ThreadSession {
             // Half a message may be on its way: nothing can follow it.
             return Err(self.give_up(timed_out()).into());
         }
-        let waited = self.socket.wait_for(PollFlags::OUT | PollFlags::IN, interrupt::piece(until.left()));
+        let waited = self.socket.wait_for(Interest::Both, interrupt::piece(until.left()));
         let given_up = match waited {
             Ok(true) => until.given_up(),
             Ok(false) => until.interrupted(),
@@ -335,7 +334,7 @@ impl ThreadSession {
                     if until.is_over() {
                         return timed_out().into();
                     }
-                    match self.socket.wait_for(PollFlags::IN, interrupt::piece(until.left())) {
+                    match self.socket.wait_for(Interest::Read, interrupt::piece(until.left())) {
                         Ok(true) => {}
                         Ok(false) => {
                             if let Some(error) = until.interrupted() {

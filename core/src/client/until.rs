@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::time::timeout_at;
 
 use super::deadline;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::os::interest::Interest;
 use crate::os::stream::Stream;
 
 /// How often one looks at what can give a call up where nothing tells.
@@ -96,29 +96,17 @@ impl<'a> Until<'a> {
 
     /// Waits until the socket is ready as asked: `false` where the time, or a piece of it, is over, or it is
     /// given up. The connection stays as it is.
-    pub(crate) fn wait_for(&self, socket: &Stream, what: PollFlags) -> std::io::Result<bool> {
+    pub(crate) fn wait_for(&self, socket: &Stream, what: Interest) -> std::io::Result<bool> {
         let mut piece = interrupt::piece(self.left());
         let tokens = [self.caller, self.client].into_iter().flatten();
-        let mut bells = Vec::new();
+        let mut wakers = Vec::new();
         for token in tokens {
-            match token.bell() {
-                Some(bell) => bells.push(bell),
+            match token.waker() {
+                Some(waker) => wakers.push(waker),
                 None => piece = Some(piece.map_or(LOOK, |piece| piece.min(LOOK))),
             }
         }
-        if bells.is_empty() {
-            return socket.wait_for(what, piece);
-        }
-        let timeout =
-            piece.map(|piece| Timespec::try_from(piece).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 }));
-        let mut fds = vec![PollFd::new(socket, what)];
-        fds.extend(bells.iter().map(|bell| PollFd::new(&**bell, PollFlags::IN)));
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => Ok(!fds[0].revents().is_empty()),
-            // The caller looks at its deadline and comes again.
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(errno) => Err(errno.into()),
-        }
+        socket.wait_or_woken(what, &wakers, piece)
     }
 }
 

@@ -5,14 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::event::PollFlags;
-
 use super::call::Ticket;
 use crate::client::deno::Lingering;
 use crate::client::lost;
 use crate::client::pending::{Answers, Ledger};
 use crate::error::Result;
 use crate::message::Message;
+use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::frame::{FrameReader, Header, Kind, Sender};
 use crate::protocol::hello::{Hello, Role};
@@ -192,7 +191,7 @@ impl Link {
         loop {
             self.send(&mut Vec::new());
             let left = until.saturating_duration_since(Instant::now());
-            if self.unsent == 0 || left.is_zero() || self.socket.wait_for(PollFlags::OUT, Some(left)).is_err() {
+            if self.unsent == 0 || left.is_zero() || self.socket.wait_for(Interest::Write, Some(left)).is_err() {
                 return;
             }
         }

@@ -43,7 +43,6 @@ mod sending;
 mod starting;
 mod timing;
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -447,11 +446,7 @@ fn given_up_by_ticket(cancellation: Option<&Cancellation>) -> Result<()> {
     }
 }
 
-impl AsFd for Queue {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poller.as_fd()
-    }
-}
+waitable!(Queue, poller);
 
 impl Drop for Queue {
     fn drop(&mut self) {

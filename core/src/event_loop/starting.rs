@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
-
 use super::call::{Call, ClientId, Id, State, Ticket, What};
 use super::link::{Body, Link};
 use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
@@ -15,6 +13,7 @@ use crate::client::{closed, deadline, no_ping};
 use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::options::Wire;
+use crate::os::interest::Interest;
 use crate::os::stream::Stream;
 
 impl Queue {
@@ -177,7 +176,7 @@ impl Queue {
         let message = call.body.message().expect("what goes over the Deno wire has a body");
         let result = match exchange.step(message.into()) {
             Ok(Progress::Wants(what)) => {
-                let room = what.contains(PollFlags::OUT);
+                let room = what == Interest::Write;
                 let socket = exchange.socket().expect("it is not over");
                 match self.poller.watch_again(socket, id.number(), room) {
                     Ok(()) => return,

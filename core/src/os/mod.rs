@@ -7,11 +7,15 @@
 //! - every descriptor is closed in a forked child ([`fork`]) and never touched again there;
 //! - nothing is removed from the file system that this process did not put there.
 
+pub(crate) mod interest;
+#[macro_use]
 mod unix;
 
-pub(crate) use unix::linux::{peer, socket_table, tcp_table};
+pub use unix::RawWaitable;
+pub(crate) use unix::linux::{peer, poller, socket_table, tcp_table};
 #[cfg(test)]
 pub(crate) use unix::watchdog;
 pub(crate) use unix::{
-    async_stream, channel_lock, clean, discover, fork, lock_file, online_cpus, poller, refused, stream,
+    async_stream, channel_lock, check_descriptors, clean, discover, fork, is_out_of_resources, listener, lock_file,
+    max_descriptors, online_cpus, refused, stream, waker,
 };

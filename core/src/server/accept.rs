@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::driver::runtime;
 use super::single::{deno, deno_fast, text};
 use crate::counters::count;
 use crate::mode::Mode;
-use crate::os::async_stream::{AsyncStream, watch};
-use crate::os::fork::ForkFd;
+use crate::os::async_stream::{AsyncListener, AsyncStream};
+use crate::os::interest::Interest;
+use crate::os::is_out_of_resources;
 use crate::os::stream::{Stream, Wait, would_block};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
@@ -35,13 +33,8 @@ const CLOSING: u32 = 5;
 /// How often a listener at its limit looks for a session that has gone quiet.
 const CROWDED: Duration = Duration::from_millis(50);
 
-/// Has the runtime of the caller watch a listening socket.
-pub(super) fn watch_listening(socket: ForkFd) -> io::Result<AsyncFd<ForkFd>> {
-    watch(socket, Interest::READABLE)
-}
-
 /// Accepts until the listener stops.
-pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
+pub(super) async fn run(accepting: Accepting, mut fd: AsyncListener) {
     let listening = accepting.listening();
     let mut check = interval(listening.check_interval());
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,10 +50,10 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
                 made_anew |= healed.as_ref().is_ok_and(|&anew| anew);
                 if made_anew
                     && let Ok(socket) = listening.listening_socket()
-                    && let Ok(anew) = watch_listening(socket)
+                    && let Ok(anew) = AsyncListener::new(socket)
                 {
                     // Whoever waits in the old one is still served.
-                    while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
+                    while listening.has_seat() && accept(listening, &fd).is_ok() {}
                     fd = anew;
                     made_anew = false;
                 }
@@ -76,7 +69,7 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
             guard = fd.readable() => {
                 let Ok(mut guard) = guard else { break };
                 if !listening.has_seat() {
-                    if !someone_waits(fd.get_ref()) {
+                    if !fd.someone_waits() {
                         guard.clear_ready();
                         continue;
                     }
@@ -84,50 +77,40 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncFd<ForkFd>) {
                     let _looked_again_either_way = timeout(CROWDED, listening.accepting().notified()).await;
                     continue;
                 }
-                match accept(listening, fd.get_ref()) {
+                match accept(listening, &fd) {
                     Ok(()) => {}
                     Err(error) if would_block(&error) => guard.clear_ready(),
-                    Err(error) if is_starved(&error) => make_room(listening, fd.get_ref()).await,
+                    Err(error) if is_out_of_resources(&error) => make_room(listening, &fd).await,
                     Err(_) => sleep(OUT_OF_RESOURCES).await,
                 }
             }
         }
     }
     // Whoever connected before the channel's files went has been promised a listener.
-    while listening.has_seat() && accept(listening, fd.get_ref()).is_ok() {}
+    while listening.has_seat() && accept(listening, &fd).is_ok() {}
 }
 
-fn accept(listening: &Arc<Listening>, socket: &ForkFd) -> io::Result<()> {
-    let socket = Stream::accept(socket, listening.is_tcp())?;
+fn accept(listening: &Arc<Listening>, fd: &AsyncListener) -> io::Result<()> {
+    let socket = fd.accept()?;
     listening.connection_opened();
     let seat = OpenConnection(Some(Arc::clone(listening)));
     listening.runtime.spawn(greet(seat, socket));
     Ok(())
 }
 
-/// Whether the process, or the system, is out of descriptors or memory.
-fn is_starved(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
-}
-
 /// The process is out of descriptors or memory: lets the quietest connection go, and waits until it has.
-async fn make_room(listening: &Arc<Listening>, socket: &ForkFd) {
+async fn make_room(listening: &Arc<Listening>, fd: &AsyncListener) {
     listening.is_starved.store(true, Ordering::SeqCst);
     listening.retire_quietest();
     let ended = timeout(OUT_OF_RESOURCES, listening.accepting().notified()).await;
     listening.is_starved.store(false, Ordering::SeqCst);
     // Its descriptor is closed a moment after it counts as ended.
     for _ in 0..CLOSING {
-        if ended.is_err() || accept(listening, socket).is_ok() || listening.is_closing() {
+        if ended.is_err() || accept(listening, fd).is_ok() || listening.is_closing() {
             return;
         }
         sleep(Duration::from_millis(1)).await;
     }
-}
-
-fn someone_waits(socket: &ForkFd) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 /// A connection that counts as open until this is dropped or given to a session.
@@ -166,7 +149,7 @@ async fn greet(seat: OpenConnection, socket: Stream) {
     {
         return deno_fast::serve(seat, socket, peer, first).await;
     }
-    let Ok(fd) = watch(Arc::new(socket), Interest::READABLE | Interest::WRITABLE) else { return };
+    let Ok(fd) = AsyncStream::new(Arc::new(socket), Interest::Both) else { return };
     if first.is_empty() {
         let received = tokio::select! {
             received = timeout(listening.hello_timeout, receive(&fd, &mut first)) => received,

@@ -20,9 +20,11 @@ use crate::interrupt;
 use crate::lock::lock;
 use crate::mode::Mode;
 use crate::options::{Options, Peers};
+use crate::os::async_stream::AsyncListener;
 use crate::os::channel_lock::ChannelLock;
-use crate::os::fork;
+use crate::os::listener::Listener;
 use crate::os::peer::Peer;
+use crate::os::{self, fork};
 use crate::report::HandlerReport;
 use crate::server::admission::Room;
 use crate::server::clock::Clock;
@@ -174,7 +176,7 @@ impl Listening {
         let socket = listening.listening_socket()?;
         let watched = {
             let _runtime = listening.runtime.enter();
-            accept::watch_listening(socket).map_err(|error| {
+            AsyncListener::new(socket).map_err(|error| {
                 Error::from_os(format!("cannot listen on channel \"{label}\": its socket cannot be watched"), error)
             })?
         };
@@ -220,14 +222,10 @@ impl Listening {
 
     /// A descriptor of the listening socket for the accepting task: the claim may close or replace
     /// its own at any time.
-    pub(super) fn listening_socket(&self) -> Result<fork::ForkFd> {
+    pub(super) fn listening_socket(&self) -> Result<Listener> {
         let claim = lock(&self.claim);
         let claim = claim.as_ref().ok_or_else(Error::closed_listener)?;
-        claim.duplicate_socket().map_err(|error| Error::from_os("cannot share the listening socket", error))
-    }
-
-    pub(super) fn is_tcp(&self) -> bool {
-        matches!(self.address, Address::Tcp { .. })
+        claim.listener().map_err(|error| Error::from_os("cannot share the listening socket", error))
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -606,8 +604,7 @@ impl Drop for Accepting {
 
 /// How many connections the process's limit on descriptors leaves room for: an eighth of them is for all the rest.
 fn connections_for_descriptors() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.map_or(usize::MAX, |limit| usize::try_from(limit - limit / 8).unwrap_or(usize::MAX).max(1))
+    os::max_descriptors().map_or(usize::MAX, |limit| usize::try_from(limit - limit / 8).unwrap_or(usize::MAX).max(1))
 }
 
 /// What comes of it until the deadline; `None` is for ever.

@@ -7,9 +7,8 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-
 use crate::lock::lock;
+use crate::os::interest::Interest;
 use crate::os::stream::{Stream, advance, interrupted, would_block};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -206,7 +205,7 @@ fn send_all<'a>(
             Err(error) if would_block(&error) => {
                 let has_room = match patience {
                     Duration::ZERO => Ok(false),
-                    patience => socket.wait_for(PollFlags::OUT, Some(patience)),
+                    patience => socket.wait_for(Interest::Write, Some(patience)),
                 };
                 match has_room {
                     Ok(true) => {}

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
-use rustix::event::PollFlags;
 
 use crate::lock::lock;
+use crate::os::interest::Interest;
 
 pub(crate) struct Stream(Mutex<State>);
 
@@ -52,7 +52,7 @@ impl Stream {
         Ok(())
     }
 
-    pub(crate) fn wait_for(&self, _what: PollFlags, _timeout: Option<Duration>) -> io::Result<bool> {
+    pub(crate) fn wait_for(&self, _what: Interest, _timeout: Option<Duration>) -> io::Result<bool> {
         Ok(false)
     }
 

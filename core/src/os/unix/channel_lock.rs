@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix};
 use super::file_id::{Identity, Place, remove_if_it_is};
 use super::fork::{self, ForkFd};
 use super::linux::socket_table;
-use super::listener;
+use super::listener::{self, Listener};
 use super::lock_file::{LockFile, Patience};
 use super::refused::{Refusal, by, cannot_listen, occupied, port_refused, refused};
 use crate::channel::{Address, MAX_PATH_LEN};
@@ -125,10 +125,10 @@ impl ChannelLock {
         Ok(ChannelLock { file: None, socket, lock, address, label, mode, request_mode })
     }
 
-    /// The listening socket, non-blocking, by a descriptor of the caller's own: the claim may be given
-    /// back or healed while the caller still accepts.
-    pub(crate) fn duplicate_socket(&self) -> std::io::Result<ForkFd> {
-        self.socket.duplicate()
+    /// The listening socket, non-blocking, by a descriptor of the caller's own: the channel may be released
+    /// or healed while the caller still accepts.
+    pub(crate) fn listener(&self) -> std::io::Result<Listener> {
+        Ok(Listener::new(self.socket.duplicate()?, self.file.is_none()))
     }
 
     /// Gives the channel back, as dropping the claim does, and says what could not be removed and why.

@@ -87,9 +87,9 @@ fn clean_one(path: &Path, address: &Address) -> Result<Option<Removed>, (PathBuf
     let mut paths = Vec::new();
     if let Address::Unix(socket) = address {
         match remove_socket(socket).map_err(|refusal| (socket.clone(), refusal))? {
-            Stream::Removed => paths.push(socket.clone()),
-            Stream::Missing => {}
-            Stream::NotOurs => return Ok(None),
+            SocketFile::Removed => paths.push(socket.clone()),
+            SocketFile::Missing => {}
+            SocketFile::NotOurs => return Ok(None),
         }
     }
     match rustix::fs::unlink(path) {
@@ -105,23 +105,23 @@ fn is_lock_file(place: &Place) -> bool {
     place.kind == FileType::RegularFile && place.is_ours() && place.links == 1
 }
 
-enum Stream {
+enum SocketFile {
     Removed,
     Missing,
     /// It is no socket, another user's, or somebody listens on it.
     NotOurs,
 }
 
-fn remove_socket(path: &Path) -> Result<Stream, Refusal> {
-    let Some(place) = Place::at(path).map_err(by("lstat"))? else { return Ok(Stream::Missing) };
+fn remove_socket(path: &Path) -> Result<SocketFile, Refusal> {
+    let Some(place) = Place::at(path).map_err(by("lstat"))? else { return Ok(SocketFile::Missing) };
     if place.kind != FileType::Socket || !place.is_ours() || channel_lock::is_taken(path)? {
-        return Ok(Stream::NotOurs);
+        return Ok(SocketFile::NotOurs);
     }
     // It may have given way to another while we asked.
     if Place::at(path).map_err(by("lstat"))?.is_none_or(|now| now.identity != place.identity) {
-        return Ok(Stream::NotOurs);
+        return Ok(SocketFile::NotOurs);
     }
-    rustix::fs::unlink(path).map(|()| Stream::Removed).map_err(by("unlink"))
+    rustix::fs::unlink(path).map(|()| SocketFile::Removed).map_err(by("unlink"))
 }
 
 /// Keeps a second cleaner from removing, a moment after this one, what a new listener has made. A lock of

@@ -63,7 +63,7 @@ impl Place {
             kind: FileType::from_raw_mode(stat.st_mode),
             owner,
             ours: owner == rustix::process::geteuid().as_raw() && (!users::is_anybody(owner) || owns(stat)),
-            links: stat.st_nlink,
+            links: u64::from(stat.st_nlink),
             len: stat.st_size.cast_unsigned(),
             mode: stat.st_mode & 0o7777,
         }

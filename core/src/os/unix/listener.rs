@@ -7,8 +7,9 @@
 //! with none. Where a sandbox forbids that, the file is narrower at first and widened before the
 //! socket listens, when nobody can connect yet; it is never wider than asked for.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -19,6 +20,37 @@ use super::file_id::Place;
 use super::fork::ForkFd;
 use super::refused::{Refusal, by};
 use super::retry;
+use super::stream::Stream;
+
+/// A socket that others connect to. Every one that was opened of it takes from the same queue.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    fd: ForkFd,
+    tcp: bool,
+}
+
+impl Listener {
+    pub(super) fn new(fd: ForkFd, tcp: bool) -> Listener {
+        Listener { fd, tcp }
+    }
+
+    /// Takes a connection that waits, without waiting for one.
+    pub(crate) fn accept(&self) -> io::Result<Stream> {
+        Stream::accept(&self.fd, self.tcp)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
 
 /// A non-blocking stream socket bound to `path`. Fails with `ADDRINUSE` where anything stands there.
 pub(super) fn unix(path: &Path, mode: u32) -> Result<ForkFd, Refusal> {
@@ -90,7 +122,7 @@ fn widen(path: &Path, mode: u32) -> Result<(), Refusal> {
     if place.kind != rustix::fs::FileType::Socket || !place.is_ours() {
         return Err(by("bind")(Errno::EXIST));
     }
-    let through = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file.as_fd()));
+    let through = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     rustix::fs::chmod(through, Mode::from_raw_mode(mode)).map_err(by("chmod"))
 }
 

@@ -1,20 +1,26 @@
 //! Unix: sockets, lock files, and what a fork leaves of them.
 
+#[macro_use]
+mod waitable;
+
 pub(crate) mod async_stream;
 pub(crate) mod channel_lock;
 pub(crate) mod clean;
-mod cpus;
 pub(crate) mod discover;
 mod file_id;
 pub(crate) mod fork;
+mod limits;
 pub(crate) mod linux;
-mod listener;
+pub(crate) mod listener;
 pub(crate) mod lock_file;
-pub(crate) mod poller;
+mod ready;
 pub(crate) mod refused;
 mod retry;
 pub(crate) mod stream;
+pub(crate) mod waker;
 #[cfg(test)]
 pub(crate) mod watchdog;
 
-pub(crate) use cpus::online_cpus;
+pub(crate) use limits::{check_descriptors, is_out_of_resources, max_descriptors, online_cpus};
+use linux::event;
+pub use waitable::RawWaitable;

@@ -3,9 +3,9 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
@@ -15,8 +15,10 @@ use rustix::net::{
 use super::fork::ForkFd;
 use super::linux::peer::Peer;
 use super::refused::{Refusal, by};
-use super::retry;
+use super::waker::Waker;
+use super::{ready, retry};
 use crate::channel::Address;
+use crate::os::interest::Interest;
 
 /// How much the kernel may hold of what a sender wrote: large bodies pass with few wake-ups. Memory
 /// is taken only while bytes are on the way.
@@ -50,7 +52,7 @@ impl Stream {
         match socket.connect_now(address) {
             Ok(()) => {}
             Err(Errno::INPROGRESS) => {
-                let ready = socket.wait_for(PollFlags::OUT, Some(Duration::from_millis(10)));
+                let ready = socket.wait_for(Interest::Write, Some(Duration::from_millis(10)));
                 ready.map_err(|error| by("poll")(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
                 sockopt::socket_error(&socket).map_err(by("getsockopt"))?.map_err(by("connect"))?;
                 if rustix::net::getpeername(&socket).is_err() {
@@ -216,25 +218,25 @@ impl Stream {
         Ok(sockopt::set_socket_timeout(self, sockopt::Timeout::Recv, timeout.map(at_least_a_microsecond))?)
     }
 
-    /// Waits until the socket is ready as asked, or the time is over or a signal came (`false`).
-    pub(crate) fn wait_for(&self, what: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = timeout
-            .map(|timeout| Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 }));
-        let mut fds = [PollFd::new(self, what)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(ready) => Ok(ready > 0),
-            // The caller looks at its deadline and comes again.
-            Err(Errno::INTR) => Ok(false),
-            Err(errno) => Err(errno.into()),
-        }
+    /// Waits until the stream is ready as asked; `false` where the time is over or a signal came: the caller looks
+    /// at its deadline and comes again.
+    pub(crate) fn wait_for(&self, interest: Interest, timeout: Option<Duration>) -> io::Result<bool> {
+        ready::wait_for(self, interest, timeout)
+    }
+
+    /// The same; `false` also where one of `wakers` is readable.
+    pub(crate) fn wait_or_woken(
+        &self,
+        interest: Interest,
+        wakers: &[Arc<Waker>],
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        ready::wait(self, interest, wakers.iter().map(|waker| &**waker as &dyn AsFd), timeout)
     }
 
     /// Whether the peer has gone altogether, not just stopped sending.
     pub(crate) fn hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(self, PollFlags::empty())];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
-            && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+        ready::hung_up(self)
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
 use tokio::time::{sleep, timeout};
 
 use super::batch;
@@ -13,7 +12,8 @@ use super::thread;
 use crate::counters::count;
 use crate::message::Message;
 use crate::mode::Mode;
-use crate::os::async_stream::{AsyncStream, watch};
+use crate::os::async_stream::AsyncStream;
+use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{self, FrameReader};
@@ -60,7 +60,7 @@ pub(in crate::server) async fn drive(session: Arc<Session>, mut reader: FrameRea
         // Before the runtime is asked to watch the socket: the usual way of a first message.
         return go_hot(driving, session, reader, seat);
     }
-    let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) else { return };
+    let Ok(fd) = AsyncStream::new(Arc::clone(&session.socket), Interest::Both) else { return };
     let (mut ended, mut said_goaway) = (false, false);
     let mut patience = LOOK_AFTER;
     loop {
@@ -385,7 +385,7 @@ pub(in crate::server) async fn dismiss(session: Arc<Session>, violation: Violati
     let _driving = Driving(Some(Arc::clone(&session)));
     count(&session.listening.tally.malformed);
     session.transmit_last(violation.kind(), &violation.told_by_listener());
-    if let Ok(fd) = watch(Arc::clone(&session.socket), Interest::READABLE | Interest::WRITABLE) {
+    if let Ok(fd) = AsyncStream::new(Arc::clone(&session.socket), Interest::Both) {
         let mut scrap = vec![0; 16 << 10];
         let mut left = FAREWELL_BYTES;
         let _slow_peers_are_not_waited_for = timeout(FAREWELL, async {

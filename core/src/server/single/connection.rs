@@ -4,13 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::unix::AsyncFdReadyGuard;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::message::Message;
 use crate::mode::Mode;
-use crate::os::async_stream::AsyncStream;
+use crate::os::async_stream::{AsyncStream, Ready};
 use crate::os::peer::Peer;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::server::listening::{ACK_AFTER, Listening};
@@ -133,7 +132,7 @@ impl Connection {
     pub(in crate::server) async fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
         // Readiness counts as out of date only after a send that came later than it: put aside on the
         // word of an earlier send, the one notice of room would be lost.
-        let mut room: Option<AsyncFdReadyGuard<_>> = None;
+        let mut room: Option<Ready<'_>> = None;
         while !(head.is_empty() && body.is_empty()) {
             match self.socket().send(head, body) {
                 Ok(sent) => advance(&mut head, &mut body, sent),

@@ -6,7 +6,6 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
@@ -14,8 +13,9 @@ use crate::counters::count;
 use crate::lock::lock;
 use crate::message::Message;
 use crate::mode::Mode;
-use crate::os::async_stream::watch;
+use crate::os::async_stream::AsyncStream;
 use crate::os::fork;
+use crate::os::interest::Interest;
 use crate::os::peer::Peer;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::deno as wire;
@@ -153,7 +153,7 @@ impl Left {
 
     /// As the thread would have, with waiting.
     async fn go_on(mut self) {
-        let Ok(fd) = watch(Arc::clone(&self.caller.socket), Interest::READABLE | Interest::WRITABLE) else {
+        let Ok(fd) = AsyncStream::new(Arc::clone(&self.caller.socket), Interest::Both) else {
             return self.close();
         };
         let connection = Connection::of(fd, Arc::clone(&self.caller));

@@ -167,7 +167,7 @@ fn heal_puts_back_a_socket_that_was_removed() {
     let (_directory, path) = scratch();
     let mut claim = ChannelLock::acquire(&Address::Unix(path.clone()), "build", 0o666, true).unwrap();
     let waiting = UnixStream::connect(&path).unwrap();
-    let before = claim.duplicate_socket().unwrap();
+    let before = claim.listener().unwrap();
     std::fs::remove_file(&path).unwrap();
     let healed = claim.heal().unwrap();
     assert!(healed.socket_replaced && !healed.lock_replaced);

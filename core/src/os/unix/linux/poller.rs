@@ -5,11 +5,13 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::{Timespec, epoll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-use super::fork::ForkFd;
-use super::stream::Stream;
+use super::super::fork::ForkFd;
+use super::super::ready::{self, timespec};
+use super::super::stream::Stream;
+use crate::os::interest::Interest;
 
 /// The token of the clock.
 const CLOCK: u64 = u64::MAX;
@@ -58,7 +60,7 @@ impl Poller {
             // All zero would turn the clock off.
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-                Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 })
+                timespec(left)
             }
             None => Timespec { tv_sec: 0, tv_nsec: 0 },
         };
@@ -87,7 +89,7 @@ impl Poller {
 
     /// Waits until something is ready; `false` when the time is over or a signal came.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        wait(&self.epoll, timeout)
+        ready::wait_for(self, Interest::Read, timeout)
     }
 
     /// A second hold on what is watched, for a thread that waits while another one uses the poller.
@@ -103,16 +105,7 @@ pub(crate) struct Readiness(ForkFd);
 impl Readiness {
     /// As [`Poller::wait`].
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        wait(&self.0, timeout)
-    }
-}
-
-fn wait(epoll: &ForkFd, timeout: Option<Duration>) -> io::Result<bool> {
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    match poll(&mut [PollFd::new(epoll, PollFlags::IN)], timeout.as_ref()) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(errno) => Err(errno.into()),
+        ready::wait_for(&self.0, Interest::Read, timeout)
     }
 }
 
