@@ -57,10 +57,14 @@ chaos: ## processes are killed at random moments, and journals compared; TIME=60
 	@$(MAKE) --no-print-directory stage
 	@tests/chaos/run.sh $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED))
 
-exits: ## each way to end a process, 100 times; RUNS=1000
+exits: export SIMPLE_IPC_TEST_RUNS := $(or $(RUNS),100)
+exits: ## each way to end a process, in C, Python, JavaScript and .NET, 100 times; RUNS=1000
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
-	@env STAGE=$(STAGE) tests/exits/run.sh --runs $(or $(RUNS),100)
+	@tests/exits/run.sh
+	@bindings/python/test.sh -k test_ending
+	@bindings/node/test.sh exit.test.mjs
+	@bindings/dotnet/test.sh Exits
 
 soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 	@tools/setup.sh test

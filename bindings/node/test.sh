@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tests the npm package under Node, and under Node 24, Deno and Bun where `make setup` has brought them. The last line is
-# `N passed, N failed, N skipped`. An argument is a part of the names of the tests to run.
+# `N passed, N failed, N skipped`. An argument is a file of tests, or a part of the names of the tests to run.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 "$here/setup.sh" test || exit 1

@@ -100,7 +100,7 @@ def once(command, take_over):
 
 def main():
     parser = argparse.ArgumentParser(description="Run each way to end a process many times.")
-    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=int(os.environ.get("SIMPLE_IPC_TEST_RUNS", "20")))
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("names", nargs="*", metavar="SCENARIO")
     arguments = parser.parse_args()

@@ -12,7 +12,7 @@ namespace SimpleIpc.Tests
     /// <summary>Ways for a process to end while the library is at work, each of them many times.</summary>
     internal static class Exits
     {
-        private const int Runs = 100;
+        private static readonly int Runs = int.Parse(Environment.GetEnvironmentVariable("SIMPLE_IPC_TEST_RUNS") ?? "20");
         private const int AtOnce = 4;
         // What a process that ends with a listener open may leave; the next listener takes both over.
         private static readonly string[] MayBeLeft =

@@ -1,18 +1,24 @@
-// Every test, under the runtime that runs this: `node tests/main.mjs [part of a name]`.
+// Tests under the runtime that runs this: `node tests/main.mjs [FILE|part of a name]`, FILE one of those below.
 import { run } from "./harness.mjs";
-import "./calls.test.mjs";
-import "./bodies.test.mjs";
-import "./values.test.mjs";
-import "./values_page.test.mjs";
-import "./errors.test.mjs";
-import "./handlers.test.mjs";
-import "./closing.test.mjs";
-import "./cancel.test.mjs";
-import "./turns.test.mjs";
-import "./limits.test.mjs";
-import "./exit.test.mjs";
-import "./examples.test.mjs";
-import "./runners.test.mjs";
 
-const failed = await run(process.argv[2] || undefined);
+const files = [
+    "calls.test.mjs",
+    "bodies.test.mjs",
+    "values.test.mjs",
+    "values_page.test.mjs",
+    "errors.test.mjs",
+    "handlers.test.mjs",
+    "closing.test.mjs",
+    "cancel.test.mjs",
+    "turns.test.mjs",
+    "limits.test.mjs",
+    "exit.test.mjs",
+    "examples.test.mjs",
+    "runners.test.mjs",
+];
+
+const wanted = process.argv[2] || undefined;
+const chosen = files.filter((name) => name === wanted);
+for (const name of chosen.length ? chosen : files) await import(`./${name}`);
+const failed = await run(chosen.length ? undefined : wanted);
 process.exit(failed ? 1 : 0);
