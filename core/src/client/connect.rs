@@ -1,18 +1,14 @@
 //! Reaching a listener: who may it be, which dialect does it speak, and how long to wait for it.
 
-use std::os::unix::fs::FileTypeExt;
 use std::time::{Duration, Instant};
-
-use rustix::fs::{Access, AtFlags, CWD};
-use rustix::io::Errno;
 
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Options, Wire};
+use crate::os::connect::{ConnectFailure, is_no_socket, nobody_listens, somebody_listens};
 use crate::os::lock_file::{Asking, Probe, probe};
-use crate::os::refused::Refusal;
+use crate::os::refusal::Refusal;
 use crate::os::stream::Stream;
-use crate::os::{socket_table, tcp_table};
 
 /// How long a channel whose lock is held, but whose socket does not answer yet, is tried again: its
 /// listener is between taking the lock and listening.
@@ -51,7 +47,7 @@ impl Connecting {
     /// Tries once, without waiting.
     pub(crate) fn step(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step<Connected>> {
         let waits = self.pause > FIRST_PAUSE;
-        if waits && known_to_be_nobody(address) {
+        if waits && nobody_listens(address) {
             return self.nobody(channel, address, options);
         }
         let Some(asking) = ask(channel, address, options)? else { return self.nobody(channel, address, options) };
@@ -60,21 +56,15 @@ impl Connecting {
                 Some(connected) => Ok(Step::Done(connected)),
                 None => self.nobody(channel, address, options),
             },
-            Err(failed) => match failed.errno {
-                // Reset: a port whose listener has gone before it took the connection in.
-                Errno::NOENT | Errno::CONNREFUSED | Errno::CONNRESET | Errno::NOTDIR => {
-                    self.nobody(channel, address, options)
-                }
-                // The listener is there, and its queue of connections is full; or a signal came in between.
-                Errno::AGAIN | Errno::INTR => match self.deadline {
-                    Some(deadline) if Instant::now() >= deadline => Err(Error::new(
-                        ErrorKind::TimedOut,
-                        "no connection was taken in time: the listener is too busy; allow more time",
-                    )),
-                    _ => Ok(Step::Pause(self.next_pause())),
-                },
-                _ => Err(refused(failed, channel, address)),
+            Err(ConnectFailure::Refused(_) | ConnectFailure::Gone(_)) => self.nobody(channel, address, options),
+            Err(ConnectFailure::Full(_)) => match self.deadline {
+                Some(deadline) if Instant::now() >= deadline => Err(Error::new(
+                    ErrorKind::TimedOut,
+                    "no connection was taken in time: the listener is too busy; allow more time",
+                )),
+                _ => Ok(Step::Pause(self.next_pause())),
             },
+            Err(failed) => Err(refused(failed, channel, address)),
         }
     }
 
@@ -95,36 +85,9 @@ impl Connecting {
     }
 }
 
-/// Whether it is certain that a connect would find nobody. Only ports are asked about: who dials one that
-/// nobody listens at takes it for the moment from a listener that is about to.
-fn known_to_be_nobody(address: &Address) -> bool {
-    matches!(address, Address::Tcp { port, .. } if tcp_table::listens(*port) == Some(false))
-}
-
-/// The error for a system call that was refused while a listener was being reached.
-fn refused(failed: Refusal, channel: &Channel, address: &Address) -> Error {
-    let Refusal { call, errno } = failed;
-    let attempted = format!("cannot connect to channel \"{channel}\" ({address})");
-    let advice = match errno {
-        Errno::PROTOTYPE | Errno::NOTSOCK | Errno::ISDIR => {
-            let text = format!(
-                "{attempted}: what stands there is no stream socket; remove it or choose another channel or directory"
-            );
-            return Error::new(ErrorKind::PathOccupied, text).with_source(errno);
-        }
-        Errno::ACCESS if call == "connect" && may_not_write_to(address) => {
-            "; act as the listener's user, or have the listener let this one in by the mode of its socket"
-        }
-        Errno::MFILE => "; close some files, or raise this process's limit of open files",
-        _ => "",
-    };
-    Error::from_os(format!("{attempted}: the system refused {call}{advice}"), errno.into())
-}
-
-/// Whether the mode of a socket, or of a directory above it, keeps this user out.
-fn may_not_write_to(address: &Address) -> bool {
-    let Address::Unix(path) = address else { return false };
-    rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS) == Err(Errno::ACCESS)
+/// The error for a listener that could not be reached.
+fn refused(failed: ConnectFailure, channel: &Channel, address: &Address) -> Error {
+    failed.into_error(&format!("cannot connect to channel \"{channel}\" ({address})"))
 }
 
 /// What is known of the way to speak before connecting.
@@ -165,11 +128,10 @@ fn is_native(channel: &Channel, probe: Probe, options: &Options) -> Result<Optio
 }
 
 fn cannot_tell(channel: &Channel, failed: Refusal) -> Error {
-    let Refusal { call, errno } = failed;
-    let attempted = format!(
-        "cannot tell how to speak on channel \"{channel}\": the system refused {call} on its lock file; try again, or choose the wire"
-    );
-    Error::from_os(attempted, errno.into())
+    failed.into_error(format_args!(
+        "cannot tell how to speak on channel \"{channel}\": the system refused {} on its lock file; try again, or choose the wire",
+        failed.call
+    ))
 }
 
 /// Looks at who listens, and at how it is to be spoken to. `None`: nobody does after all.
@@ -205,7 +167,7 @@ fn greet(
     if socket.hung_up() {
         return Ok(None);
     }
-    if known_to_be_nobody(address) {
+    if nobody_listens(address) {
         // Another program has connected from this very port, to this very socket, at the same time.
         socket.abandon();
         return Ok(None);
@@ -228,10 +190,7 @@ pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) 
     let is_there = match is_native(channel, probed, options)? {
         Some(true) => return Ok(Presence::Native),
         None => false,
-        Some(false) => match address {
-            Address::Unix(path) => socket_table::is_bound(path).map_err(|failed| refused(failed, channel, address))?,
-            Address::Tcp { .. } => !known_to_be_nobody(address),
-        },
+        Some(false) => somebody_listens(address).map_err(|failed| refused(failed, channel, address))?,
     };
     if is_there { Ok(Presence::Other) } else { Err(not_listening(channel, address)) }
 }
@@ -239,9 +198,7 @@ pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) 
 /// Why nobody answers: no listener, or something that cannot be one.
 pub(super) fn not_listening(channel: &Channel, address: &Address) -> Error {
     if let Address::Unix(path) = address {
-        if let Ok(found) = std::fs::symlink_metadata(path)
-            && !found.file_type().is_socket()
-        {
+        if is_no_socket(path) {
             let text = format!(
                 "cannot post to channel \"{channel}\": what stands at {address} is not a socket; remove it or choose another channel"
             );

@@ -12,7 +12,8 @@ use super::fork::{self, ForkFd};
 use super::linux::socket_table;
 use super::listener::{self, Listener};
 use super::lock_file::{LockFile, Patience};
-use super::refused::{Refusal, by, cannot_listen, occupied, port_refused, refused};
+use super::refusal::{Refusal, by};
+use super::refused::{cannot_listen, occupied, port_refused, refused};
 use crate::channel::{Address, MAX_PATH_LEN};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -17,7 +17,7 @@ use super::discover::{address_of, directory_failed};
 use super::file_id::Place;
 use super::fork::ForkFd;
 use super::lock_file::{open_flags, read_content};
-use super::refused::{Refusal, by};
+use super::refusal::{Refusal, by};
 use super::retry;
 use crate::channel::{Address, directory_or_default};
 use crate::error::{Error, Result};

@@ -8,7 +8,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::linux::users;
-use super::refused::{Refusal, by};
+use super::refusal::{Refusal, by};
 
 /// Which file it is, whatever it is called. As long as a descriptor of it (or a socket bound to it)
 /// is open, no other file gets the same identity.

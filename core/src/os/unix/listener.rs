@@ -18,7 +18,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockop
 
 use super::file_id::Place;
 use super::fork::ForkFd;
-use super::refused::{Refusal, by};
+use super::refusal::{Refusal, by};
 use super::retry;
 use super::stream::Stream;
 

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file_id::{Identity, Place, remove_if_it_is};
 use super::fork::{self, ForkFd};
-use super::refused::{Refusal, by, cannot_listen, occupied, refused};
+use super::refusal::{Refusal, by};
+use super::refused::{cannot_listen, occupied, refused};
 use super::retry;
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};

@@ -8,19 +8,8 @@ use rustix::fs::{Access, AtFlags, CWD, FileType};
 use rustix::io::Errno;
 
 use super::file_id::Place;
+use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind};
-
-/// A system call that failed, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) call: &'static str,
-    pub(crate) errno: Errno,
-}
-
-/// Makes the [`Refusal`] of a call of this name.
-pub(super) fn by(call: &'static str) -> impl Fn(Errno) -> Refusal {
-    move |errno| Refusal { call, errno }
-}
 
 /// One line: what was attempted, and what stood in the way.
 pub(super) fn cannot_listen(label: &str, why: impl Display) -> String {

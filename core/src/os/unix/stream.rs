@@ -1,23 +1,18 @@
 //! A connected duplex byte stream between two processes: a Unix socket or loopback TCP.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
-    sockopt,
-};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt};
 
 use super::fork::ForkFd;
 use super::linux::peer::Peer;
-use super::refused::{Refusal, by};
 use super::waker::Waker;
 use super::{ready, retry};
-use crate::channel::Address;
 use crate::os::interest::Interest;
 
 /// How much the kernel may hold of what a sender wrote: large bodies pass with few wake-ups. Memory
@@ -41,68 +36,6 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Connects without waiting: 'would block' when the listener's queue is full. The socket is in
-    /// non-blocking mode. A TCP connect to the loopback address completes or fails at once.
-    ///
-    /// Refused, too, where the connection leads back to this socket itself: the system picks the port that
-    /// a connection comes from, and where nobody listens at a port of the range that it picks from, that
-    /// may be the very one that is sought.
-    pub(crate) fn try_connect(address: &Address) -> Result<Stream, Refusal> {
-        let socket = Stream::open(address, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-        match socket.connect_now(address) {
-            Ok(()) => {}
-            Err(Errno::INPROGRESS) => {
-                let ready = socket.wait_for(Interest::Write, Some(Duration::from_millis(10)));
-                ready.map_err(|error| by("poll")(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-                sockopt::socket_error(&socket).map_err(by("getsockopt"))?.map_err(by("connect"))?;
-                if rustix::net::getpeername(&socket).is_err() {
-                    // Not yet there after all: the listener's queue is full, and the kernel would try
-                    // again in a second only.
-                    return Err(by("connect")(Errno::AGAIN));
-                }
-            }
-            Err(errno) => return Err(by("connect")(errno)),
-        }
-        if let Address::Tcp { port, .. } = address
-            && socket.local_port()? == *port
-        {
-            socket.abandon();
-            return Err(by("connect")(Errno::CONNREFUSED));
-        }
-        Ok(socket)
-    }
-
-    fn open(address: &Address, flags: SocketFlags) -> Result<Stream, Refusal> {
-        let family = match address {
-            Address::Unix(_) => AddressFamily::UNIX,
-            Address::Tcp { .. } => AddressFamily::INET,
-        };
-        let open = || rustix::net::socket_with(family, SocketType::STREAM, flags, None);
-        let fd = ForkFd::open(open).map_err(by("socket"))?;
-        let set = by("setsockopt");
-        let socket = Stream::adopt(fd, matches!(address, Address::Tcp { .. }))
-            .map_err(|error| set(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-        if socket.tcp {
-            // The port that the system picks for this connection does not keep a listener from it, neither
-            // now nor while the connection is being forgotten.
-            sockopt::set_socket_reuseaddr(&socket, true).map_err(set)?;
-        }
-        Ok(socket)
-    }
-
-    fn connect_now(&self, address: &Address) -> Result<(), Errno> {
-        match address {
-            Address::Unix(path) => rustix::net::connect(self, &SocketAddrUnix::new(path)?),
-            Address::Tcp { port, .. } => rustix::net::connect(self, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)),
-        }
-    }
-
-    /// The port that a TCP connection comes from.
-    fn local_port(&self) -> Result<u16, Refusal> {
-        let local = rustix::net::getsockname(self).and_then(SocketAddrV4::try_from);
-        local.map(|local| local.port()).map_err(by("getsockname"))
-    }
-
     /// Ends a TCP connection to somebody who is not meant, so that nothing of it keeps its ports in use.
     pub(crate) fn abandon(self) {
         let _nothing_depends_on_it = sockopt::set_socket_linger(&self, Some(Duration::ZERO));
@@ -120,7 +53,7 @@ impl Stream {
     }
 
     /// Takes over a stream socket: one just made, or one just accepted.
-    fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Stream> {
+    pub(super) fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Stream> {
         let socket = Stream { fd, tcp };
         if tcp {
             sockopt::set_tcp_nodelay(&socket, true)?;

@@ -15,7 +15,7 @@ macro_rules! waitable {
 
         impl $type {
             /// What an event loop watches for reading, for as long as this lives: a descriptor.
-            pub fn raw_waitable(&self) -> $crate::system::RawWaitable {
+            pub fn raw_waitable(&self) -> $crate::os::RawWaitable {
                 std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(self))
             }
         }

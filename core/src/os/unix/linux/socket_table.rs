@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::super::fork::ForkFd;
-use super::super::refused::{Refusal, by};
+use super::super::refusal::{Refusal, by};
 use super::super::retry;
 
 /// `__SO_ACCEPTCON` of linux/net.h: the socket listens.
