@@ -37,7 +37,8 @@ pub(crate) fn infallible<T>(fallback: T, call: impl FnOnce() -> T) -> T {
     guarded(call).unwrap_or(fallback)
 }
 
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
+/// Runs what may have a defect; a panic becomes an error that says where.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
     static SILENCE: Once = Once::new();
     // The library has a copy of Rust's runtime to itself, so the hook silences its own panics only.
     SILENCE.call_once(|| {

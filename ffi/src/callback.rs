@@ -1,12 +1,17 @@
 //! The functions that a C program hands in to be called back.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
+use std::ptr::null_mut;
 
+use simple_ipc::{Error, ErrorKind, Message, Result};
+
+use crate::argument;
 use crate::error::sipc_error;
+use crate::handle::Handle;
 use crate::message::sipc_message;
-use crate::operation;
 use crate::responder::sipc_responder;
-use crate::status::sipc_status;
+use crate::status::{SIPC_OK, sipc_status};
 
 /// Called for each message of a listener, on the library's threads: several at once where several
 /// messages arrive at once. It may block; other callers are not delayed by that.
@@ -100,7 +105,7 @@ impl Drop for UserData {
     fn drop(&mut self) {
         if let Some(drop) = self.drop {
             // What is dropped may have its listener: closing that here would wait for this to return.
-            operation::in_callback(|| {
+            in_callback(|| {
                 // SAFETY: the C program gave function and data together, and a `UserData` is dropped once.
                 unsafe { drop(self.data) };
             });
@@ -113,3 +118,67 @@ impl Drop for UserData {
 unsafe impl Send for UserData {}
 // SAFETY: as above: handlers run on several threads at once, and the header says so.
 unsafe impl Sync for UserData {}
+
+/// What C wants done when a call is over: its callback, then the drop of its user data.
+pub(crate) struct Then {
+    callback: sipc_reply_callback,
+    user_data: UserData,
+}
+
+impl Then {
+    pub(crate) fn new(callback: sipc_reply_callback, user_data: *mut c_void, drop: sipc_drop) -> Then {
+        Then { callback, user_data: UserData::new(user_data, drop) }
+    }
+
+    /// Fails without a callback.
+    pub(crate) fn check_callback(&self) -> Result<()> {
+        if self.callback.is_none() { Err(argument::null("callback")) } else { Ok(()) }
+    }
+
+    /// Calls back, then drops the user data. No lock may be held, and no reference to what C may use.
+    pub(crate) fn run(self, result: Result<Option<Message>>) {
+        let Some(callback) = self.callback else { return };
+        // C asks for strings, and cannot look whether they are JSON.
+        let checked = result.and_then(|reply| match reply {
+            Some(reply) => reply.check().map(|()| Some(reply)).map_err(Error::after_sending),
+            None => Ok(None),
+        });
+        let (status, reply, error) = match checked {
+            Ok(reply) => {
+                (SIPC_OK, reply.map_or(null_mut(), |reply| sipc_message::new(reply).into_handle()), null_mut())
+            }
+            Err(error) => (error.kind().code(), null_mut(), sipc_error::new(error).into_handle()),
+        };
+        // SAFETY: a C function of this signature, which gets to own reply and error, with the data
+        // that was given with it.
+        unsafe { callback(status, reply, error, self.user_data.pointer()) };
+    }
+}
+
+thread_local! {
+    /// Whether this thread is running a callback, and so must not wait for another one.
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is running a callback of C's.
+pub(crate) fn is_in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
+/// Fails inside a callback, where waiting could mean waiting for oneself.
+pub(crate) fn check_may_wait(attempted: &str) -> Result<()> {
+    if is_in_callback() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("cannot {attempted} inside a callback, where it might wait for itself; do it on another thread"),
+        ));
+    }
+    Ok(())
+}
+
+/// Runs a callback of C's.
+pub(crate) fn in_callback(call: impl FnOnce()) {
+    let outer = IN_CALLBACK.replace(true);
+    call();
+    IN_CALLBACK.set(outer);
+}

@@ -12,8 +12,7 @@ use simple_ipc::{Error, ErrorKind, Process, Result, background};
 use tokio::task::AbortHandle;
 
 use crate::argument;
-use crate::callback::{UserData, sipc_cancel_callback};
-use crate::operation;
+use crate::callback::{self, UserData, sipc_cancel_callback};
 
 /// A callback that waits for its caller to give up, for as long as this lives.
 pub(crate) struct Notice {
@@ -119,7 +118,7 @@ impl Gate {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Owed { callback, user_data }) = owed.take() else { return };
         let outer = CALLING.replace(self);
-        operation::in_callback(|| {
+        callback::in_callback(|| {
             // SAFETY: a C function of this signature, with the data that was given with it.
             unsafe { callback(user_data.pointer()) };
             drop(user_data);

@@ -4,17 +4,18 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simple_ipc::{Call, Channel, Process, Result, blocking};
+use simple_ipc::{Call, Channel, Result, blocking};
 
 use crate::argument::{self, Out};
 use crate::body::sipc_body;
 use crate::boundary;
-use crate::callback::{UserData, sipc_drop, sipc_reply_callback};
+use crate::callback::{Then, sipc_drop, sipc_reply_callback};
 use crate::client::background::{Background, Time};
+use crate::engine::Asynchronous;
 use crate::error::sipc_error;
 use crate::handle::Handle;
 use crate::message::sipc_message;
-use crate::operation::{self, sipc_operation};
+use crate::operation::sipc_operation;
 use crate::options::sipc_options;
 use crate::status::sipc_status;
 
@@ -25,7 +26,6 @@ pub(crate) mod background;
 pub struct sipc_client {
     client: blocking::Client,
     background: Arc<Background>,
-    process: Process,
 }
 
 impl Handle for sipc_client {
@@ -216,19 +216,14 @@ pub unsafe extern "C" fn sipc_client_request_async(
     operation: *mut *mut sipc_operation,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let user_data = UserData::new(user_data, drop);
+    let then = Then::new(callback, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe {
         boundary::fallible(error, move || {
             let client = sipc_client::borrow(client)?;
             let timeout = sipc_options::read_timeout(options, client.client.timeout())?;
-            let (background, message) = (client.background.opened()?, body.to_message()?);
-            let under_way = client.background.begin()?;
-            let call = async move {
-                let request = async { background.session().await?.request_message(&message, timeout).await };
-                background.until_closing(request).await.map(Some)
-            };
-            operation::start(call, callback, user_data, operation, Some(under_way))
+            let (message, call) = (body.to_message()?, Asynchronous::new(then)?);
+            client.background.begin(call, operation, |queue, client| queue.request(client, message, timeout).map(Some))
         })
     }
 }
@@ -247,15 +242,13 @@ pub unsafe extern "C" fn sipc_client_broadcast_async(
     operation: *mut *mut sipc_operation,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let user_data = UserData::new(user_data, drop);
+    let then = Then::new(callback, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe {
         boundary::fallible(error, move || {
-            let background = sipc_client::borrow(client)?.background.opened()?;
-            let message = body.to_message()?;
-            let under_way = background.begin()?;
-            let call = async move { background.session().await?.broadcast_message(&message).await.map(|()| None) };
-            operation::start(call, callback, user_data, operation, Some(under_way))
+            let client = sipc_client::borrow(client)?;
+            let (message, call) = (body.to_message()?, Asynchronous::new(then)?);
+            client.background.begin(call, operation, |queue, client| queue.broadcast(client, message))
         })
     }
 }
@@ -313,7 +306,7 @@ unsafe fn flush(
             let client = sipc_client::borrow(client)?;
             let time = Time::from_now(timeout(client)?);
             client.client.flush_with(&time.call())?;
-            client.background.flush(time.call())
+            client.background.flush(time)
         })
     }
 }
@@ -351,8 +344,7 @@ unsafe fn close(
         boundary::fallible(error, || {
             let client = sipc_client::borrow(client)?;
             let time = Time::from_now(timeout(client)?);
-            client.process.check("client")?;
-            client.background.close_begin();
+            client.background.close_begin(time);
             let closed = client.client.close_with(&time.call());
             closed.and(client.background.close(time))
         })
@@ -373,10 +365,7 @@ unsafe fn connect(
             let out = Out::new(client, "client")?;
             let (channel, options) = (channel()?, sipc_options::read(options)?);
             let client = blocking::Client::connect(&channel, &options)?;
-            out.write(
-                sipc_client { client, background: Background::new(channel, options), process: Process::current() }
-                    .into_handle(),
-            );
+            out.write(sipc_client { client, background: Background::new(channel, options) }.into_handle());
             Ok(())
         })
     }

@@ -12,7 +12,9 @@
 
 mod argument;
 mod boundary;
+mod calls;
 mod cancellation;
+mod engine;
 mod handle;
 
 // In the order in which the header is to be read, which the lines between them keep from sorting.

@@ -9,10 +9,10 @@ use simple_ipc::{Error, ErrorKind, Process, Result};
 
 use crate::argument;
 use crate::boundary;
+use crate::callback;
 use crate::cancellation;
 use crate::error::{c_string, sipc_error};
 use crate::handle::Handle;
-use crate::operation;
 use crate::status::sipc_status;
 
 /// A channel that this process serves. Made by the `sipc_listen_` calls.
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn sipc_listener_close(
     unsafe {
         boundary::fallible(error, || {
             let listener = &sipc_listener::borrow(listener)?.listener;
-            if operation::is_in_callback() {
+            if callback::is_in_callback() {
                 // A handler, or what the library does after it, may be waiting for this callback to return.
                 return listener.close_begin();
             }

@@ -7,11 +7,10 @@ use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Options, Path
 
 use crate::argument;
 use crate::boundary;
-use crate::callback::{UserData, sipc_drop, sipc_failure_callback, sipc_handler_report};
+use crate::callback::{self, UserData, sipc_drop, sipc_failure_callback, sipc_handler_report};
 use crate::discovery::mode_number;
 use crate::error::c_string;
 use crate::handle::Handle;
-use crate::operation;
 use crate::status::sipc_status;
 
 /// No limit of time, where a call takes milliseconds.
@@ -445,7 +444,7 @@ fn tell(
         gid: known(peer.gid().map(i64::from)),
         pid: known(peer.pid().map(i64::from)),
     };
-    operation::in_callback(|| {
+    callback::in_callback(|| {
         // SAFETY: a C function of this signature, with what it may look at during the call and the data that
         // was given with it.
         unsafe { callback(&raw const report, user_data.pointer()) };

@@ -2,12 +2,13 @@
 
 use std::ffi::{c_char, c_void};
 
-use simple_ipc::{Channel, Result};
+use simple_ipc::{Channel, Mode, Result};
 
 use crate::argument;
 use crate::body::sipc_body;
 use crate::boundary;
-use crate::callback::{UserData, sipc_drop, sipc_reply_callback};
+use crate::callback::{Then, sipc_drop, sipc_reply_callback};
+use crate::engine::{Asynchronous, engine};
 use crate::error::sipc_error;
 use crate::operation::{self, sipc_operation};
 use crate::options::sipc_options;
@@ -34,9 +35,9 @@ pub unsafe extern "C" fn sipc_post_uds_request_async(
     operation: *mut *mut sipc_operation,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let then = Then { callback, user_data: UserData::new(user_data, drop), operation };
+    let then = Then::new(callback, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe { request(|| argument::uds(channel), body, options, then, error) }
+    unsafe { post(|| argument::uds(channel), Mode::Request, body, options, then, operation, error) }
 }
 
 /// Sends a broadcast to a named channel without waiting; the callback gets no reply, and `SIPC_OK`
@@ -54,9 +55,9 @@ pub unsafe extern "C" fn sipc_post_uds_broadcast_async(
     operation: *mut *mut sipc_operation,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let then = Then { callback, user_data: UserData::new(user_data, drop), operation };
+    let then = Then::new(callback, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe { broadcast(|| argument::uds(channel), body, options, then, error) }
+    unsafe { post(|| argument::uds(channel), Mode::Broadcast, body, options, then, operation, error) }
 }
 
 /// Sends a request to a TCP port of 127.0.0.1 without waiting; the callback gets the reply.
@@ -74,9 +75,9 @@ pub unsafe extern "C" fn sipc_post_ip_request_async(
     operation: *mut *mut sipc_operation,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let then = Then { callback, user_data: UserData::new(user_data, drop), operation };
+    let then = Then::new(callback, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe { request(|| argument::ip(port), body, options, then, error) }
+    unsafe { post(|| argument::ip(port), Mode::Request, body, options, then, operation, error) }
 }
 
 /// Sends a broadcast to a TCP port of 127.0.0.1 without waiting.
@@ -94,52 +95,32 @@ pub unsafe extern "C" fn sipc_post_ip_broadcast_async(
     operation: *mut *mut sipc_operation,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let then = Then { callback, user_data: UserData::new(user_data, drop), operation };
+    let then = Then::new(callback, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
-    unsafe { broadcast(|| argument::ip(port), body, options, then, error) }
+    unsafe { post(|| argument::ip(port), Mode::Broadcast, body, options, then, operation, error) }
 }
 
-/// What C wants done afterwards, and where it wants the operation.
-struct Then {
-    callback: sipc_reply_callback,
-    user_data: UserData,
+/// # Safety
+/// Pointers are NULL or good for what the header says.
+unsafe fn post(
+    channel: impl FnOnce() -> Result<Channel>,
+    mode: Mode,
+    body: sipc_body,
+    options: *const sipc_options,
+    then: Then,
     operation: *mut *mut sipc_operation,
-}
-
-/// # Safety
-/// Pointers are NULL or good for what the header says.
-unsafe fn request(
-    channel: impl FnOnce() -> Result<Channel>,
-    body: sipc_body,
-    options: *const sipc_options,
-    then: Then,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, by this function's contract.
     unsafe {
         boundary::fallible(error, move || {
             let (channel, message, options) = (channel()?, body.to_message()?, sipc_options::read(options)?);
-            let call = async move { simple_ipc::post_request(&channel, &message, &options).await.map(Some) };
-            operation::start(call, then.callback, then.user_data, then.operation, None)
-        })
-    }
-}
-
-/// # Safety
-/// Pointers are NULL or good for what the header says.
-unsafe fn broadcast(
-    channel: impl FnOnce() -> Result<Channel>,
-    body: sipc_body,
-    options: *const sipc_options,
-    then: Then,
-    error: *mut *mut sipc_error,
-) -> sipc_status {
-    // SAFETY: pointers are NULL or good, by this function's contract.
-    unsafe {
-        boundary::fallible(error, move || {
-            let (channel, message, options) = (channel()?, body.to_message()?, sipc_options::read(options)?);
-            let call = async move { simple_ipc::post_broadcast(&channel, &message, &options).await.map(|()| None) };
-            operation::start(call, then.callback, then.user_data, then.operation, None)
+            let call = Asynchronous::new(then)?;
+            let engine = engine()?;
+            operation::begin(engine.enter()?, call, operation, |queue| {
+                queue.post(&channel, mode, message, &options).map(Some)
+            });
+            Ok(())
         })
     }
 }

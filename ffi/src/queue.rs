@@ -1,19 +1,17 @@
 //! `sipc_queue`: calls for an event loop.
 
-use std::ffi::c_void;
 use std::os::fd::{AsFd, AsRawFd};
-use std::ptr::null_mut;
 
-use simple_ipc::event_loop::{ClientId, Completion, Queue, Ticket};
+use simple_ipc::event_loop::{ClientId, Queue, Ticket};
 use simple_ipc::{Error, ErrorKind, Message, Process, Result};
 
 use crate::argument::{self, Out};
 use crate::boundary;
-use crate::callback::{UserData, sipc_reply_callback};
+use crate::callback::Then;
+use crate::calls::Calls;
 use crate::error::sipc_error;
 use crate::handle::Handle;
-use crate::message::sipc_message;
-use crate::status::{SIPC_OK, sipc_status};
+use crate::status::sipc_status;
 
 pub mod client;
 pub mod post;
@@ -27,118 +25,55 @@ pub mod post;
 /// `sipc_queue_wait`. Callbacks may start and cancel calls of the same queue, but not process, wait or
 /// free it.
 pub struct sipc_queue {
-    queue: Queue,
+    calls: Calls<Whom>,
     process: Process,
-    /// By the lower half of the ticket, which is a small number that is used again.
-    callbacks: Vec<Option<Owed>>,
-    /// Broadcasts that wait to be sent, and what went wrong with some, by client.
-    casts: Vec<(Ticket, ClientId)>,
-    cast_errors: Vec<(ClientId, Error)>,
-    done: Vec<Completion>,
+    /// What went wrong with broadcasts that had to wait, one for each client.
+    broadcast_errors: Vec<(ClientId, Error)>,
     /// What is to be called, and with what.
     due: Vec<(Then, Result<Option<Message>>)>,
-    /// It is giving out what is done.
-    processing: bool,
+    /// It is giving out what is due.
+    is_giving_out: bool,
 }
 
 impl Handle for sipc_queue {
     const NOUN: &'static str = "queue";
 }
 
-/// What is called when a call is over.
-struct Owed {
-    ticket: Ticket,
-    then: Then,
-}
-
-/// What C wants done afterwards.
-pub(crate) struct Then {
-    callback: sipc_reply_callback,
-    user_data: UserData,
-}
-
-impl Then {
-    pub(crate) fn new(callback: sipc_reply_callback, user_data: *mut c_void, drop: crate::callback::sipc_drop) -> Then {
-        Then { callback, user_data: UserData::new(user_data, drop) }
-    }
-
-    /// Calls back, then drops the user data. No borrow of the queue may be alive: C may use it.
-    fn run(self, result: Result<Option<Message>>) {
-        let Some(callback) = self.callback else { return };
-        // C asks for strings, and cannot look whether they are JSON.
-        let checked = result.and_then(|reply| match reply {
-            Some(reply) => reply.check().map(|()| Some(reply)).map_err(Error::after_sending),
-            None => Ok(None),
-        });
-        let (status, reply, error) = match checked {
-            Ok(reply) => {
-                (SIPC_OK, reply.map_or(null_mut(), |reply| sipc_message::new(reply).into_handle()), null_mut())
-            }
-            Err(error) => (error.kind().code(), null_mut(), sipc_error::new(error).into_handle()),
-        };
-        // SAFETY: a C function of this signature, which gets to own reply and error, with the data
-        // that was given with it.
-        unsafe { callback(status, reply, error, self.user_data.pointer()) };
-    }
+/// Who is told what a call comes to.
+enum Whom {
+    Callback(Then),
+    /// A broadcast that waits to be sent: its error is told by the next call of its client.
+    Client(ClientId),
 }
 
 impl sipc_queue {
-    fn owe(&mut self, ticket: Ticket, then: Then) {
-        let place = place(ticket);
-        if self.callbacks.len() <= place {
-            self.callbacks.resize_with(place + 1, || None);
-        }
-        self.callbacks[place] = Some(Owed { ticket, then });
-    }
-
-    fn take_owed(&mut self, ticket: Ticket) -> Option<Then> {
-        let slot = self.callbacks.get_mut(place(ticket))?;
-        slot.take_if(|owed| owed.ticket == ticket).map(|owed| owed.then)
-    }
-
-    /// Notes a broadcast that waits to be sent: an error of it is told by the next call of its client.
-    fn await_cast(&mut self, ticket: Ticket, client: ClientId) {
-        self.casts.push((ticket, client));
-    }
-
     /// Fails with what went wrong with earlier broadcasts of a client.
-    fn check_casts(&mut self, client: ClientId) -> Result<()> {
-        match self.cast_errors.iter().position(|(of, _)| *of == client) {
-            Some(index) => Err(self.cast_errors.swap_remove(index).1),
+    fn check_broadcasts(&mut self, client: ClientId) -> Result<()> {
+        match self.broadcast_errors.iter().position(|(of, _)| *of == client) {
+            Some(index) => Err(self.broadcast_errors.swap_remove(index).1),
             None => Ok(()),
         }
     }
 
-    /// A call is over that nobody is to be called back for.
-    fn note_cast(&mut self, ticket: Ticket, result: Result<Option<Message>>) {
-        let Some(index) = self.casts.iter().position(|(of, _)| *of == ticket) else { return };
-        let (_, client) = self.casts.swap_remove(index);
-        if let Err(error) = result
-            && !self.cast_errors.iter().any(|(of, _)| *of == client)
-        {
-            self.cast_errors.push((client, error));
-        }
-    }
-
     fn check_idle(&self) -> Result<()> {
-        if self.processing {
+        if self.is_giving_out {
             let text = "a queue cannot be processed or waited for inside one of its callbacks; return from it first";
             return Err(Error::new(ErrorKind::InvalidArgument, text));
         }
         Ok(())
     }
 
-    /// Moves what is done to `due`, with what is to be called: a call that is begun in a callback may
-    /// get the place of one that is done.
-    fn collect(&mut self) {
-        let mut done = std::mem::take(&mut self.done);
-        for Completion { ticket, result } in done.drain(..) {
-            match self.take_owed(ticket) {
-                Some(then) => self.due.push((then, result)),
-                None => self.note_cast(ticket, result),
+    /// Does what there is to do, and moves to `due` what is to be called: a call that is begun in a callback may get
+    /// the place of one that is over.
+    fn collect(&mut self) -> Result<()> {
+        let (due, errors) = (&mut self.due, &mut self.broadcast_errors);
+        self.calls.process(|whom, result| match (whom, result) {
+            (Whom::Callback(then), result) => due.push((then, result)),
+            (Whom::Client(client), Err(error)) if !errors.iter().any(|(of, _)| *of == client) => {
+                errors.push((client, error));
             }
-        }
-        self.done = done;
+            (Whom::Client(_), _) => {}
+        })
     }
 
     /// Gives out what is due. Returns how many calls that were.
@@ -148,7 +83,7 @@ impl sipc_queue {
     unsafe fn give_out(queue: *mut sipc_queue) -> usize {
         // SAFETY: by this function's contract; the reference ends before a callback runs.
         let mut due = unsafe {
-            (*queue).processing = true;
+            (*queue).is_giving_out = true;
             std::mem::take(&mut (*queue).due)
         };
         let count = due.len();
@@ -158,14 +93,10 @@ impl sipc_queue {
         // SAFETY: as above: C must not free a queue inside its callbacks.
         unsafe {
             (*queue).due = due;
-            (*queue).processing = false;
+            (*queue).is_giving_out = false;
         }
         count
     }
-}
-
-fn place(ticket: Ticket) -> usize {
-    ticket.number() as u32 as usize
 }
 
 /// Makes an empty queue. It takes two descriptors.
@@ -177,17 +108,13 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
     unsafe {
         boundary::fallible(error, || {
             let out = Out::new(queue, "queue")?;
-            let queue = Queue::new()?;
             out.write(
                 sipc_queue {
-                    queue,
+                    calls: Calls::new()?,
                     process: Process::current(),
-                    callbacks: Vec::new(),
-                    casts: Vec::new(),
-                    cast_errors: Vec::new(),
-                    done: Vec::new(),
+                    broadcast_errors: Vec::new(),
                     due: Vec::new(),
-                    processing: false,
+                    is_giving_out: false,
                 }
                 .into_handle(),
             );
@@ -205,7 +132,7 @@ pub unsafe extern "C" fn sipc_queue_descriptor(queue: *const sipc_queue) -> i32 
     boundary::infallible(-1, || {
         // SAFETY: NULL or alive, by the header's contract.
         let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.process.is_current());
-        queue.map_or(-1, |queue| queue.queue.as_fd().as_raw_fd())
+        queue.map_or(-1, |queue| queue.calls.queue.as_fd().as_raw_fd())
     })
 }
 
@@ -217,7 +144,7 @@ pub unsafe extern "C" fn sipc_queue_under_way(queue: *const sipc_queue) -> usize
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
         let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.process.is_current());
-        queue.map_or(0, |queue| queue.queue.under_way() + queue.due.len())
+        queue.map_or(0, |queue| queue.calls.queue.under_way() + queue.due.len())
     })
 }
 
@@ -232,7 +159,7 @@ pub unsafe extern "C" fn sipc_queue_submit(queue: *mut sipc_queue) {
     boundary::infallible((), || {
         // SAFETY: NULL or alive and used by nobody else, by the header's contract.
         if let Some(queue) = unsafe { sipc_queue::borrow_mut_or_null(queue) } {
-            queue.queue.submit();
+            queue.calls.queue.submit();
         }
     });
 }
@@ -293,9 +220,8 @@ unsafe fn process(
             {
                 let queue = borrow(queue)?;
                 queue.check_idle()?;
-                before(&mut queue.queue)?;
-                queue.queue.process(&mut queue.done)?;
-                queue.collect();
+                before(&mut queue.calls.queue)?;
+                queue.collect()?;
             }
             let count = sipc_queue::give_out(queue);
             if !completed.is_null() {
@@ -315,11 +241,8 @@ pub unsafe extern "C" fn sipc_queue_cancel(queue: *mut sipc_queue, ticket: u64) 
     boundary::infallible((), || {
         let ticket = Ticket::from_number(ticket);
         // SAFETY: NULL or alive and used by nobody else; the reference ends before the callback runs.
-        let then = match unsafe { sipc_queue::borrow_mut_or_null(queue) } {
-            Some(queue) => queue.queue.cancel(ticket).then(|| queue.take_owed(ticket)).flatten(),
-            None => None,
-        };
-        if let Some(then) = then {
+        let whom = unsafe { sipc_queue::borrow_mut_or_null(queue) }.and_then(|queue| queue.calls.cancel(ticket));
+        if let Some(Whom::Callback(then)) = whom {
             then.run(Err(Error::new(ErrorKind::Cancelled, "the call was cancelled").after_sending()));
         }
     });
@@ -336,15 +259,18 @@ pub unsafe extern "C" fn sipc_queue_free(queue: *mut sipc_queue) {
     boundary::infallible((), || {
         // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
         let Some(queue) = (unsafe { sipc_queue::take(queue) }) else { return };
-        let sipc_queue { queue, callbacks, process, due, .. } = *queue;
+        let sipc_queue { calls, process, due, .. } = *queue;
+        let (queue, owed) = calls.into_parts();
         drop(queue);
         if !process.is_current() {
             // What C gave is the parent's; to release it here, too, could undo what it still needs.
-            std::mem::forget((callbacks, due));
+            std::mem::forget((owed, due));
             return;
         }
-        for owed in callbacks.into_iter().flatten() {
-            owed.then.run(Err(Error::new(ErrorKind::Cancelled, "the call's queue was freed").after_sending()));
+        for whom in owed {
+            if let Whom::Callback(then) = whom {
+                then.run(Err(Error::new(ErrorKind::Cancelled, "the call's queue was freed").after_sending()));
+            }
         }
     });
 }
@@ -377,8 +303,8 @@ where
         boundary::fallible(error, move || {
             let call = prepare()?;
             let queue = borrow(queue)?;
-            let started = call(&mut queue.queue)?;
-            queue.owe(started, then);
+            let started = call(&mut queue.calls.queue)?;
+            queue.calls.owe(started, Whom::Callback(then));
             if !ticket.is_null() {
                 ticket.write(started.number());
             }

@@ -156,6 +156,53 @@ static void on_link(sipc_status status, sipc_message *reply, sipc_error *error, 
                                              NULL));
 }
 
+/* Keeps the responder of a request that nobody answers. */
+struct unanswered {
+    struct count arrived;
+    sipc_responder *responders[3];
+};
+
+static void on_unanswered(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    struct unanswered *unanswered = user_data;
+    unanswered->responders[atoi(sipc_message_json(message))] = responder;
+    count_up(&unanswered->arrived);
+}
+
+static void requests_that_a_close_ends_call_back_once_each(void) {
+    struct unanswered unanswered = {COUNT_FROM_ZERO, {NULL}};
+    struct outcome asked[3], closed = fresh(), later = fresh();
+    sipc_listener *listener = NULL;
+    sipc_queue *queue = new_queue();
+    uint64_t client = 0;
+    CHECK_OK(sipc_listen_uds_request("unanswered", on_unanswered, &unanswered, NULL, NULL, &listener, NULL));
+    CHECK_OK(sipc_queue_connect_uds(queue, "unanswered", NULL, &client, NULL));
+    for (int i = 0; i < 3; i++) {
+        char json[16];
+        snprintf(json, sizeof json, "%d", i);
+        asked[i] = fresh();
+        CHECK_OK(sipc_queue_request(queue, client, sipc_json(json), NULL, on_reply, &asked[i], drop_outcome, NULL, NULL));
+    }
+    sipc_queue_submit(queue);
+    count_await(&unanswered.arrived, 3);
+    /* It ends them, and takes the place of one that is not told yet. */
+    CHECK_OK(sipc_queue_close(queue, client, on_reply, &closed, drop_outcome, NULL, NULL));
+    CHECK(asked[0].calls == 0 && asked[1].calls == 0 && asked[2].calls == 0);
+    drive(queue);
+    for (int i = 0; i < 3; i++) {
+        CHECK(asked[i].calls == 1 && asked[i].drops == 1);
+        CHECK_STATUS(SIPC_CANCELLED, asked[i].status);
+        sipc_responder_free(unanswered.responders[i]);
+    }
+    CHECK(closed.calls == 1 && closed.drops == 1);
+    CHECK_OK(closed.status);
+    CHECK_STATUS(SIPC_CLOSED,
+                 sipc_queue_request(queue, client, sipc_text("x"), NULL, on_reply, &later, drop_outcome, NULL, NULL));
+    CHECK(later.calls == 0 && later.drops == 1);
+    sipc_queue_free(queue);
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+}
+
 static void callbacks_may_start_calls_but_not_process(void) {
     sipc_listener *listener = listen_echo("chain");
     enum { CHAINS = 50, LENGTH = 100 };
@@ -214,6 +261,7 @@ int main(int argc, char **argv) {
         TEST(many_posts_are_answered_in_this_thread),
         TEST(broadcasts_have_arrived_when_their_flush_is_done),
         TEST(a_cancelled_call_calls_back_at_once_and_a_freed_queue_cancels_its_calls),
+        TEST(requests_that_a_close_ends_call_back_once_each),
         TEST(callbacks_may_start_calls_but_not_process),
         TEST(mistakes_are_told_at_once_and_release_the_user_data),
     };

@@ -1,39 +1,44 @@
 //! The session that a client's asynchronous calls share.
 
-use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use simple_ipc::{Call, Channel, Client, Error, ErrorKind, Options, Process, Result, background};
-use tokio::sync::{Notify, OnceCell};
+use simple_ipc::event_loop::{ClientId, Queue, Ticket};
+use simple_ipc::{Call, Channel, Error, ErrorKind, Options, Process, Result};
 
-use crate::operation::check_may_wait;
+use crate::callback::check_may_wait;
+use crate::engine::{Asynchronous, Counts, Engine, UnderWay, Waiting, engine};
+use crate::operation::{self, sipc_operation};
 
-/// The asynchronous side of a `sipc_client`. It connects when it is first used: a client that only
-/// makes blocking calls starts no runtime.
+/// The asynchronous side of a `sipc_client`: a client of the engine's queue. It is opened when it is first used; a client
+/// that only makes blocking calls starts no engine.
 pub(super) struct Background {
     channel: Channel,
     options: Options,
-    session: OnceCell<Client>,
-    closed: AtomicBool,
-    /// Ends the requests that wait.
-    closing: Notify,
-    /// How many calls have yet to call back.
-    under_way: Mutex<usize>,
+    /// Locked before the engine, where both are.
+    state: Mutex<State>,
     none_is_under_way: Condvar,
-    /// The process that made the client; a forked child has neither the session nor its runtime.
+    /// The process that made the client; a forked child has no engine of its parent's, and leaves `state` alone, which
+    /// a thread may have held when it was forked.
     process: Process,
 }
 
-/// A call of a client that has yet to call back.
-pub(crate) struct UnderWay(Arc<Background>);
+#[derive(Default)]
+struct State {
+    /// No call begins any more.
+    is_closed: bool,
+    /// How many calls have yet to call back.
+    under_way: usize,
+    opened: Option<Opened>,
+    /// What the first close waits for; taken by the one that does.
+    closing: Option<Result<(Arc<Engine>, Arc<Waiting>)>>,
+}
 
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        *self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.none_is_under_way.notify_all();
-    }
+/// A client of the engine's queue.
+#[derive(Clone)]
+struct Opened {
+    engine: Arc<Engine>,
+    client: ClientId,
 }
 
 impl Background {
@@ -41,125 +46,140 @@ impl Background {
         Arc::new(Background {
             channel,
             options,
-            session: OnceCell::new(),
-            closed: AtomicBool::new(false),
-            closing: Notify::new(),
-            under_way: Mutex::new(0),
+            state: Mutex::default(),
             none_is_under_way: Condvar::new(),
             process: Process::current(),
         })
     }
 
-    /// Itself, for a call to hold, unless it must not be used any more.
-    pub(super) fn opened(self: &Arc<Background>) -> Result<Arc<Background>> {
-        self.process.check("client")?;
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(self.closed_error());
-        }
-        Ok(Arc::clone(self))
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call that is about to begin. What is begun after this, `close` waits for.
-    pub(super) fn begin(self: &Arc<Background>) -> Result<UnderWay> {
+    /// Begins a call of the client. What began, `close` waits for.
+    ///
+    /// # Safety
+    /// `operation` is NULL or good for one write.
+    pub(super) unsafe fn begin(
+        self: &Arc<Background>,
+        asked: Asynchronous,
+        operation: *mut *mut sipc_operation,
+        begin: impl FnOnce(&mut Queue, ClientId) -> Result<Option<Ticket>>,
+    ) -> Result<()> {
         self.process.check("client")?;
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: who closes sees either the call or that it did not begin.
-        if self.closed.load(Ordering::SeqCst) {
+        // Held until the call is in the queue: who closes finds it there, or it does not begin. Where it does not,
+        // `asked`, whose drop is C's code, outlives the lock.
+        let mut state = self.lock();
+        if state.is_closed {
             return Err(self.closed_error());
         }
-        *under_way += 1;
-        Ok(UnderWay(Arc::clone(self)))
+        let engine = match &state.opened {
+            Some(opened) => Arc::clone(&opened.engine),
+            None => engine()?,
+        };
+        let entered = engine.enter()?;
+        state.under_way += 1;
+        let call = asked.counted(UnderWay(Arc::clone(self) as Arc<dyn Counts>));
+        let opened = &mut state.opened;
+        let begin = |queue: &mut Queue| {
+            let client = match opened {
+                Some(opened) => opened.client,
+                None => {
+                    // Whether somebody listens shows with the call itself.
+                    let (client, _nobody_waits_for_it) = queue.connect(&self.channel, &self.options)?;
+                    *opened = Some(Opened { engine: Arc::clone(&engine), client });
+                    client
+                }
+            };
+            begin(queue, client)
+        };
+        // SAFETY: by this function's contract.
+        unsafe { operation::begin(entered, call, operation, begin) };
+        Ok(())
     }
 
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::Closed, format!("the client of channel \"{}\" is closed", self.channel))
     }
 
-    /// The session, connected. A failure leaves the next call to try again.
-    pub(super) async fn session(&self) -> Result<&Client> {
-        self.session.get_or_try_init(|| Client::connect(&self.channel, &self.options)).await
-    }
-
-    /// Runs a request until it is answered or the client closes.
-    pub(super) async fn until_closing<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let closing = self.closing.notified();
-        tokio::pin!(closing);
-        closing.as_mut().enable();
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(given_up()); // Not a byte of it has left.
-        }
-        tokio::select! {
-            biased;
-            () = closing => Err(given_up().after_sending()),
-            done = call => done,
-        }
-    }
-
     /// Waits until the broadcasts of asynchronous calls have reached the handler.
-    pub(super) fn flush(self: &Arc<Background>, call: Call) -> Result<()> {
-        if self.session.get().is_none() {
+    pub(super) fn flush(&self, time: Time) -> Result<()> {
+        self.process.check("client")?;
+        let Some(Opened { engine, client }) = self.lock().opened.clone() else { return Ok(()) };
+        check_may_wait("flush a client")?;
+        let waiting = engine.enter()?.begin_waiting(|queue| queue.flush_with(client, &time.call()))?;
+        engine.wait_for(&waiting, time.0)
+    }
+
+    /// Takes no more calls, ends the requests that wait, and begins to flush.
+    pub(super) fn close_begin(&self, time: Time) {
+        if !self.process.is_current() {
+            return;
+        }
+        let mut state = self.lock();
+        state.is_closed = true;
+        let Some(Opened { engine, client }) = state.opened.take() else { return };
+        let closing = engine
+            .enter()
+            .and_then(|mut entered| entered.begin_waiting(|queue| queue.close_with(client, &time.call())));
+        state.closing = Some(closing.map(|waiting| (engine, waiting)));
+    }
+
+    /// Waits until every call has called back and the flush of `close_begin` has ended. Inside a callback it waits for
+    /// neither, and they go on.
+    pub(super) fn close(&self, time: Time) -> Result<()> {
+        self.process.check("client")?;
+        if check_may_wait("close a client").is_err() {
             return Ok(());
         }
-        check_may_wait("flush a client")?;
-        let background = self.opened()?;
-        wait_for(async move { background.session().await?.flush_with(&call).await })
-    }
-
-    /// Takes no more calls, and ends the requests that wait.
-    pub(super) fn close_begin(&self) {
-        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        self.closed.store(true, Ordering::SeqCst);
-        drop(under_way);
-        self.closing.notify_waiters();
-    }
-
-    /// Flushes and closes, once every call has called back. Inside a callback it does that in the background.
-    pub(super) fn close(self: &Arc<Background>, time: Time) -> Result<()> {
-        let all_called_back = match check_may_wait("close a client") {
-            Ok(()) => self.wait_for_all(time),
-            Err(_) => {
-                let background = Arc::clone(self);
-                if self.session.get().is_some() {
-                    background::calls()?.spawn(async move { background.close_session(Call::new()).await });
-                }
-                return Ok(());
-            }
-        };
-        if self.session.get().is_some() {
-            let background = Arc::clone(self);
-            wait_for(async move { background.close_session(time.call()).await })?;
+        let all_called_back = self.wait_for_all(time);
+        if let Some(closing) = self.lock().closing.take() {
+            let (engine, waiting) = closing?;
+            engine.wait_for(&waiting, time.0)?;
         }
         all_called_back
     }
 
-    async fn close_session(&self, call: Call) -> Result<()> {
-        match self.session.get() {
-            Some(session) => session.close_with(&call).await,
-            None => Ok(()),
-        }
-    }
-
     fn wait_for_all(&self, time: Time) -> Result<()> {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        while *under_way > 0 {
-            under_way = match time.left() {
-                None => self.none_is_under_way.wait(under_way).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => {
-                    return Err(Error::new(
-                        ErrorKind::TimedOut,
-                        format!(
-                            "channel \"{}\": the client is closed, but {under_way} calls have not called back",
-                            self.channel
-                        ),
-                    )
-                    .after_sending());
+        let mut state = self.lock();
+        while state.under_way > 0 {
+            state = match time.left() {
+                None => self.none_is_under_way.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => {
+                    let text = format!(
+                        "channel \"{}\": the client is closed, but {} calls have not called back",
+                        self.channel, state.under_way
+                    );
+                    return Err(Error::new(ErrorKind::TimedOut, text).after_sending());
                 }
                 Some(left) => {
-                    self.none_is_under_way.wait_timeout(under_way, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.none_is_under_way.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
         Ok(())
+    }
+}
+
+impl Counts for Background {
+    fn one_less(&self) {
+        self.lock().under_way -= 1;
+        self.none_is_under_way.notify_all();
+    }
+}
+
+impl Drop for Background {
+    /// Reached when C has freed the client and every call has called back.
+    fn drop(&mut self) {
+        if !self.process.is_current() {
+            return;
+        }
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Opened { engine, client }) = state.opened.take()
+            && let Ok(mut entered) = engine.enter()
+        {
+            entered.queue().abandon(client);
+        }
     }
 }
 
@@ -173,24 +193,11 @@ impl Time {
         Time(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
-    pub(super) fn left(self) -> Option<Duration> {
+    fn left(self) -> Option<Duration> {
         self.0.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
     pub(super) fn call(self) -> Call {
         Call::new().timeout(self.left())
     }
-}
-
-fn given_up() -> Error {
-    Error::new(ErrorKind::Cancelled, "the call was given up: its client is closed")
-}
-
-/// Runs a call on the background runtime and waits for its end in this thread.
-fn wait_for(call: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
-    let (done, end) = mpsc::channel();
-    background::calls()?.spawn(async move {
-        let _nobody_left = done.send(call.await);
-    });
-    end.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the call was dropped before it ended")))
 }

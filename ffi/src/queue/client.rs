@@ -5,11 +5,11 @@ use std::ffi::{c_char, c_void};
 use simple_ipc::event_loop::{ClientId, Queue, Ticket};
 use simple_ipc::{Channel, Result};
 
-use super::{Then, borrow, sipc_queue, start};
+use super::{Whom, borrow, sipc_queue, start};
 use crate::argument::{self, Out};
 use crate::body::{SIPC_KIND_TEXT, sipc_body};
 use crate::boundary;
-use crate::callback::{sipc_drop, sipc_reply_callback};
+use crate::callback::{Then, sipc_drop, sipc_reply_callback};
 use crate::error::sipc_error;
 use crate::options::sipc_options;
 use crate::status::sipc_status;
@@ -96,9 +96,9 @@ pub unsafe extern "C" fn sipc_queue_request(
             let message = match body.kind {
                 // That becomes something else, which needs memory of its own anyway.
                 SIPC_KIND_TEXT => body.to_message()?,
-                _ => body.with(|body| Ok(queue.queue.copy(body)))?,
+                _ => body.with(|body| Ok(queue.calls.queue.copy(body)))?,
             };
-            queue.check_casts(client)?;
+            queue.check_broadcasts(client)?;
             Ok(move |queue: &mut Queue| {
                 let timeout = sipc_options::read_timeout(options, queue.timeout(client)?)?;
                 queue.request(client, message, timeout)
@@ -126,9 +126,9 @@ pub unsafe extern "C" fn sipc_queue_broadcast(
         boundary::fallible(error, || {
             let (message, client) = (body.to_message()?, ClientId::from_number(client));
             let queue = borrow(queue)?;
-            queue.check_casts(client)?;
-            if let Some(ticket) = queue.queue.broadcast(client, message)? {
-                queue.await_cast(ticket, client);
+            queue.check_broadcasts(client)?;
+            if let Some(ticket) = queue.calls.queue.broadcast(client, message)? {
+                queue.calls.owe(ticket, Whom::Client(client));
             }
             Ok(())
         })
@@ -221,7 +221,7 @@ unsafe fn connect(
     unsafe {
         boundary::fallible(error, || {
             let out = Out::new(client, "client")?;
-            let (client, _ticket) = borrow(queue)?.queue.connect(&channel()?, &sipc_options::read(options)?)?;
+            let (client, _ticket) = borrow(queue)?.calls.queue.connect(&channel()?, &sipc_options::read(options)?)?;
             out.write(client.number());
             Ok(())
         })

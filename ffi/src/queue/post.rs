@@ -4,10 +4,10 @@ use std::ffi::{c_char, c_void};
 
 use simple_ipc::{Channel, Mode, Result};
 
-use super::{Then, sipc_queue, start};
+use super::{sipc_queue, start};
 use crate::argument;
 use crate::body::sipc_body;
-use crate::callback::{sipc_drop, sipc_reply_callback};
+use crate::callback::{Then, sipc_drop, sipc_reply_callback};
 use crate::error::sipc_error;
 use crate::options::sipc_options;
 use crate::status::sipc_status;

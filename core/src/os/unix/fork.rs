@@ -229,6 +229,7 @@ struct Born<T> {
 
 impl<T: Default + Sync> ForkLocal<T> {
     /// No value yet: it is made when it is first asked for.
+    #[expect(clippy::new_without_default, reason = "it stands in a static, which `Default` cannot make")]
     pub const fn new() -> ForkLocal<T> {
         ForkLocal(AtomicPtr::new(std::ptr::null_mut()))
     }
