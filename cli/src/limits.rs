@@ -31,7 +31,7 @@ impl Trust {
         } else if self.allow_user.is_empty() {
             options
         } else {
-            options.peers(Peers::Users(self.allow_user.clone()))
+            options.peers(Peers::uids(self.allow_user.iter().copied()))
         }
     }
 }

@@ -78,6 +78,7 @@ mod lock;
 mod message;
 mod mode;
 mod options;
+mod peer;
 mod protocol;
 mod report;
 mod server;
@@ -101,12 +102,12 @@ pub use mode::Mode;
 pub use options::{
     DEFAULT_GRACE, DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE,
     DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_STALL_TIMEOUT,
-    DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Peers, Wire,
+    DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Wire,
 };
 pub use os::clean::Removed;
 pub use os::discover::ChannelInfo;
 pub use os::fork::{ForkLocal, Process};
-pub use os::peer::Peer;
+pub use peer::{Owner, Peer, Peers};
 pub use report::HandlerReport;
 pub use server::Responder;
 pub use task::{

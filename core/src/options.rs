@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cancellation::Cancellation;
 use crate::channel::{Address, Channel, PathStyle};
 use crate::error::{Error, ErrorKind, Result};
+use crate::peer::Peers;
 use crate::report::{HandlerReport, ReportTo};
 
 /// How long a call waits for its answer unless told otherwise.
@@ -43,19 +44,6 @@ pub enum Wire {
     Native,
     /// The Deno original's wire only: one connection per message.
     Deno,
-}
-
-/// Which users may be at the other end of a connection. Root always may.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Peers {
-    /// The user of this process (its effective user id) and root.
-    #[default]
-    SameUser,
-    /// These user ids besides root.
-    Users(Vec<u32>),
-    /// Every user of this machine.
-    Anyone,
 }
 
 /// Choices for listening and posting. One type serves both; what does not concern a call is ignored.
@@ -110,7 +98,7 @@ impl Default for Options {
             max_waiting: DEFAULT_MAX_WAITING,
             hello_timeout: DEFAULT_HELLO_TIMEOUT,
             stall_timeout: DEFAULT_STALL_TIMEOUT,
-            peers: Peers::SameUser,
+            peers: Peers::SameOwner,
             grace: DEFAULT_GRACE,
             wait: Duration::ZERO,
             plain_text: None,
@@ -258,7 +246,7 @@ impl Options {
         self
     }
 
-    /// Which users may be at the other end. Default: [`Peers::SameUser`].
+    /// Which users may be at the other end. Default: [`Peers::SameOwner`].
     #[must_use]
     pub fn peers(mut self, peers: Peers) -> Options {
         self.peers = peers;
@@ -433,7 +421,7 @@ mod tests {
         assert_eq!(listed("path_style"), "v0.0.1");
         assert_eq!(
             (defaults.wire, defaults.peers, defaults.path_style),
-            (Wire::Auto, Peers::SameUser, PathStyle::V0_0_1)
+            (Wire::Auto, Peers::SameOwner, PathStyle::V0_0_1)
         );
     }
 

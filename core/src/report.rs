@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::channel::Channel;
 use crate::error::ErrorKind;
 use crate::mode::Mode;
-use crate::os::peer::Peer;
+use crate::peer::Peer;
 
 /// Something at a listener that no caller hears of: see
 /// [`Options::on_handler_failure`](crate::Options::on_handler_failure).

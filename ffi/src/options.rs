@@ -314,7 +314,7 @@ pub unsafe extern "C" fn sipc_options_allow_same_user(options: *mut sipc_options
     unsafe {
         set(options, |options, given| {
             given.users.clear();
-            Ok(options.peers(Peers::SameUser))
+            Ok(options.peers(Peers::SameOwner))
         })
     }
 }
@@ -327,7 +327,7 @@ pub unsafe extern "C" fn sipc_options_allow_user(options: *mut sipc_options, uid
     unsafe {
         set(options, |options, given| {
             given.users.push(uid);
-            Ok(options.peers(Peers::Users(given.users.clone())))
+            Ok(options.peers(Peers::uids(given.users.iter().copied())))
         })
     }
 }
@@ -500,7 +500,7 @@ mod tests {
                 .socket_mode(0o660)
                 .max_message(5)
                 .max_connections(6)
-                .peers(Peers::Users(vec![7, 8]))
+                .peers(Peers::uids([7, 8]))
                 .grace(Duration::from_millis(9))
                 .wait(Duration::from_millis(10))
                 .plain_text(true)
@@ -518,7 +518,7 @@ mod tests {
             assert_eq!(sipc_options::read(copy).unwrap(), expected);
             assert_eq!(sipc_options::read_timeout(copy, Some(Duration::ZERO)).unwrap(), None);
             sipc_options_allow_same_user(copy);
-            assert_eq!(sipc_options::read(copy).unwrap(), expected.peers(Peers::SameUser));
+            assert_eq!(sipc_options::read(copy).unwrap(), expected.peers(Peers::SameOwner));
             sipc_options_free(copy);
         }
     }

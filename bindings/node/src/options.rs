@@ -80,14 +80,14 @@ impl OptionsObject {
             None => {}
             Some(Either::A(who)) => {
                 options = options.peers(match who.as_str() {
-                    "same-user" => Peers::SameUser,
+                    "same-user" => Peers::SameOwner,
                     "anyone" => Peers::Anyone,
                     _ => return Err(unknown("peers", &who, "same-user, anyone and a list of user ids")),
                 });
             }
             Some(Either::B(users)) => {
-                let users = users.into_iter().map(|user| whole(user, "peers")).collect::<Result<_>>()?;
-                options = options.peers(Peers::Users(users));
+                let users = users.into_iter().map(|user| whole(user, "peers")).collect::<Result<Vec<u32>>>()?;
+                options = options.peers(Peers::uids(users));
             }
         }
         // What is longer than a duration can say never comes.

@@ -214,12 +214,13 @@ where
 fn peers(value: &Bound<'_, PyAny>) -> PyResult<Peers> {
     if let Ok(text) = value.cast::<PyString>() {
         return match text.to_str()? {
-            "same_user" => Ok(Peers::SameUser),
+            "same_user" => Ok(Peers::SameOwner),
             "anyone" => Ok(Peers::Anyone),
             _ => Err(not_one_of("peers", value, "\"same_user\", \"anyone\", a list of user ids")),
         };
     }
-    Ok(Peers::Users(value.try_iter()?.map(|id| number("a user id of peers", &id?)).collect::<PyResult<_>>()?))
+    let uids = value.try_iter()?.map(|id| number("a user id of peers", &id?)).collect::<PyResult<Vec<u32>>>()?;
+    Ok(Peers::uids(uids))
 }
 
 fn not_one_of(name: &str, value: &Bound<'_, PyAny>, known: &str) -> PyErr {

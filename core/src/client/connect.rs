@@ -9,6 +9,7 @@ use crate::os::connect::{ConnectFailure, is_no_socket, nobody_listens, somebody_
 use crate::os::lock_file::{Asking, Probe, probe};
 use crate::os::refusal::Refusal;
 use crate::os::stream::Stream;
+use crate::os::{own_owner, unmapped_owner};
 
 /// How long a channel whose lock is held, but whose socket does not answer yet, is tried again: its
 /// listener is between taking the lock and listening.
@@ -143,8 +144,8 @@ fn greet(
     options: &Options,
 ) -> Result<Option<Connected>> {
     let peer = socket.peer();
-    if !peer.allowed(&options.peers) {
-        let (who, advice) = peer.named();
+    if !peer.allowed(&options.peers, own_owner()) {
+        let (who, advice) = peer.named(unmapped_owner);
         return Err(Error::new(
             ErrorKind::PeerNotAllowed,
             format!("the listener on channel \"{channel}\" belongs to {who}, who is not trusted; {advice}"),

@@ -8,7 +8,8 @@ use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::MessageRef;
-use crate::options::{Options, Peers};
+use crate::options::Options;
+use crate::peer::Peers;
 
 /// What two calls must agree in to use the same session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

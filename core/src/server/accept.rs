@@ -13,8 +13,8 @@ use crate::counters::count;
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncListener, AsyncStream};
 use crate::os::interest::Interest;
-use crate::os::is_out_of_resources;
 use crate::os::stream::{Stream, Wait, would_block};
+use crate::os::{is_out_of_resources, own_owner};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
@@ -139,7 +139,7 @@ impl Drop for OpenConnection {
 async fn greet(seat: OpenConnection, socket: Stream) {
     let listening = Arc::clone(seat.listening());
     let peer = socket.peer();
-    if !peer.allowed(&listening.peers) {
+    if !peer.allowed(&listening.peers, own_owner()) {
         return count(&listening.tally.refused);
     }
     let mut first = Vec::with_capacity(4096);

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
-use crate::os::peer::Peer;
+use crate::peer::Peer;
 use crate::server::call_id::CallId;
 use crate::server::listening::Listening;
 use crate::server::session::Session;

@@ -14,6 +14,7 @@ mod limits;
 pub(crate) mod linux;
 pub(crate) mod listener;
 pub(crate) mod lock_file;
+mod owner;
 mod ready;
 pub(crate) mod refusal;
 mod refused;
@@ -25,4 +26,5 @@ pub(crate) mod watchdog;
 
 pub(crate) use limits::{check_descriptors, is_out_of_resources, max_descriptors, online_cpus};
 use linux::event;
+pub(crate) use owner::{own_owner, unmapped_owner};
 pub use waitable::RawWaitable;

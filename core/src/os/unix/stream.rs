@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt};
 
 use super::fork::ForkFd;
-use super::linux::peer::Peer;
+use super::linux::peer;
 use super::waker::Waker;
 use super::{ready, retry};
 use crate::os::interest::Interest;
+use crate::peer::{Ownership, Peer};
 
 /// How much the kernel may hold of what a sender wrote: large bodies pass with few wake-ups. Memory
 /// is taken only while bytes are on the way.
@@ -77,14 +78,14 @@ impl Stream {
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
         if !self.tcp {
-            return Peer::of_unix(self.as_fd());
+            return peer::of_unix(self.as_fd());
         }
         let local = rustix::net::getsockname(self).ok().and_then(|address| SocketAddrV4::try_from(address).ok());
         let remote =
             rustix::net::getpeername(self).ok().flatten().and_then(|address| SocketAddrV4::try_from(address).ok());
         match (local, remote) {
-            (Some(local), Some(remote)) => Peer::of_tcp(local, remote),
-            _ => Peer::unknown_on_tcp(),
+            (Some(local), Some(remote)) => peer::of_tcp(local, remote),
+            _ => Peer::new(Ownership::Untold),
         }
     }
 

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use crate::message::Message;
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, Ready};
-use crate::os::peer::Peer;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
+use crate::peer::Peer;
 use crate::server::listening::{ACK_AFTER, Listening};
 use crate::server::responder::{Answer, Responder};
 

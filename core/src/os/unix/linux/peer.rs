@@ -9,104 +9,27 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
 
 use super::{tcp_table, users};
-use crate::options::Peers;
+use crate::peer::{Owner, Ownership, Peer};
 
-/// Who is at the other end of a connection, as far as the operating system tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Peer {
-    user: User,
-    gid: Option<u32>,
-    pid: Option<i32>,
+/// What a user id that the kernel gives says of an owner.
+fn ownership(uid: u32) -> Ownership {
+    if users::is_anybody(uid) { Ownership::Anybody } else { Ownership::Known(Owner::from_uid(uid)) }
 }
 
-/// What is known of a peer's user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum User {
-    Known(u32),
-    /// The kernel knows him, but not by an id that means him: he is one of those whom this process's user
-    /// namespace does not map.
-    Anybody,
-    /// The kernel does not tell, which is nothing unusual: the peer is on TCP.
-    Untold,
-    /// The kernel does not tell, on a Unix socket.
-    Missing,
-}
-
-impl User {
-    fn of(uid: u32) -> User {
-        if users::is_anybody(uid) { User::Anybody } else { User::Known(uid) }
+/// The peer of a connected Unix socket (`SO_PEERCRED`).
+pub(in crate::os) fn of_unix(socket: impl AsFd) -> Peer {
+    match credentials(socket) {
+        // What the kernel says of a socket without a peer: no ids (-1) and no process (0).
+        Ok(found) if found.uid != u32::MAX => {
+            Peer::new(ownership(found.uid)).with_ids(found.gid, (found.pid > 0).then_some(found.pid))
+        }
+        _ => Peer::new(Ownership::Missing),
     }
 }
 
-impl Peer {
-    /// The user id; `None` where the system cannot tell: for some TCP connections, and for a user whom this
-    /// process's user namespace does not map.
-    pub fn uid(&self) -> Option<u32> {
-        match self.user {
-            User::Known(uid) => Some(uid),
-            User::Anybody | User::Untold | User::Missing => None,
-        }
-    }
-
-    /// The group id; known on Unix sockets.
-    pub fn gid(&self) -> Option<u32> {
-        self.gid
-    }
-
-    /// The process that connected or listens; known on Unix sockets, unless it belongs to a
-    /// container that this process cannot see into. It may have passed the socket on since.
-    pub fn pid(&self) -> Option<i32> {
-        self.pid
-    }
-
-    /// The peer of a connected Unix socket (`SO_PEERCRED`).
-    pub(crate) fn of_unix(socket: impl AsFd) -> Peer {
-        let peer = Peer { user: User::Missing, gid: None, pid: None };
-        match credentials(socket) {
-            // What the kernel says of a socket without a peer: no ids (-1) and no process (0).
-            Ok(found) if found.uid != u32::MAX => {
-                let user = User::of(found.uid);
-                Peer { user, gid: Some(found.gid), pid: (found.pid > 0).then_some(found.pid) }
-            }
-            _ => peer,
-        }
-    }
-
-    /// The peer of a connected TCP socket of this machine, by the socket's two addresses.
-    pub(crate) fn of_tcp(local: SocketAddrV4, remote: SocketAddrV4) -> Peer {
-        Peer { user: tcp_table::owner_of(remote, local).map_or(User::Untold, User::of), ..Peer::unknown_on_tcp() }
-    }
-
-    /// A TCP peer of whom nothing is known.
-    pub(crate) fn unknown_on_tcp() -> Peer {
-        Peer { user: User::Untold, gid: None, pid: None }
-    }
-
-    /// Whether the peer may be talked to. Root always may. A user that the system cannot tell may on
-    /// TCP, whose port every user of the machine can reach anyway, and never on a Unix socket,
-    /// unless everybody may. Nor may one whose id could be anybody's, on either.
-    pub(crate) fn allowed(&self, peers: &Peers) -> bool {
-        match (self.user, peers) {
-            (User::Known(0) | User::Untold, _) | (_, Peers::Anyone) => true,
-            (User::Known(uid), Peers::SameUser) => uid == rustix::process::geteuid().as_raw(),
-            (User::Known(uid), Peers::Users(users)) => users.contains(&uid),
-            (User::Anybody | User::Missing, Peers::SameUser | Peers::Users(_)) => false,
-        }
-    }
-
-    /// Who the user is, as an error says it, and what to do about it.
-    pub(crate) fn named(&self) -> (String, &'static str) {
-        let allow = "allow that user or choose another channel";
-        match self.user {
-            User::Known(uid) => (format!("user {uid}"), allow),
-            User::Anybody => (
-                users::anybody(),
-                "run both sides in one user namespace, as users that it maps, or allow anyone where the channel's directory keeps strangers out",
-            ),
-            User::Untold | User::Missing => ("an unknown user".to_owned(), "choose another channel"),
-        }
-    }
+/// The peer of a connected TCP socket of this machine, by the socket's two addresses.
+pub(in crate::os) fn of_tcp(local: SocketAddrV4, remote: SocketAddrV4) -> Peer {
+    Peer::new(tcp_table::owner_of(remote, local).map_or(Ownership::Untold, ownership))
 }
 
 /// Not rustix's: its process id cannot be 0, which is what a process of another pid namespace has.
@@ -134,6 +57,7 @@ fn credentials(socket: impl AsFd) -> Result<libc::ucred, Errno> {
 mod tests {
     use super::*;
     use crate::os::watchdog::Watchdog;
+    use crate::peer::Peers;
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;
@@ -147,24 +71,28 @@ mod tests {
     }
 
     fn peer_of(stream: &TcpStream) -> Peer {
-        Peer::of_tcp(v4(stream.local_addr().unwrap()), v4(stream.peer_addr().unwrap()))
+        of_tcp(v4(stream.local_addr().unwrap()), v4(stream.peer_addr().unwrap()))
     }
 
     fn own_uid() -> u32 {
         rustix::process::geteuid().as_raw()
     }
 
+    fn own() -> Owner {
+        Owner::from_uid(own_uid())
+    }
+
     #[test]
     fn the_peer_of_a_unix_socket_is_known_by_user_group_and_process() {
         let (one, _other) = UnixStream::pair().unwrap();
-        let peer = Peer::of_unix(&one);
+        let peer = of_unix(&one);
         assert_eq!(peer.uid(), Some(own_uid()));
         assert_eq!(peer.gid(), Some(rustix::process::getegid().as_raw()));
         assert_eq!(peer.pid(), Some(std::process::id().cast_signed()));
         let no_socket = std::fs::File::open("/dev/null").unwrap();
-        let peer = Peer::of_unix(&no_socket);
+        let peer = of_unix(&no_socket);
         assert_eq!((peer.uid(), peer.pid()), (None, None));
-        assert!(!peer.allowed(&Peers::SameUser));
+        assert!(!peer.allowed(&Peers::SameOwner, own()));
     }
 
     #[test]
@@ -195,9 +123,9 @@ mod tests {
         let (server, _) = listener.accept().unwrap();
         let peer = peer_of(&server);
         assert_eq!(peer.uid(), Some(65534));
-        assert!(!peer.allowed(&Peers::SameUser));
-        assert!(peer.allowed(&Peers::Users(vec![7, 65534])));
-        assert!(peer.allowed(&Peers::Anyone));
+        assert!(!peer.allowed(&Peers::SameOwner, own()));
+        assert!(peer.allowed(&Peers::uids([7, 65534]), own()));
+        assert!(peer.allowed(&Peers::Anyone, own()));
         drop(server);
         child.wait().unwrap();
     }
@@ -208,8 +136,8 @@ mod tests {
         let at = v4(listener.local_addr().unwrap());
         // Nobody is connected from there; the kernel would offer the listener instead.
         let nobody = SocketAddrV4::new(*at.ip(), 1);
-        assert_eq!(Peer::of_tcp(nobody, at).uid(), None);
-        assert_eq!(Peer::of_tcp(at, nobody).uid(), None);
+        assert_eq!(of_tcp(nobody, at).uid(), None);
+        assert_eq!(of_tcp(at, nobody).uid(), None);
 
         // Who closes first waits in TIME_WAIT, where the kernel has forgotten the user.
         let client = TcpStream::connect(at).unwrap();
@@ -219,29 +147,8 @@ mod tests {
         let mut buffer = [0];
         assert_eq!(std::io::Read::read(&mut &server, &mut buffer).unwrap(), 0);
         drop(server);
-        let peer = Peer::of_tcp(local, remote);
+        let peer = of_tcp(local, remote);
         assert_eq!(peer.uid(), None);
-        assert!(peer.allowed(&Peers::SameUser), "on TCP who cannot be told may talk");
-    }
-
-    #[test]
-    fn who_may_talk_is_decided_by_user_and_root_always_may() {
-        let unix = |uid: Option<u32>| Peer { user: uid.map_or(User::Missing, User::Known), gid: None, pid: None };
-        for peers in [Peers::SameUser, Peers::Users(vec![]), Peers::Anyone] {
-            assert!(unix(Some(0)).allowed(&peers));
-        }
-        let stranger = own_uid() + 1;
-        assert!(unix(Some(own_uid())).allowed(&Peers::SameUser));
-        assert!(!unix(Some(stranger)).allowed(&Peers::SameUser));
-        assert!(unix(Some(stranger)).allowed(&Peers::Users(vec![stranger])));
-        assert!(!unix(Some(stranger)).allowed(&Peers::Users(vec![stranger + 1])));
-        assert!(unix(Some(stranger)).allowed(&Peers::Anyone));
-        assert!(!unix(None).allowed(&Peers::SameUser));
-        assert!(!unix(None).allowed(&Peers::Users(vec![stranger])));
-        // Not even where the id that he shows is allowed: it is that of every such user.
-        let anybody = Peer { user: User::Anybody, gid: None, pid: None };
-        assert!(!anybody.allowed(&Peers::SameUser) && !anybody.allowed(&Peers::Users(vec![65534])));
-        assert!(anybody.allowed(&Peers::Anyone));
-        assert_eq!(anybody.uid(), None);
+        assert!(peer.allowed(&Peers::SameOwner, own()), "on TCP who cannot be told may talk");
     }
 }
