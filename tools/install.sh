@@ -41,8 +41,9 @@ pointer_size=$(($(od -An -t u1 -j 4 -N 1 "$release/libsimpleipc.so") * 4))
 
 put() { # mode, source, directory, name
     install -d "$destdir$3"
-    # A running program keeps its copy of the old file: install(1) replaces the name instead of writing into it.
-    install -m "$1" "$2" "$destdir$3/$4"
+    # A running program keeps its copy of the old file: install(1) replaces the name instead of writing into it. What is
+    # there already keeps its time, so that nothing that uses it has to be built anew.
+    install -C -m "$1" "$2" "$destdir$3/$4"
 }
 
 fill() { # template, directory, name

@@ -1,11 +1,14 @@
 #!/bin/sh
 # The C library as its users meet it: installed into a scratch prefix, found through pkg-config and through CMake, linked
 # shared and static, from C99 and C++11; then the C tests plainly, under valgrind and under AddressSanitizer.
-# The last line is `N passed, N failed`.
+# The last line is `N passed, N failed, N skipped`.
 #
 #   tests/c/run.sh [--prefix DIR] [installed] [plain] [valgrind] [asan]
+#   tests/c/run.sh [plain] [valgrind] [asan] SUITE [TEST…]      one of the files here, or some of its tests
 #
 # --prefix uses a tree that is installed already, instead of building and installing one. Without names everything runs.
+# One suite runs plainly unless something else is said, against what `make stage` installs; nothing is built that has not
+# changed.
 # shellcheck disable=SC2317 # the checks are functions that are called by name
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,10 +16,13 @@ root=$(cd "$here/../.." && pwd)
 cc=${CC:-cc}
 cxx=${CXX:-c++}
 suites='calls bad_input responders failures cancellations closing clients operations queues forks'
+# shellcheck source=tests/checks.sh
+. "$root/tests/checks.sh"
 
 prefix=
 wanted=
-while [ $# -gt 0 ]; do
+chosen=
+while [ $# -gt 0 ] && [ -z "$chosen" ]; do
     case $1 in
         --prefix)
             prefix=$2
@@ -24,64 +30,35 @@ while [ $# -gt 0 ]; do
             ;;
         installed | plain | valgrind | asan) wanted="$wanted $1" ;;
         *)
-            echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR] [installed] [plain] [valgrind] [asan]" >&2
-            exit 2
+            case " $suites " in
+                *" $1 "*) chosen=$1 ;;
+                *)
+                    echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR] [installed] [plain] [valgrind] [asan]" \
+                        "[SUITE [TEST...]], with SUITE one of: $suites" >&2
+                    exit 2
+                    ;;
+            esac
             ;;
     esac
     shift
 done
-
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sipc-run-XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
-
-passed=0
-failed=0
-pass() {
-    passed=$((passed + 1))
-    echo "ok - $1"
-}
-fail() {
-    failed=$((failed + 1))
-    echo "not ok - $1"
-}
-check() { # title, command…
-    title=$1
-    shift
-    if "$@" >"$scratch/log" 2>&1; then
-        pass "$title"
-    else
-        fail "$title"
-        sed 's/^/# /' "$scratch/log"
-    fi
-}
-has() { command -v "$1" >/dev/null 2>&1; }
+programs=$scratch
+if [ -n "$chosen" ]; then
+    suites=$chosen
+    wanted=${wanted:-plain}
+    programs=$target/c-tests
+    [ -n "$prefix" ] || use_stage
+fi
 wants() {
     case " $wanted " in
         "  " | *" $1 "*) return 0 ;;
         *) return 1 ;;
     esac
 }
-finish() {
-    echo "$passed passed, $failed failed"
-    [ "$failed" -eq 0 ]
-    exit
-}
 
-if [ -z "$prefix" ]; then
-    prefix=$scratch/prefix
-    if ! env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR -u MAKEFLAGS \
-        make -s -C "$root" install PREFIX="$prefix" DESTDIR= >"$scratch/log" 2>&1; then
-        sed 's/^/# /' "$scratch/log"
-        fail "the library is built and installed"
-        finish
-    fi
-    pass "the library is built and installed"
-fi
+install_library
 library=$prefix/lib/libsimpleipc.so
 abi=$(cat "$root/ffi/abi_version")
-export LD_LIBRARY_PATH="$prefix/lib"
-export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 
 # What the shared library shows of itself.
 
@@ -152,10 +129,7 @@ test_installed() {
         check "  and it is $kind" links_as "$kind" "$scratch/cpp_smoke-$kind"
     done
 
-    if ! has cmake; then
-        echo "# left out: CMake is not installed, so its package is not tried"
-        return
-    fi
+    needs cmake "CMake's package" || return
     check "CMake finds the package" cmake -S "$here/installed" -B "$scratch/cmake" "-DCMAKE_PREFIX_PATH=$prefix"
     check "CMake builds against it" cmake --build "$scratch/cmake"
     for kind in shared static; do
@@ -166,44 +140,31 @@ test_installed() {
     done
 }
 
-# The tests.
+# The tests. What is left of the arguments are names of tests.
 
 compile() { # program, flags…
     source=$here/$(basename "$1").c
     program=$1
     shift
     # shellcheck disable=SC2046 # lists of flags
-    "$cc" -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -pedantic "$@" -pthread \
-        $(pkg-config --cflags simple_ipc) -o "$program" "$source" $(pkg-config --libs simple_ipc)
+    compiled "$program" "$cc" -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -pedantic "$@" -pthread \
+        $(pkg-config --cflags simple_ipc) "$source" $(pkg-config --libs simple_ipc)
 }
-run_suites() { # title, folder of the programs, command before the program…
+compile_and_run() { # title, folder of the programs, flags, names of suites, command before the program…
     title=$1
     folder=$2
-    shift 2
-    for suite in $suites; do
-        echo "== $suite, $title"
-        # A suite prints its own results; its last line is counted.
-        env -u SIMPLE_IPC_DIR "$@" "$folder/$suite" >"$scratch/out" 2>"$scratch/err"
-        status=$?
-        cat "$scratch/out"
-        counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$scratch/out" | tail -n 1)
-        if [ -z "$counts" ] || { [ $status -ne 0 ] && [ "${counts#* }" -eq 0 ]; }; then
-            fail "$suite, $title: ended with $status"
-        fi
-        counts=${counts:-0 0}
-        passed=$((passed + ${counts% *}))
-        failed=$((failed + ${counts#* }))
-        [ $status -eq 0 ] || sed 's/^/# /' "$scratch/err"
+    flags=$3
+    some=$4
+    shift 4
+    for name in $some; do
+        # shellcheck disable=SC2086 # a list of flags
+        check "$name compiles $flags" compile "$folder/$name" $flags
+        # shellcheck disable=SC2086 # names of tests
+        suite "$name, $title" env -u SIMPLE_IPC_DIR "$@" "$folder/$name" $tests
     done
 }
-compile_suites() { # folder, flags…
-    folder=$1
-    shift
-    mkdir -p "$folder"
-    for suite in $suites; do
-        check "$suite compiles $*" compile "$folder/$suite" "$@"
-    done
-}
+without_forks() { echo " $suites " | sed 's/ forks / /'; }
+only_forks() { case " $suites " in *" forks "*) echo forks ;; esac; }
 checker_finds() { # what it says of the faulty program, command…
     expected=$1
     shift
@@ -213,48 +174,33 @@ checker_finds() { # what it says of the faulty program, command…
     [ "$status" -ne 0 ] && [ "$status" -ne 3 ] && grep -q "$expected" "$scratch/faulty.log"
 }
 
-test_plain() {
-    compile_suites "$scratch/plain" -O2
-    run_suites "plainly" "$scratch/plain"
-}
+test_plain() { compile_and_run "plainly" "$programs/plain" -O2 "$suites"; }
 
 test_valgrind() {
-    if ! has valgrind; then
-        echo "# left out: valgrind is not installed"
-        return
-    fi
-    compile_suites "$scratch/valgrind" -O1 -g
-    check "the faulty program compiles" "$cc" -g -O0 -w "$here/faulty.c" -o "$scratch/valgrind/faulty"
-    check "valgrind is on" checker_finds "Invalid read" valgrind --error-exitcode=99 "$scratch/valgrind/faulty"
+    needs valgrind "valgrind" || return
+    check "the faulty program compiles" "$cc" -g -O0 -w "$here/faulty.c" -o "$scratch/faulty"
+    check "valgrind is on" checker_finds "Invalid read" valgrind --error-exitcode=99 "$scratch/faulty"
     # 'Possibly lost' is what is reached by inner pointers only: hash tables, and the stacks and thread-local storage of
     # threads that wait for work when the process ends. In a forked child those threads are gone and all that was theirs is
     # lost: there only wrong accesses count.
-    everything=$suites
-    suites=$(echo "$everything" | sed 's/ *forks//')
-    run_suites "under valgrind" "$scratch/valgrind" \
+    compile_and_run "under valgrind" "$programs/valgrind" "-O1 -g" "$(without_forks)" \
         valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
         --errors-for-leak-kinds=definite,indirect --fair-sched=yes
-    suites=forks
-    run_suites "under valgrind" "$scratch/valgrind" valgrind --quiet --error-exitcode=99 --fair-sched=yes
-    suites=$everything
+    compile_and_run "under valgrind" "$programs/valgrind" "-O1 -g" "$(only_forks)" \
+        valgrind --quiet --error-exitcode=99 --fair-sched=yes
 }
 
 test_asan() {
     flags='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g'
-    # shellcheck disable=SC2086 # a list of flags
-    everything=$suites
-    # Its allocator may be locked by another thread while a process forks, and then stays locked in the child.
-    echo "# left out under AddressSanitizer: forks"
-    suites=$(echo "$everything" | sed 's/ *forks//')
     # shellcheck disable=SC2086
-    compile_suites "$scratch/asan" $flags
-    # shellcheck disable=SC2086
-    check "the faulty program compiles" "$cc" $flags -w "$here/faulty.c" -o "$scratch/asan/faulty"
-    check "AddressSanitizer is on" checker_finds "AddressSanitizer: heap-use-after-free" "$scratch/asan/faulty"
-    run_suites "under AddressSanitizer" "$scratch/asan"
-    suites=$everything
+    check "the faulty program compiles" "$cc" $flags -w "$here/faulty.c" -o "$scratch/faulty"
+    check "AddressSanitizer is on" checker_finds "AddressSanitizer: heap-use-after-free" "$scratch/faulty"
+    compile_and_run "under AddressSanitizer" "$programs/asan" "$flags" "$(without_forks)"
+    [ -z "$(only_forks)" ] ||
+        skip "forks under AddressSanitizer, whose allocator stays locked in a child if another thread had it when it forked"
 }
 
+tests=$*
 if wants installed; then test_installed; fi
 if wants plain; then test_plain; fi
 if wants valgrind; then test_valgrind; fi

@@ -172,7 +172,8 @@ void a_callback_may_start_calls_but_not_wait_for_them() {
 
 } // namespace
 
-int main() {
+int main(int argc, char **argv) {
+    testing::wanted.assign(argv + 1, argv + argc);
 #define RUN(test) testing::run(#test, test)
     RUN(many_calls_are_answered_in_this_thread_in_either_way);
     RUN(broadcasts_arrive_before_their_flush_and_a_closed_client_is_closed);

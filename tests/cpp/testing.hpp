@@ -2,6 +2,7 @@
 #ifndef TESTING_HPP
 #define TESTING_HPP
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 #include <simple_ipc.hpp>
 
@@ -52,7 +54,11 @@ struct scratch {
     simple_ipc::options options() const { return std::move(simple_ipc::options().directory(path)); }
 };
 
+// The tests that were asked for by name; all of them if none was.
+inline std::vector<std::string> wanted;
+
 template <class Test> void run(const char *name, Test &&test) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) return;
     try {
         test();
         ++passed;

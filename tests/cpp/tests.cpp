@@ -557,7 +557,8 @@ void channels_lists_who_listens() {
 
 } // namespace
 
-int main() {
+int main(int argc, char **argv) {
+    testing::wanted.assign(argv + 1, argv + argc);
 #define RUN(test) testing::run(#test, test)
     RUN(every_kind_of_the_header_is_there_and_no_other);
     RUN(errors_are_system_errors_with_codes);

@@ -1,33 +1,16 @@
 #!/bin/bash
 # Makes every package, installs each into an empty place outside the checkout and runs the example from there; looks at what
 # the native files in them need; and builds the C library twice, in two folders, which has to give the same bytes.
-# The last line is `N passed, N failed`.
+# The last line is `N passed, N failed, N skipped`.
 #
 #   tests/packages/run.sh [LANGUAGE...]
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD
 
-target=${CARGO_TARGET_DIR:-$root/target}
-case $target in /*) ;; *) target=$root/$target ;; esac
+# shellcheck source=tests/checks.sh
+. tests/checks.sh
 export CARGO_TARGET_DIR="$target"
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sipc-packages-XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
-
-passed=0
-failed=0
-check() { # title, command…
-    local title=$1
-    shift
-    if "$@" >"$scratch/log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok - $title"
-    else
-        failed=$((failed + 1))
-        echo "not ok - $title"
-        tail -n 40 "$scratch/log" | sed 's/^/# /'
-    fi
-}
 
 languages=("$@")
 if [ $# -eq 0 ]; then
@@ -126,5 +109,4 @@ case " ${languages[*]} " in *" c "*)
     ;;
 esac
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish
