@@ -16,10 +16,11 @@
 
 pub(crate) mod blocking_client;
 pub(crate) mod connect;
+pub(crate) mod connection;
 pub(crate) mod deno;
 mod ids;
+pub(crate) mod incoming;
 pub(crate) mod one_way;
-pub(crate) mod pending;
 mod pool;
 pub(crate) mod post;
 pub(crate) mod replace;
@@ -32,9 +33,8 @@ pub(crate) mod until;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::protocol::Violation;
-use crate::protocol::frame::Kind;
 
 /// How a try to have a message handled failed.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl From<Failed> for Error {
 }
 
 /// The result of one try.
-pub(crate) type Attempt<T> = std::result::Result<T, Failed>;
+pub(crate) type Attempt<T> = Result<T, Failed>;
 
 /// When a call that is made now is to end.
 pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
@@ -95,23 +95,6 @@ pub(crate) fn no_ping() -> Error {
         ErrorKind::UnsupportedVersion,
         "the listener speaks the Deno wire only, which has no ping; post a message instead",
     )
-}
-
-/// Whether an answer of kind `answer` fits a message of kind `asked`. One that does not, and that could be taken for
-/// another message's, breaks the protocol; any other is passed over.
-pub(crate) fn fits(asked: Kind, answer: Kind) -> std::result::Result<bool, Violation> {
-    match (asked, answer) {
-        (Kind::Request, Kind::Response) | (Kind::Broadcast | Kind::Ack, Kind::Ack) | (Kind::Ping, Kind::Pong) => {
-            Ok(true)
-        }
-        (Kind::Broadcast | Kind::Ack, Kind::Response) => {
-            Err(Violation::Malformed("the listener answered a message that nothing answers"))
-        }
-        (Kind::Request, Kind::Ack) => {
-            Err(Violation::Malformed("the listener acknowledged a request instead of answering it"))
-        }
-        _ => Ok(false),
-    }
 }
 
 /// The error of a message that the listener left out when it said goodbye.
@@ -150,44 +133,4 @@ fn unconfirmed(count: u64, why: Error) -> Error {
         count => format!("{count} broadcasts were not confirmed: {why}"),
     };
     Error::new(why.kind(), text).after_sending().with_source(why)
-}
-
-/// The error that a listener's error frame about message `id` speaks of; 0 is the session.
-pub(crate) fn reply_error(id: u32, body: &[u8]) -> std::result::Result<Error, Violation> {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        code: String,
-        message: String,
-        // Of a handler that failed on purpose. Whatever else stands there is nothing that was promised.
-        #[serde(default, deserialize_with = "present")]
-        handler_code: Option<Box<serde_json::value::RawValue>>,
-        #[serde(default, deserialize_with = "present")]
-        handler_data: Option<Box<serde_json::value::RawValue>>,
-    }
-    /// A member that is there, be it null.
-    fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-        T::deserialize(from).map(Some)
-    }
-    // serde takes an array for a struct, too.
-    let is_object = body.trim_ascii_start().starts_with(b"{");
-    match serde_json::from_slice::<Body>(body) {
-        Ok(body) if is_object => {
-            let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
-            let error = Error::new(kind, body.message);
-            Ok(match kind {
-                ErrorKind::HandlerFailed => {
-                    let code = body.handler_code.and_then(|code| serde_json::from_str(code.get()).ok());
-                    let data = body.handler_data.map(|data| data.get().to_owned());
-                    error.after_sending().with_what_the_handler_gave(code, data)
-                }
-                ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
-                // The message did not get past its header.
-                ErrorKind::TooLarge if id == 0 => error,
-                // The handler has run, and its answer does not fit; or it is not known to us.
-                ErrorKind::Protocol | ErrorKind::TooLarge => error.after_sending(),
-                _ => error,
-            })
-        }
-        _ => Err(Violation::Malformed("the listener sent an error that cannot be read")),
-    }
 }

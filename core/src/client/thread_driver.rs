@@ -4,25 +4,25 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::connection::ASK_FIRST;
 use super::ids::Ids;
+use super::incoming::{Incoming, Reply, fits, incoming};
 use super::until::Until;
-use super::{Attempt, Failed, closing, fits, listener_has_gone, lost, reply_error, timed_out};
+use super::{Attempt, Failed, closing, listener_has_gone, lost, timed_out};
 use crate::cancellation::{Cancellation, Watch};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageRef};
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::Violation;
-use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
+use crate::protocol::frame::{FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::session::receive;
 use crate::session::spin_wait::SpinWait;
 
 /// Bodies up to this size go into one buffer with their header.
 const ONE_BUFFER: usize = 16 << 10;
-/// A larger body than this is not sent before the listener has said what it takes.
-const ASK_FIRST: usize = 64 << 10;
 /// How many bytes of one-way messages gather before they are sent.
 const GATHER: usize = 64 << 10;
 
@@ -136,8 +136,7 @@ impl ThreadSession {
         until: &Until<'_>,
     ) -> Attempt<Message> {
         let id = self.ids.next();
-        let timeout_ms = timeout.map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1));
-        let header = Header { argument: timeout_ms, ..Header::of(Kind::Request, id, message) };
+        let header = Header::request(id, message, timeout);
         self.send(&header, message.data(), until)?;
         self.copying = message.len();
         match self.wait_for(id, Kind::Request, until)? {
@@ -149,9 +148,7 @@ impl ThreadSession {
     /// Sends a broadcast and waits until the handler has it.
     pub(crate) fn broadcast(&mut self, message: MessageRef<'_>, until: &Until<'_>) -> Attempt<()> {
         let id = self.ids.next();
-        let mut header = Header::of(Kind::Broadcast, id, message);
-        header.flags |= ACK_WANTED;
-        self.send(&header, message.data(), until)?;
+        self.send(&Header::acknowledged_broadcast(id, message), message.data(), until)?;
         self.copying = message.len();
         self.wait_for(id, Kind::Broadcast, until).map(|_| ())
     }
@@ -323,7 +320,7 @@ impl ThreadSession {
         self.broken = true;
         loop {
             while let Ok(Some(frame)) = self.next_frame() {
-                if let Frame::Error { id: 0, error } = frame {
+                if let Incoming::Error { id: 0, error } = frame {
                     return error.into();
                 }
             }
@@ -366,22 +363,26 @@ impl ThreadSession {
                     Err(violation) => return Err(self.give_up(Error::from(violation).after_sending()).into()),
                 };
                 match frame {
-                    Frame::Answer { id: of, kind, reply } if of == id => match fits(asked, kind) {
+                    Incoming::Answer { id: of, kind, reply } if of == id => match fits(asked, kind) {
                         Ok(true) => return Ok(reply),
                         Ok(false) => {}
                         Err(violation) => return Err(self.give_up(Error::from(violation).after_sending()).into()),
                     },
-                    Frame::Error { id: of, error } if of == id => return Err(error.into()),
-                    Frame::Error { id: 0, error } => {
+                    Incoming::Error { id: of, error } if of == id => return Err(error.into()),
+                    Incoming::Error { id: 0, error } => {
                         return Err(self.give_up(error).into());
                     }
-                    Frame::Goaway { last } => {
+                    Incoming::Goaway { last } => {
                         if self.ids.leaves_out(last, id) {
                             self.broken = true;
                             return Err(Failed::NotTaken(closing()));
                         }
                     }
-                    Frame::Error { .. } | Frame::Answer { .. } | Frame::Other => {}
+                    // `next_frame` keeps the last two to itself.
+                    Incoming::Error { .. }
+                    | Incoming::Answer { .. }
+                    | Incoming::OneWayRefused(_)
+                    | Incoming::Ping { .. } => {}
                 }
             }
             self.receive_more(until, true)?;
@@ -443,56 +444,33 @@ impl ThreadSession {
         receive(&self.socket, &mut self.reader, self.hello.is_some(), &mut self.hello_bytes, wait)
     }
 
-    /// The next frame of those that are here; takes the hello out of the way first.
-    fn next_frame(&mut self) -> std::result::Result<Option<Frame>, Violation> {
+    /// The next frame of those that are here that a call may wait for; takes the hello out of the way first.
+    fn next_frame(&mut self) -> std::result::Result<Option<Incoming>, Violation> {
         if self.hello.is_none() {
             let Some((bytes, rest)) = self.hello_bytes.split_first_chunk::<HELLO_LEN>() else { return Ok(None) };
             self.hello = Some(Hello::decode_from_listener(bytes)?);
             self.reader.feed(rest);
             self.hello_bytes = Vec::new();
         }
-        let Some((header, body)) = self.reader.next()? else { return Ok(None) };
-        Ok(Some(match header.kind {
-            Kind::Response => {
-                let message = Message::from_parts(header.message_kind(), body.into_vec());
-                Frame::Answer { id: header.id, kind: header.kind, reply: Reply::Message(message) }
-            }
-            Kind::Error => {
-                let error = reply_error(header.id, body.as_slice())?;
-                if header.id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
-                    // It is about a one-way message that was not acknowledged, not about the session.
+        loop {
+            let Some((header, body)) = self.reader.next()? else { return Ok(None) };
+            match incoming(header, body)? {
+                Incoming::OneWayRefused(error) => {
                     self.one_way_error.get_or_insert(error);
-                    Frame::Other
-                } else {
-                    Frame::Error { id: header.id, error }
+                }
+                Incoming::Ping { id } => {
+                    let pong = Header::bare(Kind::Pong, id).encode();
+                    let _it_asks_again_if_it_must = self.socket.send(&pong, &[]);
+                }
+                frame => {
+                    if let Incoming::Goaway { last } = frame {
+                        self.goaway = Some(last);
+                    }
+                    return Ok(Some(frame));
                 }
             }
-            Kind::Ack | Kind::Pong => Frame::Answer { id: header.id, kind: header.kind, reply: Reply::Done },
-            Kind::Goaway => {
-                self.goaway = Some(header.id);
-                Frame::Goaway { last: header.id }
-            }
-            Kind::Ping => {
-                let pong = Header::bare(Kind::Pong, header.id).encode();
-                let _it_asks_again_if_it_must = self.socket.send(&pong, &[]);
-                Frame::Other
-            }
-            Kind::Request | Kind::Broadcast | Kind::Cancel => unreachable!("not a listener's frames"),
-        }))
+        }
     }
-}
-
-/// A frame as a client sees it.
-enum Frame {
-    Answer { id: u32, kind: Kind, reply: Reply },
-    Error { id: u32, error: Error },
-    Goaway { last: u32 },
-    Other,
-}
-
-enum Reply {
-    Message(Message),
-    Done,
 }
 
 /// Sets the socket's receive timeout, which is `set`, where that is not near enough to what is left.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::link::Body;
 use crate::client::connect::Connecting;
 use crate::client::replace::Tries;
 use crate::client::target::Target;
+use crate::message::Message;
 use crate::mode::Mode;
-use crate::protocol::frame::{ACK_WANTED, Header, Kind};
+use crate::protocol::frame::{Header, Kind};
 
 /// A call under way in a [`Queue`](super::Queue). Never used twice by one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,16 +124,6 @@ pub(super) enum What {
 }
 
 impl What {
-    /// The kind of its frame on a session.
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            What::Request => Kind::Request,
-            What::Broadcast | What::OneWay => Kind::Broadcast,
-            What::Ping(_) => Kind::Ping,
-            What::Flush | What::Close | What::Meet(_) => Kind::Ack,
-        }
-    }
-
     /// How it goes over the Deno wire, if it does.
     pub(super) fn mode(&self) -> Option<Mode> {
         match self {
@@ -147,12 +137,12 @@ impl What {
 /// How far a call is.
 #[derive(Debug)]
 pub(super) enum State {
-    /// It is about to go on a link, or has to look for one.
+    /// It is about to go on a session, or has to look for one.
     Starting,
     Connecting(Connecting),
-    /// In the line of a link.
+    /// In the line of a session.
     Queued,
-    /// On this link, under this id.
+    /// On this session, under this id.
     Sent(Id, u32),
     /// On a connection of its own.
     Exchanging(Id),
@@ -163,7 +153,7 @@ pub(super) struct Call {
     pub(super) what: What,
     pub(super) target: Arc<Target<'static>>,
     pub(super) client: Option<ClientId>,
-    pub(super) body: Body,
+    pub(super) body: Option<Message>,
     pub(super) timeout: Option<Duration>,
     /// When it fails, once it no longer looks for a listener.
     pub(super) deadline: Option<Instant>,
@@ -178,7 +168,7 @@ impl Call {
         what: What,
         target: Arc<Target<'static>>,
         client: Option<ClientId>,
-        body: Body,
+        body: Option<Message>,
         timeout: Option<Duration>,
     ) -> Call {
         Call {
@@ -195,21 +185,19 @@ impl Call {
     }
 
     /// The header that it goes under on a session, where it has the time that is `left`.
-    pub(super) fn header(&self, frame: u32, left: Option<Duration>) -> Header {
-        let header = match (&self.what, self.body.message()) {
-            (What::Request, Some(message)) => Header::of(Kind::Request, frame, message),
-            (_, Some(message)) => Header::of(Kind::Broadcast, frame, message),
-            (What::Ping(_), None) => Header::bare(Kind::Ping, frame),
-            (_, None) => Header::bare(Kind::Ack, frame),
-        };
-        match self.what {
-            What::Request => {
-                let timeout_ms = left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
-                Header { argument: timeout_ms, ..header }
-            }
-            What::Broadcast => Header { flags: header.flags | ACK_WANTED, ..header },
-            _ => header,
+    pub(super) fn header(&self, left: Option<Duration>) -> Header {
+        match (&self.what, &self.body) {
+            (What::Request, Some(message)) => Header::request(0, message, left),
+            (What::Broadcast, Some(message)) => Header::acknowledged_broadcast(0, message),
+            (_, Some(message)) => Header::of(Kind::Broadcast, 0, message),
+            (What::Ping(_), None) => Header::bare(Kind::Ping, 0),
+            (_, None) => Header::bare(Kind::Ack, 0),
         }
+    }
+
+    /// The length of its body in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.body.as_ref().map_or(0, Message::len)
     }
 
     /// When something is to be done about it at the latest.

@@ -37,9 +37,9 @@
 //! its event loop calls `submit` first if [`Queue::has_unsent`] says so.
 
 mod call;
-mod link;
 mod receiving;
 mod sending;
+mod session;
 mod starting;
 mod timing;
 
@@ -50,7 +50,7 @@ use rustc_hash::FxHashMap;
 
 use self::call::{Call, Id, Slots, What};
 pub use self::call::{ClientId, Ticket};
-use self::link::{Body, Link};
+use self::session::Session;
 use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
 use crate::client::deno::Exchange;
@@ -86,11 +86,11 @@ pub struct Queue {
     poller: Poller,
     born: u32,
     calls: Slots<Call>,
-    connections: Slots<Connection>,
+    transports: Slots<Transport>,
     clients: Slots<Client>,
     /// Sessions for one-shot posts.
     shared: FxHashMap<Key, Id>,
-    /// Links that have something to send.
+    /// Sessions that have something to send.
     unsent: Vec<Id>,
     done: Vec<Completion>,
     /// Memory of small bodies that nobody needs any more.
@@ -123,14 +123,14 @@ impl Readiness {
     }
 }
 
-enum Connection {
-    Link(Box<Link>),
+enum Transport {
+    Session(Box<Session>),
     Exchange(Box<Exchange>, Ticket),
 }
 
 struct Client {
     target: Arc<Target<'static>>,
-    link: Option<Id>,
+    session: Option<Id>,
     /// What went wrong with broadcasts, where it has not been said yet.
     one_way_error: Option<Error>,
 }
@@ -143,7 +143,7 @@ impl Queue {
             poller,
             born: fork::generation(),
             calls: Slots::new(),
-            connections: Slots::new(),
+            transports: Slots::new(),
             clients: Slots::new(),
             shared: FxHashMap::default(),
             unsent: Vec::new(),
@@ -174,7 +174,7 @@ impl Queue {
         given_up_by_ticket(options.cancellation.as_ref())?;
         let target = Arc::new(Target::new(channel, options)?.into_owned());
         target.named(target.check_size(&message))?;
-        let ticket = self.begin(what, target, None, Body::Own(message), options.timeout);
+        let ticket = self.begin(what, target, None, Some(message), options.timeout);
         self.settled(ticket)
     }
 
@@ -185,8 +185,8 @@ impl Queue {
         given_up_by_ticket(options.cancellation.as_ref())?;
         let target = Arc::new(Target::new(channel, options)?.into_owned());
         let client =
-            ClientId(self.clients.insert(Client { target: Arc::clone(&target), link: None, one_way_error: None }));
-        let ticket = self.begin(What::Meet(Instant::now()), target, Some(client), Body::None, options.timeout);
+            ClientId(self.clients.insert(Client { target: Arc::clone(&target), session: None, one_way_error: None }));
+        let ticket = self.begin(What::Meet(Instant::now()), target, Some(client), None, options.timeout);
         match self.settled(ticket) {
             Ok(ticket) => Ok((client, ticket)),
             Err(error) => {
@@ -206,19 +206,19 @@ impl Queue {
     /// Sends a request, which may take `timeout`; `None` is without limit.
     pub fn request(&mut self, client: ClientId, message: Message, timeout: Option<Duration>) -> Result<Ticket> {
         fork::check(self.born, "queue")?;
-        if let Some(link) = self.link_at_hand(client, message.len()) {
-            let ticket = self.request_on(link, client, message, timeout);
+        if let Some(session) = self.session_at_hand(client, message.len()) {
+            let ticket = self.request_on(session, client, message, timeout);
             self.rearm();
             return Ok(ticket);
         }
-        self.on_client(client, What::Request, Body::Own(message), timeout)
+        self.on_client(client, What::Request, Some(message), timeout)
     }
 
     /// Sends a message that nobody answers. `None`: it is on its way already, or waits with others for
     /// the next [`submit`](Queue::submit). [`flush`](Queue::flush) makes sure of all.
     pub fn broadcast(&mut self, client: ClientId, message: Message) -> Result<Option<Ticket>> {
         let timeout = self.client(client)?.options.timeout;
-        let ticket = self.on_client(client, What::OneWay, Body::Own(message), timeout)?;
+        let ticket = self.on_client(client, What::OneWay, Some(message), timeout)?;
         match self.done.iter().rposition(|completion| completion.ticket == ticket) {
             Some(index) => {
                 self.done.remove(index);
@@ -236,7 +236,7 @@ impl Queue {
     /// As [`flush`](Queue::flush), with a timeout of its own.
     pub fn flush_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        self.on_client(client, What::Flush, Body::None, timeout)
+        self.on_client(client, What::Flush, None, timeout)
     }
 
     /// Done when the listener has answered.
@@ -247,7 +247,7 @@ impl Queue {
     /// As [`ping`](Queue::ping), with a timeout of its own.
     pub fn ping_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        self.on_client(client, What::Ping(Instant::now()), Body::None, timeout)
+        self.on_client(client, What::Ping(Instant::now()), None, timeout)
     }
 
     /// Ends the client's calls, flushes, and closes: the client is gone when the ticket is done.
@@ -262,14 +262,14 @@ impl Queue {
     pub fn close_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
         self.end_calls(client);
-        self.on_client(client, What::Close, Body::None, timeout)
+        self.on_client(client, What::Close, None, timeout)
     }
 
     /// Closes a client without waiting for anything. Calls of it that are under way get their answers,
     /// and what it has sent is on its way, but nobody hears what became of broadcasts.
     pub fn abandon(&mut self, client: ClientId) {
-        let Some(link) = self.clients.remove(client.0).and_then(|client| client.link) else { return };
-        self.desert(link);
+        let Some(session) = self.clients.remove(client.0).and_then(|client| client.session) else { return };
+        self.release(session);
         self.rearm();
     }
 
@@ -393,9 +393,15 @@ impl Queue {
         Ok(call.timeout_or(self.client(client)?.options.timeout))
     }
 
-    fn on_client(&mut self, id: ClientId, what: What, body: Body, timeout: Option<Duration>) -> Result<Ticket> {
+    fn on_client(
+        &mut self,
+        id: ClientId,
+        what: What,
+        body: Option<Message>,
+        timeout: Option<Duration>,
+    ) -> Result<Ticket> {
         let target = self.client(id)?;
-        if let Some(message) = body.message() {
+        if let Some(message) = &body {
             target.named(target.check_size(message))?;
         }
         // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
@@ -414,8 +420,10 @@ impl Queue {
         if client.one_way_error.is_some() {
             return client.one_way_error.take();
         }
-        match self.connections.get_mut(client.link?) {
-            Some(Connection::Link(link)) => link.ledger.take_one_way_error().or_else(|| link.ledger.retire()),
+        match self.transports.get_mut(client.session?) {
+            Some(Transport::Session(session)) => {
+                session.connection.take_one_way_error().or_else(|| session.connection.retire())
+            }
             _ => None,
         }
     }
@@ -456,11 +464,11 @@ impl Drop for Queue {
         // Requests end with their sessions, and their handlers are told. Broadcasts were promised to
         // be sent.
         let until = Instant::now() + FAREWELL;
-        let ids: Vec<Id> = self.connections.iter().map(|(id, _)| id).collect();
+        let ids: Vec<Id> = self.transports.iter().map(|(id, _)| id).collect();
         for id in ids {
-            if let Some(Connection::Link(mut link)) = self.remove(id) {
-                link.send_until(until);
-                link.leave();
+            if let Some(Transport::Session(mut session)) = self.remove(id) {
+                session.send_until(until);
+                session.leave();
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::call::{Id, State, Ticket, What};
-use super::{Connection, Queue};
-use crate::client::pending::{Answers, Reply};
+use super::{Queue, Transport};
+use crate::client::connection::Answers;
+use crate::client::incoming::Reply;
 use crate::client::replace::ended_before;
 use crate::client::{Attempt, Failed};
 use crate::error::{Error, Result};
@@ -22,15 +23,15 @@ impl Queue {
             .map_err(|error| Error::from_os("cannot look after the calls under way", error))?;
         for token in tokens {
             let id = Id::from_number(token);
-            match self.connections.get(id) {
-                Some(Connection::Link(link)) => {
-                    if link.watches_room {
+            match self.transports.get(id) {
+                Some(Transport::Session(session)) => {
+                    if session.watches_room {
                         self.send(id);
                     }
                     self.receive(id);
                     self.pump(id, None);
                 }
-                Some(Connection::Exchange(..)) => self.exchange_on(id),
+                Some(Transport::Exchange(..)) => self.exchange_on(id),
                 None => {}
             }
         }
@@ -43,11 +44,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Receives what a link has, and tells those whom it concerns.
+    /// Receives what a session has, and tells those whom it concerns.
     pub(super) fn receive(&mut self, id: Id) {
-        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+        let Some(Transport::Session(session)) = self.transports.get_mut(id) else { return };
         let mut answers = Vec::new();
-        let received = link.receive(&mut answers);
+        let received = session.receive(&mut answers);
         self.list(id);
         self.tell(answers);
         if let Err(error) = received {
@@ -65,15 +66,14 @@ impl Queue {
     pub(super) fn answered(&mut self, ticket: Ticket, answer: Attempt<Reply>) {
         let Some(call) = self.calls.get(ticket.0) else { return };
         let result: Attempt<Option<Message>> = match (&call.what, answer) {
-            (What::Request, answer) => answer.and_then(Reply::into_message).map(Some),
             (What::Flush | What::Close, answer) => {
                 let State::Sent(id, _) = call.state else { return };
-                match self.connections.get_mut(id) {
-                    Some(Connection::Link(link)) => link.ledger.flushed(answer).map(|()| None),
+                match self.transports.get_mut(id) {
+                    Some(Transport::Session(session)) => session.connection.flushed(answer).map(|()| None),
                     _ => answer.map(|_| None),
                 }
             }
-            (_, answer) => answer.map(|_| None),
+            (_, answer) => answer.map(Reply::into_message),
         };
         match result {
             // A flush that was not taken: what it was to make sure of went to the session that ended.
@@ -86,19 +86,19 @@ impl Queue {
 
     /// A session is over.
     pub(super) fn end(&mut self, id: Id, error: &Error) {
-        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
+        let Some(Transport::Session(session)) = self.transports.get_mut(id) else { return };
         let mut answers = Vec::new();
-        link.ledger.end(error, &mut answers);
-        let waiting = std::mem::take(&mut link.waiting);
-        // Before the link is gone: what a flush comes to is in its books.
+        session.connection.end(error, &mut answers);
+        let waiting = std::mem::take(&mut session.waiting);
+        // Before the session is gone: what a flush comes to is in its books.
         self.tell(answers);
-        if let Some(Connection::Link(mut link)) = self.remove(id) {
+        if let Some(Transport::Session(mut session)) = self.remove(id) {
             self.shared.retain(|_, shared| *shared != id);
-            let owner = self.clients.iter().find(|(_, client)| client.link == Some(id)).map(|(id, _)| id);
+            let owner = self.clients.iter().find(|(_, client)| client.session == Some(id)).map(|(id, _)| id);
             if let Some(client) = owner.and_then(|owner| self.clients.get_mut(owner)) {
-                client.link = None;
+                client.session = None;
                 if client.one_way_error.is_none() {
-                    client.one_way_error = link.ledger.take_one_way_error();
+                    client.one_way_error = session.connection.take_one_way_error();
                 }
             }
         }
@@ -108,36 +108,37 @@ impl Queue {
     }
 
     /// Takes a connection out of all that watches it.
-    pub(super) fn remove(&mut self, id: Id) -> Option<Connection> {
-        let connection = self.connections.remove(id)?;
+    pub(super) fn remove(&mut self, id: Id) -> Option<Transport> {
+        let connection = self.transports.remove(id)?;
         match &connection {
-            Connection::Link(link) => self.poller.forget(&link.socket),
+            Transport::Session(session) => self.poller.forget(&session.stream),
             // It is gone where the exchange is over.
-            Connection::Exchange(exchange, _) => {
+            Transport::Exchange(exchange, _) => {
                 exchange.socket().into_iter().for_each(|socket| self.poller.forget(socket))
             }
         }
         Some(connection)
     }
 
-    /// Nobody will put anything on this link any more.
-    pub(super) fn desert(&mut self, id: Id) {
-        let Some(Connection::Link(link)) = self.connections.get_mut(id) else { return };
-        link.deserted = true;
+    /// Nobody will put anything on this session any more.
+    pub(super) fn release(&mut self, id: Id) {
+        let Some(Transport::Session(session)) = self.transports.get_mut(id) else { return };
+        session.released = true;
         self.list(id);
-        self.submit_link(id);
+        self.submit_session(id);
         self.drop_if_over(id);
     }
 
-    /// Lets go of a deserted session once everything has been sent and answered.
+    /// Lets go of a released session once everything has been sent and answered.
     pub(super) fn drop_if_over(&mut self, id: Id) {
-        let Some(Connection::Link(link)) = self.connections.get(id) else { return };
-        let is_over = link.is_all_sent() && !link.ledger.is_waiting() && link.waiting.is_empty();
-        if link.deserted
+        let Some(Transport::Session(session)) = self.transports.get(id) else { return };
+        let is_over =
+            session.connection.unsent() == 0 && !session.connection.is_waiting() && session.waiting.is_empty();
+        if session.released
             && is_over
-            && let Some(Connection::Link(link)) = self.remove(id)
+            && let Some(Transport::Session(session)) = self.remove(id)
         {
-            link.leave();
+            session.leave();
         }
     }
 }

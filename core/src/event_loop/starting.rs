@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::{Call, ClientId, Id, State, Ticket, What};
-use super::link::{Body, Link};
-use super::{Completion, Connection, MOST_SPARE, MOST_SPARE_BYTES, Queue};
+use super::session::Session;
+use super::{Completion, MOST_SPARE, MOST_SPARE_BYTES, Queue, Transport};
 use crate::client::connect::{Connected, Connecting, Presence, Step};
 use crate::client::deno::{Exchange, Progress};
 use crate::client::target::Target;
@@ -22,7 +22,7 @@ impl Queue {
         what: What,
         target: Arc<Target<'static>>,
         client: Option<ClientId>,
-        body: Body,
+        body: Option<Message>,
         timeout: Option<Duration>,
     ) -> Ticket {
         let ticket = Ticket(self.calls.insert(Call::new(what, target, client, body, timeout)));
@@ -54,8 +54,8 @@ impl Queue {
                 Err(error) => return self.finish(ticket, Err(error)),
             }
         }
-        if let Some(link) = self.link_for(ticket) {
-            return self.enqueue(ticket, link);
+        if let Some(session) = self.session_for(ticket) {
+            return self.enqueue(ticket, session);
         }
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         if let What::Flush | What::Close = call.what {
@@ -68,19 +68,19 @@ impl Queue {
     }
 
     /// The session that a call belongs on, if it is still good.
-    pub(super) fn link_for(&mut self, ticket: Ticket) -> Option<Id> {
+    pub(super) fn session_for(&mut self, ticket: Ticket) -> Option<Id> {
         let call = self.calls.get(ticket.0)?;
         if call.target.options.wire == Wire::Deno {
             return None;
         }
         let id = match call.client {
-            Some(client) => self.clients.get(client.0)?.link?,
+            Some(client) => self.clients.get(client.0)?.session?,
             None => *self.shared.get(&call.target.key)?,
         };
-        match self.connections.get(id) {
-            Some(Connection::Link(link)) if link.ledger.is_open() => Some(id),
+        match self.transports.get(id) {
+            Some(Transport::Session(session)) if session.connection.is_open() => Some(id),
             // What the listener still answers on it is of no use to a new call, except to a flush.
-            Some(Connection::Link(_)) if matches!(call.what, What::Flush | What::Close) => Some(id),
+            Some(Transport::Session(_)) if matches!(call.what, What::Flush | What::Close) => Some(id),
             _ => None,
         }
     }
@@ -88,8 +88,8 @@ impl Queue {
     /// Goes on with a call that looks for a listener.
     pub(super) fn connect_on(&mut self, ticket: Ticket) {
         // Another call may have made the session meanwhile.
-        if let Some(link) = self.link_for(ticket) {
-            return self.enqueue(ticket, link);
+        if let Some(session) = self.session_for(ticket) {
+            return self.enqueue(ticket, session);
         }
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         let State::Connecting(connecting) = &mut call.state else { return };
@@ -104,40 +104,41 @@ impl Queue {
                 call.wake = wake;
                 self.note_due(wake);
             }
-            Ok(Step::Done(Connected::Native(socket))) => match self.add_link(ticket, socket) {
-                Ok(link) => self.enqueue(ticket, link),
+            Ok(Step::Done(Connected::Native(socket))) => match self.add_session(ticket, socket) {
+                Ok(session) => self.enqueue(ticket, session),
                 Err(error) => self.finish(ticket, Err(error)),
             },
             Ok(Step::Done(Connected::Deno(socket))) => self.exchange(ticket, socket),
         }
     }
 
-    pub(super) fn add_link(&mut self, ticket: Ticket, socket: Stream) -> Result<Id> {
+    pub(super) fn add_session(&mut self, ticket: Ticket, socket: Stream) -> Result<Id> {
         let call = self.calls.get(ticket.0).expect("it is connecting");
-        let link = Link::new(socket, call.target.options.max_message);
+        let session = Session::new(socket, call.target.options.max_message);
         let (client, key) = (call.client, call.target.key.clone());
-        let id = self.connections.insert(Connection::Link(Box::new(link)));
-        let Some(Connection::Link(link)) = self.connections.get(id) else { unreachable!("it was just added") };
-        if let Err(error) = self.poller.watch(&link.socket, id.number(), false) {
-            self.connections.remove(id);
+        let id = self.transports.insert(Transport::Session(Box::new(session)));
+        let Some(Transport::Session(session)) = self.transports.get(id) else { unreachable!("it was just added") };
+        if let Err(error) = self.poller.watch(&session.stream, id.number(), false) {
+            self.transports.remove(id);
             return Err(Error::from_os("cannot watch the connection", error));
         }
         match client {
             Some(client) => {
                 if let Some(client) = self.clients.get_mut(client.0)
-                    && let Some(before) = client.link.replace(id)
+                    && let Some(before) = client.session.replace(id)
                 {
-                    if let Some(Connection::Link(retired)) = self.connections.get_mut(before)
-                        && let Some(told) = retired.ledger.take_one_way_error().or_else(|| retired.ledger.retire())
+                    if let Some(Transport::Session(retired)) = self.transports.get_mut(before)
+                        && let Some(told) =
+                            retired.connection.take_one_way_error().or_else(|| retired.connection.retire())
                     {
                         client.one_way_error.get_or_insert(told);
                     }
-                    self.desert(before);
+                    self.release(before);
                 }
             }
             None => {
                 if let Some(before) = self.shared.insert(key, id) {
-                    self.desert(before);
+                    self.release(before);
                 }
             }
         }
@@ -155,10 +156,10 @@ impl Queue {
         let until = deadline(call.timeout);
         call.deadline = until;
         let exchange = Exchange::new(socket, mode, call.target.options.max_message);
-        let id = self.connections.insert(Connection::Exchange(Box::new(exchange), ticket));
+        let id = self.transports.insert(Transport::Exchange(Box::new(exchange), ticket));
         call.state = State::Exchanging(id);
         self.note_due(until);
-        let Some(Connection::Exchange(exchange, _)) = self.connections.get(id) else { unreachable!("just added") };
+        let Some(Transport::Exchange(exchange, _)) = self.transports.get(id) else { unreachable!("just added") };
         let Some(socket) = exchange.socket() else { return };
         match self.poller.watch(socket, id.number(), false) {
             Ok(()) => self.exchange_on(id),
@@ -170,10 +171,10 @@ impl Queue {
     }
 
     pub(super) fn exchange_on(&mut self, id: Id) {
-        let Some(Connection::Exchange(exchange, ticket)) = self.connections.get_mut(id) else { return };
+        let Some(Transport::Exchange(exchange, ticket)) = self.transports.get_mut(id) else { return };
         let ticket = *ticket;
         let Some(call) = self.calls.get(ticket.0) else { return };
-        let message = call.body.message().expect("what goes over the Deno wire has a body");
+        let message = call.body.as_ref().expect("what goes over the Deno wire has a body");
         let result = match exchange.step(message.into()) {
             Ok(Progress::Wants(what)) => {
                 let room = what == Interest::Write;
@@ -209,22 +210,22 @@ impl Queue {
                 (Err(error), None) => Err(self.give_up_flushing(id, error)),
                 (result, _) => result,
             };
-            if let Some(link) = self.clients.remove(id.0).and_then(|client| client.link) {
-                self.desert(link);
+            if let Some(session) = self.clients.remove(id.0).and_then(|client| client.session) {
+                self.release(session);
             }
         }
         let result = result.map_err(|error| error.on_channel(&call.target.channel));
         self.done.push(Completion { ticket, result });
-        if let Body::Own(body) = call.body {
-            self.keep_spare(body.into_data());
+        if let Some(mut body) = call.body {
+            self.keep_spare(body.take_large(0));
         }
     }
 
     /// What to say where nobody waits any longer for what the flush of a client would bring.
     fn give_up_flushing(&mut self, client: ClientId, error: Error) -> Error {
-        let link = self.clients.get(client.0).and_then(|client| client.link);
-        match link.and_then(|link| self.connections.get_mut(link)) {
-            Some(Connection::Link(link)) => link.ledger.give_up_flushing(error),
+        let session = self.clients.get(client.0).and_then(|client| client.session);
+        match session.and_then(|session| self.transports.get_mut(session)) {
+            Some(Transport::Session(session)) => session.connection.give_up_flushing(error),
             _ => error,
         }
     }

@@ -3,11 +3,9 @@
 use std::time::Instant;
 
 use super::call::{Call, ClientId, State, Ticket, What};
-use super::link::Body;
-use super::{Completion, Connection, Queue};
+use super::{Completion, Queue, Transport};
 use crate::client::{closed_meanwhile, timed_out};
 use crate::error::Error;
-use crate::protocol::frame::{Header, Kind};
 
 impl Queue {
     /// Takes a call out of wherever it is. Its handler is told.
@@ -15,11 +13,9 @@ impl Queue {
         let call = self.calls.remove(ticket.0)?;
         match &call.state {
             State::Sent(id, frame) => {
-                if let Some(Connection::Link(link)) = self.connections.get_mut(*id)
-                    && link.ledger.withdraw(*frame)
-                    && matches!(call.what, What::Request)
+                if let Some(Transport::Session(session)) = self.transports.get_mut(*id)
+                    && session.connection.withdraw(*frame)
                 {
-                    link.add(&Header::bare(Kind::Cancel, *frame), &mut Body::default());
                     self.list(*id);
                 }
             }
@@ -33,8 +29,8 @@ impl Queue {
     fn end_call(&mut self, ticket: Ticket, why: Error) {
         let error = match self.calls.get(ticket.0).map(|call| &call.state) {
             Some(State::Sent(..)) => why.after_sending(),
-            Some(State::Exchanging(id)) => match self.connections.get(*id) {
-                Some(Connection::Exchange(exchange, _)) => exchange.told(why),
+            Some(State::Exchanging(id)) => match self.transports.get(*id) {
+                Some(Transport::Exchange(exchange, _)) => exchange.told(why),
                 _ => why,
             },
             _ => why,

@@ -1,6 +1,7 @@
 //! The frames of a native session: a header of 16 bytes, then the body.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::Violation;
 use crate::message::{MessageKind, MessageRef};
@@ -110,6 +111,18 @@ impl Header {
         };
         let len = u32::try_from(message.len()).expect("the limit on messages is checked before");
         Header { len, kind, flags, id, argument: 0 }
+    }
+
+    /// The header of a request whose sender still waits for so long; `None` is for ever.
+    pub(crate) fn request<'a>(id: u32, message: impl Into<MessageRef<'a>>, left: Option<Duration>) -> Header {
+        let argument = left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+        Header { argument, ..Header::of(Kind::Request, id, message) }
+    }
+
+    /// The header of a broadcast whose sender wants to know that the handler has it.
+    pub(crate) fn acknowledged_broadcast<'a>(id: u32, message: impl Into<MessageRef<'a>>) -> Header {
+        let header = Header::of(Kind::Broadcast, id, message);
+        Header { flags: header.flags | ACK_WANTED, ..header }
     }
 
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {

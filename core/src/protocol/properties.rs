@@ -94,7 +94,7 @@ proptest! {
             prop_assert!(line.text.len() <= max && !line.text.contains('\n'));
         }
         let _either_way = (reader.can_end(), reader.take_rest());
-        let _not_an_error_frame = crate::client::reply_error(1, &stream);
+        let _not_an_error_frame = crate::client::incoming::reply_error(1, &stream);
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn every_frame_means_what_its_vector_says_however_it_is_cut() {
         }
         assert_eq!([header.encode().to_vec(), body.clone()].concat(), canonical(&case), "{case}");
         if header.kind == Kind::Error {
-            let error = crate::client::reply_error(header.id, &body).unwrap();
+            let error = crate::client::incoming::reply_error(header.id, &body).unwrap();
             if crate::ErrorKind::from_name(text(&case["code"])).is_some() {
                 assert_eq!(error.kind().name(), text(&case["code"]), "{case}");
             } else {
@@ -210,7 +210,7 @@ fn every_frame_means_what_its_vector_says_however_it_is_cut() {
                 (frames, None) => {
                     // The header is fine: the fault is in an error's body.
                     assert_eq!((frames[0].0.kind, text(&case["error"])), (Kind::Error, "protocol"), "{case}");
-                    let violation = crate::client::reply_error(frames[0].0.id, &frames[0].1).unwrap_err();
+                    let violation = crate::client::incoming::reply_error(frames[0].0.id, &frames[0].1).unwrap_err();
                     assert_eq!(violation.kind(), crate::ErrorKind::Protocol, "{case}");
                 }
             }

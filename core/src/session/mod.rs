@@ -1,5 +1,6 @@
 //! What both sides of a native session share.
 
+pub(crate) mod pieces;
 pub(crate) mod receive;
 pub(crate) mod send_queue;
 pub(crate) mod spin_wait;

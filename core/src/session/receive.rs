@@ -25,3 +25,26 @@ pub(crate) fn receive_once(socket: &Stream, reader: &mut FrameReader, wait: Wait
     };
     Ok((count, count < room))
 }
+
+/// Receives once into `reader` through `receive`, which fills a slot and says how many bytes came. 0 is the end of the
+/// stream.
+#[inline]
+pub(crate) fn fill(reader: &mut FrameReader, receive: impl FnOnce(Slot<'_>) -> io::Result<usize>) -> io::Result<usize> {
+    match reader.slot() {
+        Slot::Buffer(slot) => {
+            let count = receive(Slot::Buffer(slot))?;
+            reader.filled(count);
+            Ok(count)
+        }
+        body @ Slot::Body(..) => receive(body),
+    }
+}
+
+/// Receives what is there into a slot.
+#[inline]
+pub(crate) fn receive_into(socket: &Stream, slot: Slot<'_>) -> io::Result<usize> {
+    match slot {
+        Slot::Buffer(slot) => socket.recv(slot, Wait::No),
+        Slot::Body(body, missing) => socket.recv_spare(body, missing, Wait::No),
+    }
+}

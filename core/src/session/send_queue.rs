@@ -37,8 +37,6 @@ struct State {
     closed: bool,
     /// The peer is gone.
     broken: Option<io::ErrorKind>,
-    /// What was handed over and did not leave, since the peer is gone.
-    unsent: usize,
 }
 
 impl SendQueue {
@@ -46,7 +44,7 @@ impl SendQueue {
     /// more, waits up to `patience` for it each time, then leaves the rest to the driver.
     pub(crate) fn send(&self, socket: &Stream, head: &[u8], body: &[u8], patience: Duration) -> io::Result<Sent> {
         {
-            let mut state = self.usable(head.len() + body.len())?;
+            let mut state = self.usable()?;
             if state.sending || !state.waiting.is_empty() {
                 state.waiting.extend_from_slice(head);
                 state.waiting.extend_from_slice(body);
@@ -69,7 +67,7 @@ impl SendQueue {
 
     /// Adds bytes without sending; the driver has to be told. How many wait now.
     pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
-        let mut state = self.usable(head.len() + body.len())?;
+        let mut state = self.usable()?;
         state.waiting.extend_from_slice(head);
         state.waiting.extend_from_slice(body);
         Ok(state.waiting.len())
@@ -77,7 +75,7 @@ impl SendQueue {
 
     /// Adds the last bytes: nothing is taken after them. The driver sends them.
     pub(crate) fn append_last(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let mut state = self.usable(head.len() + body.len())?;
+        let mut state = self.usable()?;
         state.waiting.extend_from_slice(head);
         state.waiting.extend_from_slice(body);
         state.closed = true;
@@ -109,12 +107,6 @@ impl SendQueue {
         lock(&self.0).waiting.len()
     }
 
-    /// Where the peer is gone: how many of the bytes that were handed over have not left.
-    pub(crate) fn unsent(&self) -> Option<usize> {
-        let state = lock(&self.0);
-        state.broken.map(|_| state.unsent)
-    }
-
     /// Whether nothing waits and nothing is being sent.
     pub(crate) fn is_empty(&self) -> bool {
         let state = lock(&self.0);
@@ -122,7 +114,7 @@ impl SendQueue {
     }
 
     /// Ends a send: with what others added meanwhile, or with what the socket did not take.
-    fn after_send(&self, socket: &Stream, mut result: Result<Vec<u8>, Broken>, patience: Duration) -> io::Result<Sent> {
+    fn after_send(&self, socket: &Stream, mut result: io::Result<Vec<u8>>, patience: Duration) -> io::Result<Sent> {
         loop {
             let mut batch = {
                 let mut state = lock(&self.0);
@@ -141,10 +133,9 @@ impl SendQueue {
                         return Ok(Sent::Gone);
                     }
                     Ok(spare) => std::mem::replace(&mut state.waiting, spare),
-                    Err(Broken { error, unsent }) => {
+                    Err(error) => {
                         state.sending = false;
                         state.broken = Some(error.kind());
-                        state.unsent = unsent + state.waiting.len();
                         state.waiting = Vec::new();
                         // Whatever it was, nothing can follow what is missing now: a peer that lives must
                         // not wait for it, nor for more on this session.
@@ -165,13 +156,9 @@ impl SendQueue {
         }
     }
 
-    /// The state, for one who hands over `more` bytes.
-    fn usable(&self, more: usize) -> io::Result<MutexGuard<'_, State>> {
-        let mut state = lock(&self.0);
-        if let Some(kind) = state.broken {
-            state.unsent += more;
-            return Err(kind.into());
-        }
+    /// The state, for one who hands over more bytes.
+    fn usable(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.unbroken()?;
         if state.closed { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(state) }
     }
 
@@ -184,20 +171,8 @@ impl SendQueue {
     }
 }
 
-/// A send that failed, and how much of what it was to send has not left.
-struct Broken {
-    error: io::Error,
-    unsent: usize,
-}
-
 /// Sends until all is gone, or until the socket has taken nothing for `patience`: returns the rest.
-fn send_all<'a>(
-    socket: &Stream,
-    mut head: &'a [u8],
-    mut body: &'a [u8],
-    patience: Duration,
-) -> Result<Vec<u8>, Broken> {
-    let broken = |error, unsent| Err(Broken { error, unsent });
+fn send_all<'a>(socket: &Stream, mut head: &'a [u8], mut body: &'a [u8], patience: Duration) -> io::Result<Vec<u8>> {
     while !(head.is_empty() && body.is_empty()) {
         match socket.send(head, body) {
             Ok(sent) => advance(&mut head, &mut body, sent),
@@ -210,10 +185,10 @@ fn send_all<'a>(
                 match has_room {
                     Ok(true) => {}
                     Ok(false) => return Ok([head, body].concat()),
-                    Err(error) => return broken(error, head.len() + body.len()),
+                    Err(error) => return Err(error),
                 }
             }
-            Err(error) => return broken(error, head.len() + body.len()),
+            Err(error) => return Err(error),
         }
     }
     Ok(Vec::new())

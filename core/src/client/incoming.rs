@@ -1,0 +1,130 @@
+//! What the frames of a listener say to its client.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::protocol::Violation;
+use crate::protocol::frame::{Body, Header, Kind};
+
+/// What a listener answers.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Message(Message),
+    /// A broadcast, a flush or a ping is done.
+    Done,
+}
+
+impl Reply {
+    /// The answer, if it is one to a request.
+    pub(crate) fn into_message(self) -> Option<Message> {
+        match self {
+            Reply::Message(message) => Some(message),
+            Reply::Done => None,
+        }
+    }
+}
+
+/// A frame as a client sees it.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Answer {
+        id: u32,
+        kind: Kind,
+        reply: Reply,
+    },
+    /// Message `id` has failed; 0 is the session.
+    Error {
+        id: u32,
+        error: Error,
+    },
+    /// One of the messages that nobody answers was refused; the session goes on.
+    OneWayRefused(Error),
+    /// Messages after this one were not taken, and no more are.
+    Goaway {
+        last: u32,
+    },
+    /// It wants a pong with this id.
+    Ping {
+        id: u32,
+    },
+}
+
+/// Reads a frame.
+#[inline]
+pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<Incoming, Violation> {
+    let (id, kind) = (header.id, header.kind);
+    Ok(match kind {
+        Kind::Response => {
+            let message = Message::from_parts(header.message_kind(), body.into_vec());
+            Incoming::Answer { id, kind, reply: Reply::Message(message) }
+        }
+        Kind::Ack | Kind::Pong => Incoming::Answer { id, kind, reply: Reply::Done },
+        Kind::Error => {
+            let error = reply_error(id, body.as_slice())?;
+            if id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
+                Incoming::OneWayRefused(error)
+            } else {
+                Incoming::Error { id, error }
+            }
+        }
+        Kind::Goaway => Incoming::Goaway { last: id },
+        Kind::Ping => Incoming::Ping { id },
+        Kind::Request | Kind::Broadcast | Kind::Cancel => unreachable!("not a listener's frames"),
+    })
+}
+
+/// Whether an answer of kind `answer` fits a message of kind `asked`. One that does not, and that could be taken for
+/// another message's, breaks the protocol; any other is passed over.
+pub(crate) fn fits(asked: Kind, answer: Kind) -> std::result::Result<bool, Violation> {
+    match (asked, answer) {
+        (Kind::Request, Kind::Response) | (Kind::Broadcast | Kind::Ack, Kind::Ack) | (Kind::Ping, Kind::Pong) => {
+            Ok(true)
+        }
+        (Kind::Broadcast | Kind::Ack, Kind::Response) => {
+            Err(Violation::Malformed("the listener answered a message that nothing answers"))
+        }
+        (Kind::Request, Kind::Ack) => {
+            Err(Violation::Malformed("the listener acknowledged a request instead of answering it"))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The error that a listener's error frame about message `id` speaks of; 0 is the session.
+pub(crate) fn reply_error(id: u32, body: &[u8]) -> std::result::Result<Error, Violation> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        code: String,
+        message: String,
+        // Of a handler that failed on purpose. Whatever else stands there is nothing that was promised.
+        #[serde(default, deserialize_with = "present")]
+        handler_code: Option<Box<serde_json::value::RawValue>>,
+        #[serde(default, deserialize_with = "present")]
+        handler_data: Option<Box<serde_json::value::RawValue>>,
+    }
+    /// A member that is there, be it null.
+    fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+        T::deserialize(from).map(Some)
+    }
+    // serde takes an array for a struct, too.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    match serde_json::from_slice::<Body>(body) {
+        Ok(body) if is_object => {
+            let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
+            let error = Error::new(kind, body.message);
+            Ok(match kind {
+                ErrorKind::HandlerFailed => {
+                    let code = body.handler_code.and_then(|code| serde_json::from_str(code.get()).ok());
+                    let data = body.handler_data.map(|data| data.get().to_owned());
+                    error.after_sending().with_what_the_handler_gave(code, data)
+                }
+                ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
+                // The message did not get past its header.
+                ErrorKind::TooLarge if id == 0 => error,
+                // The handler has run, and its answer does not fit; or it is not known to us.
+                ErrorKind::Protocol | ErrorKind::TooLarge => error.after_sending(),
+                _ => error,
+            })
+        }
+        _ => Err(Violation::Malformed("the listener sent an error that cannot be read")),
+    }
+}
