@@ -32,14 +32,11 @@ LAYERS = {
 # is not needed any more is to be removed.
 CIRCLES = [
     "core/src/server",
-    "core/src/event_loop",
     "bindings/node/src",
     "core/src/os/unix",
     "core/src",
 ]
 UPWARDS = [
-    ("core/src/client", "core/src/server"),
-    ("core/src/event_loop", "core/src/server"),
     ("core/src/options.rs", "core/src/server"),
     ("core/src/os", "core/src/server"),
     ("core/src/os", "core/src/options.rs"),
