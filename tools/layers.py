@@ -32,14 +32,9 @@ LAYERS = {
 # is not needed any more is to be removed.
 CIRCLES = [
     "core/src/server",
-    "bindings/node/src",
     "core/src/os/unix",
-    "core/src",
 ]
 UPWARDS = [
-    ("core/src/options.rs", "core/src/server"),
-    ("core/src/os", "core/src/server"),
-    ("core/src/os", "core/src/options.rs"),
 ]
 
 DEFINES = re.compile(

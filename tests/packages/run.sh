@@ -4,6 +4,7 @@
 # The last line is `N passed, N failed, N skipped`.
 #
 #   tests/packages/run.sh [LANGUAGE...]
+# shellcheck disable=SC2317 # the checks are functions that are called by name
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD
