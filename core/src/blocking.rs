@@ -36,13 +36,13 @@ use crate::options::Options;
 use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
-use crate::server::listening::Listening;
+use crate::server::{listener, start};
 
 /// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
 /// what it captured, may be dropped later; [`close`](Listener::close) waits for that.
 #[derive(Debug)]
 pub struct Listener {
-    listening: ManuallyDrop<Arc<Listening>>,
+    listening: ManuallyDrop<Arc<listener::Listener>>,
     address: String,
 }
 
@@ -79,7 +79,7 @@ impl Listener {
         check_json: bool,
     ) -> Result<Listener> {
         let handler = Handler::Blocking(Box::new(handler));
-        let listening = Listening::start(channel, mode, options, handler, check_json, background::listeners()?)?;
+        let listening = start::start(channel, mode, options, handler, check_json, background::listeners()?)?;
         let address = listening.address().to_string();
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
     }

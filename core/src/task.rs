@@ -22,14 +22,14 @@ use crate::options::Options;
 use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
-use crate::server::listening::Listening;
+use crate::server::{listener, start};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
 /// [`close`](Listener::close) waits for that.
 #[derive(Debug)]
 pub struct Listener {
-    listening: ManuallyDrop<Arc<Listening>>,
+    listening: ManuallyDrop<Arc<listener::Listener>>,
     address: String,
 }
 
@@ -70,7 +70,7 @@ impl Listener {
     ) -> Result<Listener> {
         let runtime = Handle::try_current().map_err(|_| no_runtime())?;
         let handler = Handler::Async(Box::new(handler));
-        let listening = Listening::start(channel, mode, options, handler, check_json, runtime)?;
+        let listening = start::start(channel, mode, options, handler, check_json, runtime)?;
         let address = listening.address().to_string();
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
     }

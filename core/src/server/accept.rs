@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::driver::runtime;
+use super::driver::dispatch;
+use super::driver::driven::{Driven, Drivers, Next};
 use super::single::{deno, deno_fast, text};
 use crate::counters::count;
 use crate::mode::Mode;
@@ -18,8 +19,8 @@ use crate::os::{is_out_of_resources, own_owner};
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
-use crate::server::listening::{Accepting, Listening};
 use crate::server::session::Session;
+use crate::server::shared::{OpenConnection, Phase};
 use crate::server::single::connection::{Connection, receive};
 
 /// How long accepting waits for a connection to end when the process is out of descriptors or memory, or pauses when
@@ -33,27 +34,39 @@ const CLOSING: u32 = 5;
 /// How often a listener at its limit looks for a session that has gone quiet.
 const CROWDED: Duration = Duration::from_millis(50);
 
+/// The accepting task's hold on its listener: if the runtime ends, nobody is to be promised an answer.
+pub(crate) struct Accepting(pub(crate) Arc<Drivers>);
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.listener.stop();
+        self.0.listener.shared.advance(Phase::AcceptedAll);
+    }
+}
+
 /// Accepts until the listener stops.
-pub(super) async fn run(accepting: Accepting, mut fd: AsyncListener) {
-    let listening = accepting.listening();
-    let mut check = interval(listening.check_interval());
+pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
+    let drivers = &accepting.0;
+    let listener = &drivers.listener;
+    let shared = &listener.shared;
+    let mut check = interval(listener.check_interval);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
     let mut made_anew = false;
     let mut again = HEAL_AGAIN;
-    while !listening.is_closing() {
+    while !shared.is_closing() {
         tokio::select! {
             biased;
-            () = listening.accepting().notified() => {}
+            () = shared.accepting.notified() => {}
             _ = check.tick() => {
-                let healed = listening.heal();
+                let healed = listener.heal();
                 made_anew |= healed.as_ref().is_ok_and(|&anew| anew);
                 if made_anew
-                    && let Ok(socket) = listening.listening_socket()
+                    && let Ok(socket) = listener.listening_socket()
                     && let Ok(anew) = AsyncListener::new(socket)
                 {
                     // Whoever waits in the old one is still served.
-                    while listening.has_seat() && accept(listening, &fd).is_ok() {}
+                    while shared.has_seat() && accept(drivers, &fd).is_ok() {}
                     fd = anew;
                     made_anew = false;
                 }
@@ -68,107 +81,87 @@ pub(super) async fn run(accepting: Accepting, mut fd: AsyncListener) {
             }
             guard = fd.readable() => {
                 let Ok(mut guard) = guard else { break };
-                if !listening.has_seat() {
+                if !shared.has_seat() {
                     if !fd.someone_waits() {
                         guard.clear_ready();
                         continue;
                     }
-                    listening.retire_quietest();
-                    let _looked_again_either_way = timeout(CROWDED, listening.accepting().notified()).await;
+                    listener.retire_quietest();
+                    let _looked_again_either_way = timeout(CROWDED, shared.accepting.notified()).await;
                     continue;
                 }
-                match accept(listening, &fd) {
+                match accept(drivers, &fd) {
                     Ok(()) => {}
                     Err(error) if would_block(&error) => guard.clear_ready(),
-                    Err(error) if is_out_of_resources(&error) => make_room(listening, &fd).await,
+                    Err(error) if is_out_of_resources(&error) => make_room(drivers, &fd).await,
                     Err(_) => sleep(OUT_OF_RESOURCES).await,
                 }
             }
         }
     }
     // Whoever connected before the channel's files went has been promised a listener.
-    while listening.has_seat() && accept(listening, &fd).is_ok() {}
+    while shared.has_seat() && accept(drivers, &fd).is_ok() {}
 }
 
-fn accept(listening: &Arc<Listening>, fd: &AsyncListener) -> io::Result<()> {
+fn accept(drivers: &Arc<Drivers>, fd: &AsyncListener) -> io::Result<()> {
+    let shared = &drivers.listener.shared;
     let socket = fd.accept()?;
-    listening.connection_opened();
-    let seat = OpenConnection(Some(Arc::clone(listening)));
-    listening.runtime.spawn(greet(seat, socket));
+    shared.runtime.spawn(greet(Arc::clone(drivers), OpenConnection::new(shared), socket));
     Ok(())
 }
 
 /// The process is out of descriptors or memory: lets the quietest connection go, and waits until it has.
-async fn make_room(listening: &Arc<Listening>, fd: &AsyncListener) {
-    listening.is_starved.store(true, Ordering::SeqCst);
-    listening.retire_quietest();
-    let ended = timeout(OUT_OF_RESOURCES, listening.accepting().notified()).await;
-    listening.is_starved.store(false, Ordering::SeqCst);
+async fn make_room(drivers: &Arc<Drivers>, fd: &AsyncListener) {
+    let listener = &drivers.listener;
+    let shared = &listener.shared;
+    shared.is_starved.store(true, Ordering::SeqCst);
+    listener.retire_quietest();
+    let ended = timeout(OUT_OF_RESOURCES, shared.accepting.notified()).await;
+    shared.is_starved.store(false, Ordering::SeqCst);
     // Its descriptor is closed a moment after it counts as ended.
     for _ in 0..CLOSING {
-        if ended.is_err() || accept(listening, fd).is_ok() || listening.is_closing() {
+        if ended.is_err() || accept(drivers, fd).is_ok() || shared.is_closing() {
             return;
         }
         sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// A connection that counts as open until this is dropped or given to a session.
-pub(super) struct OpenConnection(Option<Arc<Listening>>);
-
-impl OpenConnection {
-    pub(super) fn listening(&self) -> &Arc<Listening> {
-        self.0.as_ref().expect("given away only at the end")
-    }
-
-    /// From here on the session says when the connection has ended.
-    fn give_to_session(mut self) -> Arc<Listening> {
-        self.0.take().expect("given away only once")
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        if let Some(listening) = self.0.take() {
-            listening.connection_ended();
-        }
-    }
-}
-
 /// Serves one connection, whatever it turns out to be.
-async fn greet(seat: OpenConnection, socket: Stream) {
-    let listening = Arc::clone(seat.listening());
+async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream) {
+    let listener = &drivers.listener;
+    let shared = &listener.shared;
     let peer = socket.peer();
-    if !peer.allowed(&listening.peers, own_owner()) {
-        return count(&listening.tally.refused);
+    if !peer.allowed(&shared.peers, own_owner()) {
+        return count(&shared.tally.refused);
     }
     let mut first = Vec::with_capacity(4096);
     if deno_fast::receive(&socket, &mut first).unwrap_or(false)
-        && Dialect::of(first[0], listening.plain_text) == Some(Dialect::Deno)
-        && deno_fast::is_for(&listening, &first)
+        && Dialect::of(first[0], shared.plain_text) == Some(Dialect::Deno)
+        && deno_fast::is_for(shared, &first)
     {
-        return deno_fast::serve(seat, socket, peer, first).await;
+        return deno_fast::serve(open, socket, peer, first).await;
     }
     let Ok(fd) = AsyncStream::new(Arc::new(socket), Interest::Both) else { return };
     if first.is_empty() {
         let received = tokio::select! {
-            received = timeout(listening.hello_timeout, receive(&fd, &mut first)) => received,
-            () = listening.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
+            received = timeout(shared.hello_timeout, receive(&fd, &mut first)) => received,
+            () = shared.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
         };
         if !matches!(received, Ok(Ok(1..))) {
-            return count(&listening.tally.incomplete);
+            return count(&shared.tally.incomplete);
         }
     }
-    match Dialect::of(first[0], listening.plain_text) {
-        Some(Dialect::Native) => native(seat, fd, first).await,
+    match Dialect::of(first[0], shared.plain_text) {
+        Some(Dialect::Native) => native(&drivers, open, fd, first).await,
         Some(dialect) => {
-            let connection = Connection::new(&listening, fd, peer);
+            let connection = Connection::new(shared, fd, peer);
             match dialect {
-                Dialect::Deno => deno::serve(&listening, connection, first).await,
-                _ => text::serve(&listening, connection, &first).await,
+                Dialect::Deno => deno::serve(shared, connection, first).await,
+                _ => text::serve(listener, connection, &first).await,
             }
         }
-        None => count(&listening.tally.malformed),
+        None => count(&shared.tally.malformed),
     }
 }
 
@@ -177,9 +170,10 @@ fn take_what_is_there(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usiz
     fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No)
 }
 
-async fn native(seat: OpenConnection, fd: AsyncStream, mut first: Vec<u8>) {
-    let listening = Arc::clone(seat.listening());
-    let whole = timeout(listening.hello_timeout, async {
+async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, mut first: Vec<u8>) {
+    let listener = &drivers.listener;
+    let shared = &listener.shared;
+    let whole = timeout(shared.hello_timeout, async {
         while first.len() < HELLO_LEN {
             if receive(&fd, &mut first).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -191,32 +185,31 @@ async fn native(seat: OpenConnection, fd: AsyncStream, mut first: Vec<u8>) {
     tokio::select! {
         biased;
         _ = whole => {}
-        () = listening.until_stopping() => {}
+        () = shared.until_stopping() => {}
     }
     let Some((hello, rest)) = first.split_first_chunk::<HELLO_LEN>() else {
-        return count(&listening.tally.incomplete);
+        return count(&shared.tally.incomplete);
     };
     let theirs = Hello::decode_from_client(hello);
-    let role = match listening.mode {
+    let role = match shared.mode {
         Mode::Request => Role::RequestListener,
         Mode::Broadcast => Role::BroadcastListener,
     };
-    let ours = Hello::new(role, listening.max_message);
+    let ours = Hello::new(role, shared.max_message);
     let peer = fd.get_ref().peer();
     let exclusive = theirs.as_ref().is_ok_and(|hello| hello.role == Role::Exclusive);
     let peer_max = theirs.as_ref().map_or(usize::MAX, |hello| hello.max_message as usize);
-    let key = listening.next_key();
-    let session = Arc::new(Session::new(fd.into_inner(), seat.give_to_session(), key, peer, exclusive, peer_max));
-    listening.add(&session);
-    if !session.greet(&ours) {
-        return runtime::abandon(session);
+    let (session, shared) = (fd.into_inner(), Arc::clone(shared));
+    let session = Arc::new(Session::new(session, shared, listener.next_key(), peer, exclusive, peer_max));
+    listener.add(&session);
+    let mut reader = FrameReader::new(Sender::Client, listener.shared.max_message);
+    reader.feed(rest);
+    let driven = Driven { session, drivers: Arc::clone(drivers), reader, _open: open };
+    if !driven.session.greet(&ours) {
+        return;
     }
     match theirs {
-        Ok(_) => {
-            let mut reader = FrameReader::new(Sender::Client, listening.max_message);
-            reader.feed(rest);
-            runtime::drive(session, reader, false).await;
-        }
-        Err(violation) => runtime::dismiss(session, violation).await,
+        Ok(_) => dispatch::run(driven, false).await,
+        Err(violation) => dispatch::dispatch(driven, Next::Dismiss(violation)),
     }
 }

@@ -28,20 +28,20 @@ impl Moment {
 
 /// A moment that threads share, or none. It orders nothing else: what it says may be a little out of date.
 #[derive(Debug)]
-pub(crate) struct Shared(AtomicU64);
+pub(crate) struct SharedMoment(AtomicU64);
 
 /// The last moment there is stands for none.
 const NONE: u64 = u64::MAX;
 
-impl Default for Shared {
-    fn default() -> Shared {
-        Shared(AtomicU64::new(NONE))
+impl Default for SharedMoment {
+    fn default() -> SharedMoment {
+        SharedMoment(AtomicU64::new(NONE))
     }
 }
 
-impl Shared {
-    pub(crate) fn new(moment: Moment) -> Shared {
-        Shared(AtomicU64::new(moment.0))
+impl SharedMoment {
+    pub(crate) fn new(moment: Moment) -> SharedMoment {
+        SharedMoment(AtomicU64::new(moment.0))
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::server::clock::{Moment, Shared};
+use crate::server::clock::{Moment, SharedMoment};
 use crate::server::session::acks::{DueAck, Look};
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -21,7 +21,7 @@ fn moments_far_apart_are_in_order() {
 
 #[test]
 fn a_shared_moment_is_what_was_set_and_may_be_none() {
-    let shared = Shared::default();
+    let shared = SharedMoment::default();
     assert_eq!(shared.get(), None);
     shared.set(Some(Moment::at(0)));
     assert_eq!(shared.get(), Some(Moment::at(0)));

@@ -9,9 +9,9 @@ const MOST_TEXT: usize = 4096;
 
 /// What an error frame says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorFrame<'a> {
-    pub(super) kind: ErrorKind,
-    pub(super) text: &'a str,
+pub(crate) struct ErrorFrame<'a> {
+    pub(crate) kind: ErrorKind,
+    pub(crate) text: &'a str,
     /// What a handler gave besides: a code, and JSON text.
     code: Option<&'a str>,
     data: Option<&'a str>,
@@ -19,12 +19,12 @@ pub(super) struct ErrorFrame<'a> {
 
 impl<'a> ErrorFrame<'a> {
     /// What needs no more than a line of text.
-    pub(super) fn of_text(kind: ErrorKind, text: &'a str) -> ErrorFrame<'a> {
+    pub(crate) fn of_text(kind: ErrorKind, text: &'a str) -> ErrorFrame<'a> {
         ErrorFrame { kind, text, code: None, data: None }
     }
 
     /// A handler's failure on purpose.
-    pub(super) fn of_failure(failure: &'a HandlerFailure) -> ErrorFrame<'a> {
+    pub(crate) fn of_failure(failure: &'a HandlerFailure) -> ErrorFrame<'a> {
         ErrorFrame {
             kind: ErrorKind::HandlerFailed,
             text: failure.message(),
@@ -34,7 +34,7 @@ impl<'a> ErrorFrame<'a> {
     }
 
     /// The body of the error frame, for a client that takes bodies of at most `max` bytes.
-    pub(super) fn body(self, max: usize) -> Vec<u8> {
+    pub(crate) fn body(self, max: usize) -> Vec<u8> {
         #[derive(serde::Serialize)]
         struct Body<'a> {
             code: &'a str,

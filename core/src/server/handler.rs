@@ -48,12 +48,12 @@ pub(crate) struct Gone {
 }
 
 impl Gone {
-    pub(super) fn is_so(&self) -> bool {
+    pub(crate) fn is_so(&self) -> bool {
         self.is_so.load(Ordering::SeqCst)
     }
 
     /// Notified when it is so.
-    pub(super) fn changed(&self) -> &Notify {
+    pub(crate) fn changed(&self) -> &Notify {
         &self.changed
     }
 }
@@ -69,7 +69,7 @@ impl Drop for SaysGone {
 
 /// The calling thread calls a listener's handler, once or again and again. At the end, by whatever way, it does what it
 /// did before.
-pub(super) struct Within(*const UsersCode);
+pub(crate) struct Within(*const UsersCode);
 
 impl Within {
     fn begin(code: &UsersCode) -> Within {
@@ -85,23 +85,27 @@ impl Drop for Within {
 
 /// Calls a blocking handler. If it panics, its responder goes down with it and tells the caller.
 #[inline]
-pub(super) fn call_blocking(handler: &BlockingHandler, message: &Message, responder: Responder) {
+pub(crate) fn call_blocking(handler: &BlockingHandler, message: &Message, responder: Responder) {
     let _told_by_the_responder = catch_unwind(AssertUnwindSafe(|| handler(message, responder)));
 }
 
 impl UsersCode {
-    pub(super) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Gone>) {
+    pub(crate) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Gone>) {
         let gone = Arc::<Gone>::default();
         (Arc::new(UsersCode { handler, report_to, _gone: SaysGone(Arc::clone(&gone)) }), gone)
     }
 
+    pub(crate) fn is_blocking(&self) -> bool {
+        matches!(self.handler, Handler::Blocking(_))
+    }
+
     /// Whether the calling thread is within the handler of this listener, or polls its future.
-    pub(super) fn is_around(code: *const UsersCode) -> bool {
+    pub(crate) fn is_around(code: *const UsersCode) -> bool {
         WITHIN.get() == code
     }
 
     /// The blocking handler, for a thread that calls it again and again.
-    pub(super) fn blocking(&self) -> (&BlockingHandler, Within) {
+    pub(crate) fn blocking(&self) -> (&BlockingHandler, Within) {
         let Handler::Blocking(handler) = &self.handler else {
             unreachable!("an asynchronous handler runs on its runtime")
         };
@@ -109,13 +113,13 @@ impl UsersCode {
     }
 
     /// Calls a blocking handler once.
-    pub(super) fn call_blocking(&self, message: &Message, responder: Responder) {
+    pub(crate) fn call_blocking(&self, message: &Message, responder: Responder) {
         let (handler, _within) = self.blocking();
         call_blocking(handler, message, responder);
     }
 
     /// Calls an asynchronous handler and waits for it, with the same care for panics.
-    pub(super) async fn call_async(&self, message: Message, responder: Responder) {
+    pub(crate) async fn call_async(&self, message: Message, responder: Responder) {
         let Handler::Async(handler) = &self.handler else { unreachable!("a blocking handler gets a thread") };
         let future = {
             let _within = Within::begin(self);
@@ -130,7 +134,7 @@ impl UsersCode {
         .await;
     }
 
-    pub(super) fn report(&self, report: &HandlerReport<'_>) {
+    pub(crate) fn report(&self, report: &HandlerReport<'_>) {
         self.report_to.tell(report);
     }
 }

@@ -1,13 +1,20 @@
 //! Listeners: who serves which connection, and where its handler runs.
 //!
-//! | module | holds |
+//! | file | holds |
 //! |---|---|
-//! | `listening` | one listener's shared state: its claim on the channel, limits, sessions, shutdown |
+//! | `start` | how a listener starts: its tasks |
+//! | `listener` | what is a listener's own: its channel's files, its sessions, its handler, how it ends |
+//! | `shared` | what all its connections share: limits, counters, what is in hand |
 //! | `accept` | taking connections in, telling dialects apart |
-//! | `native`, `cold`, `hot`, `batches` | native sessions, driven by the runtime or by a thread |
-//! | `room` | what a listener has in hand altogether, and who waits for room |
-//! | `exchange`, `deno`, `text` | the dialects without sessions |
-//! //! | `handler`, `responder`, `workers` | calling the user's handler, its answer, the threads for it |
+//! | `session` | native sessions |
+//! | `driver` | what receives on them: the runtime or a thread, and the dispatcher between these |
+//! | `single` | the dialects without sessions |
+//! | `admission` | what a listener has in hand altogether, and who waits for room |
+//! | `handler`, `responder`, `threads` | calling the user's handler, its answer, the threads for it |
+//! | `clock`, `repeated_check` | the time of a listener, and checks that rest while there is nothing to check |
+//!
+//! No two files import each other, and each imports only what stands below it: `start`, `accept`, `driver`, `listener`,
+//! `session` and `single`, `shared`, the rest.
 
 mod accept;
 mod admission;
@@ -18,15 +25,13 @@ mod clock_tests;
 mod driver;
 mod error_frame;
 pub(crate) mod handler;
-pub(crate) mod listening;
+pub(crate) mod listener;
+mod repeated_check;
 mod responder;
 mod session;
+mod shared;
 mod single;
+pub(crate) mod start;
 mod threads;
 
-use std::time::Duration;
-
 pub use responder::Responder;
-
-/// How long a thread waits for a peer that is slow to take an answer before the runtime takes over.
-const PATIENCE: Duration = Duration::from_millis(100);

@@ -1,24 +1,62 @@
-//! The right, and the duty, to answer one message exactly once.
+//! The right, and the duty, to answer one message.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::{Notify, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::error_frame::ErrorFrame;
-use crate::counters::count;
-use crate::error::{Error, ErrorKind, HandlerResult, Result};
+use crate::error::{ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::peer::Peer;
 use crate::server::call_id::CallId;
-use crate::server::listening::Listening;
-use crate::server::session::Session;
-use crate::server::single::connection::{Caller, InFlight};
+use crate::server::error_frame::ErrorFrame;
+
+/// How often a call is looked at whose end nobody notes.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a thread waits for a peer that is slow to take an answer before the runtime takes over.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Where answers to messages go: a session, or a connection with one message.
+pub(crate) trait Recipient: fmt::Debug + Send + Sync {
+    /// Who sent the messages.
+    fn peer(&self) -> Peer;
+
+    /// Sends an answer; for a broadcast, which has no [`CallId`], only what it can be told. Waits as long as `patience`
+    /// for a peer that is slow to take it.
+    fn answer(&self, call: CallId, answer: Answer<'_>, patience: Duration) -> Result<()>;
+
+    /// Lets go of a request that no handler gets any more.
+    fn discard(&self, call: CallId);
+
+    /// Whether nobody waits for an answer any more, or the listener has closed.
+    fn is_cancelled(&self, call: CallId) -> bool;
+
+    /// What tells that [`is_cancelled`](Recipient::is_cancelled) may say something else now.
+    fn changes(&self, call: CallId) -> Changes<'_>;
+}
+
+/// What a handler answers.
+pub(crate) enum Answer<'a> {
+    Reply(MessageRef<'a>),
+    Failure(ErrorFrame<'a>),
+}
+
+/// Where it is told that nobody waits any more.
+pub(crate) struct Changes<'a> {
+    /// Somebody has noted it.
+    pub(crate) noted: &'a Notify,
+    /// The listener has closed.
+    pub(crate) closed: &'a Notify,
+    /// The thread that reads is with the handler, so that nobody notes what comes: it is looked at now and then, by
+    /// the clock of this runtime.
+    pub(crate) unread: Option<&'a Handle>,
+}
 
 /// Answers one message: at once or later, from any thread, exactly once.
 ///
@@ -26,103 +64,17 @@ use crate::server::single::connection::{Caller, InFlight};
 /// there is nobody to answer, and answering does nothing.
 #[derive(Debug)]
 pub struct Responder {
-    to: Option<To>,
+    to: Option<Arc<dyn Recipient>>,
+    /// The request; none for a broadcast.
+    call: CallId,
     deadline: Option<Instant>,
-    mode: Mode,
 }
-
-/// Where an answer goes.
-#[derive(Debug)]
-enum To {
-    Session {
-        session: Arc<Session>,
-        call: CallId,
-    },
-    /// A request's answer goes to whoever waits for it; until then it is in flight.
-    Caller {
-        caller: Arc<Caller>,
-        answer: Option<(oneshot::Sender<Answer>, Arc<InFlight>)>,
-    },
-}
-
-impl To {
-    fn peer(&self) -> Peer {
-        match self {
-            To::Session { session, .. } => session.peer(),
-            To::Caller { caller, .. } => caller.peer,
-        }
-    }
-
-    fn listening(&self) -> &Arc<Listening> {
-        match self {
-            To::Session { session, .. } => &session.listening,
-            To::Caller { caller, .. } => &caller.listening,
-        }
-    }
-
-    fn is_cancelled(&self, mode: Mode) -> bool {
-        if self.listening().has_closed() {
-            return true;
-        }
-        match self {
-            To::Session { session, call } => session.is_cancelled(*call, mode),
-            To::Caller { caller, .. } => {
-                caller.gone.load(Ordering::Relaxed) || (mode == Mode::Request && caller.socket.hung_up())
-            }
-        }
-    }
-
-    /// Whether the thread that reads the session is with the handler, so that nobody notes what comes.
-    fn is_with_its_reader(&self) -> bool {
-        matches!(self, To::Session { session, call } if session.is_with_its_reader(*call))
-    }
-
-    /// Completes when it is time to look again, on whatever runtime it is awaited, or on none.
-    async fn look_again(&self) {
-        let pause = {
-            let _timer = self.listening().runtime.enter();
-            sleep(LOOK)
-        };
-        pause.await;
-    }
-
-    fn went(&self) -> &Notify {
-        match self {
-            To::Session { session, .. } => session.cancellations(),
-            To::Caller { caller, .. } => &caller.went,
-        }
-    }
-
-    fn without_answer(&self) -> To {
-        match self {
-            To::Session { session, call } => To::Session { session: Arc::clone(session), call: *call },
-            To::Caller { caller, .. } => To::Caller { caller: Arc::clone(caller), answer: None },
-        }
-    }
-}
-
-/// How often a session is looked at whose reading thread is with the handler.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// A reply, or the text of a failure.
-pub(crate) type Answer = std::result::Result<Message, String>;
 
 impl Responder {
-    pub(super) fn to_session(session: Arc<Session>, call: CallId, timeout_ms: u32, mode: Mode) -> Responder {
-        let deadline = (timeout_ms != 0).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()));
-        Responder::until(session, call, deadline, mode)
-    }
-
-    pub(super) fn until(session: Arc<Session>, call: CallId, deadline: Option<Instant>, mode: Mode) -> Responder {
-        Responder { to: Some(To::Session { session, call }), deadline, mode }
-    }
-
-    pub(super) fn to_caller(
-        caller: Arc<Caller>,
-        answer: Option<(oneshot::Sender<Answer>, Arc<InFlight>)>,
-        mode: Mode,
-    ) -> Responder {
-        Responder { to: Some(To::Caller { caller, answer }), deadline: None, mode }
+    /// Answers a call whose caller waits until the deadline.
+    #[inline]
+    pub(crate) fn new(to: Arc<dyn Recipient>, call: CallId, deadline: Option<Instant>) -> Responder {
+        Responder { to: Some(to), call, deadline }
     }
 
     /// Sends the reply. For a broadcast it does nothing.
@@ -166,32 +118,34 @@ impl Responder {
 
     /// Whether the message is a request or a broadcast.
     pub fn mode(&self) -> Mode {
-        self.mode
+        if self.call == CallId::NONE { Mode::Broadcast } else { Mode::Request }
     }
 
     /// Whether the caller has cancelled the request or has gone, or the listener has closed and cut it off: nobody
     /// waits for the answer.
     pub fn is_cancelled(&self) -> bool {
-        self.to().is_cancelled(self.mode)
+        self.to().is_cancelled(self.call)
     }
 
     /// Completes when nobody waits for the answer any more. Cancelling it changes nothing.
     ///
     /// The future is apart from the responder: it may complete, too, once the responder is used up.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (to, mode) = (self.to().without_answer(), self.mode);
+        let (to, call) = (Arc::clone(self.to()), self.call);
         async move {
             loop {
-                let changed = to.went().notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
-                if to.is_cancelled(mode) {
+                let Changes { noted, closed, unread } = to.changes(call);
+                let (noted, closed) = (noted.notified(), closed.notified());
+                tokio::pin!(noted, closed);
+                noted.as_mut().enable();
+                closed.as_mut().enable();
+                if to.is_cancelled(call) {
                     return;
                 }
                 tokio::select! {
-                    () = changed => {}
-                    () = to.look_again(), if to.is_with_its_reader() => {}
-                    () = to.listening().until_closed() => {}
+                    () = noted => {}
+                    () = closed => {}
+                    () = look_again(unread) => {}
                 }
             }
         }
@@ -206,7 +160,7 @@ impl Responder {
     pub(crate) fn finish<A: Serialize>(mut self, result: HandlerResult<A>) -> Result<()> {
         let patience = patience();
         match result {
-            Ok(_) if self.mode == Mode::Broadcast => self.respond_within((&Message::null()).into(), patience),
+            Ok(_) if self.call == CallId::NONE => self.respond_within((&Message::null()).into(), patience),
             Ok(reply) => match Message::json(&reply) {
                 Ok(reply) => self.respond_within((&reply).into(), patience),
                 Err(error) => {
@@ -223,49 +177,27 @@ impl Responder {
     }
 
     /// Lets go of a message that no handler gets any more: its listener has closed.
-    pub(super) fn discard(mut self) {
-        if let Some(To::Session { session, call }) = self.to.take()
-            && self.mode == Mode::Request
+    pub(crate) fn discard(mut self) {
+        if let Some(to) = self.to.take()
+            && self.call != CallId::NONE
         {
-            let _ended_when_the_session_was_cut_off = session.still_wanted(call);
+            to.discard(self.call);
         }
     }
 
+    #[inline]
     fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         match self.to.take() {
-            Some(To::Session { session, call }) if self.mode == Mode::Request => session.respond(call, reply, patience),
-            Some(To::Caller { caller, answer: Some((answer, _in_flight)) }) => {
-                let has_left = caller.gone.load(Ordering::Relaxed) || caller.socket.hung_up();
-                if has_left || answer.send(Ok(reply.to_message())).is_err() {
-                    return Err(gone());
-                }
-                Ok(())
-            }
+            Some(to) if self.call != CallId::NONE => to.answer(self.call, Answer::Reply(reply), patience),
             _ => Ok(()),
         }
     }
 
-    fn answer_failure(&mut self, said: ErrorFrame<'_>, patience: Duration) -> Result<()> {
-        let Some(to) = self.to.take() else { return Ok(()) };
-        let (listening, peer) = (Arc::clone(to.listening()), to.peer());
-        count(&listening.tally.failed);
-        let told = match to {
-            To::Session { session, call } if self.mode == Mode::Request => session.fail(call, said, patience),
-            To::Session { session, .. } if said.kind == ErrorKind::InvalidBody => {
-                session.refuse_broadcast(said, listening.runs_its_handler(), patience)
-            }
-            To::Caller { answer: Some((answer, _in_flight)), .. } => {
-                answer.send(Err(said.text.to_owned())).map_err(|_| gone()).and(Err(no_text()))
-            }
-            To::Session { .. } | To::Caller { .. } => Ok(()),
-        };
-        if said.kind == ErrorKind::HandlerFailed && (told.is_err() || self.mode == Mode::Broadcast) {
-            listening.report(said.kind, said.text, peer);
-        }
-        told
+    fn answer_failure(&mut self, frame: ErrorFrame<'_>, patience: Duration) -> Result<()> {
+        self.to.take().map_or(Ok(()), |to| to.answer(self.call, Answer::Failure(frame), patience))
     }
 
-    fn to(&self) -> &To {
+    fn to(&self) -> &Arc<dyn Recipient> {
         self.to.as_ref().expect("answering takes the responder")
     }
 }
@@ -276,7 +208,7 @@ impl Drop for Responder {
             return;
         }
         let panicking = std::thread::panicking();
-        if self.mode == Mode::Broadcast && !panicking {
+        if self.call == CallId::NONE && !panicking {
             return;
         }
         let text = if panicking { "the handler panicked" } else { "the handler ended without an answer" };
@@ -287,14 +219,15 @@ impl Drop for Responder {
 
 /// How long the calling thread may wait for a slow peer: not at all where it is a runtime's.
 fn patience() -> Duration {
-    if tokio::runtime::Handle::try_current().is_ok() { Duration::ZERO } else { super::PATIENCE }
+    if Handle::try_current().is_ok() { Duration::ZERO } else { PATIENCE }
 }
 
-fn no_text() -> Error {
-    let text = "cannot tell the caller why its request failed: its wire carries no error text; it gets no reply";
-    Error::new(ErrorKind::NoReply, text)
-}
-
-fn gone() -> Error {
-    Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
+/// Completes when it is time to look again, on whatever runtime it is awaited, or on none; without a clock never.
+async fn look_again(clock: Option<&Handle>) {
+    let Some(clock) = clock else { return std::future::pending().await };
+    let pause = {
+        let _timer = clock.enter();
+        sleep(LOOK)
+    };
+    pause.await;
 }

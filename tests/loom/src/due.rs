@@ -6,33 +6,34 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::server::clock::Moment;
-use crate::server::session::acks::{DueAck, Look, Watch};
+use crate::server::repeated_check::RepeatedCheck;
+use crate::server::session::acks::{DueAck, Look};
 
 const AFTER: Duration = Duration::from_millis(50);
 
 #[test]
 fn a_broadcast_that_begins_while_the_look_ends_is_looked_after() {
     loom::model(|| {
-        let (due, watch) = (Arc::new(DueAck::default()), Arc::new(Watch::default()));
+        let (due, check) = (Arc::new(DueAck::default()), Arc::new(RepeatedCheck::default()));
         // Somebody looks, as after an earlier broadcast.
-        watch.begun();
-        watch.wanted.wait();
+        check.want();
+        check.wanted.wait();
         let handler = {
-            let (due, watch) = (Arc::clone(&due), Arc::clone(&watch));
+            let (due, check) = (Arc::clone(&due), Arc::clone(&check));
             thread::spawn(move || {
                 due.begin(7, Moment::at(1000));
-                watch.begun();
+                check.want();
             })
         };
         // A look that began before the broadcast sees it as due later, and never as overdue.
-        let rests = watch.rest(|| match due.look(Moment::at(999), AFTER) {
+        let rests = check.stop(|| match due.look(Moment::at(999), AFTER) {
             Look::Nothing => false,
             Look::Later => true,
             Look::Now(_) => panic!("acknowledged before it was due"),
         });
         if rests {
             // Nobody looks: the broadcast must have called, or is about to. Otherwise this waits for ever.
-            watch.wanted.wait();
+            check.wanted.wait();
         }
         handler.join().unwrap();
         assert_eq!(due.look(Moment::at(1050), AFTER), Look::Now(7));

@@ -11,8 +11,12 @@ mod server {
     pub(crate) mod driver {
         pub(crate) mod handover;
     }
+    pub(crate) mod repeated_check;
     pub(crate) mod session {
+        #[expect(dead_code, reason = "not all of it takes part")]
         pub(crate) mod acks;
+        #[expect(dead_code, reason = "not all of it takes part")]
+        pub(crate) mod state;
     }
 }
 #[path = "../../../core/src/session"]
@@ -22,12 +26,12 @@ mod session {
 }
 
 mod answers;
-mod batches;
 mod due;
 mod lines;
 mod sends;
 mod stand_ins;
-mod watching;
+mod state;
+mod stuck;
 
 mod sync {
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};

@@ -1,39 +1,31 @@
 //! A busy multiplexed session with a blocking handler, driven by a thread of its own, a batch at a
 //! time: receive what has come, take it to the handler, send all the answers with one call.
 //!
-//! While the thread is with the handler, what it reads with lies ready for whoever finds it stuck
-//! there ([`watch`]): then the runtime goes on with the session, and other threads with its messages.
+//! While the thread is with the handler, its hold on the session lies ready for whoever finds it [stuck](super::stuck)
+//! there: then the runtime goes on with the session, and other threads with its messages.
 //! The thread notices when it comes back, and ends.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-use tokio::time::sleep;
-
-use super::handover;
-use super::runtime::{self, Driving};
-use crate::lock::lock;
+use super::driven::{BatchThread, Driven, Next};
+use super::handover::Handover;
 use crate::message::Message;
 use crate::mode::Mode;
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
 use crate::protocol::Violation;
-use crate::protocol::frame::{Body, FrameReader, Next};
-use crate::server::PATIENCE;
+use crate::protocol::frame::{self, Body, FrameReader};
 use crate::server::call_id::CallId;
-use crate::server::clock::{Moment, Shared};
 use crate::server::handler::{BlockingHandler, call_blocking};
-use crate::server::listening::Listening;
-use crate::server::responder::Responder;
-use crate::server::session::{Session, Task};
+use crate::server::responder::{PATIENCE, Responder};
+use crate::server::session::delivery::run_in_order;
+use crate::server::session::{NotedAs, Session, Task};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
 use crate::session::spin_wait::SpinWait;
 
-/// A session on which nothing has come for this long goes back to the runtime, and one whose handler
-/// was slow stays there for this long.
+/// A session on which nothing has come for this long goes back to the runtime.
 const QUIET: Duration = Duration::from_secs(1);
 /// Messages with more memory than this are the reader's, not copied from its buffer.
 const KEPT: usize = 64 << 10;
@@ -43,142 +35,70 @@ const SLOW: Duration = Duration::from_micros(20);
 const GATHER_BESIDE: u32 = 24;
 /// The most messages between two looks at the clock.
 const MOST_BLIND: u32 = 16;
-/// A handler that two looks this far apart both find running is stuck.
-const LOOK: Duration = Duration::from_millis(1);
-/// How many looks in a row find nobody at work before there are no more.
-const LOOKS_AT_NOTHING: u32 = 20;
-
-type Turn = handover::Turn<FrameReader>;
-
-/// Whether a session had better not have a thread of its own for a while.
-#[derive(Debug, Default)]
-pub(in crate::server) struct Slowness(
-    /// Until when, if it is to be so.
-    Shared,
-);
-
-impl Slowness {
-    pub(in crate::server) fn is_over(&self, now: Moment) -> bool {
-        self.0.get().is_none_or(|until| now >= until)
+/// Drives a session until it goes quiet, turns out to be slow, or ends. `None` if somebody else drives it by then, and
+/// in a forked child.
+pub(crate) fn drive(driven: Driven) -> Option<(Driven, Next)> {
+    let session = Arc::clone(&driven.session);
+    let Some(code) = session.shared.users_code() else { return Some((driven, Next::End)) };
+    session.state.to_thread();
+    if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_err() {
+        return Some((driven, Next::Runtime));
     }
-
-    fn begin(&self, now: Moment) {
-        self.0.set(Some(now.after(QUIET)));
-    }
-}
-
-/// The threads that sessions of a listener have, and the look after them.
-#[derive(Debug, Default)]
-pub(in crate::server) struct Watch {
-    turns: Mutex<Vec<(Arc<Turn>, Weak<Session>)>>,
-    looking: AtomicBool,
-    wanted: Notify,
-}
-
-impl Watch {
-    /// A thread goes to the handler.
-    fn look(&self) {
-        if !self.looking.load(Ordering::SeqCst) && !self.looking.swap(true, Ordering::SeqCst) {
-            self.wanted.notify_one();
-        }
-    }
-
-    fn is_any_at_work(&self) -> bool {
-        lock(&self.turns).iter().any(|(turn, _)| turn.is_at_work())
-    }
-
-    fn forget(&self, turn: &Arc<Turn>) {
-        lock(&self.turns).retain(|(watched, _)| !Arc::ptr_eq(watched, turn));
-    }
-}
-
-/// Why a thread is done with a session.
-enum Done {
-    /// The runtime takes over: it is quiet, waits for a late answer or a slow peer, or is to end.
-    Hand(FrameReader),
-    /// The runtime has taken over.
-    Taken,
-    /// The peer broke the protocol.
-    Violated(Violation),
-    /// The peer has gone.
-    Ended(FrameReader),
-    /// This is a forked child: nothing here is its own.
-    Forked,
-}
-
-/// Drives a session until it goes quiet, turns out to be slow, or ends.
-pub(in crate::server) fn drive(driving: Driving, session: Arc<Session>, reader: FrameReader) {
-    let Some(code) = session.listening.users_code() else { return };
-    session.hot.store(true, Ordering::SeqCst);
-    let turn = Arc::new(Turn::new());
-    lock(&session.listening.watch.turns).push((Arc::clone(&turn), Arc::downgrade(&session)));
-    let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        let (handler, _within) = code.blocking();
-        serve(&session, &turn, reader, handler)
-    } else {
-        Done::Hand(reader)
+    let drivers = Arc::clone(&driven.drivers);
+    let thread = BatchThread::new(Handover::new());
+    drivers.add(&thread);
+    let (handler, within) = code.blocking();
+    let Ok(done) = serve(&session, &thread, driven, handler) else {
+        // All that lies here is the parent's.
+        std::mem::forget((session, thread, drivers, code));
+        return None;
     };
-    if let Done::Forked = done {
-        return std::mem::forget((driving, session, code));
-    }
+    drop(within);
     // Before the session goes on elsewhere: who sees it end sees the handler let go.
     drop(code);
-    session.listening.watch.forget(&turn);
-    if let Done::Taken = done {
-        return driving.hand_over();
-    }
-    session.hot.store(false, Ordering::SeqCst);
-    let runtime = session.listening.runtime.clone();
-    match done {
-        Done::Hand(reader) => {
-            driving.hand_over();
-            runtime.spawn(runtime::drive(session, reader, true));
-        }
-        Done::Violated(violation) => {
-            driving.hand_over();
-            runtime.spawn(runtime::dismiss(session, violation));
-        }
-        Done::Ended(reader) => {
-            session.count_unfinished(&reader);
-            drop(driving);
-        }
-        Done::Taken | Done::Forked => {}
-    }
+    drivers.remove(&thread);
+    done
 }
 
-fn serve(session: &Arc<Session>, turn: &Turn, mut reader: FrameReader, handler: &BlockingHandler) -> Done {
-    let mut waiter = SpinWait::new(session.listening.spin);
+/// This is a forked child: nothing here is its own.
+struct Forked;
+
+fn serve(
+    session: &Arc<Session>,
+    thread: &Handover<Driven>,
+    mut driven: Driven,
+    handler: &BlockingHandler,
+) -> Result<Option<(Driven, Next)>, Forked> {
+    let mut waiter = SpinWait::new(session.shared.spin);
     let mut message = Message::null();
-    if session.listening.mode == Mode::Broadcast {
-        session.begin_casting();
+    // Requests were put aside unanswered.
+    let mut kept = false;
+    let delivers = session.shared.mode == Mode::Broadcast;
+    if delivers {
+        session.begin_delivering();
     }
-    session.kept.store(false, Ordering::Relaxed);
     loop {
-        turn.begin_batch(reader, &session.batching);
-        let batch = serve_batch(session, turn, &mut message, handler, waiter.pays());
-        if let Batch::Forked = batch {
-            return Done::Forked;
-        }
-        let Some(mine) = turn.take_back() else {
-            if session.listening.mode == Mode::Broadcast {
+        thread.begin_batch(driven, &session.state);
+        let batch = serve_batch(session, thread, &mut message, handler, waiter.pays(), &mut kept)?;
+        let Some(mine) = thread.take_back() else {
+            if delivers {
                 // Those that came meanwhile wait for the one that this thread was stuck with.
-                runtime::run_casts(session, Some(handler));
+                run_in_order(session, Some(handler));
             }
-            return Done::Taken;
+            return Ok(None);
         };
-        reader = mine;
-        if let Batch::Violated(violation) = batch {
-            session.end_casting();
-            return Done::Violated(violation);
-        }
-        let done = if matches!(batch, Batch::Full) || session.listening.workers.is_short() {
-            Some(false)
-        } else {
-            receive(session, &mut reader, &mut waiter)
+        driven = mine;
+        let next = match batch {
+            Batch::Violated(violation) => Some(Next::Dismiss(violation)),
+            Batch::Full => Some(Next::Runtime),
+            Batch::Over if session.shared.workers.is_short() => Some(Next::Runtime),
+            Batch::Over => receive(session, &mut driven.reader, &mut waiter),
         };
-        if let Some(ended) = done {
-            session.end_casting();
-            return if ended { Done::Ended(reader) } else { Done::Hand(reader) };
+        if let Some(next) = next {
+            if delivers {
+                session.end_delivering();
+            }
+            return Ok(Some((driven, next)));
         }
     }
 }
@@ -189,7 +109,6 @@ enum Batch {
     Over,
     /// The session, or its listener, has as much in hand as it may.
     Full,
-    Forked,
     Violated(Violation),
 }
 
@@ -197,28 +116,30 @@ enum Batch {
 /// client could work `beside` it, on another core.
 fn serve_batch(
     session: &Arc<Session>,
-    turn: &Turn,
+    thread: &Handover<Driven>,
     message: &mut Message,
     handler: &BlockingHandler,
     beside: bool,
-) -> Batch {
+    kept: &mut bool,
+) -> Result<Batch, Forked> {
     let born = fork::generation();
     let mut gathered = 0;
     let mut pace = Pace::new();
     let over = loop {
         let (responder, call) = {
-            let mut parked = turn.reader();
-            let Some(reader) = parked.as_mut() else { break Batch::Over };
-            if !session.may_go_on() && !reader.is_empty() {
+            let mut parked = thread.parked();
+            let Some(Driven { reader, .. }) = parked.as_mut() else { break Batch::Over };
+            if !session.may_go_on(*kept) && !reader.is_empty() {
                 break Batch::Full;
             }
             let (header, body) = match reader.next_if(|header| session.may_take(header)) {
-                Ok(Next::Frame(header, body)) => (header, body),
-                Ok(Next::NotYet) => break Batch::Over,
-                Ok(Next::NotNow) => break Batch::Full,
+                Ok(frame::Next::Frame(header, body)) => (header, body),
+                Ok(frame::Next::NotYet) => break Batch::Over,
+                Ok(frame::Next::NotNow) => break Batch::Full,
                 Err(violation) => break Batch::Violated(violation),
             };
-            let (call, kind) = match session.admit(&header, body.as_slice()) {
+            let noted_as = if *kept { NotedAs::Current } else { NotedAs::TheOnlyOne };
+            let (call, kind) = match session.admit(&header, body.as_slice(), noted_as) {
                 Ok(Task::Request { call, kind, .. }) => (call, kind),
                 Ok(Task::Broadcast { ack, kind }) => {
                     if ack.is_some() {
@@ -238,24 +159,22 @@ fn serve_batch(
                 Body::Owned(bytes) => *message = Message::from_parts(kind, bytes),
             }
             // Where somebody may look: before this the thread is not with the handler.
-            turn.step();
+            thread.step();
             let deadline = pace.deadline(header.argument);
-            (Responder::until(Arc::clone(session), call, deadline, session.listening.mode), call)
+            (Responder::new(Arc::clone(session) as _, call, deadline), call)
         };
-        if pace.is_first() {
-            session.listening.watch.look();
-        }
+        session.shared.stuck_check.want();
         // Before anybody hears that it was handled.
-        session.listening.count_message();
+        session.shared.count_message();
         call_blocking(handler, message, responder);
-        turn.step();
+        thread.step();
         if born != fork::generation() {
-            return Batch::Forked;
+            return Err(Forked);
         }
-        if session.listening.mode == Mode::Broadcast {
+        if session.shared.mode == Mode::Broadcast {
             session.end_ack(PATIENCE);
         } else {
-            session.keep_unanswered(call);
+            *kept |= session.keep_unanswered(call);
         }
         gathered += 1;
         if pace.is_slow() || (beside && gathered >= GATHER_BESIDE) {
@@ -264,42 +183,44 @@ fn serve_batch(
             gathered = 0;
         }
         if message.len() > KEPT
-            && let Some(reader) = turn.reader().as_mut()
+            && let Some(driven) = thread.parked().as_mut()
         {
-            reader.recycle(message.take_large(KEPT));
+            driven.reader.recycle(message.take_large(KEPT));
         }
     };
-    turn.end_batch(&session.batching);
+    thread.end_batch(&session.state);
     // After that: whoever adds an answer from now on sends it.
     if session.send_queue.waiting() > 0 {
         session.send_gathered();
     }
-    over
+    Ok(over)
 }
 
-/// Waits for more. `Some` where the thread is done with the session; true if that has ended.
-fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut SpinWait) -> Option<bool> {
+/// Waits for more. What happens next where the thread is done with the session.
+fn receive(session: &Session, reader: &mut FrameReader, waiter: &mut SpinWait) -> Option<Next> {
     if session.in_flight() {
         // Answers come later, from elsewhere: meanwhile the runtime listens.
-        session.slowness.begin(session.listening.clock.now());
-        return Some(false);
+        session.note_slowness();
+        return Some(Next::Runtime);
     }
     // A client that no longer reads may still have sent something: that is taken to its end.
     if session.send_queue.waiting() > 0
         && let Ok(Sent::Waiting) = session.send_queue.flush(&session.socket, PATIENCE)
     {
-        return Some(false);
+        return Some(Next::Runtime);
     }
-    session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
+    session.state.note_partial_frame(!reader.is_empty());
     let received = waiter.receive_body(reader.missing(), |wait| receive::receive(&session.socket, reader, wait));
     match received {
-        Ok(0) if session.retiring.load(Ordering::SeqCst) => Some(false),
-        Ok(0) => Some(true),
-        Ok(_) => None,
+        Ok(0) if session.state.see().is_to_end() => Some(Next::Runtime),
+        Ok(1..) => None,
         Err(error) if interrupted(&error) => None,
         // Nothing for a while; an unfinished body goes on under the runtime's eyes.
-        Err(error) if would_block(&error) => Some(false),
-        Err(_) => Some(true),
+        Err(error) if would_block(&error) => Some(Next::Runtime),
+        Ok(0) | Err(_) => {
+            session.count_unfinished(reader);
+            Some(Next::End)
+        }
     }
 }
 
@@ -323,10 +244,6 @@ impl Pace {
         (timeout_ms != 0).then(|| looked + Duration::from_millis(timeout_ms.into()))
     }
 
-    fn is_first(&self) -> bool {
-        self.since == 0 && self.every == 1
-    }
-
     /// Whether the handler has taken long for the messages since the last look.
     fn is_slow(&mut self) -> bool {
         self.since += 1;
@@ -341,55 +258,4 @@ impl Pace {
         self.since = 0;
         slow
     }
-}
-
-/// Looks after the threads of a listener's sessions while any is at work: where one is stuck in a
-/// handler, the runtime takes the session over.
-pub(in crate::server) async fn watch(listening: Weak<Listening>) {
-    let mut seen: Vec<(Arc<Turn>, u32)> = Vec::new();
-    let mut looks_at_nothing = LOOKS_AT_NOTHING;
-    loop {
-        let Some(held) = listening.upgrade() else { return };
-        if looks_at_nothing >= LOOKS_AT_NOTHING {
-            looks_at_nothing = 0;
-            seen.clear();
-            held.watch.looking.store(false, Ordering::SeqCst);
-            // A thread that went to the handler just before that saw that somebody looks.
-            if !held.watch.is_any_at_work() {
-                tokio::select! {
-                    () = held.watch.wanted.notified() => {}
-                    () = held.until_closed() => return,
-                }
-            }
-            held.watch.looking.store(true, Ordering::SeqCst);
-        }
-        let turns = lock(&held.watch.turns).clone();
-        let mut found = Vec::with_capacity(turns.len());
-        let mut has_moved = turns.len() != seen.len();
-        for (turn, session) in turns {
-            let count = turn.count();
-            let before = seen.iter().find(|(seen, _)| Arc::ptr_eq(seen, &turn)).map(|(_, count)| *count);
-            has_moved |= before != Some(count);
-            if count % 2 == 1
-                && before == Some(count)
-                && let Some(session) = session.upgrade()
-            {
-                take_over(&session, &turn);
-            }
-            found.push((turn, count));
-        }
-        looks_at_nothing = if has_moved { 0 } else { looks_at_nothing + 1 };
-        seen = found;
-        drop(held);
-        sleep(LOOK).await;
-    }
-}
-
-/// Goes on with a session on the runtime, and with its messages on other threads.
-fn take_over(session: &Arc<Session>, turn: &Arc<Turn>) {
-    let Some(reader) = turn.take_over(&session.batching) else { return };
-    session.listening.watch.forget(turn);
-    session.slowness.begin(session.listening.clock.now());
-    session.hot.store(false, Ordering::SeqCst);
-    session.listening.runtime.spawn(runtime::drive(Arc::clone(session), reader, true));
 }

@@ -1,6 +1,12 @@
-//! Who drives a native session: the runtime, or a thread.
+//! What drives native sessions: receives their frames, and takes messages to where they are handled.
+//!
+//! A driver ends by returning what happens [`Next`](driven::Next), and the dispatcher starts that.
 
-pub(super) mod batch;
-pub(super) mod handover;
-pub(super) mod runtime;
-pub(super) mod thread;
+pub(crate) mod batch;
+mod dismissal;
+pub(crate) mod dispatch;
+pub(crate) mod driven;
+mod handover;
+mod runtime;
+pub(crate) mod stuck;
+mod thread;

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::runtime::{self, Driving};
+use super::driven::{Driven, Next};
 use crate::message::{Message, MessageKind};
-use crate::mode::Mode;
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
-use crate::protocol::Violation;
-use crate::protocol::frame::{Body, FrameReader, Next};
-use crate::server::PATIENCE;
+use crate::protocol::frame::{self, Body, FrameReader};
 use crate::server::call_id::CallId;
 use crate::server::handler::{BlockingHandler, call_blocking};
-use crate::server::responder::Responder;
-use crate::server::session::{Session, Task};
+use crate::server::responder::{PATIENCE, Responder};
+use crate::server::session::{NotedAs, Session, Task};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
 use crate::session::spin_wait::SpinWait;
@@ -26,85 +23,55 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Messages with more memory than this are the reader's, not copied from its buffer.
 const KEPT: usize = 64 << 10;
 
-/// Why a thread is done with a session.
-enum Done {
-    /// The runtime takes over: it is quiet, waits for a late answer or a slow peer, or is to end.
-    Hand,
-    /// The peer broke the protocol.
-    Violated(Violation),
-    /// The peer has gone.
-    Ended,
-    /// This is a forked child: nothing here is its own.
-    Forked,
-}
-
 /// Drives a session until it goes quiet or ends.
-pub(in crate::server) fn drive(driving: Driving, session: Arc<Session>, mut reader: FrameReader) {
-    let Some(code) = session.listening.users_code() else { return };
-    session.hot.store(true, Ordering::SeqCst);
-    let done = if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok() {
-        let (handler, _within) = code.blocking();
-        serve(&session, &mut reader, handler)
-    } else {
-        Done::Hand
-    };
-    if let Done::Forked = done {
-        return std::mem::forget((driving, session, reader, code));
+pub(crate) fn drive(driven: &mut Driven) -> Next {
+    let Driven { session, reader, .. } = driven;
+    let Some(code) = session.shared.users_code() else { return Next::End };
+    session.state.to_thread();
+    if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_err() {
+        return Next::Runtime;
     }
-    // Before the session goes on elsewhere: who sees it end sees the handler let go.
-    drop(code);
-    session.hot.store(false, Ordering::SeqCst);
-    match done {
-        Done::Hand => {
-            driving.hand_over();
-            let runtime = session.listening.runtime.clone();
-            runtime.spawn(runtime::drive(session, reader, true));
-        }
-        Done::Violated(violation) => {
-            driving.hand_over();
-            let runtime = session.listening.runtime.clone();
-            runtime.spawn(runtime::dismiss(session, violation));
-        }
-        Done::Ended => {
-            session.count_unfinished(&reader);
-            drop(driving);
-        }
-        Done::Forked => {}
+    let (handler, within) = code.blocking();
+    let next = serve(session, reader, handler);
+    drop(within);
+    if let Next::Forked = next {
+        std::mem::forget(code);
     }
+    next
 }
 
-fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Done {
+fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Next {
     let born = fork::generation();
-    let mut waiter = SpinWait::new(session.listening.spin);
+    let mut waiter = SpinWait::new(session.shared.spin);
     let mut message = Message::null();
-    let mut handled = Handled { total: &session.listening.tally.messages, untold: 0 };
+    let mut handled = Handled { total: &session.shared.tally.messages, untold: 0 };
     loop {
         loop {
             let (header, body) = match reader.next_if(|header| session.may_take(header)) {
-                Ok(Next::Frame(header, body)) => (header, body),
-                Ok(Next::NotYet) => break,
+                Ok(frame::Next::Frame(header, body)) => (header, body),
+                Ok(frame::Next::NotYet) => break,
                 // The listener has its hands full: the runtime waits until it has room.
-                Ok(Next::NotNow) => return Done::Hand,
-                Err(violation) => return Done::Violated(violation),
+                Ok(frame::Next::NotNow) => return Next::Runtime,
+                Err(violation) => return Next::Dismiss(violation),
             };
-            let task = match session.admit(&header, body.as_slice()) {
+            let task = match session.admit(&header, body.as_slice(), NotedAs::TheOnlyOne) {
                 Ok(task) => task,
-                Err(violation) => return Done::Violated(violation),
+                Err(violation) => return Next::Dismiss(violation),
             };
             match task {
                 Task::Request { call, timeout_ms, kind } => {
                     take(&mut message, kind, body);
-                    session.listening.count_message();
+                    session.shared.count_message();
                     let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
-                    let responder = Responder::until(Arc::clone(session), call, deadline, Mode::Request);
+                    let responder = Responder::new(Arc::clone(session) as _, call, deadline);
                     call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
-                        return Done::Forked;
+                        return Next::Forked;
                     }
                     if session.in_flight() {
                         // The answer comes later, from elsewhere: meanwhile the runtime listens.
-                        return Done::Hand;
+                        return Next::Runtime;
                     }
                 }
                 Task::Broadcast { ack, kind } => {
@@ -114,11 +81,11 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                         handled.tell();
                         session.begin_ack(ack);
                     }
-                    let responder = Responder::to_session(Arc::clone(session), CallId::NONE, 0, Mode::Broadcast);
+                    let responder = Responder::new(Arc::clone(session) as _, CallId::NONE, None);
                     call_blocking(handler, &message, responder);
                     reader.recycle(message.take_large(KEPT));
                     if born != fork::generation() {
-                        return Done::Forked;
+                        return Next::Forked;
                     }
                     if ack.is_some() {
                         session.end_ack(PATIENCE);
@@ -132,27 +99,33 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             }
         }
         handled.tell();
-        if session.listening.workers.is_short() {
-            return Done::Hand;
+        if session.shared.workers.is_short() {
+            return Next::Runtime;
         }
         // A client that no longer reads may still have sent something: that is taken to its end.
         if session.send_queue.waiting() > 0
             && let Ok(Sent::Waiting) = session.send_queue.flush(&session.socket, QUIET)
         {
-            return Done::Hand;
+            return Next::Runtime;
         }
-        session.receiving.store(!reader.is_empty(), Ordering::Relaxed);
+        session.state.note_partial_frame(!reader.is_empty());
         let received = waiter.receive_body(reader.missing(), |wait| receive::receive(&session.socket, reader, wait));
         match received {
-            Ok(0) if session.retiring.load(Ordering::SeqCst) => return Done::Hand,
-            Ok(0) => return Done::Ended,
+            Ok(0) if session.state.see().is_to_end() => return Next::Runtime,
+            Ok(0) => return end(session, reader),
             Ok(_) => {}
             Err(error) if interrupted(&error) => {}
             // Nothing for a while; an unfinished body goes on under the runtime's eyes.
-            Err(error) if would_block(&error) => return Done::Hand,
-            Err(_) => return Done::Ended,
+            Err(error) if would_block(&error) => return Next::Runtime,
+            Err(_) => return end(session, reader),
         }
     }
+}
+
+/// The client has gone.
+fn end(session: &Session, reader: &FrameReader) -> Next {
+    session.count_unfinished(reader);
+    Next::End
 }
 
 /// Counts one-way messages in a stream of them: the total, which other threads write too, is told now

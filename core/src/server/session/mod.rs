@@ -1,22 +1,34 @@
-//! A native session at a listener. Its books of what handlers have are in `flight`, what it sends in `sending`.
+//! A native session at a listener: what of a frame it answers itself, and how it ends.
 //!
-//! A session has one driver at a time, which receives its frames: a task on the runtime while it is
-//! quiet or multiplexed ([`cold`](crate::server::driver::runtime)), a thread of its own while it is busy and exclusive
-//! ([`hot`](crate::server::driver::thread)). Answers are sent by whoever has them.
+//! | file | holds |
+//! |---|---|
+//! | `state` | who drives it and how near its end it is |
+//! | `calls` | the requests in flight and the broadcasts in their order, as they lie there |
+//! | `in_flight` | the same for a session: taking one out to answer it, room for more |
+//! | `send` | what is sent on it; the answers of its responders |
+//! | `acks` | acknowledgements of broadcasts whose handlers take long |
+//! | `delivery` | how messages come to the handler, on other threads than the driver's |
+//!
+//! A session has one [driver](crate::server::driver) at a time, which receives its frames. Answers are sent by whoever
+//! has them.
 
-pub(in crate::server) mod acks;
+pub(crate) mod acks;
+mod calls;
+pub(crate) mod delivery;
 mod in_flight;
 mod send;
+pub(crate) mod state;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use self::in_flight::Calls;
-pub(in crate::server) use self::in_flight::Cast;
+use self::acks::DueAck;
+use self::calls::Calls;
+use self::state::{Ending, State};
 use crate::counters::count;
 use crate::error::ErrorKind;
 use crate::lock::lock;
@@ -28,175 +40,158 @@ use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::server::admission::Unsent;
 use crate::server::call_id::CallId;
-use crate::server::clock::{Moment, Shared};
-use crate::server::driver::batch::Slowness;
-use crate::server::listening::Listening;
-use crate::server::session::acks::DueAck;
+use crate::server::clock::{Moment, SharedMoment};
+use crate::server::shared::Shared;
 use crate::session::send_queue::SendQueue;
 
 /// How long a new session may take to its first message, and any one between two pieces of a message,
 /// before it may be let go to make room for another.
 const FIRST: Duration = Duration::from_millis(50);
 const STALE: Duration = Duration::from_secs(1);
+/// For how long a session whose handler was slow stays with the runtime.
+const SLOW_FOR: Duration = Duration::from_secs(1);
 
+/// A native session. Atomics without a word on their order are relaxed: they are true on their own.
 pub(crate) struct Session {
-    pub(in crate::server) socket: Arc<Stream>,
-    pub(in crate::server) listening: Arc<Listening>,
-    pub(in crate::server) exclusive: bool,
-    pub(in crate::server) send_queue: SendQueue,
-    /// Tells a cold driver that there is something to do besides receiving.
-    pub(in crate::server) driver: Arc<Notify>,
-    /// A thread drives the session.
-    pub(in crate::server) hot: AtomicBool,
-    /// The listener wants the session to end once what has arrived is answered.
-    pub(in crate::server) retiring: AtomicBool,
-    /// It is to end now, though something may still be in flight.
-    pub(in crate::server) parting: AtomicBool,
-    /// Whether the handler keeps the session's threads too long.
-    pub(in crate::server) slowness: Slowness,
+    pub(crate) socket: Arc<Stream>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) exclusive: bool,
+    pub(crate) send_queue: SendQueue,
+    /// Who drives it and how near its end it is.
+    pub(crate) state: State,
+    /// Tells the runtime's driver that there is something to do besides receiving. Also its place in the line of those
+    /// who wait for room at the listener.
+    pub(crate) driver: Arc<Notify>,
     key: u64,
     peer: Peer,
-    /// The largest body that the client takes.
+    /// The largest body that the client takes, in bytes.
     peer_max: usize,
-    /// The client has gone, or the session was given up.
-    gone: AtomicBool,
+    /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
+    no_thread_until: SharedMoment,
+    /// When something last came. Written by the runtime's driver.
+    active_at: SharedMoment,
+    /// Something that nobody waits for any more has been noted.
     cancellations: Notify,
-    /// The request that is with the session's thread, or in flight on an exclusive session: a [`CallId`].
+    /// What was last taken: the count of requests, and the id of a request or of a broadcast that has one, as the bits of
+    /// a [`CallId`]. Written by the driver.
+    last_taken: AtomicU64,
+    /// The request that the session's thread, or an exclusive session, has: the bits of a [`CallId`]. Written by the
+    /// driver, and taken out by whoever ends the call, once: sequentially consistent with `answering`.
     current: AtomicU64,
-    /// How many requests were taken; only the driver counts.
-    requests: AtomicU32,
-    /// The session's thread is at a batch, at whose end it sends the answers.
-    pub(in crate::server) batching: AtomicBool,
-    /// Since it has a thread, requests were put aside unanswered.
-    pub(in crate::server) kept: AtomicBool,
-    /// More answers have gathered than are to wait.
-    overfull: AtomicBool,
-    /// How much of its answers the listener counts as not taken by the peer.
-    unsent: Unsent,
-    /// Part of a frame is here.
-    pub(in crate::server) receiving: AtomicBool,
-    /// The request whose cancel was seen before the session's driver has received it.
+    /// The request whose cancel was seen before the driver has received it: the bits of a [`CallId`]. Written by whoever
+    /// asks whether it is cancelled.
     seen_cancel: AtomicU64,
-    /// Answers that are on their way: no longer in flight, not yet sent.
+    /// Answers that are on their way: their calls have ended, and they are not yet sent. Written by whoever answers,
+    /// sequentially consistent with `current`: a call is counted here before it leaves there.
     answering: AtomicU32,
-    /// The last request, or broadcast with an id, that was taken.
-    last_taken: AtomicU32,
+    /// The other requests in flight, and what waits.
     calls: Mutex<Calls>,
-    /// The driver waits until less is in flight.
-    stalled: AtomicBool,
-    /// A broadcast whose handler runs and whose acknowledgement is due: see [`Listening::watch`].
+    /// How many bytes of its answers the listener counts as not taken by the peer. Written by the driver.
+    unsent: Unsent,
+    /// The broadcast whose handler runs and whose acknowledgement is due.
     due_ack: DueAck,
-    /// When something last came.
-    active_at: Shared,
 }
 
 /// What a frame asks its driver to do.
-pub(in crate::server) enum Task {
+pub(crate) enum Task {
     Request { call: CallId, timeout_ms: u32, kind: MessageKind },
     Broadcast { ack: Option<u32>, kind: MessageKind },
     Ack(u32),
     Nothing,
 }
 
+/// Where a request is noted that is taken.
+#[derive(Clone, Copy)]
+pub(crate) enum NotedAs {
+    /// In `current`: none besides it is in flight.
+    TheOnlyOne,
+    /// In `current`: others are in flight besides.
+    Current,
+    /// With the others.
+    OneOfMany,
+}
+
 impl Session {
-    pub(in crate::server) fn new(
+    pub(crate) fn new(
         socket: Arc<Stream>,
-        listening: Arc<Listening>,
+        shared: Arc<Shared>,
         key: u64,
         peer: Peer,
         exclusive: bool,
         peer_max: usize,
     ) -> Session {
-        let now = listening.clock.now();
-        let unsent = Unsent::new(Arc::clone(&listening.room));
+        let now = shared.clock.now();
+        let unsent = Unsent::new(Arc::clone(&shared.room));
         Session {
             socket,
-            listening,
+            shared,
             exclusive,
             send_queue: SendQueue::default(),
+            state: State::default(),
             driver: Arc::default(),
-            hot: AtomicBool::new(false),
-            retiring: AtomicBool::new(false),
-            parting: AtomicBool::new(false),
-            slowness: Slowness::default(),
             key,
             peer,
             peer_max,
-            gone: AtomicBool::new(false),
+            no_thread_until: SharedMoment::default(),
+            active_at: SharedMoment::new(now),
             cancellations: Notify::new(),
+            last_taken: AtomicU64::new(CallId::NONE.bits()),
             current: AtomicU64::new(CallId::NONE.bits()),
-            requests: AtomicU32::new(0),
-            batching: AtomicBool::new(false),
-            kept: AtomicBool::new(false),
-            overfull: AtomicBool::new(false),
-            unsent,
-            receiving: AtomicBool::new(false),
             seen_cancel: AtomicU64::new(CallId::NONE.bits()),
             answering: AtomicU32::new(0),
-            last_taken: AtomicU32::new(0),
             calls: Mutex::default(),
-            stalled: AtomicBool::new(false),
+            unsent,
             due_ack: DueAck::default(),
-            active_at: Shared::new(now),
         }
     }
 
-    pub(in crate::server) fn key(&self) -> u64 {
+    pub(crate) fn key(&self) -> u64 {
         self.key
     }
 
-    pub(in crate::server) fn peer(&self) -> Peer {
-        self.peer
-    }
-
-    pub(in crate::server) fn cancellations(&self) -> &Notify {
-        &self.cancellations
-    }
-
     /// For how long nothing has come, `now`.
-    pub(in crate::server) fn idle(&self, now: Moment) -> Duration {
+    pub(crate) fn idle(&self, now: Moment) -> Duration {
         // Something may have come since `now`.
         self.active_at.get().map_or(Duration::ZERO, |at| now.since(at))
     }
 
-    pub(in crate::server) fn note_activity(&self) {
-        self.active_at.set(Some(self.listening.clock.now()));
+    pub(crate) fn note_activity(&self) {
+        self.active_at.set(Some(self.shared.clock.now()));
     }
 
     /// Counts a session whose client has gone in the middle of a frame.
-    pub(in crate::server) fn count_unfinished(&self, reader: &FrameReader) {
+    pub(crate) fn count_unfinished(&self, reader: &FrameReader) {
         if !reader.is_empty() {
-            count(&self.listening.tally.incomplete);
+            count(&self.shared.tally.incomplete);
         }
     }
 
     /// Whether the listener has room for the next frame. A request has begun with that: [`admit`](Session::admit)
     /// is to follow. What takes no room is taken always: pings, cancels, and questions.
     #[inline]
-    pub(in crate::server) fn may_take(&self, header: &Header) -> bool {
+    pub(crate) fn may_take(&self, header: &Header) -> bool {
         match header.kind {
-            Kind::Request => self.listening.try_begin(&self.peer),
-            Kind::Broadcast => self.listening.room.is_there(),
+            Kind::Request => self.shared.try_begin(&self.peer),
+            Kind::Broadcast => self.shared.room.is_there(),
             _ => true,
         }
     }
 
-    /// Takes a frame in that [may be taken](Session::may_take): answers what the session itself can answer, and
-    /// says what is left to do.
-    pub(in crate::server) fn admit(&self, header: &Header, body: &[u8]) -> Result<Task, Violation> {
+    /// Takes a frame in that [may be taken](Session::may_take), a request as `noted_as`: answers what the session itself
+    /// can answer, and says what is left to do.
+    #[inline]
+    pub(crate) fn admit(&self, header: &Header, body: &[u8], noted_as: NotedAs) -> Result<Task, Violation> {
         match header.kind {
             Kind::Request => {
-                // A thread has one at a time; `current` is enough for that.
-                let one_at_a_time = self.exclusive || self.batching.load(Ordering::Relaxed);
                 let current = self.current(Ordering::Relaxed);
-                let taken = if self.exclusive {
-                    current != CallId::NONE
-                } else {
-                    let others = !one_at_a_time || self.kept.load(Ordering::Relaxed);
-                    current.id() == header.id || (others && lock(&self.calls).in_flight.contains_key(&header.id))
+                let is_taken = match noted_as {
+                    NotedAs::TheOnlyOne => current != CallId::NONE,
+                    NotedAs::Current | NotedAs::OneOfMany => {
+                        current.id() == header.id || lock(&self.calls).in_flight.contains_key(&header.id)
+                    }
                 };
-                if taken {
-                    self.listening.end();
+                if is_taken {
+                    self.shared.end();
                     return Err(Violation::Malformed(if self.exclusive {
                         "a second request is in flight on an exclusive session"
                     } else {
@@ -204,20 +199,18 @@ impl Session {
                     }));
                 }
                 if !self.acceptable(header, body, Mode::Request) {
-                    self.listening.end();
+                    self.shared.end();
                     return Ok(Task::Nothing);
                 }
-                self.last_taken.store(header.id, Ordering::Relaxed);
-                let nth = self.requests.load(Ordering::Relaxed).wrapping_add(1);
-                self.requests.store(nth, Ordering::Relaxed);
-                let call = CallId::new(header.id, nth);
-                if one_at_a_time {
-                    self.current.store(call.bits(), Ordering::Relaxed);
-                } else {
+                let call = CallId::new(header.id, self.last_taken().nth().wrapping_add(1));
+                self.last_taken.store(call.bits(), Ordering::Relaxed);
+                if let NotedAs::OneOfMany = noted_as {
                     let mut calls = lock(&self.calls);
                     calls.in_flight.insert(header.id, call);
                     calls.bytes += body.len();
-                    self.listening.room.take(body.len());
+                    self.shared.room.take(body.len());
+                } else {
+                    self.current.store(call.bits(), Ordering::Relaxed);
                 }
                 Ok(Task::Request { call, timeout_ms: header.argument, kind: header.message_kind() })
             }
@@ -227,7 +220,8 @@ impl Session {
                     return Ok(Task::Nothing);
                 }
                 if header.id != 0 {
-                    self.last_taken.store(header.id, Ordering::Relaxed);
+                    let taken = CallId::new(header.id, self.last_taken().nth());
+                    self.last_taken.store(taken.bits(), Ordering::Relaxed);
                 }
                 Ok(Task::Broadcast { ack, kind: header.message_kind() })
             }
@@ -246,20 +240,20 @@ impl Session {
 
     /// Whether a message is of the listener's mode, and JSON where it says so. If not, says so.
     fn acceptable(&self, header: &Header, body: &[u8], mode: Mode) -> bool {
-        let (kind, text) = if self.listening.mode != mode {
-            if self.listening.is_closing() {
+        let (kind, text) = if self.shared.mode != mode {
+            if self.shared.is_closing() {
                 // It is meant for the next listener on the channel: the goodbye that follows says that
                 // it was not taken.
                 return false;
             }
             (
                 ErrorKind::WrongMode,
-                match self.listening.mode {
+                match self.shared.mode {
                     Mode::Request => "the listener answers requests and takes no broadcasts; post a request",
                     Mode::Broadcast => "the listener takes broadcasts and answers no requests; post a broadcast",
                 },
             )
-        } else if self.listening.check_json
+        } else if self.shared.check_json
             && header.message_kind() == MessageKind::Json
             && crate::message::check_json(body).is_err()
         {
@@ -271,32 +265,49 @@ impl Session {
         false
     }
 
+    /// What was last taken: its id on the wire, and how many requests were.
+    fn last_taken(&self) -> CallId {
+        CallId::from_bits(self.last_taken.load(Ordering::Relaxed))
+    }
+
+    /// Whether a thread of its own drives the session.
+    pub(crate) fn has_a_thread(&self) -> bool {
+        self.state.see().has_a_thread()
+    }
+
     /// Whether the session may get a thread of its own: nothing of it is elsewhere.
-    pub(in crate::server) fn is_free_for_a_thread(&self) -> bool {
+    pub(crate) fn is_free_for_a_thread(&self) -> bool {
         if self.exclusive {
             return !self.in_flight() && self.send_queue.waiting() == 0;
         }
-        let is_to_stay = self.retiring.load(Ordering::SeqCst) || self.is_running();
-        !is_to_stay && self.is_quiet() && self.slowness.is_over(self.listening.clock.now())
+        let is_to_stay = self.state.see().is_to_end() || self.is_running();
+        let was_slow = || self.no_thread_until.get().is_some_and(|until| self.shared.clock.now() < until);
+        !is_to_stay && self.is_quiet() && !was_slow()
+    }
+
+    /// Its handler is slow: the session had better stay with the runtime for a while.
+    pub(crate) fn note_slowness(&self) {
+        self.no_thread_until.set(Some(self.shared.clock.now().after(SLOW_FOR)));
     }
 
     /// Whether the session may be let go at `now` to make room for another: nothing is due on it, its
     /// client has had a moment to send its first message, and none is on its way.
-    pub(in crate::server) fn may_retire(&self, now: Moment) -> bool {
-        let idle = self.idle(now);
-        let on_its_way = if self.receiving.load(Ordering::Relaxed) {
-            self.hot.load(Ordering::Relaxed) || idle < STALE
+    pub(crate) fn may_retire(&self, now: Moment) -> bool {
+        let (idle, state) = (self.idle(now), self.state.see());
+        let on_its_way = if state.has_partial_frame() {
+            state.has_a_thread() || idle < STALE
         } else {
-            self.last_taken.load(Ordering::Relaxed) == 0 && idle < FIRST
+            self.last_taken().id() == 0 && idle < FIRST
         };
-        !on_its_way && !self.retiring.load(Ordering::Relaxed) && self.is_quiet()
+        !on_its_way && !state.is_to_end() && self.is_quiet()
     }
 
-    pub(in crate::server) fn is_cancelled(&self, call: CallId, mode: Mode) -> bool {
-        if self.gone.load(Ordering::Relaxed) {
+    /// Whether nobody waits for an answer any more; of a broadcast, which has no call, whether its client has gone.
+    fn is_lost_or_cancelled(&self, call: CallId) -> bool {
+        if self.state.see().is_lost() {
             return true;
         }
-        if mode == Mode::Broadcast {
+        if call == CallId::NONE {
             return false;
         }
         if self.current(Ordering::Relaxed) == call {
@@ -307,13 +318,14 @@ impl Session {
     }
 
     /// Whether the session's own thread, the only one that receives, is at this request.
-    pub(in crate::server) fn is_with_its_reader(&self, call: CallId) -> bool {
-        self.exclusive && self.hot.load(Ordering::Relaxed) && self.current(Ordering::Relaxed) == call
+    fn is_with_its_reader(&self, call: CallId) -> bool {
+        self.exclusive && self.has_a_thread() && self.current(Ordering::Relaxed) == call
     }
 
-    /// On a hot session nobody receives while its handler runs, so the question looks for itself.
+    /// While the session's own thread is with the handler nobody receives, so the question looks for itself.
     fn unread_cancel(&self, call: CallId) -> bool {
-        if !self.hot.load(Ordering::Relaxed) || self.retiring.load(Ordering::Relaxed) {
+        let state = self.state.see();
+        if !state.has_a_thread() || state.is_to_end() {
             return false;
         }
         let mut header = [0; HEADER_LEN];
@@ -342,16 +354,16 @@ impl Session {
 
     /// Does for the session's thread, while that is with the handler, what it would do if it looked: gives up the
     /// request whose caller has left or has cancelled it.
-    pub(in crate::server) fn look_for_its_caller(&self) {
+    pub(crate) fn look_for_its_caller(&self) {
         let current = self.current(Ordering::Relaxed);
-        if current != CallId::NONE && self.is_cancelled(current, Mode::Request) {
+        if current != CallId::NONE && self.is_lost_or_cancelled(current) {
             self.cancel(current);
         }
     }
 
     /// The client has gone: nobody waits for anything any more.
-    pub(in crate::server) fn lose(&self) {
-        self.gone.store(true, Ordering::Relaxed);
+    pub(crate) fn lose(&self) {
+        self.state.end(Ending::Lost);
         let current = self.current(Ordering::Relaxed);
         if current != CallId::NONE
             && let Some(answering) = self.finish(current)
@@ -360,27 +372,27 @@ impl Session {
         }
         let dropped = std::mem::take(&mut lock(&self.calls).in_flight).len();
         for _ in 0..dropped {
-            self.listening.abandon();
+            self.shared.abandon();
         }
         self.cancellations.notify_waiters();
         self.driver.notify_one();
     }
 
     /// Ends the session whatever is in flight on it: handlers hear that nobody waits any more.
-    pub(in crate::server) fn cut_off(&self) {
+    pub(crate) fn cut_off(&self) {
         self.lose();
         self.socket.shutdown();
     }
 
     /// Asks the session's driver to say goodbye and end it, whatever is in flight.
-    pub(in crate::server) fn part(&self) {
-        self.parting.store(true, Ordering::SeqCst);
+    pub(crate) fn part(&self) {
+        self.state.end(Ending::Over);
         self.driver.notify_one();
     }
 
     /// Asks the session to end: what has arrived is answered, nothing more is taken.
-    pub(in crate::server) fn retire(&self) {
-        self.retiring.store(true, Ordering::SeqCst);
+    pub(crate) fn retire(&self) {
+        self.state.end(Ending::Retiring);
         let _gone_already = self.socket.shutdown_read();
         self.driver.notify_one();
     }

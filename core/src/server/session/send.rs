@@ -1,29 +1,69 @@
 //! What a listener sends on a session: answers, errors, acknowledgements, and what it says of itself.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Session;
+use super::acks::Look;
 use super::in_flight::Answering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::MessageRef;
+use crate::peer::Peer;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::hello::Hello;
-use crate::server::PATIENCE;
 use crate::server::call_id::CallId;
 use crate::server::clock::Moment;
 use crate::server::error_frame::ErrorFrame;
-use crate::server::session::acks::Look;
+use crate::server::responder::{Answer, Changes, PATIENCE, Recipient};
+use crate::server::shared::Shared;
 use crate::session::send_queue::Sent;
 
 /// An answer of this many bytes does not wait for others.
 const LARGE_ANSWER: usize = 16 << 10;
 
+impl Recipient for Session {
+    fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    fn answer(&self, call: CallId, answer: Answer<'_>, patience: Duration) -> Result<()> {
+        match answer {
+            Answer::Reply(reply) => self.respond(call, reply, patience),
+            Answer::Failure(frame) => self.shared.fail(frame, self.peer, || {
+                if call != CallId::NONE {
+                    let _answering = self.still_wanted(call)?;
+                    self.transmit_frame(call.id(), frame, patience)
+                } else if frame.kind == ErrorKind::InvalidBody {
+                    // Of the broadcast in hand that takes the place of the acknowledgement, if that has not been sent; else
+                    // it is about the session.
+                    let due = if self.shared.runs_its_handler() { self.due_ack.end() } else { None };
+                    self.transmit_frame(due.unwrap_or(0), frame, patience)
+                } else {
+                    Ok(())
+                }
+            }),
+        }
+    }
+
+    fn discard(&self, call: CallId) {
+        let _ended_when_the_session_was_cut_off = self.still_wanted(call);
+    }
+
+    fn is_cancelled(&self, call: CallId) -> bool {
+        self.shared.has_closed() || self.is_lost_or_cancelled(call)
+    }
+
+    fn changes(&self, call: CallId) -> Changes<'_> {
+        let Shared { closed, runtime, .. } = &*self.shared;
+        let unread = self.is_with_its_reader(call).then_some(runtime);
+        Changes { noted: &self.cancellations, closed, unread }
+    }
+}
+
 impl Session {
     /// Sends the reply to a request in flight.
-    pub(in crate::server) fn respond(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
+    fn respond(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         let _answering = self.still_wanted(call)?;
         let id = call.id();
         if reply.len() > self.peer_max {
@@ -37,18 +77,18 @@ impl Session {
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let header = Header::of(Kind::Response, id, reply);
-        if self.batching.load(Ordering::SeqCst) {
+        if self.state.see().is_at_a_batch() {
             if reply.len() < LARGE_ANSWER {
                 return self.gather(&header, reply.data());
             }
             self.send_gathered();
-            if self.send_queue.waiting() >= self.listening.max_session_waiting {
-                self.overfull.store(true, Ordering::Relaxed);
+            if self.send_queue.waiting() >= self.shared.max_session_waiting {
+                self.state.overfill();
             }
         } else if self.others_in_flight() {
             // It goes out with the answers that are about to follow.
             if self.send_queue.append(&header.encode(), reply.data()).is_err() {
-                return Err(self.lost());
+                return Err(lost());
             }
             // A runner sends what has gathered after it has counted itself out.
             if lock(&self.calls).runners == 0 {
@@ -56,46 +96,37 @@ impl Session {
             }
             return Ok(());
         }
-        if self.transmit(&header, reply.data(), patience) { Ok(()) } else { Err(self.lost()) }
+        if self.transmit(&header, reply.data(), patience) { Ok(()) } else { Err(lost()) }
     }
 
     /// Adds an answer to those that the thread of the session sends at the end of its batch.
-    pub(in crate::server) fn gather(&self, header: &Header, body: &[u8]) -> Result<()> {
-        let waiting = self.send_queue.append(&header.encode(), body).map_err(|_| self.lost())?;
-        if waiting >= self.listening.max_session_waiting {
-            self.overfull.store(true, Ordering::Relaxed);
+    fn gather(&self, header: &Header, body: &[u8]) -> Result<()> {
+        let waiting = self.send_queue.append(&header.encode(), body).map_err(|_| lost())?;
+        if waiting >= self.shared.max_session_waiting {
+            self.state.overfill();
         }
         // The batch may have ended meanwhile; another thread's answer is not seen to by anyone then.
-        if !self.batching.load(Ordering::SeqCst) {
+        if !self.state.see().is_at_a_batch() {
             self.send_gathered();
         }
         Ok(())
     }
 
-    /// Says that a request in flight failed.
-    pub(in crate::server) fn fail(&self, call: CallId, said: ErrorFrame<'_>, patience: Duration) -> Result<()> {
-        let _answering = self.still_wanted(call)?;
-        if self.transmit_said(call.id(), said, patience) { Ok(()) } else { Err(self.lost()) }
-    }
-
-    pub(in crate::server) fn still_wanted(&self, call: CallId) -> Result<Answering<'_>> {
+    /// Ends a call that the handler has settled, for an answer; an error if somebody else has ended it.
+    fn still_wanted(&self, call: CallId) -> Result<Answering<'_>> {
         if let Some(answering) = self.finish(call) {
             return Ok(answering);
         }
         // Somebody else has ended it: the handler has now settled it, too.
-        self.listening.settle();
-        if self.gone.load(Ordering::Relaxed) {
-            return Err(self.lost());
+        self.shared.settle();
+        if self.state.see().is_lost() {
+            return Err(lost());
         }
         Err(Error::new(ErrorKind::Cancelled, "cannot answer: the caller cancelled the request"))
     }
 
-    pub(in crate::server) fn lost(&self) -> Error {
-        Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
-    }
-
     /// Sends what has gathered.
-    pub(in crate::server) fn send_gathered(&self) {
+    pub(crate) fn send_gathered(&self) {
         match self.send_queue.flush(&self.socket, PATIENCE) {
             // One that has stalled, or is to end, has waited for this.
             Ok(Sent::Gone) => self.unstall(),
@@ -105,35 +136,23 @@ impl Session {
     }
 
     /// Runs `handing_over` a broadcast, and acknowledges it when that is done or has taken a while.
-    pub(in crate::server) fn begin_ack(&self, ack: Option<u32>) {
+    pub(crate) fn begin_ack(&self, ack: Option<u32>) {
         if let Some(id) = ack {
-            self.due_ack.begin(id, self.listening.clock.now());
-            self.listening.watch_acks();
+            self.due_ack.begin(id, self.shared.clock.now());
+            self.shared.ack_check.want();
         }
     }
 
     /// The other end of [`begin_ack`](Session::begin_ack): the handler has returned.
-    pub(in crate::server) fn end_ack(&self, patience: Duration) {
+    pub(crate) fn end_ack(&self, patience: Duration) {
         if let Some(id) = self.due_ack.end() {
             self.transmit(&Header::bare(Kind::Ack, id), &[], patience);
         }
     }
 
-    /// Says that a broadcast's body cannot be read. Where that is the one `in_hand`, and it has not been acknowledged
-    /// yet, the error takes the place of that; else it is about the session.
-    pub(in crate::server) fn refuse_broadcast(
-        &self,
-        said: ErrorFrame<'_>,
-        in_hand: bool,
-        patience: Duration,
-    ) -> Result<()> {
-        let due = if in_hand { self.due_ack.end() } else { None };
-        if self.transmit_said(due.unwrap_or(0), said, patience) { Ok(()) } else { Err(self.lost()) }
-    }
-
     /// Acknowledges a broadcast whose handler has been running for `after`. Whether
     /// one is still waiting for that.
-    pub(in crate::server) fn send_overdue_ack(&self, now: Moment, after: Duration) -> bool {
+    pub(crate) fn send_overdue_ack(&self, now: Moment, after: Duration) -> bool {
         match self.due_ack.look(now, after) {
             Look::Nothing => false,
             Look::Later => true,
@@ -145,13 +164,13 @@ impl Session {
     }
 
     /// Answers a client's question whether all before it has been handed over.
-    pub(in crate::server) fn ack(&self, id: u32, patience: Duration) {
+    pub(crate) fn ack(&self, id: u32, patience: Duration) {
         self.transmit(&Header::bare(Kind::Ack, id), &[], patience);
     }
 
     /// Sends the listener's hello. False: the client lives, and cannot be told. Without a hello it takes it
     /// that nothing was taken, and may send its messages elsewhere.
-    pub(in crate::server) fn greet(&self, hello: &Hello) -> bool {
+    pub(crate) fn greet(&self, hello: &Hello) -> bool {
         match self.send_queue.send(&self.socket, &hello.encode(), &[], Duration::ZERO) {
             Ok(Sent::Waiting) => self.driver.notify_one(),
             Ok(Sent::Gone) => {}
@@ -162,26 +181,27 @@ impl Session {
         true
     }
 
-    /// Sends an error frame about a message, or with id 0 about the session.
-    pub(in crate::server) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) -> bool {
-        self.transmit_said(id, ErrorFrame::of_text(kind, text), patience)
+    /// Sends an error frame about a message, or with id 0 about the session. An error if the client has gone.
+    fn transmit_frame(&self, id: u32, frame: ErrorFrame<'_>, patience: Duration) -> Result<()> {
+        let body = frame.body(self.peer_max);
+        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
+        if self.transmit(&header, &body, patience) { Ok(()) } else { Err(lost()) }
     }
 
-    fn transmit_said(&self, id: u32, said: ErrorFrame<'_>, patience: Duration) -> bool {
-        let body = said.body(self.peer_max);
-        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, id) };
-        self.transmit(&header, &body, patience)
+    /// The same, where nobody asks whether it is told.
+    pub(crate) fn transmit_error(&self, id: u32, kind: ErrorKind, text: &str, patience: Duration) {
+        let _gone_already = self.transmit_frame(id, ErrorFrame::of_text(kind, text), patience);
     }
 
     /// Hands over the last thing that is said on the session: an error about it.
-    pub(in crate::server) fn transmit_last(&self, kind: ErrorKind, text: &str) {
+    pub(crate) fn transmit_last(&self, kind: ErrorKind, text: &str) {
         let body = ErrorFrame::of_text(kind, text).body(self.peer_max);
         let header = Header { len: body.len() as u32, ..Header::bare(Kind::Error, 0) };
         let _gone_already = self.send_queue.append_last(&header.encode(), &body);
     }
 
     /// Sends a frame. Whether the client was still there.
-    pub(in crate::server) fn transmit(&self, header: &Header, body: &[u8], patience: Duration) -> bool {
+    pub(crate) fn transmit(&self, header: &Header, body: &[u8], patience: Duration) -> bool {
         match self.send_queue.send(&self.socket, &header.encode(), body, patience) {
             Ok(Sent::Gone) => {
                 // The driver may have been waiting for just that.
@@ -200,8 +220,12 @@ impl Session {
     }
 
     /// Says goodbye: what was taken is answered, nothing after it was.
-    pub(in crate::server) fn say_goaway(&self) {
-        let header = Header::bare(Kind::Goaway, self.last_taken.load(Ordering::Relaxed));
+    pub(crate) fn say_goaway(&self) {
+        let header = Header::bare(Kind::Goaway, self.last_taken().id());
         self.transmit(&header, &[], Duration::ZERO);
     }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
 }

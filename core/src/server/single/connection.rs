@@ -1,79 +1,192 @@
 //! One message on a connection of a dialect without sessions: in, to the handler, and back.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
+use crate::error::{Error, ErrorKind, Result};
+use crate::lock::lock;
 use crate::message::Message;
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, Ready};
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::peer::Peer;
-use crate::server::listening::{ACK_AFTER, Listening};
-use crate::server::responder::{Answer, Responder};
+use crate::server::call_id::CallId;
+use crate::server::responder::{Answer, Changes, Recipient, Responder};
+use crate::server::session::acks::ACK_AFTER;
+use crate::server::shared::Shared;
 
 /// A connection of such a dialect.
-pub(in crate::server) struct Connection {
+pub(crate) struct Connection {
     fd: AsyncStream,
     caller: Arc<Caller>,
 }
 
-/// A connection as its responder sees it.
+/// A connection as its responders see it.
 #[derive(Debug)]
-pub(in crate::server) struct Caller {
-    pub(in crate::server) socket: Arc<Stream>,
-    pub(in crate::server) peer: Peer,
-    pub(in crate::server) gone: AtomicBool,
-    pub(in crate::server) went: Notify,
-    pub(in crate::server) listening: Arc<Listening>,
+pub(crate) struct Caller {
+    pub(crate) socket: Arc<Stream>,
+    peer: Peer,
+    /// Nobody waits any more. Written by who waited.
+    gone: AtomicBool,
+    /// It has been noted in `gone`.
+    went: Notify,
+    shared: Arc<Shared>,
 }
 
 impl Caller {
-    pub(in crate::server) fn new(listening: &Arc<Listening>, socket: Arc<Stream>, peer: Peer) -> Arc<Caller> {
-        let listening = Arc::clone(listening);
-        Arc::new(Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), listening })
+    pub(crate) fn new(shared: &Arc<Shared>, socket: Arc<Stream>, peer: Peer) -> Arc<Caller> {
+        let shared = Arc::clone(shared);
+        Arc::new(Caller { socket, peer, gone: AtomicBool::new(false), went: Notify::new(), shared })
+    }
+
+    fn has_left(&self) -> bool {
+        self.gone.load(Ordering::Relaxed) || self.socket.hung_up()
+    }
+}
+
+/// One message of a connection, between who is with the handler and who waits for the answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) caller: Arc<Caller>,
+    state: Mutex<Answered>,
+    /// The answer is here, or none will come.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+enum Answered {
+    /// The message is in flight.
+    NotYet(#[expect(dead_code, reason = "the message is in flight for as long as this is held")] Arc<InFlight>),
+    With(Message),
+    /// With a failure, or not at all; or the answer has been taken.
+    Over,
+}
+
+/// What comes of a message.
+pub(crate) enum Outcome {
+    Reply(Message),
+    /// A failure, which cannot be told on these wires, or the caller has gone.
+    NoReply,
+}
+
+impl Exchange {
+    pub(crate) fn request(caller: &Arc<Caller>, in_flight: &Arc<InFlight>) -> Arc<Exchange> {
+        Exchange::new(caller, Answered::NotYet(Arc::clone(in_flight)))
+    }
+
+    fn new(caller: &Arc<Caller>, state: Answered) -> Arc<Exchange> {
+        Arc::new(Exchange { caller: Arc::clone(caller), state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    /// The responder of the message.
+    pub(crate) fn responder(self: &Arc<Exchange>) -> Responder {
+        let is_request = self.caller.shared.mode == Mode::Request;
+        let call = if is_request { CallId::new(1, 1) } else { CallId::NONE };
+        Responder::new(Arc::clone(self) as _, call, None)
+    }
+
+    /// The outcome, if there is one by now.
+    pub(crate) fn take_outcome(&self) -> Option<Outcome> {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut *state, Answered::Over) {
+            Answered::With(reply) => Some(Outcome::Reply(reply)),
+            Answered::Over => Some(Outcome::NoReply),
+            not_yet @ Answered::NotYet(_) => {
+                *state = not_yet;
+                None
+            }
+        }
+    }
+
+    /// Ends it. Fails if that has been done, or nobody waits any more.
+    fn end(&self, with: Answered) -> Result<()> {
+        let has_left = self.caller.gone.load(Ordering::Relaxed);
+        let mut state = lock(&self.state);
+        if !matches!(*state, Answered::NotYet(_)) {
+            return Err(gone());
+        }
+        let _in_flight_until_it_is_told = std::mem::replace(&mut *state, with);
+        drop(state);
+        self.changed.notify_one();
+        if has_left { Err(gone()) } else { Ok(()) }
+    }
+}
+
+impl Recipient for Exchange {
+    fn peer(&self) -> Peer {
+        self.caller.peer
+    }
+
+    fn answer(&self, call: CallId, answer: Answer<'_>, _patience: std::time::Duration) -> Result<()> {
+        match answer {
+            Answer::Reply(_) if self.caller.has_left() => self.end(Answered::Over).and(Err(gone())),
+            Answer::Reply(reply) => self.end(Answered::With(reply.to_message())),
+            Answer::Failure(frame) => self.caller.shared.fail(frame, self.caller.peer, || {
+                if call == CallId::NONE { Ok(()) } else { self.end(Answered::Over).and(Err(no_text())) }
+            }),
+        }
+    }
+
+    fn discard(&self, _call: CallId) {
+        let _ended_already = self.end(Answered::Over);
+    }
+
+    fn is_cancelled(&self, call: CallId) -> bool {
+        let caller = &self.caller;
+        caller.shared.has_closed()
+            || caller.gone.load(Ordering::Relaxed)
+            || (call != CallId::NONE && caller.socket.hung_up())
+    }
+
+    fn changes(&self, _call: CallId) -> Changes<'_> {
+        Changes { noted: &self.caller.went, closed: &self.caller.shared.closed, unread: None }
     }
 }
 
 impl Connection {
-    pub(in crate::server) fn new(listening: &Arc<Listening>, fd: AsyncStream, peer: Peer) -> Connection {
-        let caller = Caller::new(listening, Arc::clone(fd.get_ref()), peer);
+    pub(crate) fn new(shared: &Arc<Shared>, fd: AsyncStream, peer: Peer) -> Connection {
+        let caller = Caller::new(shared, Arc::clone(fd.get_ref()), peer);
         Connection { fd, caller }
     }
 
     /// The connection of a caller that is known, and now watched.
-    pub(in crate::server) fn of(fd: AsyncStream, caller: Arc<Caller>) -> Connection {
+    pub(crate) fn of(fd: AsyncStream, caller: Arc<Caller>) -> Connection {
         Connection { fd, caller }
     }
 
-    pub(in crate::server) fn socket(&self) -> &Stream {
+    pub(crate) fn socket(&self) -> &Stream {
         self.fd.get_ref()
     }
 
     /// Receives more of a message; 0 at its end. Cancelling it loses nothing.
-    pub(in crate::server) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    pub(crate) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         receive(&self.fd, buffer).await
     }
 
-    /// Takes a message to the handler. For a request, the answer: `None` if the caller has gone.
-    /// For a broadcast `None`, when the handler has returned or has run for a while.
-    pub(in crate::server) async fn exchange(&self, listening: &Arc<Listening>, message: Message) -> Option<Answer> {
-        let (in_flight, held) = take_in(listening, message.len(), self.caller.peer).await;
-        let (answered, answer) = oneshot::channel();
+    /// Takes a message to the handler. For a request, what comes of it. For a broadcast nothing, when the handler has
+    /// returned or has run for a while.
+    pub(crate) async fn exchange(&self, message: Message) -> Outcome {
+        let shared = &self.caller.shared;
+        let (in_flight, held) = take_in(shared, message.len(), self.caller.peer).await;
+        let is_request = shared.mode == Mode::Request;
+        let exchange = if is_request {
+            Exchange::request(&self.caller, &in_flight)
+        } else {
+            Exchange::new(&self.caller, Answered::Over)
+        };
+        let responder = exchange.responder();
         let (began, begun) = oneshot::channel();
         let (finished, finish) = oneshot::channel::<()>();
-        let is_request = listening.mode == Mode::Request;
-        let answered = is_request.then(|| (answered, Arc::clone(&in_flight)));
-        let responder = Responder::to_caller(Arc::clone(&self.caller), answered, listening.mode);
         let its_place = Arc::clone(&in_flight);
-        let its_listening = Arc::clone(listening);
-        if listening.blocking {
-            listening.workers.submit(Box::new(move || {
+        let its_shared = Arc::clone(shared);
+        if shared.blocking {
+            shared.workers.submit(Box::new(move || {
                 let _nobody_waits_for_it = began.send(());
-                match its_listening.users_code() {
+                match its_shared.users_code() {
                     Some(code) => code.call_blocking(&message, responder),
                     None => responder.discard(),
                 }
@@ -81,9 +194,9 @@ impl Connection {
                 let _nobody_waits_any_more = finished.send(());
             }));
         } else {
-            listening.runtime.spawn(async move {
+            shared.runtime.spawn(async move {
                 let _nobody_waits_for_it = began.send(());
-                match its_listening.users_code() {
+                match its_shared.users_code() {
                     Some(code) => code.call_async(message, responder).await,
                     None => responder.discard(),
                 }
@@ -92,30 +205,34 @@ impl Connection {
             });
         }
         if is_request {
-            return self.answered(answer, &in_flight).await;
+            return self.outcome(&exchange, &in_flight).await;
         }
         drop(in_flight);
         // It may have to wait for a thread; the time counts from when it has one.
         let _it_has_one_or_never_will = begun.await;
         let _long_enough_either_way = timeout(ACK_AFTER, finish).await;
-        None
+        Outcome::NoReply
     }
 
-    /// The answer to a request; `None` if nobody waits for it any more.
-    pub(in crate::server) async fn answered(
-        &self,
-        answer: oneshot::Receiver<Answer>,
-        in_flight: &InFlight,
-    ) -> Option<Answer> {
+    /// What comes of a request, when it is known.
+    pub(crate) async fn outcome(&self, exchange: &Exchange, in_flight: &InFlight) -> Outcome {
+        let ended = async {
+            loop {
+                if let Some(outcome) = exchange.take_outcome() {
+                    return outcome;
+                }
+                exchange.changed.notified().await;
+            }
+        };
         tokio::select! {
-            answer = answer => return answer.ok(),
+            outcome = ended => return outcome,
             () = self.hang_up() => {}
-            () = self.caller.listening.until_closed() => {}
+            () = self.caller.shared.until_closed() => {}
         }
         in_flight.abandon();
         self.caller.gone.store(true, Ordering::Relaxed);
         self.caller.went.notify_waiters();
-        None
+        Outcome::NoReply
     }
 
     /// Completes when the peer has gone altogether.
@@ -129,7 +246,7 @@ impl Connection {
     }
 
     /// Sends all of it, unless the peer has gone or takes nothing for too long.
-    pub(in crate::server) async fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
+    pub(crate) async fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
         // Readiness counts as out of date only after a send that came later than it: put aside on the
         // word of an earlier send, the one notice of room would be lost.
         let mut room: Option<Ready<'_>> = None;
@@ -140,7 +257,7 @@ impl Connection {
                     if let Some(mut guard) = room.take() {
                         guard.clear_ready();
                     }
-                    let waited = timeout(self.caller.listening.stall_timeout, self.fd.writable()).await;
+                    let waited = timeout(self.caller.shared.stall_timeout, self.fd.writable()).await;
                     room = Some(waited.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?);
                 }
                 Err(error) if interrupted(&error) => {}
@@ -160,29 +277,29 @@ impl Drop for Connection {
 
 /// Takes a message of this many bytes in when the listener may take one more. It counts as in flight until the
 /// handler has returned, and a request until it is answered besides, and its bytes until the handler has returned.
-pub(in crate::server) async fn take_in(listening: &Arc<Listening>, bytes: usize, peer: Peer) -> (Arc<InFlight>, Held) {
-    let in_flight = begin(listening, peer).await;
-    listening.room.take(bytes);
-    listening.room.pass_on();
-    listening.count_message();
-    (Arc::new(in_flight), Held(Arc::clone(listening), bytes))
+pub(crate) async fn take_in(shared: &Arc<Shared>, bytes: usize, peer: Peer) -> (Arc<InFlight>, Held) {
+    let in_flight = begin(shared, peer).await;
+    shared.room.take(bytes);
+    shared.room.pass_on();
+    shared.count_message();
+    (Arc::new(in_flight), Held(Arc::clone(shared), bytes))
 }
 
-async fn begin(listening: &Arc<Listening>, peer: Peer) -> InFlight {
+async fn begin(shared: &Arc<Shared>, peer: Peer) -> InFlight {
     let called = Arc::new(Notify::new());
-    let _leaves_the_line = InLine(listening, &called);
+    let _leaves_the_line = InLine(shared, &called);
     loop {
-        if listening.try_begin(&peer) {
-            return InFlight { listening: Arc::clone(listening), abandoned: AtomicBool::new(false) };
+        if shared.try_begin(&peer) {
+            return InFlight { shared: Arc::clone(shared), abandoned: AtomicBool::new(false) };
         }
-        if !listening.room.join(&called) {
+        if !shared.room.join(&called) {
             called.notified().await;
         }
     }
 }
 
 /// A place in the line of those who wait for room.
-struct InLine<'a>(&'a Listening, &'a Arc<Notify>);
+struct InLine<'a>(&'a Shared, &'a Arc<Notify>);
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
@@ -191,7 +308,7 @@ impl Drop for InLine<'_> {
 }
 
 /// The bytes of a message that a handler has.
-pub(in crate::server) struct Held(Arc<Listening>, usize);
+pub(crate) struct Held(Arc<Shared>, usize);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -202,8 +319,8 @@ impl Drop for Held {
 /// A message that was taken. Held by all who are not yet done with it: who waits for the answer, who is with the
 /// handler, who has to answer.
 #[derive(Debug)]
-pub(in crate::server) struct InFlight {
-    listening: Arc<Listening>,
+pub(crate) struct InFlight {
+    shared: Arc<Shared>,
     abandoned: AtomicBool,
 }
 
@@ -211,7 +328,7 @@ impl InFlight {
     /// Nobody waits for the answer any more: gives the place back, whoever still has it.
     fn abandon(&self) {
         if !self.abandoned.swap(true, Ordering::SeqCst) {
-            self.listening.abandon();
+            self.shared.abandon();
         }
     }
 }
@@ -219,15 +336,15 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if *self.abandoned.get_mut() {
-            self.listening.settle();
+            self.shared.settle();
         } else {
-            self.listening.end();
+            self.shared.end();
         }
     }
 }
 
 /// Receives into the spare room of `buffer`, which it makes if there is none. 0 is the end.
-pub(in crate::server) async fn receive(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+pub(crate) async fn receive(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         if buffer.len() == buffer.capacity() {
             buffer.reserve(4096.max(buffer.len()));
@@ -245,4 +362,13 @@ pub(in crate::server) async fn receive(fd: &AsyncStream, buffer: &mut Vec<u8>) -
             done => return done,
         }
     }
+}
+
+fn no_text() -> Error {
+    let text = "cannot tell the caller why its request failed: its wire carries no error text; it gets no reply";
+    Error::new(ErrorKind::NoReply, text)
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::ConnectionLost, "cannot answer: the caller has gone")
 }

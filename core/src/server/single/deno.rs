@@ -7,29 +7,27 @@ use tokio::time::timeout;
 
 use crate::counters::count;
 use crate::message::Message;
-use crate::mode::Mode;
 use crate::os::stream::advance;
 use crate::protocol::deno;
-use crate::server::listening::Listening;
-use crate::server::single::connection::Connection;
+use crate::server::shared::Shared;
+use crate::server::single::connection::{Connection, Outcome};
 
-pub(in crate::server) async fn serve(listening: &Arc<Listening>, connection: Connection, mut stream: Vec<u8>) {
-    match receive_all(listening, &connection, &mut stream).await {
+pub(crate) async fn serve(shared: &Arc<Shared>, connection: Connection, mut stream: Vec<u8>) {
+    match receive_all(shared, &connection, &mut stream).await {
         Ok(true) => {}
-        Ok(false) => return count(&listening.tally.malformed),
-        Err(_) => return count(&listening.tally.incomplete),
+        Ok(false) => return count(&shared.tally.malformed),
+        Err(_) => return count(&shared.tally.incomplete),
     }
-    let Ok(message) = deno::decode(stream, None) else { return count(&listening.tally.malformed) };
-    let answer = connection.exchange(listening, message).await;
-    match (answer, listening.mode) {
-        (Some(Ok(reply)), Mode::Request) => end_with(&connection, &reply, 0).await,
+    let Ok(message) = deno::decode(stream, None) else { return count(&shared.tally.malformed) };
+    match connection.exchange(message).await {
+        Outcome::Reply(reply) => end_with(&connection, &reply, 0).await,
         // A failure cannot be told on this wire: the connection closes without a byte.
-        _ => end(&connection),
+        Outcome::NoReply => end(&connection),
     }
 }
 
 /// Sends a reply, of which the caller has taken `sent` bytes, and ends the connection.
-pub(in crate::server) async fn end_with(connection: &Connection, reply: &Message, sent: usize) {
+pub(crate) async fn end_with(connection: &Connection, reply: &Message, sent: usize) {
     let flag = [deno::flag(reply.kind())];
     let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
     advance(&mut head, &mut body, sent);
@@ -44,14 +42,14 @@ fn end(connection: &Connection) {
 }
 
 /// Receives up to the sender's half-close. `false` if it is more than the listener takes.
-async fn receive_all(listening: &Listening, connection: &Connection, stream: &mut Vec<u8>) -> io::Result<bool> {
+async fn receive_all(shared: &Shared, connection: &Connection, stream: &mut Vec<u8>) -> io::Result<bool> {
     loop {
-        if stream.len() > listening.max_message + 1 {
+        if stream.len() > shared.max_message + 1 {
             return Ok(false);
         }
         let received = tokio::select! {
-            received = timeout(listening.stall_timeout, connection.receive(stream)) => received,
-            () = listening.until_closed() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            received = timeout(shared.stall_timeout, connection.receive(stream)) => received,
+            () = shared.until_closed() => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
         match received {
             Ok(Ok(0)) => return Ok(true),

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::counters::count;
@@ -19,17 +19,15 @@ use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::peer::Peer;
 use crate::protocol::deno as wire;
-use crate::server::accept::OpenConnection;
-use crate::server::listening::Listening;
-use crate::server::responder::{Answer, Responder};
-use crate::server::single::connection::{Caller, Connection, InFlight, take_in};
+use crate::server::shared::{OpenConnection, Shared};
+use crate::server::single::connection::{Caller, Connection, Exchange, InFlight, Outcome, take_in};
 use crate::server::single::deno;
 
 /// A handler that takes longer is quick no more: the runtime looks after its connection.
 const QUICK: Duration = Duration::from_millis(2);
 
 /// Receives what is there. Whether that is all that will come.
-pub(in crate::server) fn receive(socket: &Stream, first: &mut Vec<u8>) -> io::Result<bool> {
+pub(crate) fn receive(socket: &Stream, first: &mut Vec<u8>) -> io::Result<bool> {
     let room = first.capacity();
     let got = socket.recv_spare(first, usize::MAX, Wait::No)?;
     if got == 0 || got == room {
@@ -39,12 +37,12 @@ pub(in crate::server) fn receive(socket: &Stream, first: &mut Vec<u8>) -> io::Re
 }
 
 /// Whether the handler may be called with a whole message in this way.
-pub(in crate::server) fn is_for(listening: &Listening, stream: &[u8]) -> bool {
-    listening.blocking && listening.mode == Mode::Request && stream.len() <= listening.max_message
+pub(crate) fn is_for(shared: &Shared, stream: &[u8]) -> bool {
+    shared.blocking && shared.mode == Mode::Request && stream.len() <= shared.max_message
 }
 
 /// A request between the thread that is with the handler and the runtime: whoever takes it ends it.
-struct Shared {
+struct Handoff {
     left: Mutex<Option<Left>>,
     /// The thread is done with the handler, and something is left.
     leaves: Notify,
@@ -52,8 +50,7 @@ struct Shared {
 
 /// What is left of a request.
 struct Left {
-    caller: Arc<Caller>,
-    answer: oneshot::Receiver<Answer>,
+    exchange: Arc<Exchange>,
     /// What of the answer the caller has not taken.
     unsent: Option<Unsent>,
     in_flight: Arc<InFlight>,
@@ -66,42 +63,42 @@ struct Unsent {
 }
 
 /// Takes a request to the handler, and sees to its end.
-pub(in crate::server) async fn serve(seat: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
-    let listening = Arc::clone(seat.listening());
-    let Ok(message) = wire::decode(stream, None) else { return count(&listening.tally.malformed) };
-    let (in_flight, held) = take_in(&listening, message.len(), peer).await;
-    let caller = Caller::new(&listening, Arc::new(socket), peer);
-    let (answered, answer) = oneshot::channel();
-    let responder = Responder::to_caller(Arc::clone(&caller), Some((answered, Arc::clone(&in_flight))), Mode::Request);
-    let left = Left { caller, answer, unsent: None, in_flight: Arc::clone(&in_flight), _seat: seat };
-    let shared = Arc::new(Shared { left: Mutex::new(Some(left)), leaves: Notify::new() });
-    let with_the_thread = Arc::clone(&shared);
+pub(crate) async fn serve(seat: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
+    let shared = Arc::clone(seat.shared());
+    let Ok(message) = wire::decode(stream, None) else { return count(&shared.tally.malformed) };
+    let (in_flight, held) = take_in(&shared, message.len(), peer).await;
+    let caller = Caller::new(&shared, Arc::new(socket), peer);
+    let exchange = Exchange::request(&caller, &in_flight);
+    let responder = exchange.responder();
+    let left = Left { exchange, unsent: None, in_flight: Arc::clone(&in_flight), _seat: seat };
+    let handoff = Arc::new(Handoff { left: Mutex::new(Some(left)), leaves: Notify::new() });
+    let with_the_thread = Arc::clone(&handoff);
     let born = fork::generation();
-    let its_listening = Arc::clone(&listening);
-    listening.workers.submit(Box::new(move || {
-        let code = its_listening.users_code();
+    let its_shared = Arc::clone(&shared);
+    shared.workers.submit(Box::new(move || {
+        let code = its_shared.users_code();
         match &code {
             Some(code) => code.call_blocking(&message, responder),
             None => responder.discard(),
         }
         if born != fork::generation() {
             // A forked child: nothing here is its own.
-            return std::mem::forget((code, message, held, in_flight, with_the_thread, its_listening));
+            return std::mem::forget((code, message, held, in_flight, with_the_thread, its_shared));
         }
         drop((code, message, held, in_flight));
         with_the_thread.returned();
     }));
     tokio::select! {
-        () = shared.leaves.notified() => {}
+        () = handoff.leaves.notified() => {}
         () = sleep(QUICK) => {}
     }
-    let left = lock(&shared.left).take();
+    let left = lock(&handoff.left).take();
     if let Some(left) = left {
         left.go_on().await;
     }
 }
 
-impl Shared {
+impl Handoff {
     /// The handler has returned: ends the request, if that takes no waiting.
     fn returned(&self) {
         let mut place = lock(&self.left);
@@ -121,16 +118,16 @@ impl Shared {
 impl Left {
     /// Sends the answer, if there is one. Whether nothing is left to do but to close.
     fn end(&mut self) -> bool {
-        let reply = match self.answer.try_recv() {
-            Ok(Ok(reply)) => reply,
+        let reply = match self.exchange.take_outcome() {
+            Some(Outcome::Reply(reply)) => reply,
             // A failure cannot be told on this wire: the connection closes without a byte.
-            Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => return true,
-            Err(oneshot::error::TryRecvError::Empty) => return false,
+            Some(Outcome::NoReply) => return true,
+            None => return false,
         };
         let flag = [wire::flag(reply.kind())];
         let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
         while !(head.is_empty() && body.is_empty()) {
-            match self.caller.socket.send(head, body) {
+            match self.exchange.caller.socket.send(head, body) {
                 Ok(sent) => advance(&mut head, &mut body, sent),
                 Err(error) if interrupted(&error) => {}
                 Err(error) if would_block(&error) => {
@@ -145,23 +142,23 @@ impl Left {
     }
 
     fn close(self) {
-        if Arc::strong_count(&self.caller) > 1 {
+        if Arc::strong_count(&self.exchange) > 1 {
             // Somebody asks whether the caller still waits, and so holds the socket; the peer must not wait for that.
-            self.caller.socket.shutdown();
+            self.exchange.caller.socket.shutdown();
         }
     }
 
     /// As the thread would have, with waiting.
     async fn go_on(mut self) {
-        let Ok(fd) = AsyncStream::new(Arc::clone(&self.caller.socket), Interest::Both) else {
+        let Ok(fd) = AsyncStream::new(Arc::clone(&self.exchange.caller.socket), Interest::Both) else {
             return self.close();
         };
-        let connection = Connection::of(fd, Arc::clone(&self.caller));
+        let connection = Connection::of(fd, Arc::clone(&self.exchange.caller));
         let reply = match self.unsent.take() {
             Some(unsent) => Some(unsent),
-            None => match connection.answered(self.answer, &self.in_flight).await {
-                Some(Ok(reply)) => Some(Unsent { reply, sent: 0 }),
-                Some(Err(_)) | None => None,
+            None => match connection.outcome(&self.exchange, &self.in_flight).await {
+                Outcome::Reply(reply) => Some(Unsent { reply, sent: 0 }),
+                Outcome::NoReply => None,
             },
         };
         if let Some(Unsent { reply, sent }) = reply {

@@ -1,6 +1,7 @@
 //! The dialects without sessions: one message a connection.
 
-pub(super) mod connection;
-pub(super) mod deno;
-pub(super) mod deno_fast;
-pub(super) mod text;
+pub(crate) mod connection;
+pub(crate) mod deno;
+pub(crate) mod deno_fast;
+pub(crate) mod text;
+pub(crate) mod text_connection;

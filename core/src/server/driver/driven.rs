@@ -1,0 +1,77 @@
+//! A session with what drives it: whoever has this is the driver.
+
+use std::sync::{Arc, Mutex};
+
+use super::handover::Handover;
+use crate::lock::lock;
+use crate::protocol::Violation;
+use crate::protocol::frame::FrameReader;
+use crate::server::listener::Listener;
+use crate::server::session::Session;
+use crate::server::shared::OpenConnection;
+use crate::server::threads::Seat;
+
+/// What happens next with a session that a driver is done with.
+pub(crate) enum Next {
+    /// A thread of its own drives it, one message at a time.
+    Thread(Seat),
+    /// A thread of its own drives it, a batch at a time.
+    Batch(Seat),
+    /// The runtime drives it: it is quiet, waits for a late answer or a slow peer, or is to end.
+    Runtime,
+    /// Its client broke the protocol: it is told so.
+    Dismiss(Violation),
+    /// Its client has gone, or the listener lets it go.
+    End,
+    /// This is a forked child: nothing here is its own.
+    Forked,
+}
+
+/// The driver's hold on its session: when it is dropped, with the runtime too, the session ends.
+pub(crate) struct Driven {
+    pub(crate) session: Arc<Session>,
+    pub(crate) drivers: Arc<Drivers>,
+    /// What has come of frames that are not taken yet.
+    pub(crate) reader: FrameReader,
+    /// Last: it counts as open while something else here is left.
+    pub(crate) _open: OpenConnection,
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.session.lose();
+        // Handlers that still run hold the session: the connection must not stay open for them.
+        self.session.socket.shutdown();
+        self.session.shared.room.leave(&self.session.driver);
+        self.drivers.listener.remove(&self.session);
+        self.session.tell_unsent(0);
+    }
+}
+
+/// What all drivers of a listener's sessions share.
+pub(crate) struct Drivers {
+    pub(crate) listener: Arc<Listener>,
+    /// Threads that are at batches, or between two.
+    batches: Mutex<Vec<BatchThread>>,
+}
+
+/// A thread of a session, while it drives that a batch at a time.
+pub(crate) type BatchThread = Arc<Handover<Driven>>;
+
+impl Drivers {
+    pub(crate) fn new(listener: Arc<Listener>) -> Arc<Drivers> {
+        Arc::new(Drivers { listener, batches: Mutex::default() })
+    }
+
+    pub(crate) fn add(&self, thread: &BatchThread) {
+        lock(&self.batches).push(Arc::clone(thread));
+    }
+
+    pub(crate) fn remove(&self, thread: &BatchThread) {
+        lock(&self.batches).retain(|other| !Arc::ptr_eq(other, thread));
+    }
+
+    pub(crate) fn batches(&self) -> Vec<BatchThread> {
+        lock(&self.batches).clone()
+    }
+}

@@ -1,0 +1,150 @@
+//! How messages come to the handler, on other threads than the driver's: requests beside each other, broadcasts in order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Session;
+pub(crate) use super::calls::InOrder;
+use crate::message::Message;
+use crate::server::call_id::CallId;
+use crate::server::handler::{BlockingHandler, call_blocking};
+use crate::server::responder::Responder;
+
+/// A handler that takes longer than this has its answer sent at once.
+const SLOW_HANDLER: Duration = Duration::from_micros(20);
+
+/// Hands over a request that was taken.
+pub(crate) fn hand_over_request(session: &Arc<Session>, message: Message, responder: Responder) {
+    let shared = Arc::clone(&session.shared);
+    shared.count_message();
+    let session = Arc::clone(session);
+    let bytes = message.len();
+    if session.exclusive {
+        session.hold_bytes(bytes);
+    }
+    if !shared.blocking {
+        let runtime = shared.runtime.clone();
+        runtime.spawn(async move {
+            match shared.users_code() {
+                Some(code) => code.call_async(message, responder).await,
+                None => responder.discard(),
+            }
+            session.release_bytes(bytes);
+        });
+    } else if session.exclusive {
+        let workers = Arc::clone(&shared.workers);
+        workers.submit(Box::new(move || {
+            match shared.users_code() {
+                Some(code) => code.call_blocking(&message, responder),
+                None => responder.discard(),
+            }
+            session.release_bytes(bytes);
+        }));
+    } else {
+        session.queue_request(message, responder);
+    }
+}
+
+/// Sees to it that threads take the requests that wait to the handler: one, which is enough while
+/// handlers are quick, and more where they are `stuck`.
+pub(crate) fn run_requests(session: &Arc<Session>, stuck: bool) {
+    for _ in 0..session.want_runners(stuck) {
+        let session = Arc::clone(session);
+        let workers = Arc::clone(&session.shared.workers);
+        workers.submit(Box::new(move || run_queued(&session)));
+    }
+}
+
+/// Takes the requests that wait to the handler, in the calling thread.
+fn run_queued(session: &Session) {
+    let mut began = Instant::now();
+    let mut done = 0;
+    let code = session.shared.users_code();
+    let blocking = code.as_ref().map(|code| code.blocking());
+    while let Some((message, responder)) = session.next_request(done) {
+        match &blocking {
+            Some((handler, _)) if !session.shared.has_closed() => call_blocking(*handler, &message, responder),
+            _ => responder.discard(),
+        }
+        done = message.len();
+        let now = Instant::now();
+        if now - began > SLOW_HANDLER {
+            // Answers do not wait for a handler that is not quick.
+            session.send_gathered();
+        }
+        began = now;
+    }
+    session.send_gathered();
+    if session.has_requests() {
+        session.driver.notify_one();
+    }
+}
+
+/// Takes the broadcasts that wait to the handler, in the calling thread.
+pub(crate) fn run_in_order(session: &Arc<Session>, handler: Option<&BlockingHandler>) {
+    while let Some(next) = session.next_in_order() {
+        if let Some((message, responder)) = begin_broadcast(session, next) {
+            match handler {
+                Some(handler) if !session.shared.has_closed() => call_blocking(handler, &message, responder),
+                _ => responder.discard(),
+            }
+            end_broadcast(session, message.len());
+        }
+    }
+}
+
+/// Queues what is handed over in order, and sees to it that somebody hands it over.
+pub(crate) fn hand_over_in_order(session: &Arc<Session>, next: InOrder) {
+    if matches!(next, InOrder::Broadcast { .. }) {
+        // It is waited for even if its session ends before it is handled.
+        session.shared.begin();
+    }
+    if !session.queue_in_order(next) {
+        return;
+    }
+    let session = Arc::clone(session);
+    let shared = Arc::clone(&session.shared);
+    if shared.blocking {
+        let workers = Arc::clone(&shared.workers);
+        workers.submit(Box::new(move || {
+            let code = shared.users_code();
+            let blocking = code.as_ref().map(|code| code.blocking());
+            run_in_order(&session, blocking.as_ref().map(|(handler, _within)| *handler));
+        }));
+    } else {
+        let runtime = shared.runtime.clone();
+        runtime.spawn(async move {
+            while let Some(next) = session.next_in_order() {
+                if let Some((message, responder)) = begin_broadcast(&session, next) {
+                    let bytes = message.len();
+                    match shared.users_code() {
+                        Some(code) => code.call_async(message, responder).await,
+                        None => responder.discard(),
+                    }
+                    end_broadcast(&session, bytes);
+                }
+            }
+        });
+    }
+}
+
+fn begin_broadcast(session: &Arc<Session>, next: InOrder) -> Option<(Message, Responder)> {
+    match next {
+        InOrder::Question(id) => {
+            session.ack(id, Duration::ZERO);
+            session.answered_question();
+            None
+        }
+        InOrder::Broadcast { message, ack } => {
+            session.begin_ack(ack);
+            session.shared.count_message();
+            Some((message, Responder::new(Arc::clone(session) as _, CallId::NONE, None)))
+        }
+    }
+}
+
+fn end_broadcast(session: &Session, bytes: usize) {
+    session.end_ack(Duration::ZERO);
+    session.release_bytes(bytes);
+    session.shared.end();
+}

@@ -1,0 +1,47 @@
+//! How a listener starts: it takes its channel, and the tasks begin that accept and look after things.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::accept::{self, Accepting};
+use super::driver::driven::Drivers;
+use super::driver::stuck;
+use crate::channel::Channel;
+use crate::error::{Error, Result};
+use crate::mode::Mode;
+use crate::options::Options;
+use crate::os::async_stream::AsyncListener;
+use crate::server::handler::Handler;
+use crate::server::listener::Listener;
+
+/// Takes the channel and starts to accept on `runtime`.
+pub(crate) fn start(
+    channel: &Channel,
+    mode: Mode,
+    options: &Options,
+    handler: Handler,
+    check_json: bool,
+    runtime: Handle,
+) -> Result<Arc<Listener>> {
+    let listener = Arc::new(Listener::new(channel, mode, options, handler, check_json, runtime)?);
+    let drivers = Drivers::new(Arc::clone(&listener));
+    let accepting = Accepting(Arc::clone(&drivers));
+    let socket = listener.listening_socket()?;
+    let runtime = &listener.shared.runtime;
+    let watched = {
+        let _runtime = runtime.enter();
+        AsyncListener::new(socket).map_err(|error| {
+            Error::from_os(format!("cannot listen on channel \"{channel}\": its socket cannot be watched"), error)
+        })?
+    };
+    runtime.spawn(accept::run(accepting, watched));
+    runtime.spawn(Arc::clone(&listener).check_limit());
+    if listener.shared.blocking {
+        runtime.spawn(stuck::check(drivers));
+    }
+    if mode == Mode::Broadcast {
+        runtime.spawn(Arc::clone(&listener).check_acks());
+    }
+    Ok(listener)
+}
