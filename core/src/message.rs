@@ -10,8 +10,8 @@ mod strict;
 mod typed;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -83,8 +83,7 @@ impl Message {
     /// A body that stays in the memory that it is in, such as an `Arc<[u8]>` or a mapped file: bytes, or JSON text that is known
     /// to be JSON, as for [`json_unchecked`](Message::json_unchecked).
     ///
-    /// `data` must give the same bytes whenever it is asked. It is dropped with the last clone of the message, by
-    /// whichever thread drops that.
+    /// `data` is dropped with the last clone of the message, by whichever thread drops that.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -94,13 +93,13 @@ impl Message {
     /// let message = Message::shared(MessageKind::Bytes, Arc::clone(&memory));
     /// assert_eq!(message.data().as_ptr(), memory.as_ptr());
     /// ```
-    pub fn shared(kind: MessageKind, data: impl AsRef<[u8]> + Send + Sync + 'static) -> Message {
-        Message { kind, data: Data::Shared(Arc::new(data)) }
+    pub fn shared(kind: MessageKind, data: impl AsRef<[u8]> + Send + 'static) -> Message {
+        Message { kind, data: Data::Shared(Box::new(Bytes::from_owner(data))) }
     }
 
     /// The same body in memory that all clones of it share, so that a clone copies no bytes.
     pub fn into_shared(self) -> Message {
-        Message { kind: self.kind, data: Data::Shared(self.data.into_shared()) }
+        Message { kind: self.kind, data: Data::Shared(Box::new(self.data.into_shared())) }
     }
 
     /// The JSON `null`: what a handler that returns nothing answers.
@@ -109,21 +108,22 @@ impl Message {
     }
 
     /// A body of this kind from data that came over the wire and is not checked here.
+    #[inline]
     pub(crate) fn from_parts(kind: MessageKind, data: Vec<u8>) -> Message {
         Message { kind, data: Data::Owned(data) }
     }
 
     /// Makes this the message that has arrived, in the memory that it has.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refill(&mut self, kind: MessageKind, data: &[u8]) {
         self.kind = kind;
-        match &mut self.data {
-            Data::Owned(memory) => {
-                memory.clear();
-                memory.extend_from_slice(data);
-            }
-            Data::Shared(_) => self.data = Data::Owned(data.to_vec()),
-        }
+        self.data.refill(data);
+    }
+
+    /// Makes this the message that has arrived in memory of its own, as large ones do.
+    #[inline(never)]
+    pub(crate) fn replace(&mut self, kind: MessageKind, data: Vec<u8>) {
+        *self = Message::from_parts(kind, data);
     }
 
     /// The memory of a body that has more than `kept` bytes of it; the body is gone then.
@@ -146,6 +146,7 @@ impl Message {
 
     /// The JSON text or the bytes, taken out without a copy, unless they are in memory that was given to
     /// [`shared`](Message::shared).
+    #[inline]
     pub fn into_data(self) -> Vec<u8> {
         self.data.into_vec()
     }
@@ -247,6 +248,7 @@ impl<'a> From<&'a Message> for MessageRef<'a> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::Arc;
 
     use super::*;
 

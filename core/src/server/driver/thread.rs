@@ -155,9 +155,10 @@ impl Drop for Handled<'_> {
 }
 
 /// Makes `message` the one that has arrived: small ones in the memory that is there already.
+#[inline(always)]
 fn take(message: &mut Message, kind: MessageKind, body: Body<'_>) {
     match body {
         Body::Buffered(bytes) => message.refill(kind, bytes),
-        Body::Owned(bytes) => *message = Message::from_parts(kind, bytes),
+        Body::Owned(bytes) => message.replace(kind, bytes),
     }
 }
