@@ -85,6 +85,9 @@ mod server;
 mod session;
 mod sync;
 mod task;
+#[cfg(test)]
+#[path = "../tests/support/watchdog.rs"]
+mod watchdog;
 
 /// What bindings need of the operating system, so that they name none.
 pub mod system {

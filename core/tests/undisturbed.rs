@@ -1,13 +1,15 @@
 //! What one client or handler does, however badly, does not disturb the others.
 
+#[path = "support/gate.rs"]
+mod gate;
 mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
 
+use gate::Gate;
 use simple_ipc::{Channel, Message, Mode, Options, Wire, blocking};
 use support::Scratch;
 
@@ -44,24 +46,6 @@ fn moody(gate: &Gate) -> impl Fn(&Message, simple_ipc::Responder) + Send + Sync 
         _ => {
             let _the_caller_may_be_gone = responder.respond(message);
         }
-    }
-}
-
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-impl Gate {
-    fn wait(&self) {
-        let (open, changed) = &*self.0;
-        let mut open = open.lock().unwrap();
-        while !*open {
-            open = changed.wait(open).unwrap();
-        }
-    }
-
-    fn open(&self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_all();
     }
 }
 

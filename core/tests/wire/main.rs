@@ -16,4 +16,5 @@ mod raw_text;
 mod scratch;
 mod sessions_end;
 mod vectors;
+#[path = "../support/watchdog.rs"]
 mod watchdog;

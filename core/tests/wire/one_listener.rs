@@ -101,7 +101,7 @@ fn of_processes_that_start_at_once_exactly_one_listens_and_the_others_name_it() 
     let scratch = Scratch::new();
     let mut processes: Vec<Process> = (0..PROCESSES).map(|_| Process::start(&scratch)).collect();
     for round in 0..ROUNDS {
-        let _watchdog = Watchdog::within(Duration::from_secs(60));
+        let _watchdog = Watchdog::start();
         processes.iter_mut().for_each(Process::go);
         let outcomes: Vec<String> = processes.iter_mut().map(Process::outcome).collect();
         let winners: Vec<usize> = (0..PROCESSES).filter(|&at| outcomes[at] == "listens").collect();

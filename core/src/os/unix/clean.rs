@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_starts_while_it_is_cleaned_always_listens_and_keeps_its_files() {
-        let _watchdog = crate::os::watchdog::Watchdog::start();
+        let _watchdog = crate::watchdog::Watchdog::start();
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("a.sock");
         let over = std::sync::atomic::AtomicBool::new(false);

@@ -21,8 +21,6 @@ mod refused;
 mod retry;
 pub(crate) mod stream;
 pub(crate) mod waker;
-#[cfg(test)]
-pub(crate) mod watchdog;
 
 pub(crate) use limits::{check_descriptors, is_out_of_resources, max_descriptors, online_cpus};
 use linux::event;

@@ -8,7 +8,7 @@ use rustix::fs::Mode;
 
 use super::*;
 use crate::os::lock_file::{self, Probe};
-use crate::os::watchdog::Watchdog;
+use crate::watchdog::Watchdog;
 
 fn scratch() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

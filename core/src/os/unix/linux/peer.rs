@@ -56,8 +56,8 @@ fn credentials(socket: impl AsFd) -> Result<libc::ucred, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::watchdog::Watchdog;
     use crate::peer::Peers;
+    use crate::watchdog::Watchdog;
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;

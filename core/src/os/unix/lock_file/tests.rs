@@ -1,5 +1,5 @@
 use super::*;
-use crate::os::watchdog::Watchdog;
+use crate::watchdog::Watchdog;
 
 fn scratch() -> (tempfile::TempDir, Address) {
     let directory = tempfile::tempdir().unwrap();

@@ -1,14 +1,13 @@
 //! What becomes of a handler's failure: at its caller, and at the listener's owner where no caller hears of it.
 
-mod support;
-
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use simple_ipc::{
     Channel, ErrorKind, HandlerFailure, HandlerResult, Message, Mode, Options, Peer, Responder, Wire, blocking,
 };
-use support::Scratch;
+
+use crate::support::Scratch;
 
 fn out_of_stock(_: ()) -> HandlerResult<()> {
     Err(HandlerFailure::new("only 3\nare left\0").code("out_of_stock").data(&(3, "more on Monday"))?.into())

@@ -1,14 +1,13 @@
 //! Many calls on one session, where a thread of the listener receives, handles and answers in batches:
 //! handlers that block, answer early, answer late, or not at all.
 
-mod support;
-
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use simple_ipc::{Channel, ErrorKind, Message, Mode, Responder, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 /// A gate that handlers wait at: each token lets one pass.
 fn gate() -> (Sender<()>, Arc<Mutex<Receiver<()>>>) {

@@ -1,7 +1,5 @@
 //! Calls that are given up from another thread, or with a time of their own, wherever they wait.
 
-mod support;
-
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,7 +7,8 @@ use std::time::Duration;
 
 use simple_ipc::{Call, Cancellation, Channel, Error, ErrorKind, Message, Mode, Options, Responder, Result, Wire};
 use simple_ipc::{blocking, event_loop};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 /// A listener whose handlers wait until the test lets them go, and hand out their responders.
 struct Held {

@@ -1,7 +1,5 @@
 //! Calls that nobody waits for any more and whose handlers do not settle: they do not use a listener up.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Responder, Wire, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 const IMPATIENT: Duration = Duration::from_millis(30);
 

@@ -4,7 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// Far longer than any of the tests takes on a loaded machine.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Aborts the process when it is not dropped in time.
 pub(crate) struct Watchdog {
@@ -12,6 +12,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
+    /// For the test of the calling thread.
     pub(crate) fn start() -> Watchdog {
         let (alive, ended) = channel::<()>();
         let test = std::thread::current().name().unwrap_or("a test").to_owned();

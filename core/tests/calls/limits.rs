@@ -1,13 +1,12 @@
 //! Limits: messages that are too large, connections and threads that are too many.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking, event_loop};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 fn bytes(size: usize) -> Message {
     Message::bytes(vec![1; size])

@@ -1,10 +1,9 @@
 //! Several tokio runtimes in one process, of which one ends while another goes on.
 
-mod support;
-
 use simple_ipc::{Channel, ErrorKind, Message, Mode, blocking};
-use support::Scratch;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::support::Scratch;
 
 fn runtimes() -> [Runtime; 2] {
     [

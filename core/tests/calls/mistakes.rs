@@ -1,11 +1,10 @@
 //! Wrong names, wrong places, wrong modes: each has its kind of error and one line of text.
 
-mod support;
-
 use std::path::Path;
 
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Options, Wire, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 fn assert_one_line(error: &Error) {
     let text = error.message();

@@ -1,13 +1,13 @@
 //! Broadcasts: what reaches the handler, in which order, and what the sender may rely on.
 
-mod support;
-
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Wire, blocking};
-use support::Scratch;
+
+use crate::gate::Gate;
+use crate::support::Scratch;
 
 const MANY: u64 = 100_000;
 
@@ -37,25 +37,6 @@ fn assert_numbered(messages: &Receiver<Message>, count: u64) {
         assert_eq!(message.decode::<u64>().unwrap(), expected);
     }
     assert!(messages.try_recv().is_err(), "one message came twice");
-}
-
-/// A gate that handlers wait at.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-impl Gate {
-    fn wait(&self) {
-        let (open, changed) = &*self.0;
-        let mut open = open.lock().unwrap();
-        while !*open {
-            open = changed.wait(open).unwrap();
-        }
-    }
-
-    fn open(&self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_all();
-    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Callers that stop waiting, and what handlers and responders learn of it.
 
-mod support;
-
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use simple_ipc::{Channel, ErrorKind, Message, Mode, Options, Responder, Wire, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 /// A blocking listener that hands its responders over to the test.
 fn handing_out(channel: &Channel, options: &Options) -> (blocking::Listener, Receiver<Responder>) {

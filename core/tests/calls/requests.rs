@@ -1,11 +1,10 @@
 //! A request posted by any kind of caller is answered by any kind of listener, whatever its body.
 
-mod support;
-
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use simple_ipc::{Channel, Error, ErrorKind, HandlerResult, Message, Mode, Options, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 fn echo_message(message: &Message, responder: simple_ipc::Responder) {
     responder.respond(message).unwrap();

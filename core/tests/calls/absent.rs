@@ -1,8 +1,6 @@
 //! Channels at which nobody listens, whatever is left of whoever did: what clients of each kind say, and that
 //! they wait where they are told to.
 
-mod support;
-
 use std::io::ErrorKind::WouldBlock;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -11,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use simple_ipc::event_loop::Queue;
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Options, Result, Wire, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()

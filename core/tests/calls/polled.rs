@@ -1,7 +1,5 @@
 //! Calls in a queue, driven as an event loop drives them: by its descriptor alone.
 
-mod support;
-
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +10,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use simple_ipc::event_loop::{Completion, Queue, Ticket};
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Options, Responder, Result, Wire, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 fn echo(channel: &Channel, options: &Options) -> blocking::Listener {
     let answer = |message: &Message, responder: Responder| responder.respond(message).unwrap();

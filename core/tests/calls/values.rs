@@ -1,13 +1,12 @@
 //! `docs/values.md` says what each kind of value becomes; this holds its column for Rust.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 
 use serde::Serialize;
 use simple_ipc::{Channel, Error, ErrorKind, Message, MessageKind, Mode, Responder, Wire, blocking};
-use support::Scratch;
+
+use crate::support::Scratch;
 
 #[derive(Serialize)]
 enum Color {
@@ -49,7 +48,7 @@ fn sent(kind: &str) -> Option<Result<Message, Error>> {
 
 #[test]
 fn each_kind_of_value_becomes_what_the_table_of_values_says() {
-    let page = include_str!("../../docs/values.md");
+    let page = include_str!("../../../docs/values.md");
     let (table, _) = page.split_once("<!-- table -->").unwrap().1.split_once("<!-- end -->").unwrap();
     let mut rows =
         table.trim().lines().map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>());
