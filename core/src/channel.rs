@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest channel name, in characters. The whole path then fits `sun_path` on every Unix.
 pub const MAX_NAME_LEN: usize = 85;
 
-/// The longest path of a Unix socket on Linux, in bytes: `sun_path` less its terminating zero.
-pub const MAX_PATH_LEN: usize = 107;
+/// The longest path of a Unix socket, in bytes: `sun_path` less its terminating zero. 107 on Linux, 103 on macOS.
+pub const MAX_PATH_LEN: usize = if cfg!(target_vendor = "apple") { 103 } else { 107 };
 
 /// The environment variable that replaces `/tmp` as the directory of the sockets.
 pub const DIRECTORY_VARIABLE: &str = "SIMPLE_IPC_DIR";

@@ -12,7 +12,7 @@ pub(crate) mod interest;
 mod unix;
 
 pub use unix::RawWaitable;
-pub(crate) use unix::linux::poller;
+pub(crate) use unix::system::poller;
 pub(crate) use unix::{
     async_stream, channel_lock, check_descriptors, clean, connect, discover, fork, is_out_of_resources, listener,
     lock_file, max_descriptors, online_cpus, own_owner, refusal, stream, unmapped_owner, waker,

@@ -7,13 +7,15 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
+use super::bound::is_bound;
 use super::file_id::{Identity, Place, remove_if_it_is};
 use super::fork::{self, ForkFd};
-use super::linux::socket_table;
 use super::listener::{self, Listener};
 use super::lock_file::{LockFile, Patience};
 use super::refusal::{Refusal, by};
 use super::refused::{cannot_listen, occupied, port_refused, refused};
+use super::system::bind::bind_to_path;
+use super::system::socket_table;
 use crate::channel::{Address, MAX_PATH_LEN};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -232,7 +234,7 @@ impl SocketFile {
     /// A listening socket at the path; `None` where something stands there already.
     fn make(&mut self, label: &str, mode: u32) -> Result<Option<ForkFd>> {
         let failed = |refusal: Refusal| refused(label, refusal.call, &self.path, refusal.errno);
-        let socket = match listener::unix(&self.bound_as, mode) {
+        let socket = match bind_to_path(&self.bound_as, mode) {
             Ok(socket) => socket,
             Err(Refusal { errno: Errno::ADDRINUSE, .. }) => return Ok(None),
             Err(refusal) => return Err(failed(refusal)),
@@ -284,7 +286,7 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
 pub(super) fn is_taken(path: &Path) -> Result<bool, Refusal> {
     // Nothing is removed on the table's word alone: it may have missed a socket, or be that of another
     // network namespace. What is asked last makes a connection, which would end a Deno original.
-    if socket_table::is_taken(path) == Some(true) || socket_table::is_bound(path)? { Ok(true) } else { answers(path) }
+    if socket_table::is_taken(path) == Some(true) || is_bound(path)? { Ok(true) } else { answers(path) }
 }
 
 /// Whether somebody takes connections at the path: asked with one, where nothing else can tell.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, FileType};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 
+use super::bound::is_bound;
 use super::fork::ForkFd;
-use super::linux::{socket_table, tcp_table};
 use super::refusal::{Refusal, by};
 use super::stream::Stream;
+use super::system::{sockets, tcp_table};
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind};
 use crate::os::interest::Interest;
@@ -82,7 +83,7 @@ impl Stream {
     }
 
     fn connect(address: &Address) -> Result<Stream, Refusal> {
-        let socket = Stream::open(address, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        let socket = Stream::open(address)?;
         match socket.connect_now(address) {
             Ok(()) => {}
             Err(Errno::INPROGRESS) => {
@@ -106,13 +107,12 @@ impl Stream {
         Ok(socket)
     }
 
-    fn open(address: &Address, flags: SocketFlags) -> Result<Stream, Refusal> {
+    fn open(address: &Address) -> Result<Stream, Refusal> {
         let family = match address {
             Address::Unix(_) => AddressFamily::UNIX,
             Address::Tcp { .. } => AddressFamily::INET,
         };
-        let open = || rustix::net::socket_with(family, SocketType::STREAM, flags, None);
-        let fd = ForkFd::open(open).map_err(by("socket"))?;
+        let fd = ForkFd::open(|| sockets::open(family, SocketType::STREAM)).map_err(by("socket"))?;
         let set = by("setsockopt");
         let socket = Stream::adopt(fd, matches!(address, Address::Tcp { .. }))
             .map_err(|error| set(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
@@ -153,7 +153,7 @@ pub(crate) fn nobody_listens(address: &Address) -> bool {
 /// Whether somebody listens at an address, or is about to, as far as that can be told without connecting.
 pub(crate) fn somebody_listens(address: &Address) -> Result<bool, ConnectFailure> {
     match address {
-        Address::Unix(path) => socket_table::is_bound(path).map_err(|refusal| ConnectFailure::of(refusal, address)),
+        Address::Unix(path) => is_bound(path).map_err(|refusal| ConnectFailure::of(refusal, address)),
         Address::Tcp { .. } => Ok(!nobody_listens(address)),
     }
 }

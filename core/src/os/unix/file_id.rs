@@ -7,8 +7,9 @@ use std::path::Path;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use super::linux::users;
+use super::number::number;
 use super::refusal::{Refusal, by};
+use super::system::users;
 
 /// Which file it is, whatever it is called. As long as a descriptor of it (or a socket bound to it)
 /// is open, no other file gets the same identity.
@@ -59,13 +60,13 @@ impl Place {
     fn from_stat(stat: &Stat, owns: impl FnOnce(&Stat) -> bool) -> Place {
         let owner = stat.st_uid;
         Place {
-            identity: Identity { device: stat.st_dev, inode: stat.st_ino },
+            identity: Identity { device: number(stat.st_dev), inode: number(stat.st_ino) },
             kind: FileType::from_raw_mode(stat.st_mode),
             owner,
             ours: owner == rustix::process::geteuid().as_raw() && (!users::is_anybody(owner) || owns(stat)),
-            links: u64::from(stat.st_nlink),
+            links: number(stat.st_nlink),
             len: stat.st_size.cast_unsigned(),
-            mode: stat.st_mode & 0o7777,
+            mode: number::<_, u32>(stat.st_mode) & 0o7777,
         }
     }
 

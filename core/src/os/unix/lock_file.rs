@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::file_id::{Identity, Place, remove_if_it_is};
 use super::fork::{self, ForkFd};
+use super::holders::Holders;
+use super::number::number;
 use super::refusal::{Refusal, by};
 use super::refused::{cannot_listen, occupied, refused};
 use super::retry;
+use super::system::lock_table::holders;
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -219,7 +222,7 @@ impl LockFile {
         let failed = |call| move |errno| refused(label, call, &self.path, errno);
         let place = Place::of(&self.file).map_err(failed("fstat"))?;
         // A file that was left behind may have another mode, and a new one is narrowed by the umask.
-        if place.is_ours() && place.mode != mode.as_raw_mode() {
+        if place.is_ours() && Mode::from_raw_mode(number(place.mode)) != mode {
             rustix::fs::fchmod(&self.file, mode).map_err(failed("fchmod"))?;
         }
         let line = LockInfo {
@@ -411,48 +414,6 @@ fn in_use(label: &str, pid: Option<i32>) -> Error {
 
 fn known(pid: i32) -> Option<i32> {
     (pid > 0).then_some(pid)
-}
-
-/// Who holds a lock on a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Holders {
-    writer: Option<i32>,
-    reader: Option<i32>,
-}
-
-/// Who holds `flock` locks on the file, as far as this process can see; `None`: it cannot.
-///
-/// The kernel gives the table out a page at a time and goes on by line number, so a line can be
-/// missed where locks are let go of meanwhile: that nobody is in it is not certain.
-fn holders(identity: Identity) -> Option<Holders> {
-    let table = retry::read_table("/proc/locks").ok()?;
-    Some(find_holders(&String::from_utf8_lossy(&table), identity))
-}
-
-/// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:10010717 0 EOF`: the device in hexadecimal, the inode in
-/// decimal. Who only waits for a lock has `->` before the type.
-fn find_holders(table: &str, identity: Identity) -> Holders {
-    let (major, minor) = (rustix::fs::major(identity.device), rustix::fs::minor(identity.device));
-    let mut holders = Holders::default();
-    for line in table.lines() {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        if fields.next() != Some("FLOCK") {
-            continue;
-        }
-        let access = fields.nth(1);
-        let pid = fields.next().and_then(|pid| pid.parse::<i32>().ok());
-        let mut file = fields.next().unwrap_or("").split(':');
-        let mut device = || file.next().and_then(|part| u32::from_str_radix(part, 16).ok());
-        let same = device() == Some(major)
-            && device() == Some(minor)
-            && file.next().and_then(|inode| inode.parse::<u64>().ok()) == Some(identity.inode);
-        match (same, access) {
-            (true, Some("WRITE")) => holders.writer = pid,
-            (true, Some("READ")) => holders.reader = pid,
-            _ => {}
-        }
-    }
-    holders
 }
 
 /// Opens a lock file to read and ask; `None` where it is no regular file.

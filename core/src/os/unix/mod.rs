@@ -3,17 +3,24 @@
 #[macro_use]
 mod waitable;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod linux;
+#[cfg(target_os = "macos")]
+pub(crate) mod macos;
+
 pub(crate) mod async_stream;
+mod bound;
 pub(crate) mod channel_lock;
 pub(crate) mod clean;
 pub(crate) mod connect;
 pub(crate) mod discover;
 mod file_id;
 pub(crate) mod fork;
+mod holders;
 mod limits;
-pub(crate) mod linux;
 pub(crate) mod listener;
 pub(crate) mod lock_file;
+mod number;
 mod owner;
 mod ready;
 pub(crate) mod refusal;
@@ -23,6 +30,10 @@ pub(crate) mod stream;
 pub(crate) mod waker;
 
 pub(crate) use limits::{check_descriptors, is_out_of_resources, max_descriptors, online_cpus};
-use linux::event;
+#[cfg(target_os = "linux")]
+pub(crate) use linux as system;
+#[cfg(target_os = "macos")]
+pub(crate) use macos as system;
 pub(crate) use owner::{own_owner, unmapped_owner};
+use system::event;
 pub use waitable::RawWaitable;

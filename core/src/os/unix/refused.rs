@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::file_id::Place;
 use super::refusal::Refusal;
+use super::system::ports;
 use crate::error::{Error, ErrorKind};
 
 /// One line: what was attempted, and what stood in the way.
@@ -67,18 +68,15 @@ pub(super) fn port_refused(label: &str, port: u16, refusal: Refusal) -> Error {
     let what = format!("{call} for port {port} of 127.0.0.1 failed");
     let why = match errno {
         // `bind` refuses with EACCES for this reason and no other, apart from security modules.
-        Errno::ACCESS if call == "bind" && port != 0 && port < first_unprivileged_port() => {
-            format!("{what}; choose a port from {} up, or listen with the privilege for it", first_unprivileged_port())
+        Errno::ACCESS if call == "bind" && port != 0 && port < ports::first_unprivileged() => {
+            format!(
+                "{what}; choose a port from {} up, or listen with the privilege for it",
+                ports::first_unprivileged()
+            )
         }
         _ => what,
     };
     Error::from_os(cannot_listen(label, why), errno.into())
-}
-
-/// The first port that every user may bind; 0 where the system does not say.
-fn first_unprivileged_port() -> u16 {
-    let setting = super::retry::read_table("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
-    std::str::from_utf8(&setting).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

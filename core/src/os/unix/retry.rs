@@ -1,11 +1,6 @@
 //! Calls that a signal interrupted are made again, but not for ever.
 
-use std::path::Path;
-
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-
-use super::fork::ForkFd;
 
 /// Far more signals than can meet one call that does not wait.
 const MOST: usize = 100;
@@ -19,26 +14,6 @@ pub(super) fn on_interrupt<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Res
         }
     }
     call()
-}
-
-/// The whole of one of the kernel's tables in `/proc`.
-pub(super) fn read_table(path: &str) -> Result<Vec<u8>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = on_interrupt(|| ForkFd::open(|| rustix::fs::open(Path::new(path), flags, Mode::empty())))?;
-    // The kernel gives out a page or so at a time.
-    let mut table = vec![0; 32 << 10];
-    let mut len = 0;
-    loop {
-        if table.len() - len < 4096 {
-            table.resize(2 * table.len(), 0);
-        }
-        match on_interrupt(|| rustix::io::read(&file, &mut table[len..]))? {
-            0 => break,
-            read => len += read,
-        }
-    }
-    table.truncate(len);
-    Ok(table)
 }
 
 #[cfg(test)]
@@ -61,12 +36,5 @@ mod tests {
         assert_eq!(on_interrupt(call), Err(Errno::INTR));
         assert_eq!(calls, MOST);
         assert_eq!(on_interrupt(|| Err::<(), _>(Errno::MFILE)), Err(Errno::MFILE));
-    }
-
-    #[test]
-    fn a_table_is_read_to_its_end() {
-        let table = read_table("/proc/self/maps").unwrap();
-        assert!(table.ends_with(b"\n"));
-        assert_eq!(read_table("/proc/self/nothing"), Err(Errno::NOENT));
     }
 }

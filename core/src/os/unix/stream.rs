@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, Shutdown, sockopt};
 
 use super::fork::ForkFd;
-use super::linux::peer;
+use super::system::{peer, sockets};
 use super::waker::Waker;
 use super::{ready, retry};
 use crate::os::interest::Interest;
@@ -44,8 +44,7 @@ impl Stream {
 
     /// Takes a connection that waits in a listening socket, without waiting for one.
     pub(crate) fn accept(listening: &ForkFd, tcp: bool) -> io::Result<Stream> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let accept = || match ForkFd::open(|| rustix::net::accept_with(listening, flags)) {
+        let accept = || match ForkFd::open(|| sockets::accept(listening)) {
             // That client has gone again; the next one may be there.
             Err(Errno::CONNABORTED) => Err(Errno::INTR),
             done => done,
@@ -116,12 +115,11 @@ impl Stream {
 
     /// Sends as much as goes without waiting: first of `head`, then of `body`.
     pub(crate) fn send(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = if body.is_empty() {
-            rustix::net::send(self, head, flags)?
+            rustix::net::send(self, head, sockets::SEND)?
         } else {
             let parts = [io::IoSlice::new(head), io::IoSlice::new(body)];
-            rustix::net::sendmsg(self, &parts, &mut SendAncillaryBuffer::default(), flags)?
+            rustix::net::sendmsg(self, &parts, &mut SendAncillaryBuffer::default(), sockets::SEND)?
         };
         Ok(sent)
     }

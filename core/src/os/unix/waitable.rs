@@ -3,7 +3,7 @@
 /// What `poll` and its like take: a descriptor's number.
 pub type RawWaitable = std::os::fd::RawFd;
 
-/// Lets an event loop of the program's own watch a value, which owns a [`Poller`](super::linux::poller::Poller) in that
+/// Lets an event loop of the program's own watch a value, which owns a [`Poller`](super::system::poller::Poller) in that
 /// field.
 macro_rules! waitable {
     ($type:ty, $field:ident) => {

@@ -8,6 +8,7 @@ use rustix::fs::Mode;
 
 use super::*;
 use crate::os::lock_file::{self, Probe};
+use crate::os::unix::linux::bind::unshare_file_attributes;
 use crate::watchdog::Watchdog;
 
 fn scratch() -> (tempfile::TempDir, PathBuf) {
@@ -258,7 +259,7 @@ fn a_relative_path_is_the_same_channel_after_the_working_directory_changed() {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // A working directory for this thread alone.
-            listener::unshare_file_attributes().unwrap();
+            unshare_file_attributes().unwrap();
             std::env::set_current_dir(directory.path()).unwrap();
             let mut claim = take(Path::new("./a.sock")).unwrap();
             assert_eq!(claim.address(), &Address::Unix(path.clone()));

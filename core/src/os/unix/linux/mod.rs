@@ -1,8 +1,14 @@
-//! What only Linux tells: who is at the other end, who listens where, which users exist.
+//! What only Linux has, or does in its own way. Every system has a folder like this one, whose files have the same
+//! functions.
 
+pub(super) mod bind;
 pub(super) mod event;
-pub(crate) mod peer;
+pub(super) mod lock_table;
+pub(super) mod peer;
 pub(crate) mod poller;
-pub(crate) mod socket_table;
-pub(crate) mod tcp_table;
-pub(crate) mod users;
+pub(super) mod ports;
+pub(super) mod socket_table;
+pub(super) mod sockets;
+mod table;
+pub(super) mod tcp_table;
+pub(super) mod users;

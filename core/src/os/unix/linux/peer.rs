@@ -8,13 +8,9 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
 
-use super::{tcp_table, users};
-use crate::peer::{Owner, Ownership, Peer};
-
-/// What a user id that the kernel gives says of an owner.
-fn ownership(uid: u32) -> Ownership {
-    if users::is_anybody(uid) { Ownership::Anybody } else { Ownership::Known(Owner::from_uid(uid)) }
-}
+use super::super::owner::ownership;
+use super::tcp_table;
+use crate::peer::{Ownership, Peer};
 
 /// The peer of a connected Unix socket (`SO_PEERCRED`).
 pub(in crate::os) fn of_unix(socket: impl AsFd) -> Peer {
@@ -56,7 +52,7 @@ fn credentials(socket: impl AsFd) -> Result<libc::ucred, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::Peers;
+    use crate::peer::{Owner, Peers};
     use crate::watchdog::Watchdog;
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;

@@ -6,12 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-
-use super::super::fork::ForkFd;
-use super::super::refusal::{Refusal, by};
-use super::super::retry;
+use super::table;
 
 /// `__SO_ACCEPTCON` of linux/net.h: the socket listens.
 const LISTENS: u32 = 0x10000;
@@ -32,25 +27,8 @@ pub(crate) fn is_taken(path: &Path) -> Option<bool> {
     }
 }
 
-/// Whether a living socket is bound to the path, listening or about to: asked of the kernel by way of a
-/// connect with a socket of another type. Where a stream socket is bound, that is refused for its type, and
-/// nobody hears of it. This knows sockets of other network namespaces, too, and needs no `/proc`.
-pub(crate) fn is_bound(path: &Path) -> Result<bool, Refusal> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let open = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
-    let socket = ForkFd::open(open).map_err(by("socket"))?;
-    let address = SocketAddrUnix::new(path).map_err(by("connect"))?;
-    match retry::on_interrupt(|| rustix::net::connect(&socket, &address)) {
-        Err(Errno::PROTOTYPE) => Ok(true),
-        Err(Errno::CONNREFUSED | Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        // It takes packets: no stream socket, and now somebody has heard of it.
-        Ok(()) => Err(by("connect")(Errno::PROTOTYPE)),
-        Err(errno) => Err(by("connect")(errno)),
-    }
-}
-
 fn read(path: &Path) -> Option<bool> {
-    find(&retry::read_table("/proc/net/unix").ok()?, path)
+    find(&table::read_table("/proc/net/unix").ok()?, path)
 }
 
 fn find(table: &[u8], path: &Path) -> Option<bool> {
@@ -173,26 +151,5 @@ nonsense
 
         let _datagrams = UnixDatagram::bind(real.join("log")).unwrap();
         assert_eq!(is_taken(&real.join("log")), Some(true));
-    }
-
-    #[test]
-    fn whether_a_socket_lives_is_asked_without_connecting_to_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.sock");
-        assert_eq!(is_bound(&path), Ok(false));
-        assert_eq!(is_bound(&path.join("below")), Ok(false));
-        let listener = UnixListener::bind(&path).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        assert_eq!(is_bound(&path), Ok(true));
-        assert!(listener.accept().is_err(), "it was connected to");
-        let _client = UnixStream::connect(&path).unwrap();
-        let _connection = listener.accept().unwrap();
-        drop(listener);
-        assert_eq!(is_bound(&path), Ok(false), "only a connection is left");
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, "").unwrap();
-        assert_eq!(is_bound(&path), Ok(false), "a file is no socket");
-        let _datagrams = UnixDatagram::bind(directory.path().join("log")).unwrap();
-        assert_eq!(is_bound(&directory.path().join("log")), Ok(true), "it lives, and takes datagrams");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, CWD, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
-use super::super::retry;
+use super::table;
 
 const MAP: &str = "/proc/self/uid_map";
 
@@ -25,7 +25,7 @@ pub(crate) fn is_anybody(uid: u32) -> bool {
 /// Said of a user whose id may be anybody's.
 pub(crate) fn anybody() -> String {
     let id = overflow_id();
-    if retry::read_table(MAP).is_ok() {
+    if table::read_table(MAP).is_ok() {
         format!(
             "a user whom this user namespace does not know (here every such user has the id {id}, like the user nobody)"
         )
@@ -38,7 +38,7 @@ pub(crate) fn anybody() -> String {
 fn overflow_id() -> u32 {
     static ID: OnceLock<u32> = OnceLock::new();
     *ID.get_or_init(|| {
-        let setting = retry::read_table("/proc/sys/kernel/overflowuid").unwrap_or_default();
+        let setting = table::read_table("/proc/sys/kernel/overflowuid").unwrap_or_default();
         std::str::from_utf8(&setting).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65534)
     })
 }
@@ -48,7 +48,7 @@ fn overflow_id() -> u32 {
 /// not taken for granted: without `/proc` the answer is no.
 fn maps_all() -> bool {
     static LAST: AtomicBool = AtomicBool::new(false);
-    match retry::read_table(MAP) {
+    match table::read_table(MAP) {
         Ok(map) => {
             let all = is_identity(&map);
             LAST.store(all, Ordering::Relaxed);

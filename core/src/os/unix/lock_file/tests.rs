@@ -189,26 +189,6 @@ fn a_shared_lock_that_is_kept_is_told_from_a_listener() {
 }
 
 #[test]
-fn the_table_of_locks_tells_writers_from_readers_and_from_those_who_wait() {
-    let table = "\
-1: POSIX  ADVISORY  WRITE 11 fe:00:77 0 EOF
-2: FLOCK  ADVISORY  WRITE 4486 fe:00:10010717 0 EOF
-2: -> FLOCK  ADVISORY  WRITE 5000 fe:00:10010718 0 EOF
-3: FLOCK  ADVISORY  READ  99 fe:00:10010718 0 EOF
-4: FLOCK  ADVISORY  WRITE 98 fe:01:10010719 0 EOF
-nonsense
-5: FLOCK  ADVISORY  WRITE x fe:00:10010720 0 EOF
-6: OFDLCK ADVISORY  WRITE -1 fe:00:10010721 0 EOF
-";
-    let of = |inode| find_holders(table, Identity { device: rustix::fs::makedev(0xfe, 0), inode });
-    assert_eq!(of(10010717), Holders { writer: Some(4486), reader: None });
-    assert_eq!(of(10010718), Holders { writer: None, reader: Some(99) });
-    for other in [77, 10010719, 10010720, 10010721, 0] {
-        assert_eq!(of(other), Holders::default(), "{other}");
-    }
-}
-
-#[test]
 fn the_table_of_this_system_shows_our_own_lock() {
     let (_directory, address) = scratch();
     let path = address.lock_path();
