@@ -1,6 +1,22 @@
 /*
  * Simple IPC: processes on one machine talk by naming a channel.
  *
+ * One process listens (`sipc_listen_…`: its handler runs on threads of the library), others send. There are four ways
+ * to send; a program may mix them:
+ *
+ *     calls                for                                 waits in          many at once by    given up by
+ *     sipc_post_…          a message now and then              the calling       threads            its timeout
+ *                                                              thread
+ *     sipc_client_…        many messages on one channel:       the calling       threads            `sipc_client_close`,
+ *                          faster, and broadcasts in order     thread                               its timeout
+ *     …_async              a thread that must not wait; a      a callback on     operations         `sipc_operation_cancel`,
+ *                          call that another thread may end    another thread                       `sipc_client_close`
+ *     sipc_queue           an event loop; the most messages    a callback in     one queue          `sipc_queue_cancel`
+ *                          a second from one thread            the loop's thread
+ *
+ * Eight calls, `sipc_listen_` and `sipc_post_` by `uds_` and `ip_` by `request` and `broadcast`, are all that most
+ * programs need:
+ *
  *     #include "simple_ipc.h"
  *     #include <stdio.h>
  *
@@ -25,21 +41,10 @@
  *         return failed;
  *     }
  *
- * Eight calls, `sipc_listen_` and `sipc_post_` by `uds_` and `ip_` by `request` and `broadcast`, are
- * all that most programs need. There are four ways to send; a program may mix them:
- *
- *     calls                for                                 waits in          many at once by    given up by
- *     sipc_post_…          a message now and then              the calling       threads            its timeout
- *                                                              thread
- *     sipc_client_…        many messages on one channel:       the calling       threads            `sipc_client_close`,
- *                          faster, and broadcasts in order     thread                               its timeout
- *     …_async              a thread that must not wait; a      a callback on     operations         `sipc_operation_cancel`,
- *                          call that another thread may end    another thread                       `sipc_client_close`
- *     sipc_queue           an event loop; the most messages    a callback in     one queue          `sipc_queue_cancel`
- *                          a second from one thread            the loop's thread
- *
  * A blocking call that another thread is to end is an asynchronous one: start it with `_async`, wait with
- * `sipc_operation_wait`, and end it from anywhere with `sipc_operation_cancel`.
+ * `sipc_operation_wait`, and end it from anywhere with `sipc_operation_cancel`. Asynchronous calls leave in the thread
+ * that makes them, and share one thread of the library, which is started with the first of them, receives the answers
+ * and runs all callbacks: one that does not return holds up the others.
  *
  * Ownership. What a function stores through a `T **` belongs to the caller, who frees it with the
  * `_free` of its noun; every `_free` takes NULL. What is passed in stays the caller's and is copied

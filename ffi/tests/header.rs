@@ -24,6 +24,26 @@ fn a_negative_macro_is_one_operand_wherever_it_is_put() {
     assert_eq!(header.lines().find(negative), None);
 }
 
+#[test]
+fn the_fuzz_target_calls_every_function_of_the_header() {
+    let target =
+        std::fs::read_to_string(header::path().parent().unwrap().join("../fuzz/targets/c_arguments.rs")).unwrap();
+    let header = header::generate();
+    let words = |text: &str| -> Vec<String> {
+        let word = |part: &str| part.starts_with("sipc_").then(|| part.to_owned());
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').filter_map(word).collect()
+    };
+    let functions: Vec<String> = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '/', '*', '#', '}']) && !line.starts_with("typedef"))
+        .filter_map(|line| words(line.split_once('(')?.0).pop())
+        .collect();
+    assert!(functions.len() > 100, "{functions:?}");
+    let called = words(&target);
+    let missing: Vec<_> = functions.iter().filter(|function| !called.contains(function)).collect();
+    assert!(missing.is_empty(), "fuzz/targets/c_arguments.rs does not call {missing:?}");
+}
+
 /// Compiles a source that includes the header twice, with every warning an error.
 fn assert_compiles(compiler: &str, standard: &str, language: &str) {
     let include = header::path().parent().unwrap().to_owned();
