@@ -66,7 +66,7 @@ pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
                     && let Ok(anew) = AsyncListener::new(socket)
                 {
                     // Whoever waits in the old one is still served.
-                    while shared.has_seat() && accept(drivers, &fd).is_ok() {}
+                    while shared.may_open_another() && accept(drivers, &fd).is_ok() {}
                     fd = anew;
                     made_anew = false;
                 }
@@ -81,7 +81,7 @@ pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
             }
             guard = fd.readable() => {
                 let Ok(mut guard) = guard else { break };
-                if !shared.has_seat() {
+                if !shared.may_open_another() {
                     if !fd.someone_waits() {
                         guard.clear_ready();
                         continue;
@@ -100,7 +100,7 @@ pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
         }
     }
     // Whoever connected before the channel's files went has been promised a listener.
-    while shared.has_seat() && accept(drivers, &fd).is_ok() {}
+    while shared.may_open_another() && accept(drivers, &fd).is_ok() {}
 }
 
 fn accept(drivers: &Arc<Drivers>, fd: &AsyncListener) -> io::Result<()> {

@@ -37,19 +37,19 @@ pub(crate) struct UsersCode {
     handler: Handler,
     report_to: ReportTo,
     /// Last: what is above has been dropped when this is.
-    _gone: SaysGone,
+    _dropped: SaysDropped,
 }
 
 /// Whether a listener's handler, and all that it captured, has been dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Gone {
-    is_so: AtomicBool,
+pub(crate) struct Dropped {
+    is_dropped: AtomicBool,
     changed: Notify,
 }
 
-impl Gone {
-    pub(crate) fn is_so(&self) -> bool {
-        self.is_so.load(Ordering::SeqCst)
+impl Dropped {
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.is_dropped.load(Ordering::SeqCst)
     }
 
     /// Notified when it is so.
@@ -58,11 +58,11 @@ impl Gone {
     }
 }
 
-struct SaysGone(Arc<Gone>);
+struct SaysDropped(Arc<Dropped>);
 
-impl Drop for SaysGone {
+impl Drop for SaysDropped {
     fn drop(&mut self) {
-        self.0.is_so.store(true, Ordering::SeqCst);
+        self.0.is_dropped.store(true, Ordering::SeqCst);
         self.0.changed.notify_waiters();
     }
 }
@@ -90,9 +90,9 @@ pub(crate) fn call_blocking(handler: &BlockingHandler, message: &Message, respon
 }
 
 impl UsersCode {
-    pub(crate) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Gone>) {
-        let gone = Arc::<Gone>::default();
-        (Arc::new(UsersCode { handler, report_to, _gone: SaysGone(Arc::clone(&gone)) }), gone)
+    pub(crate) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Dropped>) {
+        let dropped = Arc::<Dropped>::default();
+        (Arc::new(UsersCode { handler, report_to, _dropped: SaysDropped(Arc::clone(&dropped)) }), dropped)
     }
 
     pub(crate) fn is_blocking(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::channel_lock::ChannelLock;
 use crate::os::{self, fork};
-use crate::server::handler::{Gone, Handler, UsersCode};
+use crate::server::handler::{Dropped, Handler, UsersCode};
 use crate::server::session::Session;
 use crate::server::session::acks::ACK_AFTER;
 use crate::server::shared::{Phase, Shared, until};
@@ -48,7 +48,7 @@ pub(crate) struct Listener {
     files_left: Mutex<Option<Error>>,
     /// What the user gave to call, until the listener has closed.
     code: Mutex<Option<Arc<UsersCode>>>,
-    code_gone: Arc<Gone>,
+    code_dropped: Arc<Dropped>,
     /// When the grace period of a closing listener ends; `None` is never.
     grace_ends: OnceLock<Option<Instant>>,
     /// Sessions that have a driver, by their keys.
@@ -78,7 +78,7 @@ impl Listener {
             (Address::Tcp { port, .. }, Some(0)) => Channel::ip(*port)?,
             _ => channel.clone(),
         };
-        let (code, code_gone) = UsersCode::new(handler, options.report_to.clone());
+        let (code, code_dropped) = UsersCode::new(handler, options.report_to.clone());
         let seats = options.max_connections.min(connections_for_descriptors());
         Ok(Listener {
             shared: Arc::new(Shared::new(channel, mode, options, &code, check_json, seats, runtime)),
@@ -89,7 +89,7 @@ impl Listener {
             channel_lock: Mutex::new(Some(channel_lock)),
             files_left: Mutex::default(),
             code: Mutex::new(Some(code)),
-            code_gone,
+            code_dropped,
             grace_ends: OnceLock::new(),
             sessions: Mutex::default(),
             texts: Mutex::default(),
@@ -119,8 +119,8 @@ impl Listener {
 
     pub(crate) fn counters(&self) -> Counters {
         self.look_for_callers_that_left();
-        let room = &self.shared.room;
-        self.shared.tally.read(room.in_flight(), room.abandoned())
+        let Shared { tally, admission, .. } = &*self.shared;
+        tally.read(admission.in_flight(), admission.abandoned())
     }
 
     pub(crate) fn born(&self) -> u32 {
@@ -236,7 +236,7 @@ impl Listener {
             // The runtime has ended, and with it all that it ran.
             Err(_) => {
                 self.let_go_of_the_handler();
-                self.closed(self.code_gone.is_so())
+                self.closed(self.code_dropped.is_dropped())
             }
         }
     }
@@ -269,8 +269,8 @@ impl Listener {
             listener.wind_up().await;
             if listener.shared.blocking {
                 // What it captured may take its time to go: not on the thread that serves all listeners.
-                let workers = Arc::clone(&listener.shared.workers);
-                workers.submit(Box::new(move || listener.let_go_of_the_handler()));
+                let threads = Arc::clone(&listener.shared.threads);
+                threads.submit(Box::new(move || listener.let_go_of_the_handler()));
             } else {
                 listener.let_go_of_the_handler();
             }
@@ -296,14 +296,14 @@ impl Listener {
 
     /// Any number may do so at once.
     async fn wind_up(&self) {
-        let Shared { progress, room, .. } = &*self.shared;
+        let Shared { progress, admission, .. } = &*self.shared;
         let deadline = self.grace_ends();
         let orderly = async {
             until(progress, || self.shared.has_accepted_all()).await;
             for session in self.all_sessions() {
                 session.retire();
             }
-            until(progress, || self.shared.open() == 0 && room.in_flight() == 0).await;
+            until(progress, || self.shared.open() == 0 && admission.in_flight() == 0).await;
         };
         if !self.shared.has_closed() {
             let _what_is_left_is_cut_off = within(deadline, orderly).await;
@@ -325,14 +325,14 @@ impl Listener {
     fn let_go_of_the_handler(&self) {
         let code = lock(&self.code).take();
         drop(code);
-        self.shared.workers.close();
+        self.shared.threads.close();
     }
 
     /// Whether it is, within the grace period and a moment for threads that were cut off.
     async fn until_the_handler_is_gone(&self) -> bool {
         let at_least = Instant::now() + LETTING_GO;
         let deadline = self.grace_ends().map(|deadline| deadline.max(at_least));
-        within(deadline, until(self.code_gone.changed(), || self.code_gone.is_so())).await.is_some()
+        within(deadline, until(self.code_dropped.changed(), || self.code_dropped.is_dropped())).await.is_some()
     }
 
     /// Sends acknowledgements of broadcasts whose handlers take long. Sleeps while there are none.
@@ -352,9 +352,9 @@ impl Listener {
 
     /// Where no more messages may be taken in: tells the owner once, and looks whether callers have left.
     pub(crate) async fn check_limit(self: Arc<Listener>) {
-        let Shared { room, limit_check, .. } = &*self.shared;
+        let Shared { admission, limit_check, .. } = &*self.shared;
         while self.shared.until_wanted(limit_check).await {
-            let (in_flight, abandoned) = (room.in_flight(), room.abandoned());
+            let (in_flight, abandoned) = (admission.in_flight(), admission.abandoned());
             let text = format!(
                 "{in_flight} messages are in flight, as many as may be, and {abandoned} calls that nobody waits for are not \
                  settled; no more is taken until some end: look after the handlers, or allow more with max_in_flight"
@@ -370,7 +370,7 @@ impl Listener {
             loop {
                 self.look_for_callers_that_left();
                 sleep(LIMIT_CHECK).await;
-                if self.shared.has_closed() || (!room.is_waited_for() && room.is_half_empty()) {
+                if self.shared.has_closed() || (!admission.is_waited_for() && admission.is_half_empty()) {
                     break;
                 }
             }

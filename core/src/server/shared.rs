@@ -14,16 +14,18 @@ use crate::channel::Channel;
 use crate::counters::{Tally, count};
 use crate::error::{ErrorKind, Result, one_line};
 use crate::lock::lock;
+use crate::message::Message;
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::peer::{Peer, Peers};
 use crate::report::HandlerReport;
-use crate::server::admission::Room;
+use crate::server::admission::Admission;
 use crate::server::clock::Clock;
 use crate::server::error_frame::ErrorFrame;
 use crate::server::handler::UsersCode;
 use crate::server::repeated_check::RepeatedCheck;
-use crate::server::threads::Workers;
+use crate::server::responder::Responder;
+use crate::server::threads::Threads;
 
 /// How near its end a listener is. It goes one way only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +51,11 @@ pub(crate) struct Shared {
     pub(crate) check_json: bool,
     code: Weak<UsersCode>,
     pub(crate) runtime: Handle,
-    pub(crate) workers: Arc<Workers>,
+    pub(crate) threads: Arc<Threads>,
     pub(crate) tally: Tally,
     pub(crate) clock: Clock,
     /// What all have in hand together.
-    pub(crate) room: Arc<Room>,
+    pub(crate) admission: Arc<Admission>,
 
     // Limits, as the options say; they do not change.
     /// Bytes of a body.
@@ -111,11 +113,11 @@ impl Shared {
             blocking: code.is_blocking(),
             check_json,
             code: Arc::downgrade(code),
-            workers: Workers::new(options.threads, runtime.clone()),
+            threads: Threads::new(options.threads, runtime.clone()),
             runtime,
             tally: Tally::default(),
             clock: Clock::start(),
-            room: Arc::new(Room::new(options.max_in_flight, options.max_waiting)),
+            admission: Arc::new(Admission::new(options.max_in_flight, options.max_waiting)),
             max_message: options.max_message,
             plain_text: options.plain_text.unwrap_or(channel.port().is_none()),
             peers: options.peers.clone(),
@@ -199,6 +201,48 @@ impl Shared {
         if self.has_closed() { None } else { self.code.upgrade() }
     }
 
+    /// Takes a message to the handler in the calling thread; it has let go of it on return.
+    fn call_blocking(&self, message: &Message, responder: Responder) {
+        match self.users_code() {
+            Some(code) => code.call_blocking(message, responder),
+            None => responder.discard(),
+        }
+    }
+
+    /// Takes a message to the handler on the runtime.
+    pub(crate) async fn call_async(&self, message: Message, responder: Responder) {
+        match self.users_code() {
+            Some(code) => code.call_async(message, responder).await,
+            None => responder.discard(),
+        }
+    }
+
+    /// Takes a message to the handler on a thread, or on the runtime where the handler does not block: `begins` there,
+    /// and `ends` when the handler is done.
+    pub(crate) fn hand_over(
+        self: &Arc<Shared>,
+        message: Message,
+        responder: Responder,
+        begins: impl FnOnce() + Send + 'static,
+        ends: impl FnOnce() + Send + 'static,
+    ) {
+        let shared = Arc::clone(self);
+        if self.blocking {
+            self.threads.submit(Box::new(move || {
+                begins();
+                shared.call_blocking(&message, responder);
+                drop(message);
+                ends();
+            }));
+        } else {
+            self.runtime.spawn(async move {
+                begins();
+                shared.call_async(message, responder).await;
+                ends();
+            });
+        }
+    }
+
     /// Whether the calling thread is within the listener's handler.
     pub(crate) fn runs_its_handler(&self) -> bool {
         UsersCode::is_around(self.code.as_ptr())
@@ -229,31 +273,31 @@ impl Shared {
 
     /// Takes a message in, whether there is room or not; [`end`](Shared::end) follows exactly once.
     pub(crate) fn begin(&self) {
-        self.room.begin();
+        self.admission.begin();
     }
 
     /// Takes a message of this peer in if there is room for one more; then [`end`](Shared::end) follows exactly
     /// once, or [`abandon`](Shared::abandon).
     #[inline]
     pub(crate) fn try_begin(&self, peer: &Peer) -> bool {
-        self.room.try_begin() || {
+        self.admission.try_begin() || {
             self.at_the_limit(*peer);
             false
         }
     }
 
     pub(crate) fn end(&self) {
-        self.ended(self.room.end());
+        self.ended(self.admission.end());
     }
 
     /// Nobody waits any more for a message that was taken in; [`settle`](Shared::settle) follows when its handler
     /// has settled it.
     pub(crate) fn abandon(&self) {
-        self.ended(self.room.abandon());
+        self.ended(self.admission.abandon());
     }
 
     pub(crate) fn settle(&self) {
-        self.ended(self.room.settle());
+        self.ended(self.admission.settle());
     }
 
     fn ended(&self, was_the_last: bool) {
@@ -265,7 +309,7 @@ impl Shared {
     /// No more messages may be taken in: the listener tells its owner once, and looks whether callers have left.
     #[cold]
     fn at_the_limit(&self, peer: Peer) {
-        if self.room.is_full() {
+        if self.admission.is_full() {
             lock(&self.limit_met_by).get_or_insert(peer);
             self.limit_check.want();
         }
@@ -277,7 +321,7 @@ impl Shared {
     }
 
     /// Whether one more connection may be open.
-    pub(crate) fn has_seat(&self) -> bool {
+    pub(crate) fn may_open_another(&self) -> bool {
         self.open.load(Ordering::Relaxed) < self.max_connections
     }
 

@@ -39,25 +39,34 @@ const SHORTAGE: Duration = Duration::from_secs(2);
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-pub(crate) struct Workers {
+/// The threads of one listener.
+pub(crate) struct Threads {
     state: Mutex<State>,
+    /// Wakes a thread that waits for a job.
     work: Condvar,
+    /// How many threads there may be.
     most: usize,
+    /// How many of them may be dedicated.
     most_dedicated: usize,
+    /// How many take jobs from the queue before it is looked whether more would help.
     quick: usize,
-    /// There are not enough threads for all sessions that want one.
+    /// There are not enough threads for all sessions that want one: `short_since` of the state, for who does not lock.
+    /// Written under its lock; relaxed, as nothing else is ordered by it.
     short: AtomicBool,
-    /// Tries again where a thread could not be made.
+    /// Looks after the queue, and tries again where a thread could not be made.
     runtime: Handle,
 }
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Threads that there are, or are being made.
     threads: usize,
+    /// Those of them that wait for a job.
     idle: usize,
+    /// Those of them that are reserved for a session.
     dedicated: usize,
-    /// How many jobs have been taken.
+    /// How many jobs have been taken. Counts on.
     taken: u64,
     /// Somebody looks whether the queue is stuck.
     looking: bool,
@@ -78,10 +87,10 @@ impl State {
     }
 }
 
-impl Workers {
-    pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Workers> {
+impl Threads {
+    pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Threads> {
         let most_dedicated = most - (most / 4).max(1);
-        Arc::new(Workers {
+        Arc::new(Threads {
             state: Mutex::default(),
             work: Condvar::new(),
             most,
@@ -93,7 +102,7 @@ impl Workers {
     }
 
     /// Runs a job on a thread as soon as one is free.
-    pub(crate) fn submit(self: &Arc<Workers>, job: Job) {
+    pub(crate) fn submit(self: &Arc<Threads>, job: Job) {
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
         if self.short.load(Ordering::Relaxed) {
@@ -101,8 +110,8 @@ impl Workers {
             if !state.calling {
                 state.calling = true;
                 drop(state);
-                let workers = Arc::clone(self);
-                self.runtime.spawn(async move { workers.call() });
+                let threads = Arc::clone(self);
+                self.runtime.spawn(async move { threads.call() });
             }
             return;
         }
@@ -111,7 +120,7 @@ impl Workers {
     }
 
     /// Sees to it that threads take the jobs that have gathered.
-    fn call(self: &Arc<Workers>) {
+    fn call(self: &Arc<Threads>) {
         let mut state = lock(&self.state);
         state.calling = false;
         if !state.looking && state.jobs.len() > 1 {
@@ -134,7 +143,7 @@ impl Workers {
     }
 
     /// The right to a thread for long, unless there are not enough for all that want one.
-    pub(crate) fn reserve(self: &Arc<Workers>) -> Option<Seat> {
+    pub(crate) fn reserve(self: &Arc<Threads>) -> Option<ReservedThread> {
         let mut state = lock(&self.state);
         if state.short_since.is_some_and(|since| since.elapsed() > SHORTAGE) {
             state.short_since = None;
@@ -149,7 +158,7 @@ impl Workers {
             return None;
         }
         state.dedicated += 1;
-        Some(Seat(Arc::clone(self)))
+        Some(ReservedThread(Arc::clone(self)))
     }
 
     /// Whether sessions that have threads are to give them back, as there are not enough for all.
@@ -158,7 +167,7 @@ impl Workers {
     }
 
     /// Runs a job that keeps its thread for long.
-    pub(crate) fn dedicate(self: &Arc<Workers>, seat: Seat, job: Job) {
+    pub(crate) fn dedicate(self: &Arc<Threads>, seat: ReservedThread, job: Job) {
         let mut state = lock(&self.state);
         // Ahead of the queue: a thread that is called now must not find other work first.
         state.jobs.push_front(Box::new(move || {
@@ -171,7 +180,7 @@ impl Workers {
 
     /// Sees to it that a thread takes the job that has just been queued: a new one where all are busy, or
     /// only `if_stuck`.
-    fn call_a_thread(self: &Arc<Workers>, mut state: MutexGuard<'_, State>, if_stuck: bool) {
+    fn call_a_thread(self: &Arc<Threads>, mut state: MutexGuard<'_, State>, if_stuck: bool) {
         if state.idle >= state.jobs.len() {
             drop(state);
             self.work.notify_one();
@@ -188,9 +197,9 @@ impl Workers {
     }
 
     /// Makes a thread that has been counted.
-    fn make_thread(self: &Arc<Workers>) {
-        let workers = Arc::clone(self);
-        let made = std::thread::Builder::new().name("simple-ipc-work".into()).spawn(move || workers.run());
+    fn make_thread(self: &Arc<Threads>) {
+        let threads = Arc::clone(self);
+        let made = std::thread::Builder::new().name("simple-ipc-work".into()).spawn(move || threads.run());
         if made.is_err() {
             // Those that exist may be busy for long, or there are none.
             let mut state = lock(&self.state);
@@ -204,7 +213,7 @@ impl Workers {
 
     /// Adds threads for as long as jobs wait and hardly any is taken: the handlers are slow then, or wait
     /// for something, and others need not wait for them.
-    async fn look_after(self: Arc<Workers>, mut seen: u64) {
+    async fn look_after(self: Arc<Threads>, mut seen: u64) {
         let mut late = 0;
         loop {
             let slept = Instant::now();
@@ -229,7 +238,7 @@ impl Workers {
         }
     }
 
-    async fn try_again(self: Arc<Workers>) {
+    async fn try_again(self: Arc<Threads>) {
         tokio::time::sleep(TRY_AGAIN).await;
         let mut state = lock(&self.state);
         state.trying_again = false;
@@ -238,7 +247,7 @@ impl Workers {
         }
     }
 
-    fn run(self: Arc<Workers>) {
+    fn run(self: Arc<Threads>) {
         let born = fork::generation();
         let mut state = lock(&self.state);
         loop {
@@ -272,9 +281,9 @@ impl Workers {
 }
 
 /// The right to keep a thread.
-pub(crate) struct Seat(Arc<Workers>);
+pub(crate) struct ReservedThread(Arc<Threads>);
 
-impl Drop for Seat {
+impl Drop for ReservedThread {
     fn drop(&mut self) {
         lock(&self.0.state).dedicated -= 1;
     }
@@ -285,17 +294,17 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    fn at_most(most: usize) -> Arc<Workers> {
-        Workers::new(most, crate::background::listeners().unwrap())
+    fn at_most(most: usize) -> Arc<Threads> {
+        Threads::new(most, crate::background::listeners().unwrap())
     }
 
     /// 48 jobs of which none ends before all have begun.
-    fn assert_all_meet(workers: &Arc<Workers>) {
+    fn assert_all_meet(threads: &Arc<Threads>) {
         let (done, results) = mpsc::channel();
         let all = Arc::new(std::sync::Barrier::new(48));
         for _ in 0..48 {
             let (done, all) = (done.clone(), Arc::clone(&all));
-            workers.submit(Box::new(move || {
+            threads.submit(Box::new(move || {
                 all.wait();
                 done.send(()).unwrap();
             }));
@@ -305,61 +314,61 @@ mod tests {
 
     #[test]
     fn a_job_that_blocks_does_not_hold_up_the_next() {
-        let workers = at_most(2);
+        let threads = at_most(2);
         let (release, blocked) = mpsc::channel::<()>();
         let (done, result) = mpsc::channel();
-        workers.submit(Box::new(move || assert!(blocked.recv().is_err())));
-        workers.submit(Box::new(move || done.send(1).unwrap()));
+        threads.submit(Box::new(move || assert!(blocked.recv().is_err())));
+        threads.submit(Box::new(move || done.send(1).unwrap()));
         assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
         drop(release);
     }
 
     #[test]
     fn jobs_that_wait_for_each_other_all_get_a_thread() {
-        let workers = at_most(64);
-        assert_all_meet(&workers);
+        let threads = at_most(64);
+        assert_all_meet(&threads);
     }
 
     #[test]
     fn quick_jobs_do_with_few_threads() {
-        let workers = at_most(256);
+        let threads = at_most(256);
         let (done, results) = mpsc::channel();
         for _ in 0..10_000 {
             let done = done.clone();
-            workers.submit(Box::new(move || done.send(()).unwrap()));
+            threads.submit(Box::new(move || done.send(()).unwrap()));
         }
         (0..10_000).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
-        let threads = lock(&workers.state).threads;
-        assert!(threads < workers.quick + 56, "{threads} threads");
+        let made = lock(&threads.state).threads;
+        assert!(made < threads.quick + 56, "{made} threads");
     }
 
     #[test]
     fn where_there_are_not_enough_threads_no_session_has_one_until_it_is_tried_again() {
-        let workers = at_most(16);
-        let mut seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
+        let threads = at_most(16);
+        let mut seats: Vec<ReservedThread> = std::iter::from_fn(|| threads.reserve()).collect();
         assert_eq!(seats.len(), 12);
-        assert!(workers.is_short());
+        assert!(threads.is_short());
         seats.clear();
-        assert!(workers.reserve().is_none());
-        lock(&workers.state).short_since = Some(Instant::now() - 2 * SHORTAGE);
-        seats.extend(std::iter::from_fn(|| workers.reserve()));
+        assert!(threads.reserve().is_none());
+        lock(&threads.state).short_since = Some(Instant::now() - 2 * SHORTAGE);
+        seats.extend(std::iter::from_fn(|| threads.reserve()));
         assert_eq!(seats.len(), 12);
-        assert!(workers.is_short());
+        assert!(threads.is_short());
     }
 
     #[test]
     fn jobs_that_gather_where_there_are_not_enough_threads_are_all_taken_though_they_wait_for_each_other() {
-        let workers = at_most(64);
-        let seats: Vec<Seat> = std::iter::from_fn(|| workers.reserve()).collect();
-        assert!(workers.is_short());
+        let threads = at_most(64);
+        let seats: Vec<ReservedThread> = std::iter::from_fn(|| threads.reserve()).collect();
+        assert!(threads.is_short());
         drop(seats);
-        assert_all_meet(&workers);
+        assert_all_meet(&threads);
         let (done, results) = mpsc::channel();
         // Now threads are idle: one job at a time, and many.
         for jobs in [1, 1, 1000] {
             for _ in 0..jobs {
                 let done = done.clone();
-                workers.submit(Box::new(move || done.send(()).unwrap()));
+                threads.submit(Box::new(move || done.send(()).unwrap()));
             }
             (0..jobs).for_each(|_| results.recv_timeout(Duration::from_secs(60)).unwrap());
         }
@@ -367,13 +376,13 @@ mod tests {
 
     #[test]
     fn one_thread_is_never_dedicated() {
-        let workers = at_most(2);
+        let threads = at_most(2);
         let (release, blocked) = mpsc::channel::<()>();
-        let seat = workers.reserve().unwrap();
-        workers.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
-        assert!(workers.reserve().is_none());
+        let seat = threads.reserve().unwrap();
+        threads.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
+        assert!(threads.reserve().is_none());
         let (done, result) = mpsc::channel();
-        workers.submit(Box::new(move || done.send(1).unwrap()));
+        threads.submit(Box::new(move || done.send(1).unwrap()));
         assert_eq!(result.recv_timeout(Duration::from_secs(20)), Ok(1));
         drop(release);
         assert!(at_most(1).reserve().is_none());
@@ -381,15 +390,15 @@ mod tests {
 
     #[test]
     fn beyond_the_bound_jobs_wait_their_turn_and_none_is_lost() {
-        let workers = at_most(3);
+        let threads = at_most(3);
         let (done, results) = mpsc::channel();
         for job in 0..1000 {
             let done = done.clone();
-            workers.submit(Box::new(move || done.send(job).unwrap()));
+            threads.submit(Box::new(move || done.send(job).unwrap()));
         }
         let mut seen: Vec<i32> = (0..1000).map(|_| results.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..1000));
-        assert!(lock(&workers.state).threads <= 3);
+        assert!(lock(&threads.state).threads <= 3);
     }
 }

@@ -1,4 +1,4 @@
-//! A model of a request in flight in core/src/server/session/in_flight.rs: `finish`, `keep_unanswered`, `is_quiet`.
+//! A model of a request in flight in core/src/server/session/in_flight.rs: `finish`, `put_aside_unanswered`, `is_quiet`.
 //!
 //! Its atomics are `SeqCst`, which loom takes for less; so each is a word under a lock here, which is the same.
 
@@ -42,8 +42,8 @@ impl Session {
         mine
     }
 
-    /// As `keep_unanswered`.
-    fn keep_unanswered(&self, id: u32) {
+    /// As `put_aside_unanswered`.
+    fn put_aside_unanswered(&self, id: u32) {
         if *lock(&self.current) != id {
             return;
         }
@@ -75,7 +75,7 @@ fn a_request_is_answered_once_wherever_it_is_while_it_is_answered() {
             let session = Arc::clone(&session);
             thread::spawn(move || session.answer(7))
         };
-        session.keep_unanswered(7);
+        session.put_aside_unanswered(7);
         let answers = usize::from(elsewhere.join().unwrap()) + usize::from(cancel.join().unwrap());
         assert_eq!((answers, *lock(&session.sent)), (1, 1));
         assert!(session.is_quiet());
@@ -90,7 +90,7 @@ fn a_session_is_not_quiet_before_its_answer_is_sent() {
             let session = Arc::clone(&session);
             thread::spawn(move || session.answer(7))
         };
-        session.keep_unanswered(7);
+        session.put_aside_unanswered(7);
         if session.is_quiet() {
             assert_eq!(*lock(&session.sent), 1, "it would end without its answer");
         }

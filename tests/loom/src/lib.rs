@@ -25,9 +25,10 @@ mod session {
     pub(crate) mod send_queue;
 }
 
+mod admission;
 mod answers;
 mod due;
-mod lines;
+
 mod sends;
 mod stand_ins;
 mod state;

@@ -71,15 +71,15 @@ fn serve(
 ) -> Result<Option<(Driven, Next)>, Forked> {
     let mut waiter = SpinWait::new(session.shared.spin);
     let mut message = Message::null();
-    // Requests were put aside unanswered.
-    let mut kept = false;
+    // Requests were put aside unanswered: others are in flight besides the one that the thread has.
+    let mut beside_others = false;
     let delivers = session.shared.mode == Mode::Broadcast;
     if delivers {
         session.begin_delivering();
     }
     loop {
         thread.begin_batch(driven, &session.state);
-        let batch = serve_batch(session, thread, &mut message, handler, waiter.pays(), &mut kept)?;
+        let batch = serve_batch(session, thread, &mut message, handler, waiter.pays(), &mut beside_others)?;
         let Some(mine) = thread.take_back() else {
             if delivers {
                 // Those that came meanwhile wait for the one that this thread was stuck with.
@@ -91,7 +91,7 @@ fn serve(
         let next = match batch {
             Batch::Violated(violation) => Some(Next::Dismiss(violation)),
             Batch::Full => Some(Next::Runtime),
-            Batch::Over if session.shared.workers.is_short() => Some(Next::Runtime),
+            Batch::Over if session.shared.threads.is_short() => Some(Next::Runtime),
             Batch::Over => receive(session, &mut driven.reader, &mut waiter),
         };
         if let Some(next) = next {
@@ -120,7 +120,7 @@ fn serve_batch(
     message: &mut Message,
     handler: &BlockingHandler,
     beside: bool,
-    kept: &mut bool,
+    beside_others: &mut bool,
 ) -> Result<Batch, Forked> {
     let born = fork::generation();
     let mut gathered = 0;
@@ -129,7 +129,7 @@ fn serve_batch(
         let (responder, call) = {
             let mut parked = thread.parked();
             let Some(Driven { reader, .. }) = parked.as_mut() else { break Batch::Over };
-            if !session.may_go_on(*kept) && !reader.is_empty() {
+            if !session.may_go_on(*beside_others) && !reader.is_empty() {
                 break Batch::Full;
             }
             let (header, body) = match reader.next_if(|header| session.may_take(header)) {
@@ -138,7 +138,7 @@ fn serve_batch(
                 Ok(frame::Next::NotNow) => break Batch::Full,
                 Err(violation) => break Batch::Violated(violation),
             };
-            let noted_as = if *kept { NotedAs::Current } else { NotedAs::TheOnlyOne };
+            let noted_as = if *beside_others { NotedAs::Current } else { NotedAs::TheOnlyOne };
             let (call, kind) = match session.admit(&header, body.as_slice(), noted_as) {
                 Ok(Task::Request { call, kind, .. }) => (call, kind),
                 Ok(Task::Broadcast { ack, kind }) => {
@@ -174,7 +174,7 @@ fn serve_batch(
         if session.shared.mode == Mode::Broadcast {
             session.end_ack(PATIENCE);
         } else {
-            *kept |= session.keep_unanswered(call);
+            *beside_others |= session.put_aside_unanswered(call);
         }
         gathered += 1;
         if pace.is_slow() || (beside && gathered >= GATHER_BESIDE) {

@@ -14,7 +14,7 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
     driven.session.state.to_runtime();
     let shared = Arc::clone(&driven.session.shared);
     match next {
-        Next::Thread(seat) => shared.workers.dedicate(
+        Next::Thread(seat) => shared.threads.dedicate(
             seat,
             Box::new(move || {
                 let mut driven = driven;
@@ -22,7 +22,7 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
                 dispatch(driven, next);
             }),
         ),
-        Next::Batch(seat) => shared.workers.dedicate(
+        Next::Batch(seat) => shared.threads.dedicate(
             seat,
             Box::new(move || {
                 if let Some((driven, next)) = batch::drive(driven) {

@@ -9,14 +9,14 @@ use crate::protocol::frame::FrameReader;
 use crate::server::listener::Listener;
 use crate::server::session::Session;
 use crate::server::shared::OpenConnection;
-use crate::server::threads::Seat;
+use crate::server::threads::ReservedThread;
 
 /// What happens next with a session that a driver is done with.
 pub(crate) enum Next {
     /// A thread of its own drives it, one message at a time.
-    Thread(Seat),
+    Thread(ReservedThread),
     /// A thread of its own drives it, a batch at a time.
-    Batch(Seat),
+    Batch(ReservedThread),
     /// The runtime drives it: it is quiet, waits for a late answer or a slow peer, or is to end.
     Runtime,
     /// Its client broke the protocol: it is told so.
@@ -42,7 +42,7 @@ impl Drop for Driven {
         self.session.lose();
         // Handlers that still run hold the session: the connection must not stay open for them.
         self.session.socket.shutdown();
-        self.session.shared.room.leave(&self.session.driver);
+        self.session.shared.admission.leave_line(&self.session.driver);
         self.drivers.listener.remove(&self.session);
         self.session.tell_unsent(0);
     }

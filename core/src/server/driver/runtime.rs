@@ -61,8 +61,8 @@ pub(crate) async fn drive(driven: &mut Driven, gave_back: bool) -> Next {
         session.tell_unsent(session.send_queue.waiting());
         // There may be room for answers again.
         run_requests(session, false);
-        if stalled && !session.shared.room.is_there() {
-            let _looked_at_again_right_below = session.shared.room.join(&session.driver);
+        if stalled && !session.shared.admission.has_room() {
+            let _looked_at_again_right_below = session.shared.admission.get_in_line(&session.driver);
         }
         if stalled && session.has_room() {
             // What waited to be sent was what it stalled for: nobody else would say that it has gone.
@@ -139,7 +139,7 @@ fn process(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> Then
     let then = take_frames(session, reader, stay);
     // Whatever came after them: what was taken is handled.
     run_requests(session, false);
-    session.shared.room.leave(&session.driver);
+    session.shared.admission.leave_line(&session.driver);
     then
 }
 
@@ -151,9 +151,9 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
         if !session.has_room_of_its_own() {
             return Then::Stall;
         }
-        if dedicated && !reader.is_empty() && session.shared.room.is_there() && session.is_free_for_a_thread() {
+        if dedicated && !reader.is_empty() && session.shared.admission.has_room() && session.is_free_for_a_thread() {
             // Its client waits for exactly this: no other thread could be quicker than its own.
-            if let Some(seat) = session.shared.workers.reserve() {
+            if let Some(seat) = session.shared.threads.reserve() {
                 let next = if session.exclusive { Next::Thread(seat) } else { Next::Batch(seat) };
                 return Then::Leave(next);
             }

@@ -99,7 +99,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
             }
         }
         handled.tell();
-        if session.shared.workers.is_short() {
+        if session.shared.threads.is_short() {
             return Next::Runtime;
         }
         // A client that no longer reads may still have sent something: that is taken to its end.

@@ -17,32 +17,15 @@ const SLOW_HANDLER: Duration = Duration::from_micros(20);
 pub(crate) fn hand_over_request(session: &Arc<Session>, message: Message, responder: Responder) {
     let shared = Arc::clone(&session.shared);
     shared.count_message();
+    if shared.blocking && !session.exclusive {
+        return session.queue_request(message, responder);
+    }
     let session = Arc::clone(session);
     let bytes = message.len();
     if session.exclusive {
         session.hold_bytes(bytes);
     }
-    if !shared.blocking {
-        let runtime = shared.runtime.clone();
-        runtime.spawn(async move {
-            match shared.users_code() {
-                Some(code) => code.call_async(message, responder).await,
-                None => responder.discard(),
-            }
-            session.release_bytes(bytes);
-        });
-    } else if session.exclusive {
-        let workers = Arc::clone(&shared.workers);
-        workers.submit(Box::new(move || {
-            match shared.users_code() {
-                Some(code) => code.call_blocking(&message, responder),
-                None => responder.discard(),
-            }
-            session.release_bytes(bytes);
-        }));
-    } else {
-        session.queue_request(message, responder);
-    }
+    shared.hand_over(message, responder, || {}, move || session.release_bytes(bytes));
 }
 
 /// Sees to it that threads take the requests that wait to the handler: one, which is enough while
@@ -50,8 +33,8 @@ pub(crate) fn hand_over_request(session: &Arc<Session>, message: Message, respon
 pub(crate) fn run_requests(session: &Arc<Session>, stuck: bool) {
     for _ in 0..session.want_runners(stuck) {
         let session = Arc::clone(session);
-        let workers = Arc::clone(&session.shared.workers);
-        workers.submit(Box::new(move || run_queued(&session)));
+        let threads = Arc::clone(&session.shared.threads);
+        threads.submit(Box::new(move || run_queued(&session)));
     }
 }
 
@@ -105,8 +88,8 @@ pub(crate) fn hand_over_in_order(session: &Arc<Session>, next: InOrder) {
     let session = Arc::clone(session);
     let shared = Arc::clone(&session.shared);
     if shared.blocking {
-        let workers = Arc::clone(&shared.workers);
-        workers.submit(Box::new(move || {
+        let threads = Arc::clone(&shared.threads);
+        threads.submit(Box::new(move || {
             let code = shared.users_code();
             let blocking = code.as_ref().map(|code| code.blocking());
             run_in_order(&session, blocking.as_ref().map(|(handler, _within)| *handler));
@@ -117,10 +100,7 @@ pub(crate) fn hand_over_in_order(session: &Arc<Session>, next: InOrder) {
             while let Some(next) = session.next_in_order() {
                 if let Some((message, responder)) = begin_broadcast(&session, next) {
                     let bytes = message.len();
-                    match shared.users_code() {
-                        Some(code) => code.call_async(message, responder).await,
-                        None => responder.discard(),
-                    }
+                    shared.call_async(message, responder).await;
                     end_broadcast(&session, bytes);
                 }
             }

@@ -92,17 +92,17 @@ impl Session {
     /// Puts a request that a thread has come back from aside if it has not been answered: somebody
     /// will do that later, and the thread goes on with the next. Whether it did.
     #[inline]
-    pub(crate) fn keep_unanswered(&self, call: CallId) -> bool {
+    pub(crate) fn put_aside_unanswered(&self, call: CallId) -> bool {
         if self.current(Ordering::Relaxed) != call {
             return false;
         }
         // Whoever answers it now finds it either here or, after this, there.
         let mut calls = lock(&self.calls);
-        let is_kept = self.end_current(call);
-        if is_kept {
+        let is_aside = self.end_current(call);
+        if is_aside {
             calls.in_flight.insert(call.id(), call);
         }
-        is_kept
+        is_aside
     }
 
     /// The thread of the session takes broadcasts to the handler itself; others queue.
@@ -130,7 +130,7 @@ impl Session {
     /// Whether the session may take more, by its own bounds and the listener's; if not, the driver is
     /// told when it may by its own.
     pub(crate) fn has_room(&self) -> bool {
-        self.shared.room.is_there() && self.has_room_of_its_own()
+        self.shared.admission.has_room() && self.has_room_of_its_own()
     }
 
     /// Whether the session may take more, whether or not the listener may; if not, the runtime's driver is told when it
@@ -143,26 +143,26 @@ impl Session {
     }
 
     fn has_room_now(&self) -> bool {
-        let Shared { max_session_in_flight, max_session_waiting, room: of_all, .. } = &*self.shared;
+        let Shared { max_session_in_flight, max_session_waiting, admission, .. } = &*self.shared;
         let unsent = self.send_queue.waiting();
         let calls = lock(&self.calls);
         calls.in_flight.len() < *max_session_in_flight
             && calls.bytes < *max_session_waiting
             && calls.in_order.len() < *max_session_in_flight
             && unsent < *max_session_waiting
-            && (unsent == 0 || of_all.is_there_for_unsent())
+            && (unsent == 0 || admission.has_room_for_unsent())
     }
 
-    /// For the thread of the session in the middle of a batch: whether it may go on, where it has `kept` requests aside
-    /// or not. Where much has gathered, that is sent first.
+    /// For the thread of the session in the middle of a batch: whether it may go on, where other requests are in
+    /// flight besides, or not. Where much has gathered, that is sent first.
     #[inline]
-    pub(crate) fn may_go_on(&self, kept: bool) -> bool {
+    pub(crate) fn may_go_on(&self, beside_others: bool) -> bool {
         let is_overfull = self.state.see().driver() == Driver::Overfull;
         if is_overfull {
             self.state.relieve();
             self.send_gathered();
         }
-        !(kept || is_overfull) || (self.shared.room.is_there() && self.has_room_now())
+        !(beside_others || is_overfull) || (self.shared.admission.has_room() && self.has_room_now())
     }
 
     /// Tells the listener how much the peer has not taken: the driver's call.
@@ -186,7 +186,7 @@ impl Session {
     /// Whether one more thread is wanted for the requests that wait: the first, or as many again as
     /// there are where these are `stuck`. The caller sends it.
     pub(crate) fn want_runners(&self, stuck: bool) -> usize {
-        let full = self.is_outbox_full();
+        let full = self.is_send_queue_full();
         let mut calls = lock(&self.calls);
         let wanted = match calls.runners {
             _ if full => 0,
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// Whether as many answers wait for the peer as may.
-    fn is_outbox_full(&self) -> bool {
+    fn is_send_queue_full(&self) -> bool {
         self.send_queue.waiting() >= self.shared.max_session_waiting
     }
 
@@ -217,8 +217,8 @@ impl Session {
     /// The next request for a thread that is done with one of `done` bytes. `None` ends its turn: none is
     /// left, or the peer has to read before there are more answers. It then sends what has gathered.
     pub(crate) fn next_request(&self, done: usize) -> Option<(Message, Responder)> {
-        self.shared.room.give(done);
-        let full = self.is_outbox_full();
+        self.shared.admission.remove_bytes(done);
+        let full = self.is_send_queue_full();
         let mut calls = lock(&self.calls);
         calls.bytes -= done;
         let next = if full { None } else { calls.requests.pop_front() };
@@ -237,7 +237,7 @@ impl Session {
         let mut calls = lock(&self.calls);
         if let InOrder::Broadcast { message, .. } = &next {
             calls.bytes += message.len();
-            self.shared.room.take(message.len());
+            self.shared.admission.add_bytes(message.len());
         }
         if let InOrder::Question(_) = next {
             calls.questions += 1;
@@ -272,13 +272,13 @@ impl Session {
     /// Counts a message of `bytes` that goes to a handler.
     pub(crate) fn hold_bytes(&self, bytes: usize) {
         lock(&self.calls).bytes += bytes;
-        self.shared.room.take(bytes);
+        self.shared.admission.add_bytes(bytes);
     }
 
     /// Says that a handler has returned from a message of `bytes`.
     pub(crate) fn release_bytes(&self, bytes: usize) {
         lock(&self.calls).bytes -= bytes;
-        self.shared.room.give(bytes);
+        self.shared.admission.remove_bytes(bytes);
         self.unstall();
     }
 }

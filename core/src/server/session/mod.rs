@@ -121,7 +121,7 @@ impl Session {
         peer_max: usize,
     ) -> Session {
         let now = shared.clock.now();
-        let unsent = Unsent::new(Arc::clone(&shared.room));
+        let unsent = Unsent::new(Arc::clone(&shared.admission));
         Session {
             socket,
             shared,
@@ -172,7 +172,7 @@ impl Session {
     pub(crate) fn may_take(&self, header: &Header) -> bool {
         match header.kind {
             Kind::Request => self.shared.try_begin(&self.peer),
-            Kind::Broadcast => self.shared.room.is_there(),
+            Kind::Broadcast => self.shared.admission.has_room(),
             _ => true,
         }
     }
@@ -208,7 +208,7 @@ impl Session {
                     let mut calls = lock(&self.calls);
                     calls.in_flight.insert(header.id, call);
                     calls.bytes += body.len();
-                    self.shared.room.take(body.len());
+                    self.shared.admission.add_bytes(body.len());
                 } else {
                     self.current.store(call.bits(), Ordering::Relaxed);
                 }

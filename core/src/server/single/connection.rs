@@ -182,28 +182,13 @@ impl Connection {
         let (began, begun) = oneshot::channel();
         let (finished, finish) = oneshot::channel::<()>();
         let its_place = Arc::clone(&in_flight);
-        let its_shared = Arc::clone(shared);
-        if shared.blocking {
-            shared.workers.submit(Box::new(move || {
-                let _nobody_waits_for_it = began.send(());
-                match its_shared.users_code() {
-                    Some(code) => code.call_blocking(&message, responder),
-                    None => responder.discard(),
-                }
-                drop((message, held, its_place));
-                let _nobody_waits_any_more = finished.send(());
-            }));
-        } else {
-            shared.runtime.spawn(async move {
-                let _nobody_waits_for_it = began.send(());
-                match its_shared.users_code() {
-                    Some(code) => code.call_async(message, responder).await,
-                    None => responder.discard(),
-                }
-                drop((held, its_place));
-                let _nobody_waits_any_more = finished.send(());
-            });
-        }
+        let begins = move || {
+            let _nobody_waits_for_it = began.send(());
+        };
+        shared.hand_over(message, responder, begins, move || {
+            drop((held, its_place));
+            let _nobody_waits_any_more = finished.send(());
+        });
         if is_request {
             return self.outcome(&exchange, &in_flight).await;
         }
@@ -279,8 +264,8 @@ impl Drop for Connection {
 /// handler has returned, and a request until it is answered besides, and its bytes until the handler has returned.
 pub(crate) async fn take_in(shared: &Arc<Shared>, bytes: usize, peer: Peer) -> (Arc<InFlight>, Held) {
     let in_flight = begin(shared, peer).await;
-    shared.room.take(bytes);
-    shared.room.pass_on();
+    shared.admission.add_bytes(bytes);
+    shared.admission.wake_next();
     shared.count_message();
     (Arc::new(in_flight), Held(Arc::clone(shared), bytes))
 }
@@ -292,7 +277,7 @@ async fn begin(shared: &Arc<Shared>, peer: Peer) -> InFlight {
         if shared.try_begin(&peer) {
             return InFlight { shared: Arc::clone(shared), abandoned: AtomicBool::new(false) };
         }
-        if !shared.room.join(&called) {
+        if !shared.admission.get_in_line(&called) {
             called.notified().await;
         }
     }
@@ -303,7 +288,7 @@ struct InLine<'a>(&'a Shared, &'a Arc<Notify>);
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        self.0.room.leave(self.1);
+        self.0.admission.leave_line(self.1);
     }
 }
 
@@ -312,7 +297,7 @@ pub(crate) struct Held(Arc<Shared>, usize);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.room.give(self.1);
+        self.0.admission.remove_bytes(self.1);
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn serve(seat: OpenConnection, socket: Stream, peer: Peer, stre
     let with_the_thread = Arc::clone(&handoff);
     let born = fork::generation();
     let its_shared = Arc::clone(&shared);
-    shared.workers.submit(Box::new(move || {
+    shared.threads.submit(Box::new(move || {
         let code = its_shared.users_code();
         match &code {
             Some(code) => code.call_blocking(&message, responder),
