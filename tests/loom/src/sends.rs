@@ -50,7 +50,7 @@ fn what_three_threads_send_goes_whole_and_nothing_stays() {
 
 #[test]
 fn what_waits_is_somebodys_to_send() {
-    // Admission for none, for part of the first, for one, for one and a part.
+    // Room for none, for part of the first, for one, for one and a part.
     for room in [0, 1, 3, 4] {
         loom::model(move || {
             let shared = Arc::new((SendQueue::default(), Stream::new(room, usize::MAX)));

@@ -38,11 +38,11 @@ impl Stream {
         if state.taken.len() >= state.breaks_at {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let most = state.admission.min(head.len() + body.len());
+        let most = state.room.min(head.len() + body.len());
         if most == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        state.admission -= most;
+        state.room -= most;
         state.taken.extend(head.iter().chain(body).take(most));
         Ok(most)
     }
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     pub(crate) fn make_room(&self) {
-        lock(&self.0).admission = usize::MAX;
+        lock(&self.0).room = usize::MAX;
     }
 
     pub(crate) fn taken(&self) -> Vec<u8> {
