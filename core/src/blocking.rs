@@ -144,6 +144,11 @@ impl Listener {
         self.listening.mode()
     }
 
+    /// The process that listens: a forked child of it does not.
+    pub fn made_in(&self) -> fork::Process {
+        fork::Process::of(self.listening.born())
+    }
+
     /// What it has seen so far.
     pub fn counters(&self) -> Counters {
         self.listening.counters()

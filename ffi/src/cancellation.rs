@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use simple_ipc::{Error, ErrorKind, Process, Result, background};
+use simple_ipc::{Error, ErrorKind, ForkLocal, Process, Result, background};
 use tokio::task::AbortHandle;
 
 use crate::argument;
@@ -21,24 +21,25 @@ pub(crate) struct Notice {
     gate: Arc<Gate>,
 }
 
-/// Callbacks that run though their responder has been used up, which happened inside them.
+/// How many callbacks run though their responder has been used up, which happened inside them.
 #[derive(Default)]
 struct Late {
-    /// A forked child has the number in its memory, but not the threads.
-    process: Option<Process>,
-    running: usize,
+    running: Mutex<usize>,
+    none_runs: Condvar,
 }
 
-static LATE: Mutex<Late> = Mutex::new(Late { process: None, running: 0 });
-static NONE_IS_LATE: Condvar = Condvar::new();
+static LATE: ForkLocal<Late> = ForkLocal::new();
 /// How long a closing listener waits for such a callback.
 const BRIEF: Duration = Duration::from_secs(5);
 
 /// Waits until no callback runs whose responder is used up: nothing else tells that it has returned.
 pub(crate) fn wait_for_those_that_used_their_responder_up() -> Result<()> {
-    let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let runs = |late: &mut Late| late.running > 0 && late.process.is_some_and(Process::is_current);
-    let (_late, waited) = NONE_IS_LATE.wait_timeout_while(late, BRIEF, runs).unwrap_or_else(PoisonError::into_inner);
+    let late = LATE.get();
+    let running = late.running.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_running, waited) = late
+        .none_runs
+        .wait_timeout_while(running, BRIEF, |running| *running > 0)
+        .unwrap_or_else(PoisonError::into_inner);
     if waited.timed_out() {
         return Err(Error::new(
             ErrorKind::TimedOut,
@@ -52,17 +53,15 @@ pub(crate) fn wait_for_those_that_used_their_responder_up() -> Result<()> {
 
 impl Late {
     fn one_more() {
-        let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-        if !late.process.replace(Process::current()).is_some_and(Process::is_current) {
-            late.running = 0;
-        }
-        late.running += 1;
+        *LATE.get().running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
     fn one_less() {
-        let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-        late.running = late.running.saturating_sub(1);
-        NONE_IS_LATE.notify_all();
+        let late = LATE.get();
+        let mut running = late.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // A callback that forks goes on in the child, which counts anew.
+        *running = running.saturating_sub(1);
+        late.none_runs.notify_all();
     }
 }
 

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 
 use simple_ipc::blocking::Listener;
-use simple_ipc::{Error, ErrorKind, Process, Result};
+use simple_ipc::{Error, ErrorKind, Result};
 
 use crate::argument;
 use crate::boundary;
@@ -21,7 +21,6 @@ pub struct sipc_listener {
     channel: CString,
     address: CString,
     path: Option<CString>,
-    process: Process,
 }
 
 impl Handle for sipc_listener {
@@ -34,7 +33,7 @@ impl sipc_listener {
         let address = c_string(listener.address());
         // A path that a socket is bound to has no zero in it.
         let path = listener.path().and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
-        sipc_listener { listener, channel, address, path, process: Process::current() }
+        sipc_listener { listener, channel, address, path }
     }
 }
 
@@ -130,7 +129,7 @@ pub unsafe extern "C" fn sipc_listener_port(listener: *const sipc_listener) -> u
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
         unsafe { sipc_listener::borrow_or_null(listener) }
-            .filter(|listener| listener.process.is_current())
+            .filter(|listener| listener.listener.made_in().is_current())
             .and_then(|listener| listener.listener.port())
             .map_or(0, u32::from)
     })
@@ -158,7 +157,7 @@ pub unsafe extern "C" fn sipc_listener_counters(
             if counters.is_null() {
                 return Err(argument::null("counters"));
             }
-            listener.process.check("listener")?;
+            listener.listener.made_in().check("listener")?;
             let counted = listener.listener.counters();
             sipc_counters {
                 size: 0,
@@ -231,7 +230,7 @@ unsafe fn string_of(
     boundary::infallible(std::ptr::null(), || {
         // SAFETY: by this function's contract.
         let listener = unsafe { sipc_listener::borrow_or_null(listener) };
-        let text = listener.filter(|listener| listener.process.is_current()).and_then(ask);
+        let text = listener.filter(|listener| listener.listener.made_in().is_current()).and_then(ask);
         text.map_or(std::ptr::null(), |text| text.as_ptr())
     })
 }

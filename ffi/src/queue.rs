@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use simple_ipc::event_loop::{ClientId, Queue, Ticket};
-use simple_ipc::{Error, ErrorKind, Message, Process, Result};
+use simple_ipc::{Error, ErrorKind, Message, Result};
 
 use crate::argument::{self, Out};
 use crate::boundary;
@@ -26,7 +26,6 @@ pub mod post;
 /// free it.
 pub struct sipc_queue {
     calls: Calls<Whom>,
-    process: Process,
     /// What went wrong with broadcasts that had to wait, one for each client.
     broadcast_errors: Vec<(ClientId, Error)>,
     /// What is to be called, and with what.
@@ -53,6 +52,11 @@ impl sipc_queue {
             Some(index) => Err(self.broadcast_errors.swap_remove(index).1),
             None => Ok(()),
         }
+    }
+
+    /// Whether this is not a forked child of the process that made it.
+    fn is_usable(&self) -> bool {
+        self.calls.queue.made_in().is_current()
     }
 
     fn check_idle(&self) -> Result<()> {
@@ -111,7 +115,6 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
             out.write(
                 sipc_queue {
                     calls: Calls::new()?,
-                    process: Process::current(),
                     broadcast_errors: Vec::new(),
                     due: Vec::new(),
                     is_giving_out: false,
@@ -131,7 +134,7 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
 pub unsafe extern "C" fn sipc_queue_descriptor(queue: *const sipc_queue) -> i32 {
     boundary::infallible(-1, || {
         // SAFETY: NULL or alive, by the header's contract.
-        let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.process.is_current());
+        let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.is_usable());
         queue.map_or(-1, |queue| queue.calls.queue.as_fd().as_raw_fd())
     })
 }
@@ -143,7 +146,7 @@ pub unsafe extern "C" fn sipc_queue_descriptor(queue: *const sipc_queue) -> i32 
 pub unsafe extern "C" fn sipc_queue_under_way(queue: *const sipc_queue) -> usize {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
-        let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.process.is_current());
+        let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.is_usable());
         queue.map_or(0, |queue| queue.calls.queue.under_way() + queue.due.len())
     })
 }
@@ -259,7 +262,8 @@ pub unsafe extern "C" fn sipc_queue_free(queue: *mut sipc_queue) {
     boundary::infallible((), || {
         // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
         let Some(queue) = (unsafe { sipc_queue::take(queue) }) else { return };
-        let sipc_queue { calls, process, due, .. } = *queue;
+        let process = queue.calls.queue.made_in();
+        let sipc_queue { calls, due, .. } = *queue;
         let (queue, owed) = calls.into_parts();
         drop(queue);
         if !process.is_current() {

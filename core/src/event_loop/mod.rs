@@ -297,6 +297,11 @@ impl Queue {
         self.calls.len() + self.done.len()
     }
 
+    /// The process that may use the queue: a forked child of it may not.
+    pub fn made_in(&self) -> fork::Process {
+        fork::Process::of(self.born)
+    }
+
     /// Whether something has gathered that [`submit`](Queue::submit) would send.
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()

@@ -54,6 +54,11 @@ impl Process {
         Process(generation())
     }
 
+    /// The process that was of this generation.
+    pub(crate) fn of(born: u32) -> Process {
+        Process(born)
+    }
+
     /// Whether it is the process that calls.
     pub fn is_current(self) -> bool {
         self.0 == generation()
