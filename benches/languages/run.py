@@ -24,6 +24,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests import languages  # noqa: E402  (needs the path above)
+
 STAGE = Path(os.environ["STAGE"])
 SIZES = {64: "64 B", 1 << 20: "1 MiB"}
 IN_FLIGHT = (1, 64)
@@ -41,11 +45,17 @@ class Kind:
     in_flight: tuple = IN_FLIGHT
 
 
+def there(name, program):
+    if program.missing:
+        print(f"bench: left out: {name}: {program.missing}", file=sys.stderr, flush=True)
+    return not program.missing
+
+
 def kinds():
     """Ours first in each language."""
-    python = ROOT / ".venv" / "bin" / "python"
-    if python.exists() and subprocess.run([python, "-c", "import simple_ipc"], cwd=HERE, capture_output=True).returncode == 0:
-        command, with_peers = [python, HERE / "bench.py"], {"PYTHONPATH": str(ROOT / ".tools" / "peers" / "python")}
+    python = languages.python(HERE / "bench.py")
+    if there("Python", python):
+        command, with_peers = python.command, {"PYTHONPATH": str(ROOT / ".tools" / "peers" / "python")}
         yield Kind("Python", "simple_ipc", command, "simple-ipc", role="ours", in_flight=(1,))
         yield Kind("Python", "multiprocessing", command, "multiprocessing", in_flight=(1,))
         yield Kind("Python", "pyzmq", command, "pyzmq", with_peers, in_flight=(1,))
@@ -54,21 +64,18 @@ def kinds():
         yield Kind("asyncio", "multiprocessing", command, "multiprocessing", in_flight=(64,))
         yield Kind("asyncio", "pyzmq", command, "pyzmq", with_peers, in_flight=(64,))
         yield Kind("asyncio", "open_unix_connection", command, "streams", role="socket")
-    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
-    if module.with_name("simple-ipc.node").exists():
-        command = ["node", HERE / "bench.mjs"]
-        environment = {"SIMPLE_IPC_MODULE": module.as_uri(), "PEERS": str(ROOT / ".tools" / "peers" / "js")}
+    node = languages.javascript("node", HERE / "bench.mjs")
+    if there("Node", node):
+        command, environment = node.command, {**node.environment, "PEERS": str(ROOT / ".tools" / "peers" / "js")}
         yield Kind("Node", "simple-ipc", command, "simple-ipc", environment, "ours")
         yield Kind("Node", "node-ipc", command, "node-ipc", environment)
         yield Kind("Node", "node:net, JSON lines", command, "net", environment, "socket")
         yield Kind("Node, bytes", "simple-ipc", command, "simple-ipc-bytes", environment, "ours")
         yield Kind("Node, bytes", "zeromq", command, "zeromq", environment)
         yield Kind("Node, bytes", "node:net, lengths", command, "net-bytes", environment, "socket")
-    target = Path(os.environ["RELEASE_DIR"]).parent
-    programs = sorted(target.glob("dotnet/Bench/bin/Release/*/LanguageBench.dll"), key=lambda file: file.stat().st_mtime)
-    if programs:
-        command = [ROOT / "tools" / "dotnet.sh", "exec", programs[-1]]
-        environment = {"SIMPLE_IPC_LIBRARY": str(STAGE / "lib" / "libsimpleipc.so")}
+    dotnet = languages.dotnet(HERE / "dotnet" / "Bench.csproj", "LanguageBench")
+    if there(".NET", dotnet):
+        command, environment = dotnet.command, dotnet.environment
         yield Kind(".NET", "SimpleIpc", command, "simple-ipc", environment, "ours")
         yield Kind(".NET", "raw Socket", command, "socket", environment, "socket")
 

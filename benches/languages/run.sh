@@ -19,7 +19,5 @@ if [ -x .venv/bin/python ] && ! cmp -s "$here/requirements.txt" "$tools/python.i
     .venv/bin/python -m pip install -q --disable-pip-version-check --target "$tools/python" -r "$here/requirements.txt"
     cp "$here/requirements.txt" "$tools/python.installed"
 fi
-tools/dotnet.sh build --nologo --verbosity quiet --configuration Release "$here/dotnet/Bench.csproj" >"$STAGE/bench.log" 2>&1 ||
-    echo "bench: .NET cannot be built here and is left out: $(tail -n 1 "$STAGE/bench.log")" >&2
 benches/build.sh "$STAGE" "$STAGE/../benches"
 exec python3 "$here/run.py" "$@"

@@ -5,14 +5,14 @@
 
 import dataclasses
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 PEERS = HERE / "peers"
+sys.path.insert(0, str(HERE.parent.parent))
+
+from tests import languages  # noqa: E402  (needs the path above)
 
 
 @dataclasses.dataclass
@@ -27,89 +27,29 @@ class Peer:
     missing: str = ""
 
 
-def c(built):
-    stage, program = Path(os.environ["STAGE"]), Path(built) / "peer"
-    subprocess.run(
-        [
-            os.environ.get("CC", "cc"),
-            "-std=c99",
-            "-O2",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            f"-I{stage}/include",
-            "-o",
-            program,
-            PEERS / "peer.c",
-            f"-L{stage}/lib",
-            f"-Wl,-rpath,{stage}/lib",
-            "-lsimpleipc",
-        ],
-        check=True,
-    )
-    return Peer("c", [program], listens=True)
-
-
-def rust():
-    return Peer("rust", [Path(os.environ["RELEASE_DIR"]) / "simple-ipc-chaos-peer"], listens=True)
-
-
-def python():
-    """The package as it is installed in the checkout's virtual environment."""
-    program = ROOT / ".venv" / "bin" / "python"
-    there = program.exists() and subprocess.run([program, "-c", "import simple_ipc"], cwd=PEERS, capture_output=True)
-    missing = "" if there and there.returncode == 0 else "the package is not built and installed in .venv"
-    return Peer("python", [program, PEERS / "peer.py"], listens=True, collected=True, missing=missing)
-
-
-def node():
-    module, program = ROOT / "bindings" / "node" / "lib" / "index.mjs", shutil.which("node")
-    missing = "" if module.with_name("simple-ipc.node").exists() else "the add-on is not built"
-    return Peer(
-        "node",
-        [program, PEERS / "peer.mjs"],
-        {"SIMPLE_IPC_MODULE": module.as_uri()},
-        listens=True,
-        collected=True,
-        missing=missing if program else "there is no node",
-    )
-
-
-def dotnet():
-    target, tool = Path(os.environ["RELEASE_DIR"]).parent, ROOT / "tools" / "dotnet.sh"
-    done = subprocess.run(
-        [
-            tool,
-            "build",
-            "--nologo",
-            "--verbosity",
-            "quiet",
-            "--configuration",
-            "Release",
-            PEERS / "dotnet" / "Peer.csproj",
-        ],
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
-        capture_output=True,
-        text=True,
-    )
-    missing = "" if done.returncode == 0 else " ".join((done.stdout + done.stderr).split())[-300:]
-    programs = sorted(target.glob("dotnet/Peer/bin/Release/*/ChaosPeer.dll"), key=lambda file: file.stat().st_mtime)
-    library = str(Path(os.environ["STAGE"]) / "lib" / "libsimpleipc.so")
-    return Peer(
-        "dotnet",
-        [tool, "exec", programs[-1] if programs else ""],
-        {"SIMPLE_IPC_LIBRARY": library},
-        collected=True,
-        missing=missing,
-    )
+def started(name, program, **more):
+    """A peer by the program that it is."""
+    return Peer(name, program.command, program.environment, missing=program.missing, **more)
 
 
 def present(built):
     """Those that can take part. Continuous integration leaves nobody out."""
-    everyone = [c(built), rust(), python(), node(), dotnet()]
+    c = languages.compiled(Path(built) / "peer", PEERS / "peer.c")
+    everyone = [
+        Peer("c", [c], listens=True),
+        Peer("rust", [Path(os.environ["RELEASE_DIR"]) / "simple-ipc-chaos-peer"], listens=True),
+        started("python", languages.python(PEERS / "peer.py"), listens=True, collected=True),
+        started("node", languages.javascript("node", PEERS / "peer.mjs"), listens=True, collected=True),
+        started("dotnet", languages.dotnet(PEERS / "dotnet" / "Peer.csproj", "ChaosPeer"), collected=True),
+    ]
     for peer in everyone:
         if peer.missing:
             if "CI" in os.environ:
                 sys.exit(f"{peer.name} cannot take part: {peer.missing}")
             print(f"# left out: {peer.name}: {peer.missing}", flush=True)
     return [peer for peer in everyone if not peer.missing]
+
+
+def seconds(text):
+    """`90`, `90s`, `10m` or `1h`."""
+    return float(text.rstrip("smh")) * {"m": 60, "h": 3600}.get(text[-1], 1)

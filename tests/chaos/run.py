@@ -20,7 +20,7 @@ import unittest
 from pathlib import Path
 
 from journals import compare, whole_lines
-from peers import present
+from peers import present, seconds
 
 # A watchdog for what should end by itself; slow is not failed.
 HANG_SECONDS = 180
@@ -28,11 +28,6 @@ HANG_SECONDS = 180
 TAKE_OVER_SECONDS = 30
 # A run that is longer than this is at a slower pace, or its journals would fill disk and memory.
 FULL_SPEED_SECONDS = 120
-
-
-def seconds(text):
-    """`90`, `90s`, `10m` or `1h`."""
-    return float(text.rstrip("smh")) * {"m": 60, "h": 3600}.get(text[-1], 1)
 
 
 class Slot:

@@ -21,7 +21,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.conformance import clients  # noqa: E402  (needs the path above)
+from tests import languages as installed  # noqa: E402  (needs the path above)
+from tests.conformance import clients  # noqa: E402
 
 # A watchdog for each step; it is not a limit on how long one may take.
 HANG_SECONDS = 120
@@ -72,26 +73,18 @@ def languages(stage, build):
     yield "C", [stage / "demo" / "listener"], [stage / "demo" / "poster"], {}
     yield "Rust", [examples / "listen"], [examples / "post"], {}
 
-    def both(name, *command, **environment):
-        return name, [*command, "listen"], [*command, "post"], environment
+    def both(name, program):
+        return name, [*program.command, "listen"], [*program.command, "post"], program.environment
 
-    yield both("C++", stage / "demo" / "example_cpp")
-    python = ROOT / ".venv" / "bin" / "python"
-    if python.exists() and subprocess.run([python, "-c", "import simple_ipc"], cwd=stage, capture_output=True).returncode == 0:
-        yield both("Python", python, HERE / "example.py")
-    setup = ROOT / "bindings" / "node" / "setup.sh"
-    module = ROOT / "bindings" / "node" / "lib" / "index.mjs"
-    if setup.exists() and module.with_name("simple-ipc.node").exists():
-        printed = subprocess.run([setup, "print"], capture_output=True, text=True).stdout
-        for line in printed.splitlines():
-            name, *command = line.split()
-            if name in ("node", "deno", "bun"):
-                yield both(name.capitalize(), *command, HERE / "example.mjs", SIMPLE_IPC_MODULE=module.as_uri())
-    if (stage / "demo" / "dotnet").exists():
-        programs = build.parent.glob("dotnet/Example/bin/Release/*/DemoExample.dll")
-        program = max(programs, key=lambda file: file.stat().st_mtime)
-        yield both(".NET", ROOT / "tools" / "dotnet.sh", "exec", program,
-                   SIMPLE_IPC_LIBRARY=str(stage / "lib" / "libsimpleipc.so"))
+    yield both("C++", installed.Program([stage / "demo" / "example_cpp"]))
+    others = {"Python": installed.python(HERE / "example.py")}
+    others |= {name.capitalize(): installed.javascript(name, HERE / "example.mjs") for name in ("node", "deno", "bun")}
+    others[".NET"] = installed.dotnet(HERE / "dotnet" / "Example.csproj", "DemoExample")
+    for name, program in others.items():
+        if program.missing:
+            print(f"demo: left out: {name}: {program.missing}", file=sys.stderr, flush=True)
+        else:
+            yield both(name, program)
 
 
 def posts(those, stage, channel, address):

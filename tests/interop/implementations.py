@@ -6,13 +6,14 @@ drivers that it compiles.
 
 import dataclasses
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 DRIVERS = HERE / "drivers"
+sys.path.insert(0, str(HERE.parent.parent))
+
+from tests import languages  # noqa: E402  (needs the path above)
 
 
 @dataclasses.dataclass
@@ -67,62 +68,38 @@ def _double(text):
     return text if "." in text else str(int(float(text)))
 
 
-def compiled(name, source, compiler, *flags):
-    """Compiles a driver against the installed library."""
-    stage, built = Path(os.environ["STAGE"]), Path(os.environ["BUILT"])
-    program = built / name
-    subprocess.run(
-        [*compiler, *flags, "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{stage}/include", "-o", program,
-         DRIVERS / source, f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"], check=True)
-    return program
+def started(name, program, **more):
+    """An implementation by the program that drives it."""
+    return Implementation(name, program.command, environment=program.environment, missing=program.missing, **more)
+
+
+def compiled(name, source):
+    """A driver in C or C++, against the installed library."""
+    return languages.compiled(Path(os.environ["BUILT"]) / name, DRIVERS / source)
 
 
 def javascript():
     """The runtimes that bindings/node/setup.sh has brought, with the add-on of the checkout."""
-    folder = ROOT / "bindings" / "node"
-    setup = folder / "setup.sh"
-    printed = subprocess.run([setup, "print"], capture_output=True, text=True).stdout if setup.exists() else ""
-    runtimes = {name: command.split() for name, command in (line.split(" ", 1) for line in printed.splitlines())}
-    built = (folder / "lib" / "simple-ipc.node").exists()
     for name in ("Node", "Deno", "Bun"):
-        command = runtimes.get(name.lower())
-        missing = "" if command and built else "make setup has not brought it" if built else "the add-on is not built"
-        yield Implementation(
-            name, [*(command or []), DRIVERS / "driver.mjs"], exact=False, writes_minus_zero="0", missing=missing,
-            environment={"SIMPLE_IPC_MODULE": (folder / "lib" / "index.mjs").as_uri()})
+        program = languages.javascript(name.lower(), DRIVERS / "driver.mjs")
+        yield started(name, program, exact=False, writes_minus_zero="0")
 
 
 def python(name, how, **more):
-    """The package as it is installed in the checkout's virtual environment."""
-    program = ROOT / ".venv" / "bin" / "python"
-    there = program.exists() and subprocess.run([program, "-c", "import simple_ipc"], cwd=HERE, capture_output=True)
-    missing = "" if there and there.returncode == 0 else "the package is not built and installed in .venv"
-    return Implementation(name, [program, DRIVERS / "python_driver.py", how], missing=missing,
-                          reads_minus_zero=("-0.0",), **more)
+    return started(name, languages.python(DRIVERS / "python_driver.py", how), reads_minus_zero=("-0.0",), **more)
 
 
 def cpp():
     if not (Path(os.environ["STAGE"]) / "include" / "simple_ipc.hpp").exists():
         return Implementation("C++", [], missing="its header is not installed")
-    return Implementation("C++", [compiled("driver_cpp", "driver.cpp", [os.environ.get("CXX", "c++")], "-std=c++17")],
-                          form="json")
+    return Implementation("C++", [compiled("driver_cpp", "driver.cpp")], form="json")
 
 
 def dotnet():
-    """.NET with the assembly of the checkout and the installed C library."""
-    target = Path(os.environ["RELEASE_DIR"]).parent
-    tool = ROOT / "tools" / "dotnet.sh"
-    project = DRIVERS / "dotnet" / "Driver.csproj"
-    built = subprocess.run(
-        [tool, "build", "--nologo", "--verbosity", "quiet", "--configuration", "Release", project],
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)}, capture_output=True, text=True)
-    missing = "" if built.returncode == 0 else " ".join((built.stdout + built.stderr).split())[-300:]
-    programs = sorted(target.glob("dotnet/Driver/bin/Release/*/InteropDriver.dll"), key=lambda file: file.stat().st_mtime)
-    program = programs[-1] if programs else ""
-    return Implementation(
-        ".NET", [tool, "exec", program], missing=missing, writes_minus_zero="-0", hands_back_text=True,
-        lone_surrogates="System.Text.Json refuses half a surrogate pair: such a request is sent as JSON text",
-        environment={"SIMPLE_IPC_LIBRARY": str(Path(os.environ["STAGE"]) / "lib" / "libsimpleipc.so")})
+    program = languages.dotnet(DRIVERS / "dotnet" / "Driver.csproj", "InteropDriver")
+    return started(
+        ".NET", program, writes_minus_zero="-0", hands_back_text=True,
+        lone_surrogates="System.Text.Json refuses half a surrogate pair: such a request is sent as JSON text")
 
 
 NO_HANDLE = "a blocking call is ended by its timeout"
@@ -134,7 +111,7 @@ def all_of_them():
     no_half = "a Rust string is UTF-8: such a request is sent as JSON text"
     yield Implementation("Rust, blocking", [rust, "blocking"], cancels=NO_HANDLE, lone_surrogates=no_half)
     yield Implementation("Rust, async", [rust, "async"], lone_surrogates=no_half)
-    c = compiled("driver", "driver.c", [os.environ.get("CC", "cc")], "-std=c99")
+    c = compiled("driver", "driver.c")
     yield Implementation("C", [c], form="json")
     yield cpp()
     yield python("Python", "sync", cancels=f"{NO_HANDLE} or by Ctrl-C")

@@ -18,17 +18,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "chaos"))
 
 from figures import WARM_UP, growth, plot, sample, verdicts  # noqa: E402
-from peers import present  # noqa: E402
+from peers import present, seconds  # noqa: E402
 
 # A watchdog; slow is not failed.
 HANG_SECONDS = 180
 #: How a short run differs from a long one: it proves that the measuring works, and no more.
 SHORT_SECONDS = 120
-
-
-def seconds(text):
-    """`90`, `90s`, `10m` or `1h`."""
-    return float(text.rstrip("smh")) * {"m": 60, "h": 3600}.get(text[-1], 1)
 
 
 class Load:
