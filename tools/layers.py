@@ -25,7 +25,7 @@ LAYERS = {
     "client": ("client", "values os settings protocol session"),
     "server": ("server", "values os settings protocol session"),
     "calls": ("event_loop", "values os settings protocol session client"),
-    "surface": ("lib task blocking", "values os settings protocol session client server calls"),
+    "surface": ("lib surface task blocking", "values os settings protocol session client server calls"),
 }
 
 # What still stands: folders, or files, inside which there are circles, and pairs of importer and imported. An entry that

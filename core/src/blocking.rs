@@ -28,7 +28,7 @@ use crate::channel::Channel;
 use crate::client::blocking_client::BlockingClient;
 use crate::client::post;
 use crate::counters::Counters;
-use crate::error::{HandlerResult, Result};
+use crate::error::{Error, HandlerResult, Result};
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
@@ -37,6 +37,7 @@ use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
+use crate::surface::{listen_and_post, listener_methods};
 
 /// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
 /// what it captured, may be dropped later; [`close`](Listener::close) waits for that.
@@ -84,74 +85,19 @@ impl Listener {
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
     }
 
-    fn request<Q, A>(
+    fn typed<Q: DeserializeOwned, A: Serialize>(
         channel: &Channel,
+        mode: Mode,
         options: &Options,
         handler: impl Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
-    ) -> Result<Listener>
-    where
-        Q: DeserializeOwned,
-        A: Serialize,
-    {
+    ) -> Result<Listener> {
         let typed = move |message: &Message, responder: Responder| {
             let _nobody_is_left_to_tell = match message.decode() {
-                Ok(request) => responder.finish(handler(request)),
-                Err(error) => responder.reject(error.message()),
-            };
-        };
-        Listener::start(channel, Mode::Request, options, typed, false)
-    }
-
-    fn broadcast<Q>(
-        channel: &Channel,
-        options: &Options,
-        handler: impl Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
-    ) -> Result<Listener>
-    where
-        Q: DeserializeOwned,
-    {
-        let typed = move |message: &Message, responder: Responder| {
-            let _nobody_is_told = match message.decode() {
                 Ok(data) => responder.finish(handler(data)),
                 Err(error) => responder.reject(error.message()),
             };
         };
-        Listener::start(channel, Mode::Broadcast, options, typed, false)
-    }
-
-    /// The channel; for port 0 with the port that the system picked.
-    pub fn channel(&self) -> &Channel {
-        self.listening.channel()
-    }
-
-    /// The socket's path, or `127.0.0.1:port`.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The socket's path, unless it is a TCP channel.
-    pub fn path(&self) -> Option<&Path> {
-        self.listening.path()
-    }
-
-    /// The port, if it is a TCP channel.
-    pub fn port(&self) -> Option<u16> {
-        self.listening.channel().port()
-    }
-
-    /// Whether it answers.
-    pub fn mode(&self) -> Mode {
-        self.listening.mode()
-    }
-
-    /// The process that listens: a forked child of it does not.
-    pub fn made_in(&self) -> fork::Process {
-        fork::Process::of(self.listening.born())
-    }
-
-    /// What it has seen so far.
-    pub fn counters(&self) -> Counters {
-        self.listening.counters()
+        Listener::start(channel, mode, options, typed, false)
     }
 
     /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
@@ -167,26 +113,9 @@ impl Listener {
         fork::check(self.listening.born(), "listener")?;
         self.listening.close_and_wait()
     }
-
-    /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
-    /// period. [`close`](Listener::close) can wait for the end of that.
-    pub fn close_begin(&self) -> Result<()> {
-        fork::check(self.listening.born(), "listener")?;
-        self.listening.close_in_background();
-        Ok(())
-    }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if self.listening.born() != fork::generation() {
-            return; // Everything in it belongs to the parent.
-        }
-        self.listening.close_in_background();
-        // SAFETY: it is not used again.
-        unsafe { ManuallyDrop::drop(&mut self.listening) };
-    }
-}
+listener_methods!();
 
 /// A channel kept open, for any number of threads at once.
 ///
@@ -329,132 +258,18 @@ pub fn post_broadcast<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>,
     post::post(channel, Mode::Broadcast, message.into(), options).map(drop)
 }
 
-/// Answers requests on a Unix-socket channel.
-///
-/// The handler runs on threads of the library, any number of times at once, and may block.
-pub fn listen_uds_request<Q, A, F>(channel: &str, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    A: Serialize,
-    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
-{
-    listen_uds_request_with(channel, &Options::default(), handler)
-}
-
-/// As [`listen_uds_request`], with options.
-pub fn listen_uds_request_with<Q, A, F>(channel: &str, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    A: Serialize,
-    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
-{
-    Listener::request(&Channel::uds(channel)?, options, handler)
-}
-
-/// Takes broadcasts on a Unix-socket channel.
-///
-/// The broadcasts of one client come one after another, those of different clients at once.
-pub fn listen_uds_broadcast<Q, F>(channel: &str, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
-{
-    listen_uds_broadcast_with(channel, &Options::default(), handler)
-}
-
-/// As [`listen_uds_broadcast`], with options.
-pub fn listen_uds_broadcast_with<Q, F>(channel: &str, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
-{
-    Listener::broadcast(&Channel::uds(channel)?, options, handler)
-}
-
-/// Answers requests on a port of 127.0.0.1; 0 lets the system pick one.
-pub fn listen_ip_request<Q, A, F>(port: u16, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    A: Serialize,
-    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
-{
-    listen_ip_request_with(port, &Options::default(), handler)
-}
-
-/// As [`listen_ip_request`], with options.
-pub fn listen_ip_request_with<Q, A, F>(port: u16, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    A: Serialize,
-    F: Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
-{
-    Listener::request(&Channel::ip(port)?, options, handler)
-}
-
-/// Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one.
-pub fn listen_ip_broadcast<Q, F>(port: u16, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
-{
-    listen_ip_broadcast_with(port, &Options::default(), handler)
-}
-
-/// As [`listen_ip_broadcast`], with options.
-pub fn listen_ip_broadcast_with<Q, F>(port: u16, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned,
-    F: Fn(Q) -> HandlerResult<()> + Send + Sync + 'static,
-{
-    Listener::broadcast(&Channel::ip(port)?, options, handler)
-}
-
-/// Posts a request to a Unix-socket channel and waits for its answer.
-pub fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize) -> Result<A> {
-    post_uds_request_with(channel, data, &Options::default())
-}
-
-/// As [`post_uds_request`], with options.
-pub fn post_uds_request_with<A: DeserializeOwned>(channel: &str, data: impl Serialize, options: &Options) -> Result<A> {
-    decode(post_request_unchecked(&Channel::uds(channel)?, &Message::json(&data)?, options)?)
-}
-
-/// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
-pub fn post_uds_broadcast(channel: &str, data: impl Serialize) -> Result<()> {
-    post_uds_broadcast_with(channel, data, &Options::default())
-}
-
-/// As [`post_uds_broadcast`], with options.
-pub fn post_uds_broadcast_with(channel: &str, data: impl Serialize, options: &Options) -> Result<()> {
-    post_broadcast(&Channel::uds(channel)?, &Message::json(&data)?, options)
-}
-
-/// Posts a request to a port of 127.0.0.1 and waits for its answer.
-pub fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> Result<A> {
-    post_ip_request_with(port, data, &Options::default())
-}
-
-/// As [`post_ip_request`], with options.
-pub fn post_ip_request_with<A: DeserializeOwned>(port: u16, data: impl Serialize, options: &Options) -> Result<A> {
-    decode(post_request_unchecked(&Channel::ip(port)?, &Message::json(&data)?, options)?)
-}
-
-/// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.
-pub fn post_ip_broadcast(port: u16, data: impl Serialize) -> Result<()> {
-    post_ip_broadcast_with(port, data, &Options::default())
-}
-
-/// As [`post_ip_broadcast`], with options.
-pub fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options) -> Result<()> {
-    post_broadcast(&Channel::ip(port)?, &Message::json(&data)?, options)
+listen_and_post! {
+    threads,
+    "The handler runs on threads of the library, any number of times at once, and may block.",
+    "The broadcasts of one client come one after another, those of different clients at once."
 }
 
 /// The handler has answered: what the caller makes of it does not undo that.
 fn decode<A: DeserializeOwned>(reply: Message) -> Result<A> {
-    reply.decode().map_err(crate::Error::after_sending)
+    reply.decode().map_err(Error::after_sending)
 }
 
 fn checked(reply: Message) -> Result<Message> {
-    reply.check().map_err(crate::Error::after_sending)?;
+    reply.check().map_err(Error::after_sending)?;
     Ok(reply)
 }

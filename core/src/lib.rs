@@ -83,6 +83,7 @@ mod protocol;
 mod report;
 mod server;
 mod session;
+mod surface;
 mod sync;
 mod task;
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
+use crate::surface::{listen_and_post, listener_methods};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
@@ -96,36 +97,6 @@ impl Listener {
         })
     }
 
-    /// The channel; for port 0 with the port that the system picked.
-    pub fn channel(&self) -> &Channel {
-        self.listening.channel()
-    }
-
-    /// The socket's path, or `127.0.0.1:port`.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The socket's path, unless it is a TCP channel.
-    pub fn path(&self) -> Option<&Path> {
-        self.listening.path()
-    }
-
-    /// The port, if it is a TCP channel.
-    pub fn port(&self) -> Option<u16> {
-        self.listening.channel().port()
-    }
-
-    /// Whether it answers.
-    pub fn mode(&self) -> Mode {
-        self.listening.mode()
-    }
-
-    /// What it has seen so far.
-    pub fn counters(&self) -> Counters {
-        self.listening.counters()
-    }
-
     /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
     /// returns when the handler and all that it captured has been dropped. Closing twice is fine. If the future is
     /// dropped, closing goes on.
@@ -140,26 +111,9 @@ impl Listener {
         fork::check(self.listening.born(), "listener")?;
         self.listening.close().await
     }
-
-    /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
-    /// period. [`close`](Listener::close) can wait for the end of that.
-    pub fn close_begin(&self) -> Result<()> {
-        fork::check(self.listening.born(), "listener")?;
-        self.listening.close_in_background();
-        Ok(())
-    }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if self.listening.born() != fork::generation() {
-            return; // Everything in it belongs to the parent.
-        }
-        self.listening.close_in_background();
-        // SAFETY: it is not used again.
-        unsafe { ManuallyDrop::drop(&mut self.listening) };
-    }
-}
+listener_methods!();
 
 /// A channel kept open: one session for any number of tasks. A session that breaks is replaced by the
 /// next call.
@@ -258,7 +212,7 @@ impl std::fmt::Debug for Client {
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON. Dropping the future
 /// cancels the request.
 pub async fn post_request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
-    let reply = request(channel, message, options).await?;
+    let reply = post_request_unchecked(channel, message, options).await?;
     reply.check().map_err(Error::after_sending)?;
     Ok(reply)
 }
@@ -268,149 +222,16 @@ pub async fn post_broadcast(channel: &Channel, message: &Message, options: &Opti
     post::post_async(channel, Mode::Broadcast, message, options).await.map(drop)
 }
 
-async fn request(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
+async fn post_request_unchecked(channel: &Channel, message: &Message, options: &Options) -> Result<Message> {
     let reply = post::post_async(channel, Mode::Request, message, options).await?;
     Ok(reply.expect("a request has a reply"))
 }
 
-/// Answers requests on a Unix-socket channel.
-///
-/// The handler's futures run on the runtime, any number at once, and must not block.
-pub async fn listen_uds_request<Q, A, F, Fut>(channel: &str, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    A: Serialize,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
-{
-    listen_uds_request_with(channel, &Options::default(), handler).await
-}
-
-/// As [`listen_uds_request`], with options.
-pub async fn listen_uds_request_with<Q, A, F, Fut>(channel: &str, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    A: Serialize,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
-{
-    Listener::typed(&Channel::uds(channel)?, Mode::Request, options, handler)
-}
-
-/// Takes broadcasts on a Unix-socket channel.
-///
-/// The broadcasts of one client come one after another, those of different clients at once.
-pub async fn listen_uds_broadcast<Q, F, Fut>(channel: &str, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
-{
-    listen_uds_broadcast_with(channel, &Options::default(), handler).await
-}
-
-/// As [`listen_uds_broadcast`], with options.
-pub async fn listen_uds_broadcast_with<Q, F, Fut>(channel: &str, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
-{
-    Listener::typed(&Channel::uds(channel)?, Mode::Broadcast, options, handler)
-}
-
-/// Answers requests on a port of 127.0.0.1; 0 lets the system pick one.
-pub async fn listen_ip_request<Q, A, F, Fut>(port: u16, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    A: Serialize,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
-{
-    listen_ip_request_with(port, &Options::default(), handler).await
-}
-
-/// As [`listen_ip_request`], with options.
-pub async fn listen_ip_request_with<Q, A, F, Fut>(port: u16, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    A: Serialize,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<A>> + Send + 'static,
-{
-    Listener::typed(&Channel::ip(port)?, Mode::Request, options, handler)
-}
-
-/// Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one.
-pub async fn listen_ip_broadcast<Q, F, Fut>(port: u16, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
-{
-    listen_ip_broadcast_with(port, &Options::default(), handler).await
-}
-
-/// As [`listen_ip_broadcast`], with options.
-pub async fn listen_ip_broadcast_with<Q, F, Fut>(port: u16, options: &Options, handler: F) -> Result<Listener>
-where
-    Q: DeserializeOwned + Send,
-    F: Fn(Q) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = HandlerResult<()>> + Send + 'static,
-{
-    Listener::typed(&Channel::ip(port)?, Mode::Broadcast, options, handler)
-}
-
-/// Posts a request to a Unix-socket channel and waits for its answer. Dropping the future cancels it.
-pub async fn post_uds_request<A: DeserializeOwned>(channel: &str, data: impl Serialize) -> Result<A> {
-    post_uds_request_with(channel, data, &Options::default()).await
-}
-
-/// As [`post_uds_request`], with options.
-pub async fn post_uds_request_with<A: DeserializeOwned>(
-    channel: &str,
-    data: impl Serialize,
-    options: &Options,
-) -> Result<A> {
-    let message = Message::json(&data)?;
-    request(&Channel::uds(channel)?, &message, options).await?.decode().map_err(Error::after_sending)
-}
-
-/// Posts a broadcast to a Unix-socket channel; returns when the handler has it.
-pub async fn post_uds_broadcast(channel: &str, data: impl Serialize) -> Result<()> {
-    post_uds_broadcast_with(channel, data, &Options::default()).await
-}
-
-/// As [`post_uds_broadcast`], with options.
-pub async fn post_uds_broadcast_with(channel: &str, data: impl Serialize, options: &Options) -> Result<()> {
-    let message = Message::json(&data)?;
-    post_broadcast(&Channel::uds(channel)?, &message, options).await
-}
-
-/// Posts a request to a port of 127.0.0.1 and waits for its answer. Dropping the future cancels it.
-pub async fn post_ip_request<A: DeserializeOwned>(port: u16, data: impl Serialize) -> Result<A> {
-    post_ip_request_with(port, data, &Options::default()).await
-}
-
-/// As [`post_ip_request`], with options.
-pub async fn post_ip_request_with<A: DeserializeOwned>(
-    port: u16,
-    data: impl Serialize,
-    options: &Options,
-) -> Result<A> {
-    let message = Message::json(&data)?;
-    request(&Channel::ip(port)?, &message, options).await?.decode().map_err(Error::after_sending)
-}
-
-/// Posts a broadcast to a port of 127.0.0.1; returns when the handler has it.
-pub async fn post_ip_broadcast(port: u16, data: impl Serialize) -> Result<()> {
-    post_ip_broadcast_with(port, data, &Options::default()).await
-}
-
-/// As [`post_ip_broadcast`], with options.
-pub async fn post_ip_broadcast_with(port: u16, data: impl Serialize, options: &Options) -> Result<()> {
-    let message = Message::json(&data)?;
-    post_broadcast(&Channel::ip(port)?, &message, options).await
+listen_and_post! {
+    tasks,
+    "The handler's futures run on the runtime, any number at once, and must not block.",
+    "The broadcasts of one client come one after another, those of different clients at once.",
+    " Dropping the future cancels it."
 }
 
 #[cfg(test)]
