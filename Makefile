@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos exits sanitize soak
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos exits sanitize soak cross
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -70,6 +70,9 @@ soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/soak/run.sh $(if $(TIME),--time $(TIME)) --plot $(TARGET)/soak.svg
+
+cross: ## compile and link for macOS and for Linux on arm64; the first run takes some minutes
+	@tools/cross.sh
 
 lint: ## every check that runs no test; changes nothing
 	@tools/setup.sh lint

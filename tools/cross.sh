@@ -100,7 +100,7 @@ export PATH="$toolchain/bin:$zig/bin:$PATH"
 export RUSTC=$toolchain/bin/rustc CARGO=$toolchain/bin/cargo
 # The standard library is built from its source by an option that a stable compiler otherwise refuses.
 export RUSTC_BOOTSTRAP=1
-export CARGO_TARGET_DIR=$cache/target-$version CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+export CARGO_TARGET_DIR=$cache/target-$version CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=false
 export CARGO_ZIGBUILD_ZIG_PATH=$zig/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zig-cache
 # The add-on for Python finds no interpreter of the target, and needs none: it uses the stable part of the interface.
 export PYO3_NO_PYTHON=1 PYO3_CROSS=1 PYO3_CROSS_PYTHON_VERSION=3.11

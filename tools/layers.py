@@ -31,7 +31,6 @@ LAYERS = {
 # What still stands: folders, or files, inside which there are circles, and pairs of importer and imported. An entry that
 # is not needed any more is to be removed.
 CIRCLES = [
-    "core/src/os/unix",
 ]
 UPWARDS = []
 

@@ -84,6 +84,7 @@ check "models are formatted" "$cargo" fmt --manifest-path tests/loom/Cargo.toml 
 check "clippy" "$cargo" clippy --workspace --all-targets --quiet -- -D warnings
 check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --no-deps --quiet
 check "who imports whom" tools/layers.py
+check "no operating system is named outside os" tools/os_names.py
 check "options are as their table says" tools/options.py --check
 check "Python compiles" python_compiles
 check "shell scripts" shell_is_clean

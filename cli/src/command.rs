@@ -6,17 +6,15 @@
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process};
 use simple_ipc::{Message, MessageKind, Mode, Responder};
 
 use crate::json;
+use crate::os::{self, Pipe, ProcessId};
 
 /// How often a running command's caller is looked after: a responder has no descriptor to poll.
 const TICK: Duration = Duration::from_millis(50);
@@ -35,7 +33,7 @@ pub(crate) struct Commands {
     line: Vec<OsString>,
     /// The largest reply, in bytes.
     largest: usize,
-    running: Mutex<Vec<Pid>>,
+    running: Mutex<Vec<ProcessId>>,
 }
 
 impl Commands {
@@ -85,7 +83,7 @@ impl Commands {
     pub(crate) fn terminate(&self) {
         for &pid in self.running.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             // A process that has ended meanwhile is not reaped while the list is locked: the pid is its own.
-            let _ = kill_process(pid, Signal::TERM);
+            pid.terminate();
         }
     }
 
@@ -102,8 +100,8 @@ impl Commands {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // Ctrl-C goes to the foreground group: the listener gets it, and lets its commands finish.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        // Ctrl-C is for the listener, which lets its commands finish.
+        os::keep_from_ctrl_c(&mut command);
         let peer = responder.peer();
         let facts = [
             ("SIMPLE_IPC_PEER_UID", peer.uid().map(|uid| uid.to_string())),
@@ -117,7 +115,7 @@ impl Commands {
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let child = command.spawn().map_err(|error| format!("cannot run {}: {error}", self.name()))?;
-        let pid = Pid::from_child(&child);
+        let pid = ProcessId::of(&child);
         running.push(pid);
         Ok(Process { child, pid, reaped: false, commands: self })
     }
@@ -132,7 +130,7 @@ enum Outcome {
 /// A running command. Dropped before its end, it is asked to end, and killed if it does not.
 struct Process<'a> {
     child: Child,
-    pid: Pid,
+    pid: ProcessId,
     reaped: bool,
     commands: &'a Commands,
 }
@@ -168,13 +166,10 @@ impl Process<'_> {
             if let Some(status) = status {
                 return Ok(Outcome::Ended { status, output: output.data, errors: errors.data });
             }
-            let mut descriptors: Vec<PollFd<'_>> = Vec::with_capacity(3);
-            descriptors.extend(input.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
-            descriptors.extend(output.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-            descriptors.extend(errors.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
             // With no output left to read only the end is waited for, and it is usually close.
             let closed = output.pipe.is_none() && errors.pipe.is_none();
-            wait(&mut descriptors, if closed { pause } else { TICK })?;
+            let time = if closed { pause } else { TICK };
+            os::wait_for_pipes(input.pipe.as_ref(), output.pipe.as_ref(), errors.pipe.as_ref(), time)?;
             if closed {
                 pause = TICK.min(pause * 2);
             }
@@ -198,7 +193,7 @@ impl Drop for Process<'_> {
         if self.reaped {
             return;
         }
-        let _ = kill_process(self.pid, Signal::TERM);
+        self.pid.terminate();
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(1);
         while matches!(self.status(), Ok(None)) {
@@ -219,7 +214,7 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn new(pipe: Option<ChildStdin>, rest: &'a [u8]) -> io::Result<Input<'a>> {
-        set_nonblocking(&pipe)?;
+        pipe.as_ref().map_or(Ok(()), os::set_nonblocking)?;
         Ok(Input { pipe, rest })
     }
 
@@ -250,9 +245,9 @@ struct Collected<R> {
     data: Vec<u8>,
 }
 
-impl<R: Read + AsFd> Collected<R> {
+impl<R: Read + Pipe> Collected<R> {
     fn new(pipe: Option<R>) -> io::Result<Collected<R>> {
-        set_nonblocking(&pipe)?;
+        pipe.as_ref().map_or(Ok(()), os::set_nonblocking)?;
         Ok(Collected { pipe, data: Vec::new() })
     }
 
@@ -283,22 +278,6 @@ impl<R: Read + AsFd> Collected<R> {
 
     fn keep_tail(&mut self, len: usize) {
         self.data.drain(..self.data.len().saturating_sub(len));
-    }
-}
-
-fn set_nonblocking(pipe: &Option<impl AsFd>) -> io::Result<()> {
-    match pipe {
-        Some(pipe) => Ok(rustix::io::ioctl_fionbio(pipe, true)?),
-        None => Ok(()),
-    }
-}
-
-/// Waits until a pipe is ready or the time is over.
-fn wait(descriptors: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
-    let time = Timespec::try_from(time).map_err(io::Error::other)?;
-    match poll(descriptors, Some(&time)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,15 +3,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use simple_ipc::event_loop::{ClientId, Completion, Queue, Ticket};
 use simple_ipc::{Channel, Error, ErrorKind, Message, Options, Result};
 
 use crate::arguments::Post;
 use crate::json;
+use crate::os;
 use crate::output::{self, Reader};
 use crate::post;
 use crate::report::{Reporter, exit_status, say, to_json};
@@ -154,17 +153,8 @@ impl Run<'_> {
     fn wait(&mut self, input: &mut Input) -> Result<()> {
         let reads = !input.ended && self.pending.len() < AT_ONCE;
         let stdin = io::stdin();
-        let ready = {
-            let mut descriptors = vec![PollFd::new(&self.queue, PollFlags::IN)];
-            if reads {
-                descriptors.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
-            }
-            match poll(&mut descriptors, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(Error::from_os("cannot wait for answers and standard input", errno.into())),
-            }
-            descriptors.get(1).is_some_and(|stdin| !stdin.revents().is_empty())
-        };
+        let ready = os::wait_for_answers_or_input(&self.queue, reads.then_some(&stdin))
+            .map_err(|error| Error::from_os("cannot wait for answers and standard input", error))?;
         if ready {
             input.read()?;
         }
@@ -256,13 +246,11 @@ impl Input {
         self.searched -= self.start;
         self.start = 0;
         let mut piece = [0; 64 << 10];
-        let stdin = io::stdin();
-        // Not through the buffer of the standard library, behind whose back poll would wait for what is in it already.
-        match rustix::io::read(&stdin, &mut piece) {
+        match os::read(&io::stdin(), &mut piece) {
             Ok(0) => self.ended = true,
             Ok(count) => self.buffer.extend_from_slice(&piece[..count]),
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            Err(errno) => return Err(Error::from_os("cannot read standard input", errno.into())),
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(Error::from_os("cannot read standard input", error)),
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use clap::CommandFactory;
-use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 use simple_ipc::blocking::Listener;
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Peer, Responder, Result};
@@ -16,6 +15,7 @@ use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Peer, Responder, Resu
 use crate::arguments::{Arguments, Listen, Place};
 use crate::command::Commands;
 use crate::json;
+use crate::os;
 use crate::output::{self, Reader};
 use crate::report::{Reporter, VerbKind, one_line, say, to_json};
 use crate::signals;
@@ -210,10 +210,7 @@ fn record(channel: &str, message: &Message, peer: Peer) -> String {
 /// Ends the listener when the reader of standard output goes away, not only at the next message.
 fn watch_output(ends: Sender<End>) -> Result<()> {
     let work = move || {
-        let stdout = io::stdout();
-        // Nothing is asked for: poll tells of a closed reader all the same, and of nothing else.
-        let mut descriptors = [PollFd::new(&stdout, PollFlags::empty())];
-        while poll(&mut descriptors, None) == Err(rustix::io::Errno::INTR) {}
+        os::wait_for_the_reader_to_go(&io::stdout());
         let _ = ends.send(End::Wanted);
     };
     let spawned = thread::Builder::new().name("output".to_owned()).spawn(work);

@@ -10,6 +10,7 @@ mod json;
 mod limits;
 mod lines;
 mod listen;
+mod os;
 mod output;
 mod ping;
 mod post;

@@ -92,8 +92,8 @@ mod watchdog;
 
 /// What bindings need of the operating system, so that they name none.
 pub mod system {
-    pub use crate::os::RawWaitable;
     pub use crate::os::waker::Waker;
+    pub use crate::os::{RawWaitable, path_from_bytes};
 }
 
 pub use cancellation::{Call, Cancellation};

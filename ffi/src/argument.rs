@@ -1,11 +1,11 @@
 //! What C hands in, checked: strings, numbers, and places to write a result to.
 
-use std::ffi::{CStr, OsStr, c_char};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, c_char};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use simple_ipc::system::path_from_bytes;
 use simple_ipc::{Channel, Error, ErrorKind, Result};
 
 /// The error for an argument that is NULL and must not be.
@@ -60,7 +60,7 @@ pub(crate) fn ip(port: u32) -> Result<Channel> {
 /// As for [`string`].
 pub(crate) unsafe fn path<'a>(text: *const c_char, name: &str) -> Result<&'a Path> {
     // SAFETY: by this function's contract.
-    unsafe { string(text, name) }.map(|bytes| Path::new(OsStr::from_bytes(bytes)))
+    unsafe { string(text, name) }.map(path_from_bytes)
 }
 
 /// A length of time that has no 'never'.

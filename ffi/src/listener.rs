@@ -2,7 +2,6 @@
 
 use std::ffi::{CString, c_char};
 use std::mem::offset_of;
-use std::os::unix::ffi::OsStrExt;
 
 use simple_ipc::blocking::Listener;
 use simple_ipc::{Error, ErrorKind, Result};
@@ -32,7 +31,7 @@ impl sipc_listener {
         let channel = c_string(&listener.channel().to_string());
         let address = c_string(listener.address());
         // A path that a socket is bound to has no zero in it.
-        let path = listener.path().and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
+        let path = listener.path().and_then(|path| CString::new(path.as_os_str().as_encoded_bytes()).ok());
         sipc_listener { listener, channel, address, path }
     }
 }

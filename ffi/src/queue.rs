@@ -1,7 +1,5 @@
 //! `sipc_queue`: calls for an event loop.
 
-use std::os::fd::{AsFd, AsRawFd};
-
 use simple_ipc::event_loop::{ClientId, Queue, Ticket};
 use simple_ipc::{Error, ErrorKind, Message, Result};
 
@@ -135,7 +133,7 @@ pub unsafe extern "C" fn sipc_queue_descriptor(queue: *const sipc_queue) -> i32 
     boundary::infallible(-1, || {
         // SAFETY: NULL or alive, by the header's contract.
         let queue = unsafe { sipc_queue::borrow_or_null(queue) }.filter(|queue| queue.is_usable());
-        queue.map_or(-1, |queue| queue.calls.queue.as_fd().as_raw_fd())
+        queue.map_or(-1, |queue| queue.calls.queue.raw_waitable())
     })
 }
 

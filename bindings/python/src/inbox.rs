@@ -4,7 +4,6 @@
 //! them out. No thread of the library runs Python for it.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -12,7 +11,7 @@ use std::time::Instant;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use rustix::event::{EventfdFlags, eventfd};
+use simple_ipc::system::{RawWaitable, Waker};
 use simple_ipc::{Counters, Error, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
 use tokio::sync::oneshot;
 
@@ -51,7 +50,7 @@ struct Sent {
 
 struct Post {
     news: Mutex<(VecDeque<News>, u64)>,
-    bell: OwnedFd,
+    waker: Waker,
 }
 
 impl Post {
@@ -61,8 +60,7 @@ impl Post {
         let number = news.1;
         news.0.push_back(make(number));
         if news.0.len() == 1 {
-            // It cannot block: one ring for each time the inbox was emptied never fills the counter.
-            let _rung = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+            self.waker.wake();
         }
         number
     }
@@ -136,9 +134,8 @@ impl Inbox {
         let py = where_.py();
         let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Listener)?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| exception(py, &Error::from_os("cannot make an inbox", error.into())))?;
-        let post = Arc::new(Post { news: Mutex::default(), bell });
+        let waker = Waker::new().map_err(|error| exception(py, &Error::from_os("cannot make an inbox", error)))?;
+        let post = Arc::new(Post { news: Mutex::default(), waker });
         let inbox = Arc::clone(&post);
         let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
         let listener = interpreter::blocking(py, || {
@@ -160,8 +157,8 @@ impl Inbox {
         })
     }
 
-    fn fileno(&self) -> i32 {
-        self.post.bell.as_raw_fd()
+    fn fileno(&self) -> RawWaitable {
+        self.post.waker.raw_waitable()
     }
 
     #[getter]
@@ -186,9 +183,7 @@ impl Inbox {
 
     /// Takes out what has come.
     fn take(&self) -> Taken {
-        let mut count = [0; 8];
-        // Nothing to read is as good: the loop may call again.
-        let _silenced = rustix::io::read(&self.post.bell, &mut count);
+        self.post.waker.clear();
         let news = std::mem::take(&mut self.post.news.lock().unwrap_or_else(PoisonError::into_inner).0);
         let mut taken = Taken::default();
         for item in news {

@@ -1,12 +1,12 @@
 //! Calls on an event loop: nothing here waits.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use simple_ipc::event_loop::{self, ClientId, Completion, Ticket};
+use simple_ipc::system::RawWaitable;
 use simple_ipc::{Error, Message, Mode};
 
 use crate::body::{self, Body};
@@ -17,7 +17,7 @@ use crate::options::{Taker, call_options, channel, close_options, options, reque
 #[pyclass(frozen, module = "simple_ipc._native")]
 pub(crate) struct Queue {
     state: Mutex<State>,
-    descriptor: i32,
+    descriptor: RawWaitable,
 }
 
 struct State {
@@ -61,12 +61,12 @@ impl Queue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Queue> {
         let queue = event_loop::Queue::new().map_err(|error| exception(py, &error))?;
-        let descriptor = queue.as_fd().as_raw_fd();
+        let descriptor = queue.raw_waitable();
         let state = State { queue, calls: HashMap::new() };
         Ok(Queue { state: Mutex::new(state), descriptor })
     }
 
-    fn fileno(&self) -> i32 {
+    fn fileno(&self) -> RawWaitable {
         self.descriptor
     }
 

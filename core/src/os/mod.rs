@@ -11,8 +11,8 @@ pub(crate) mod interest;
 #[macro_use]
 mod unix;
 
-pub use unix::RawWaitable;
 pub(crate) use unix::system::poller;
+pub use unix::{RawWaitable, path_from_bytes};
 pub(crate) use unix::{
     async_stream, channel_lock, check_descriptors, clean, connect, discover, fork, is_out_of_resources, listener,
     lock_file, max_descriptors, online_cpus, own_owner, refusal, stream, unmapped_owner, waker,

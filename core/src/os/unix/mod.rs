@@ -22,6 +22,7 @@ pub(crate) mod listener;
 pub(crate) mod lock_file;
 mod number;
 mod owner;
+mod path;
 mod ready;
 pub(crate) mod refusal;
 mod refused;
@@ -35,5 +36,6 @@ pub(crate) use linux as system;
 #[cfg(target_os = "macos")]
 pub(crate) use macos as system;
 pub(crate) use owner::{own_owner, unmapped_owner};
+pub use path::path_from_bytes;
 use system::event;
 pub use waitable::RawWaitable;

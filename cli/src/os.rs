@@ -1,0 +1,129 @@
+//! What the command asks of the operating system itself. No other file of it names one.
+
+use std::io::{self, Stdin, Stdout};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
+use simple_ipc::event_loop::Queue;
+
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Run by the loader, before Rust's own start, which opens `/dev/null` where a standard stream is closed.
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    // SAFETY: the descriptor is only asked about; that it may not be open is what the answer tells.
+    let stdout = unsafe { BorrowedFd::borrow_raw(1) };
+    STDOUT_WAS_CLOSED.store(rustix::io::fcntl_getfd(stdout) == Err(Errno::BADF), Ordering::Relaxed);
+}
+
+/// Whether the command was started without a standard output (`>&-`).
+pub(crate) fn stdout_was_closed() -> bool {
+    STDOUT_WAS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// Waits until the reader of standard output has gone.
+pub(crate) fn wait_for_the_reader_to_go(stdout: &Stdout) {
+    // Nothing is asked for: poll tells of a closed reader all the same, and of nothing else.
+    let mut descriptors = [PollFd::new(stdout, PollFlags::empty())];
+    while poll(&mut descriptors, None) == Err(Errno::INTR) {}
+}
+
+/// Waits until the queue has something to do or, if it is given, standard input can be read. Whether the latter can; a
+/// signal ends the wait, too.
+pub(crate) fn wait_for_answers_or_input(queue: &Queue, stdin: Option<&Stdin>) -> io::Result<bool> {
+    let mut descriptors = vec![PollFd::new(queue, PollFlags::IN)];
+    descriptors.extend(stdin.map(|stdin| PollFd::new(stdin, PollFlags::IN)));
+    match poll(&mut descriptors, None) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    Ok(descriptors.get(1).is_some_and(|stdin| !stdin.revents().is_empty()))
+}
+
+/// Reads once from standard input. Not through the buffer of the standard library, behind whose back a wait would wait
+/// for what is in it already.
+pub(crate) fn read(stdin: &Stdin, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::read(stdin, buffer)?)
+}
+
+/// A process of the command's own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessId(Pid);
+
+impl ProcessId {
+    pub(crate) fn of(child: &Child) -> ProcessId {
+        ProcessId(Pid::from_child(child))
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(self) {
+        let _ended_already = kill_process(self.0, Signal::TERM);
+    }
+}
+
+/// Has a program run where Ctrl-C does not reach it: that goes to the foreground group, which is this command's.
+pub(crate) fn keep_from_ctrl_c(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+/// A pipe to or from a process.
+pub(crate) trait Pipe: AsFd {}
+
+impl Pipe for ChildStdin {}
+impl Pipe for ChildStdout {}
+impl Pipe for ChildStderr {}
+
+/// Has reading or writing a pipe never wait.
+pub(crate) fn set_nonblocking(pipe: &impl Pipe) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(pipe, true)?)
+}
+
+/// Waits until one of a process's pipes is ready or the time is over; a signal ends the wait, too.
+pub(crate) fn wait_for_pipes(
+    input: Option<&ChildStdin>,
+    output: Option<&ChildStdout>,
+    errors: Option<&ChildStderr>,
+    time: Duration,
+) -> io::Result<()> {
+    let mut descriptors = Vec::with_capacity(3);
+    descriptors.extend(input.map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
+    descriptors.extend(output.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    descriptors.extend(errors.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    let time = Timespec::try_from(time).map_err(io::Error::other)?;
+    match poll(&mut descriptors, Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Whether this process was started with the signal ignored. Where the system does not tell, not.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_mask(&status) >> (signal - 1) & 1 == 1)
+}
+
+fn ignored_mask(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ignored_signals_are_read_from_the_process_status() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        let ignored: Vec<u32> = (1..=64).filter(|signal| ignored_mask(status) >> (signal - 1) & 1 == 1).collect();
+        assert_eq!(ignored, [1, 13]);
+        assert_eq!(ignored_mask("Name:\tx\n"), 0);
+    }
+}
