@@ -27,9 +27,11 @@ pub(crate) trait Recipient: fmt::Debug + Send + Sync {
     /// Who sent the messages.
     fn peer(&self) -> Peer;
 
-    /// Sends an answer; for a broadcast, which has no [`CallId`], only what it can be told. Waits as long as `patience`
-    /// for a peer that is slow to take it.
-    fn answer(&self, call: CallId, answer: Answer<'_>, patience: Duration) -> Result<()>;
+    /// Answers a request. Waits as long as `patience` for a peer that is slow to take it.
+    fn reply(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()>;
+
+    /// Tells of a failure, as far as it can be told: of a request's, or of a broadcast's, which has no [`CallId`].
+    fn fail(&self, call: CallId, frame: ErrorFrame<'_>, patience: Duration) -> Result<()>;
 
     /// Lets go of a request that no handler gets any more.
     fn discard(&self, call: CallId);
@@ -39,12 +41,6 @@ pub(crate) trait Recipient: fmt::Debug + Send + Sync {
 
     /// What tells that [`is_cancelled`](Recipient::is_cancelled) may say something else now.
     fn changes(&self, call: CallId) -> Changes<'_>;
-}
-
-/// What a handler answers.
-pub(crate) enum Answer<'a> {
-    Reply(MessageRef<'a>),
-    Failure(ErrorFrame<'a>),
 }
 
 /// Where it is told that nobody waits any more.
@@ -185,16 +181,15 @@ impl Responder {
         }
     }
 
-    #[inline]
     fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
         match self.to.take() {
-            Some(to) if self.call != CallId::NONE => to.answer(self.call, Answer::Reply(reply), patience),
+            Some(to) if self.call != CallId::NONE => to.reply(self.call, reply, patience),
             _ => Ok(()),
         }
     }
 
     fn answer_failure(&mut self, frame: ErrorFrame<'_>, patience: Duration) -> Result<()> {
-        self.to.take().map_or(Ok(()), |to| to.answer(self.call, Answer::Failure(frame), patience))
+        self.to.take().map_or(Ok(()), |to| to.fail(self.call, frame, patience))
     }
 
     fn to(&self) -> &Arc<dyn Recipient> {

@@ -179,7 +179,6 @@ impl Session {
 
     /// Takes a frame in that [may be taken](Session::may_take), a request as `noted_as`: answers what the session itself
     /// can answer, and says what is left to do.
-    #[inline]
     pub(crate) fn admit(&self, header: &Header, body: &[u8], noted_as: NotedAs) -> Result<Task, Violation> {
         match header.kind {
             Kind::Request => {
@@ -239,30 +238,32 @@ impl Session {
     }
 
     /// Whether a message is of the listener's mode, and JSON where it says so. If not, says so.
+    #[inline]
     fn acceptable(&self, header: &Header, body: &[u8], mode: Mode) -> bool {
-        let (kind, text) = if self.shared.mode != mode {
-            if self.shared.is_closing() {
-                // It is meant for the next listener on the channel: the goodbye that follows says that
-                // it was not taken.
-                return false;
-            }
-            (
-                ErrorKind::WrongMode,
-                match self.shared.mode {
-                    Mode::Request => "the listener answers requests and takes no broadcasts; post a request",
-                    Mode::Broadcast => "the listener takes broadcasts and answers no requests; post a broadcast",
-                },
-            )
-        } else if self.shared.check_json
-            && header.message_kind() == MessageKind::Json
-            && crate::message::check_json(body).is_err()
-        {
-            (ErrorKind::InvalidBody, "the body is not JSON")
-        } else {
+        let is_of_the_mode = self.shared.mode == mode;
+        let is_to_be_json = self.shared.check_json && header.message_kind() == MessageKind::Json;
+        if is_of_the_mode && (!is_to_be_json || crate::message::check_json(body).is_ok()) {
             return true;
+        }
+        self.refuse(header, is_of_the_mode);
+        false
+    }
+
+    #[cold]
+    fn refuse(&self, header: &Header, is_of_the_mode: bool) {
+        let (kind, text) = if is_of_the_mode {
+            (ErrorKind::InvalidBody, "the body is not JSON")
+        } else if self.shared.is_closing() {
+            // It is meant for the next listener on the channel: the goodbye that follows says that it was not taken.
+            return;
+        } else if self.shared.mode == Mode::Request {
+            let text = "the listener answers requests and takes no broadcasts; post a request";
+            (ErrorKind::WrongMode, text)
+        } else {
+            let text = "the listener takes broadcasts and answers no requests; post a broadcast";
+            (ErrorKind::WrongMode, text)
         };
         self.transmit_error(header.id, kind, text, Duration::ZERO);
-        false
     }
 
     /// What was last taken: its id on the wire, and how many requests were.

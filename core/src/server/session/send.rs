@@ -15,7 +15,7 @@ use crate::protocol::hello::Hello;
 use crate::server::call_id::CallId;
 use crate::server::clock::Moment;
 use crate::server::error_frame::ErrorFrame;
-use crate::server::responder::{Answer, Changes, PATIENCE, Recipient};
+use crate::server::responder::{Changes, PATIENCE, Recipient};
 use crate::server::shared::Shared;
 use crate::session::send_queue::Sent;
 
@@ -27,23 +27,24 @@ impl Recipient for Session {
         self.peer
     }
 
-    fn answer(&self, call: CallId, answer: Answer<'_>, patience: Duration) -> Result<()> {
-        match answer {
-            Answer::Reply(reply) => self.respond(call, reply, patience),
-            Answer::Failure(frame) => self.shared.fail(frame, self.peer, || {
-                if call != CallId::NONE {
-                    let _answering = self.still_wanted(call)?;
-                    self.transmit_frame(call.id(), frame, patience)
-                } else if frame.kind == ErrorKind::InvalidBody {
-                    // Of the broadcast in hand that takes the place of the acknowledgement, if that has not been sent; else
-                    // it is about the session.
-                    let due = if self.shared.runs_its_handler() { self.due_ack.end() } else { None };
-                    self.transmit_frame(due.unwrap_or(0), frame, patience)
-                } else {
-                    Ok(())
-                }
-            }),
-        }
+    fn reply(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
+        self.respond(call, reply, patience)
+    }
+
+    fn fail(&self, call: CallId, frame: ErrorFrame<'_>, patience: Duration) -> Result<()> {
+        self.shared.fail(frame, self.peer, || {
+            if call != CallId::NONE {
+                let _answering = self.still_wanted(call)?;
+                self.transmit_frame(call.id(), frame, patience)
+            } else if frame.kind == ErrorKind::InvalidBody {
+                // Of the broadcast in hand that takes the place of the acknowledgement, if that has not been sent; else
+                // it is about the session.
+                let due = if self.shared.runs_its_handler() { self.due_ack.end() } else { None };
+                self.transmit_frame(due.unwrap_or(0), frame, patience)
+            } else {
+                Ok(())
+            }
+        })
     }
 
     fn discard(&self, call: CallId) {
@@ -113,16 +114,19 @@ impl Session {
     }
 
     /// Ends a call that the handler has settled, for an answer; an error if somebody else has ended it.
+    #[inline]
     fn still_wanted(&self, call: CallId) -> Result<Answering<'_>> {
-        if let Some(answering) = self.finish(call) {
-            return Ok(answering);
-        }
-        // Somebody else has ended it: the handler has now settled it, too.
+        self.finish(call).ok_or_else(|| self.not_wanted())
+    }
+
+    /// Somebody else has ended a call: the handler has now settled it, too.
+    #[cold]
+    fn not_wanted(&self) -> Error {
         self.shared.settle();
         if self.state.see().is_lost() {
-            return Err(lost());
+            return lost();
         }
-        Err(Error::new(ErrorKind::Cancelled, "cannot answer: the caller cancelled the request"))
+        Error::new(ErrorKind::Cancelled, "cannot answer: the caller cancelled the request")
     }
 
     /// Sends what has gathered.

@@ -3,19 +3,21 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, Ready};
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::peer::Peer;
 use crate::server::call_id::CallId;
-use crate::server::responder::{Answer, Changes, Recipient, Responder};
+use crate::server::error_frame::ErrorFrame;
+use crate::server::responder::{Changes, Recipient, Responder};
 use crate::server::session::acks::ACK_AFTER;
 use crate::server::shared::Shared;
 
@@ -121,14 +123,17 @@ impl Recipient for Exchange {
         self.caller.peer
     }
 
-    fn answer(&self, call: CallId, answer: Answer<'_>, _patience: std::time::Duration) -> Result<()> {
-        match answer {
-            Answer::Reply(_) if self.caller.has_left() => self.end(Answered::Over).and(Err(gone())),
-            Answer::Reply(reply) => self.end(Answered::With(reply.to_message())),
-            Answer::Failure(frame) => self.caller.shared.fail(frame, self.caller.peer, || {
-                if call == CallId::NONE { Ok(()) } else { self.end(Answered::Over).and(Err(no_text())) }
-            }),
+    fn reply(&self, _call: CallId, reply: MessageRef<'_>, _patience: Duration) -> Result<()> {
+        if self.caller.has_left() {
+            return self.end(Answered::Over).and(Err(gone()));
         }
+        self.end(Answered::With(reply.to_message()))
+    }
+
+    fn fail(&self, call: CallId, frame: ErrorFrame<'_>, _patience: Duration) -> Result<()> {
+        self.caller.shared.fail(frame, self.caller.peer, || {
+            if call == CallId::NONE { Ok(()) } else { self.end(Answered::Over).and(Err(no_text())) }
+        })
     }
 
     fn discard(&self, _call: CallId) {
