@@ -131,6 +131,15 @@ def no_dotnet():
     return None if bring.returncode == 0 or "CI" in os.environ else "there is no .NET SDK"
 
 
+def no_cross():
+    """That other machines cannot be built for: the source of the standard library is neither here nor a package."""
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    there = Path(sysroot, "lib/rustlib/src/rust/library").is_dir() or shutil.which("apt-get")
+    if (there and sys.platform == "linux") or "CI" in os.environ:
+        return None
+    return "building for other machines needs Linux and the Rust component rust-src"
+
+
 def no_node():
     return None if shutil.which("node") or "CI" in os.environ else "node is not on PATH"
 
@@ -144,6 +153,13 @@ def runners():
     cargo = os.environ.get("CARGO", "cargo")
     target = os.environ.get("CARGO_TARGET_DIR", "target")
     nextest = subprocess.run([cargo, "nextest", "--version"], capture_output=True, cwd=ROOT).returncode == 0
+    yield Runner(
+        "cross",
+        "macOS, and Linux on arm64: compiled and linked",
+        ["tools/cross.sh"],
+        count_summary_line,
+        missing=no_cross,
+    )
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     if nextest:
         yield Runner("rust", "Rust tests", [cargo, "nextest", "run", "--workspace", "--no-fail-fast"], count_nextest)

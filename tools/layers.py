@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks which file of the library imports which: layers import downwards only, and no files import each other in a circle.
+"""Checks which file imports which: layers import downwards only, and no files import each other in a circle.
 
     tools/layers.py                fails where a rule is broken, and names the files
     tools/layers.py --edges FILE   prints what FILE imports and who imports it: core/src/server/accept.rs
 
-Looked at are `core/src`, with the layers below, and the Node add-on, for circles alone. A name that is re-exported counts as
-an import of the file that defines it; tests count for nothing.
+Looked at are `core/src`, with the layers below, and the Node add-on, for circles alone. A name that is re-exported
+counts as an import of the file that defines it; tests count for nothing.
 """
 
 import re
@@ -27,12 +27,6 @@ LAYERS = {
     "calls": ("event_loop", "values os settings protocol session client"),
     "surface": ("lib surface task blocking", "values os settings protocol session client server calls"),
 }
-
-# What still stands: folders, or files, inside which there are circles, and pairs of importer and imported. An entry that
-# is not needed any more is to be removed.
-CIRCLES = [
-]
-UPWARDS = []
 
 DEFINES = re.compile(
     r"\b(?:fn|struct|enum|union|trait|type|const|static|mod)\s+(?:mut\s+)?([A-Za-z_]\w*)|macro_rules!\s*([A-Za-z_]\w*)"
@@ -225,10 +219,6 @@ def layer_of(root, file):
     return None
 
 
-def lies_in(name, place):
-    return name == place or name.startswith(place + "/")
-
-
 def main():
     sys.setrecursionlimit(10_000)
     crates = {root: Crate(ROOT / root) for root in ("core/src", "bindings/node/src")}
@@ -246,14 +236,9 @@ def main():
                 print(f"imported by  {short(file)}")
         return 0
 
-    wrong, needed = [], set()
-    for root, importers in edges.items():
+    wrong = []
+    for importers in edges.values():
         for members in circles(importers):
-            # The smallest place that holds all of them.
-            known = [place for place in CIRCLES if all(lies_in(short(file), place) for file in members)]
-            if known:
-                needed.add(max(known, key=len))
-                continue
             inside = "".join(
                 f"\n    {short(file)} -> {' '.join(sorted(short(other) for other in importers[file] & members))}"
                 for file in sorted(members)
@@ -269,16 +254,8 @@ def main():
         for imported in sorted(importers[file]):
             if layer_of(root, imported) in {None, *allowed}:
                 continue
-            known = [pair for pair in UPWARDS if lies_in(short(file), pair[0]) and lies_in(short(imported), pair[1])]
-            needed.update(known)
-            if not known:
-                may = ", ".join(sorted(allowed - {layer})) or "nothing else"
-                wrong.append(f'{short(file)} imports {short(imported)}: "{layer}" may import {may}')
-    wrong += [
-        f"tools/layers.py lists {entry}, which does not stand any more: remove it"
-        for entry in [*CIRCLES, *UPWARDS]
-        if entry not in needed
-    ]
+            may = ", ".join(sorted(allowed - {layer})) or "nothing else"
+            wrong.append(f'{short(file)} imports {short(imported)}: "{layer}" may import {may}')
     for line in wrong:
         print(f"layers: {line}", file=sys.stderr)
     return bool(wrong)
