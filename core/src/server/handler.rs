@@ -43,6 +43,7 @@ pub(crate) struct UsersCode {
 /// Whether a listener's handler, and all that it captured, has been dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
+    /// Written by whoever drops it, before `changed` is notified; sequentially consistent with that.
     is_dropped: AtomicBool,
     changed: Notify,
 }

@@ -311,6 +311,7 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     shared: Arc<Shared>,
+    /// Nobody waits for the answer any more. Written by who waited, once.
     abandoned: AtomicBool,
 }
 

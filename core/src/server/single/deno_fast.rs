@@ -43,6 +43,7 @@ pub(crate) fn is_for(shared: &Shared, stream: &[u8]) -> bool {
 
 /// A request between the thread that is with the handler and the runtime: whoever takes it ends it.
 struct Handoff {
+    /// Taken by whoever ends it.
     left: Mutex<Option<Left>>,
     /// The thread is done with the handler, and something is left.
     leaves: Notify,
@@ -54,23 +55,24 @@ struct Left {
     /// What of the answer the caller has not taken.
     unsent: Option<Unsent>,
     in_flight: Arc<InFlight>,
-    _seat: OpenConnection,
+    _open: OpenConnection,
 }
 
 struct Unsent {
     reply: Message,
+    /// Bytes that the caller has taken, with the one before the body.
     sent: usize,
 }
 
 /// Takes a request to the handler, and sees to its end.
-pub(crate) async fn serve(seat: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
-    let shared = Arc::clone(seat.shared());
+pub(crate) async fn serve(open: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
+    let shared = Arc::clone(open.shared());
     let Ok(message) = wire::decode(stream, None) else { return count(&shared.tally.malformed) };
     let (in_flight, held) = take_in(&shared, message.len(), peer).await;
     let caller = Caller::new(&shared, Arc::new(socket), peer);
     let exchange = Exchange::request(&caller, &in_flight);
     let responder = exchange.responder();
-    let left = Left { exchange, unsent: None, in_flight: Arc::clone(&in_flight), _seat: seat };
+    let left = Left { exchange, unsent: None, in_flight: Arc::clone(&in_flight), _open: open };
     let handoff = Arc::new(Handoff { left: Mutex::new(Some(left)), leaves: Notify::new() });
     let with_the_thread = Arc::clone(&handoff);
     let born = fork::generation();
