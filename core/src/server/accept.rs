@@ -49,7 +49,7 @@ pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
     let drivers = &accepting.0;
     let listener = &drivers.listener;
     let shared = &listener.shared;
-    let mut check = interval(listener.check_interval);
+    let mut check = interval(shared.options.check_interval);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.tick().await;
     let mut made_anew = false;
@@ -132,7 +132,7 @@ async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream) {
     let listener = &drivers.listener;
     let shared = &listener.shared;
     let peer = socket.peer();
-    if !peer.allowed(&shared.peers, own_owner()) {
+    if !peer.allowed(&shared.options.peers, own_owner()) {
         return count(&shared.tally.refused);
     }
     let mut first = Vec::with_capacity(4096);
@@ -145,7 +145,7 @@ async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream) {
     let Ok(fd) = AsyncStream::new(Arc::new(socket), Interest::Both) else { return };
     if first.is_empty() {
         let received = tokio::select! {
-            received = timeout(shared.hello_timeout, receive(&fd, &mut first)) => received,
+            received = timeout(shared.options.hello_timeout, receive(&fd, &mut first)) => received,
             () = shared.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
         };
         if !matches!(received, Ok(Ok(1..))) {
@@ -173,7 +173,7 @@ fn take_what_is_there(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usiz
 async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, mut first: Vec<u8>) {
     let listener = &drivers.listener;
     let shared = &listener.shared;
-    let whole = timeout(shared.hello_timeout, async {
+    let whole = timeout(shared.options.hello_timeout, async {
         while first.len() < HELLO_LEN {
             if receive(&fd, &mut first).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -195,14 +195,14 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
         Mode::Request => Role::RequestListener,
         Mode::Broadcast => Role::BroadcastListener,
     };
-    let ours = Hello::new(role, shared.max_message);
+    let ours = Hello::new(role, shared.options.max_message);
     let peer = fd.get_ref().peer();
     let exclusive = theirs.as_ref().is_ok_and(|hello| hello.role == Role::Exclusive);
     let peer_max = theirs.as_ref().map_or(usize::MAX, |hello| hello.max_message as usize);
     let (session, shared) = (fd.into_inner(), Arc::clone(shared));
     let session = Arc::new(Session::new(session, shared, listener.next_key(), peer, exclusive, peer_max));
     listener.add(&session);
-    let mut reader = FrameReader::new(Sender::Client, listener.shared.max_message);
+    let mut reader = FrameReader::new(Sender::Client, listener.shared.options.max_message);
     reader.feed(rest);
     let driven = Driven { session, drivers: Arc::clone(drivers), reader, _open: open };
     if !driven.session.greet(&ours) {

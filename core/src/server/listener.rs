@@ -39,9 +39,6 @@ pub(crate) struct Listener {
     address: Address,
     /// The process's generation (see [`fork`]) that the listener was opened in.
     born: u32,
-    grace: Duration,
-    /// How often the channel's files are looked after.
-    pub(crate) check_interval: Duration,
     /// The channel's files, until the listener stops.
     channel_lock: Mutex<Option<ChannelLock>>,
     /// What is said of files that could not be removed, to the first who asks.
@@ -84,8 +81,6 @@ impl Listener {
             shared: Arc::new(Shared::new(channel, mode, options, &code, check_json, seats, runtime)),
             address,
             born: fork::generation(),
-            grace: options.grace,
-            check_interval: options.check_interval,
             channel_lock: Mutex::new(Some(channel_lock)),
             files_left: Mutex::default(),
             code: Mutex::new(Some(code)),
@@ -284,14 +279,14 @@ impl Listener {
         let text = format!(
             "channel \"{}\" is closed, but a handler still runs after the grace period of {:?}; \
              what it holds is released when it returns",
-            self.shared.channel, self.grace
+            self.shared.channel, self.shared.options.grace
         );
         Err(Error::new(ErrorKind::TimedOut, text))
     }
 
     /// When the grace period ends, which begins with the first call; `None` is never.
     fn grace_ends(&self) -> Option<Instant> {
-        *self.grace_ends.get_or_init(|| Instant::now().checked_add(self.grace))
+        *self.grace_ends.get_or_init(|| Instant::now().checked_add(self.shared.options.grace))
     }
 
     /// Any number may do so at once.

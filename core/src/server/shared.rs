@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -17,8 +16,8 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::mode::Mode;
 use crate::options::Options;
-use crate::peer::{Peer, Peers};
-use crate::report::HandlerReport;
+use crate::peer::Peer;
+use crate::report::{HandlerReport, ReportTo};
 use crate::server::admission::Admission;
 use crate::server::clock::Clock;
 use crate::server::error_frame::ErrorFrame;
@@ -56,20 +55,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// What all have in hand together.
     pub(crate) admission: Arc<Admission>,
-
-    // Limits, as the options say; they do not change.
-    /// Bytes of a body.
-    pub(crate) max_message: usize,
+    /// As the user gave them, but for what is called or ends calls: that goes with the handler.
+    pub(crate) options: Options,
+    /// Plain text is taken, besides the other dialects.
     pub(crate) plain_text: bool,
-    pub(crate) peers: Peers,
-    pub(crate) spin: Duration,
-    /// Messages that one session may have in flight.
-    pub(crate) max_session_in_flight: usize,
-    /// Bytes of one session's messages, and of its answers, that may wait.
-    pub(crate) max_session_waiting: usize,
-    pub(crate) hello_timeout: Duration,
-    pub(crate) stall_timeout: Duration,
-    max_connections: usize,
 
     /// A [`Phase`]: written by [`advance`](Shared::advance) alone. Sequentially consistent with the counts that a
     /// closing listener waits for: who ends something sees the phase, or who waits sees the end.
@@ -118,15 +107,8 @@ impl Shared {
             tally: Tally::default(),
             clock: Clock::start(),
             admission: Arc::new(Admission::new(options.max_in_flight, options.max_waiting)),
-            max_message: options.max_message,
             plain_text: options.plain_text.unwrap_or(channel.port().is_none()),
-            peers: options.peers.clone(),
-            spin: options.spin,
-            max_session_in_flight: options.max_session_in_flight,
-            max_session_waiting: options.max_session_waiting,
-            hello_timeout: options.hello_timeout,
-            stall_timeout: options.stall_timeout,
-            max_connections,
+            options: Options { report_to: ReportTo::default(), cancellation: None, max_connections, ..options.clone() },
             channel,
             phase: AtomicU8::new(Phase::Open as u8),
             open: AtomicUsize::new(0),
@@ -322,13 +304,13 @@ impl Shared {
 
     /// Whether one more connection may be open.
     pub(crate) fn may_open_another(&self) -> bool {
-        self.open.load(Ordering::Relaxed) < self.max_connections
+        self.open.load(Ordering::Relaxed) < self.options.max_connections
     }
 
     fn connection_ended(&self) {
         self.tally.open.fetch_sub(1, Ordering::Relaxed);
         let before = self.open.fetch_sub(1, Ordering::SeqCst);
-        if before == self.max_connections || self.is_starved.swap(false, Ordering::SeqCst) {
+        if before == self.options.max_connections || self.is_starved.swap(false, Ordering::SeqCst) {
             self.accepting.notify_one();
         }
         if self.is_closing() {

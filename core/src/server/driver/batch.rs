@@ -69,7 +69,7 @@ fn serve(
     mut driven: Driven,
     handler: &BlockingHandler,
 ) -> Result<Option<(Driven, Next)>, Forked> {
-    let mut waiter = SpinWait::new(session.shared.spin);
+    let mut waiter = SpinWait::new(session.shared.options.spin);
     let mut message = Message::null();
     // Requests were put aside unanswered: others are in flight besides the one that the thread has.
     let mut beside_others = false;

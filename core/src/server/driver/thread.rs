@@ -42,7 +42,7 @@ pub(crate) fn drive(driven: &mut Driven) -> Next {
 
 fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Next {
     let born = fork::generation();
-    let mut waiter = SpinWait::new(session.shared.spin);
+    let mut waiter = SpinWait::new(session.shared.options.spin);
     let mut message = Message::null();
     let mut handled = Handled { total: &session.shared.tally.messages, untold: 0 };
     loop {

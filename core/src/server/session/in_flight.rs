@@ -143,13 +143,13 @@ impl Session {
     }
 
     fn has_room_now(&self) -> bool {
-        let Shared { max_session_in_flight, max_session_waiting, admission, .. } = &*self.shared;
+        let Shared { options, admission, .. } = &*self.shared;
         let unsent = self.send_queue.waiting();
         let calls = lock(&self.calls);
-        calls.in_flight.len() < *max_session_in_flight
-            && calls.bytes < *max_session_waiting
-            && calls.in_order.len() < *max_session_in_flight
-            && unsent < *max_session_waiting
+        calls.in_flight.len() < options.max_session_in_flight
+            && calls.bytes < options.max_session_waiting
+            && calls.in_order.len() < options.max_session_in_flight
+            && unsent < options.max_session_waiting
             && (unsent == 0 || admission.has_room_for_unsent())
     }
 
@@ -206,7 +206,7 @@ impl Session {
 
     /// Whether as many answers wait for the peer as may.
     fn is_send_queue_full(&self) -> bool {
-        self.send_queue.waiting() >= self.shared.max_session_waiting
+        self.send_queue.waiting() >= self.shared.options.max_session_waiting
     }
 
     /// Whether requests wait for a thread.

@@ -83,7 +83,7 @@ impl Session {
                 return self.gather(&header, reply.data());
             }
             self.send_gathered();
-            if self.send_queue.waiting() >= self.shared.max_session_waiting {
+            if self.send_queue.waiting() >= self.shared.options.max_session_waiting {
                 self.state.overfill();
             }
         } else if self.others_in_flight() {
@@ -103,7 +103,7 @@ impl Session {
     /// Adds an answer to those that the thread of the session sends at the end of its batch.
     fn gather(&self, header: &Header, body: &[u8]) -> Result<()> {
         let waiting = self.send_queue.append(&header.encode(), body).map_err(|_| lost())?;
-        if waiting >= self.shared.max_session_waiting {
+        if waiting >= self.shared.options.max_session_waiting {
             self.state.overfill();
         }
         // The batch may have ended meanwhile; another thread's answer is not seen to by anyone then.

@@ -247,7 +247,7 @@ impl Connection {
                     if let Some(mut guard) = room.take() {
                         guard.clear_ready();
                     }
-                    let waited = timeout(self.caller.shared.stall_timeout, self.fd.writable()).await;
+                    let waited = timeout(self.caller.shared.options.stall_timeout, self.fd.writable()).await;
                     room = Some(waited.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?);
                 }
                 Err(error) if interrupted(&error) => {}

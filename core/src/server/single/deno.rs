@@ -44,11 +44,11 @@ fn end(connection: &Connection) {
 /// Receives up to the sender's half-close. `false` if it is more than the listener takes.
 async fn receive_all(shared: &Shared, connection: &Connection, stream: &mut Vec<u8>) -> io::Result<bool> {
     loop {
-        if stream.len() > shared.max_message + 1 {
+        if stream.len() > shared.options.max_message + 1 {
             return Ok(false);
         }
         let received = tokio::select! {
-            received = timeout(shared.stall_timeout, connection.receive(stream)) => received,
+            received = timeout(shared.options.stall_timeout, connection.receive(stream)) => received,
             () = shared.until_closed() => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
         match received {

@@ -38,7 +38,7 @@ pub(crate) fn receive(socket: &Stream, first: &mut Vec<u8>) -> io::Result<bool> 
 
 /// Whether the handler may be called with a whole message in this way.
 pub(crate) fn is_for(shared: &Shared, stream: &[u8]) -> bool {
-    shared.blocking && shared.mode == Mode::Request && stream.len() <= shared.max_message
+    shared.blocking && shared.mode == Mode::Request && stream.len() <= shared.options.max_message
 }
 
 /// A request between the thread that is with the handler and the runtime: whoever takes it ends it.

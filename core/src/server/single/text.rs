@@ -27,7 +27,7 @@ impl Drop for Known<'_> {
 
 pub(crate) async fn serve(listener: &Listener, connection: Connection, first: &[u8]) {
     let shared = &listener.shared;
-    let mut reader = TextReader::new(shared.max_message);
+    let mut reader = TextReader::new(shared.options.max_message);
     reader.feed(first);
     let known = Known(listener, Arc::default());
     let Known(_, state) = &known;
@@ -55,7 +55,7 @@ pub(crate) async fn serve(listener: &Listener, connection: Connection, first: &[
                 Ok(_) => reader.feed(&buffer),
                 Err(_) => return,
             },
-            () = sleep(shared.stall_timeout), if reader.is_cut() => return count(&shared.tally.incomplete),
+            () = sleep(shared.options.stall_timeout), if reader.is_cut() => return count(&shared.tally.incomplete),
             () = sleep(QUIET), if reader.can_end() => {
                 if !finish_message(shared, &connection, &mut reader).await {
                     return;
