@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos exits sanitize soak cross
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos exits sanitize soak cross
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -84,10 +84,12 @@ fmt: ## format the Rust sources
 header: ## write include/simple_ipc.h from the library's sources
 	$(CARGO) run --quiet --locked -p simple-ipc-ffi --example header
 
-bench: ## what the library reaches beside bare system calls, about 2 minutes
+bench-programs:
 	@tools/setup.sh bench
 	@$(MAKE) --no-print-directory stage
 	@benches/build.sh $(STAGE) $(TARGET)/benches
+
+bench: bench-programs ## what the library reaches beside bare system calls, about 2 minutes
 	@BENCH_COMMAND='make bench$(if $(QUICK), QUICK=1)' benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick) \
 		--json $(TARGET)/benches/results.json
 
@@ -97,18 +99,12 @@ bench-check: ## instructions a message takes, beside the committed figures; RENE
 	@benches/build.sh $(STAGE) $(TARGET)/benches
 	@benches/check.py --programs $(TARGET)/benches $(if $(RENEW),--renew)
 
-bench-peers: ## other libraries in the same rounds, installed in pinned versions; QUICK=1 as well
-	@tools/setup.sh bench
-	@$(MAKE) --no-print-directory stage
-	@benches/build.sh $(STAGE) $(TARGET)/benches
+bench-peers: bench-programs ## other libraries in the same rounds, installed in pinned versions; QUICK=1 as well
 	@benches/peers/setup.sh $(TARGET)/benches
 	@BENCH_COMMAND='make bench-peers$(if $(QUICK), QUICK=1)' benches/peers.py --programs $(TARGET)/benches \
 		$(if $(QUICK),--quick) --json $(TARGET)/benches/peers.json --markdown $(TARGET)/benches/peers.md
 
-bench-docs: ## docs/performance.md from a run of bench and bench-peers, about 10 minutes
-	@tools/setup.sh bench
-	@$(MAKE) --no-print-directory stage
-	@benches/build.sh $(STAGE) $(TARGET)/benches
+bench-docs: bench-programs ## docs/performance.md from a run of bench and bench-peers, about 10 minutes
 	@benches/peers/setup.sh $(TARGET)/benches
 	@BENCH_COMMAND='make bench-docs$(if $(QUICK), QUICK=1)' benches/run.py --programs $(TARGET)/benches --sweep \
 		$(if $(QUICK),--quick) --json $(TARGET)/benches/results.json

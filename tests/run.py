@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test runner of the project and closes with one line: `N passed, N failed, N skipped`.
 
-Runners are side by side as far as the processors go, the longest first; what looks at time or memory runs by itself at the
-end. The output of each stays together, under a heading, when it has ended; while it runs it is in a file, which is named.
+There are as many runners under way as there are processors, the longest first; what looks at time or memory runs by itself
+at the end. The output of each stays together, under a heading, when it has ended; while it runs it is in a file, which is named.
 A runner counts as failed, too, when it ends with an error without naming a failed test, and when it ran nothing at all: a
 suite that silently finds no tests is no suite. What was skipped is counted and named above the last line, with its reason.
 
@@ -117,8 +117,6 @@ class Runner:
     title: str
     command: list
     count: object
-    #: How many processors it keeps busy.
-    cores: int = 1
     #: Whether what it finds depends on what else the machine does: then it runs by itself.
     alone: bool = False
     #: Whether it can run here; a reason in words if not. Asked when its turn comes, since asking may bring what it needs.
@@ -283,7 +281,7 @@ def run(runner, processes, live):
     return Result(runner, counts, wrong, skipped, said_of_failures(output), seconds, busy, log)
 
 
-def run_all(chosen, budget):
+def run_all(chosen, at_once):
     """The results in the order in which the runners end; each is shown then."""
     processes = Processes()
     live = len(chosen) == 1
@@ -300,9 +298,7 @@ def run_all(chosen, budget):
     def fits(runner):
         if runner.alone or any(other.alone for other in running.values()):
             return not running
-        # One that wants more than there is gets all there is.
-        used = sum(other.cores for other in running.values())
-        return used + min(runner.cores, budget) <= budget
+        return len(running) < at_once
 
     try:
         shown = 0
@@ -331,12 +327,17 @@ def run_all(chosen, budget):
     return results
 
 
+def took(result):
+    return f"{result.seconds:.0f} s, {result.busy:.0f} s of a processor"
+
+
 def show(result, live):
     if not live:
         print(f"\n== {result.runner.title}: {' '.join(result.runner.command)}", flush=True)
         with result.log.open("rb") as log:
             shutil.copyfileobj(log, sys.stdout.buffer)
         sys.stdout.flush()
+        print(f".. {result.runner.name} ends: {took(result)}", flush=True)
     elif result.skipped:
         print(f"left out: {result.skipped[0]}", flush=True)
 
@@ -368,7 +369,7 @@ def main():
         type=int,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="how many processors runners may use together (default: all of them)",
+        help="how many runners may be under way together (default: as many as there are processors)",
     )
     arguments = parser.parse_args()
     for name in arguments.names:
@@ -385,8 +386,7 @@ def main():
         counts = result.counts
         print(
             f"{result.runner.name:<{width}}  {counts.passed:>5} passed, {counts.failed:>3} failed, {counts.skipped:>3} skipped"
-            f"  {result.seconds:>5.0f} s, {result.busy:>5.0f} s of a processor"
-            + (f"   ({result.wrong})" if result.wrong else "")
+            f"  {took(result)}" + (f"   ({result.wrong})" if result.wrong else "")
         )
     busy = sum(result.busy for result in results)
     print(f"{time.monotonic() - began:.0f} s, {busy:.0f} s of a processor")
