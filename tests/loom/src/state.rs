@@ -226,3 +226,28 @@ fn a_session_that_is_to_end_wakes_its_driver_with_the_last_answer() {
         assert!(answers.join().unwrap() || is_quiet, "it waits for an answer that has been sent");
     });
 }
+
+#[test]
+fn a_thread_whose_session_was_taken_over_does_not_end_the_batch_of_the_next() {
+    loom::model(|| {
+        let session = Session::new();
+        session.state.to_thread();
+        session.handover.begin_batch(vec![], &session.state);
+        let stuck = {
+            let session = Arc::clone(&session);
+            thread::spawn(move || {
+                session.handover.end_batch(&session.state);
+                session.handover.take_back().is_some()
+            })
+        };
+        let next = Handover::new();
+        let taken = session.handover.take_over(|_| session.state.to_runtime());
+        let is_taken = taken.is_some();
+        if let Some(rest) = taken {
+            session.state.to_thread();
+            next.begin_batch(rest, &session.state);
+        }
+        assert_ne!(stuck.join().unwrap(), is_taken);
+        assert_eq!(session.state.see().driver(), if is_taken { Driver::Batch } else { Driver::Thread });
+    });
+}
