@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Each layer of core and what it may import besides itself. A layer is made of files and folders directly in core/src.
 LAYERS = {
-    "values": ("lock sync error failure channel message mode peer counters report", ""),
+    "values": ("lock sync error failure channel message mode peer counters report trace", ""),
     "os": ("os", "values"),
     # What holds a descriptor or the name of a file system, and so stands above `os`.
-    "settings": ("options cancellation interrupt background", "values os"),
+    "settings": ("options cancellation interrupt background log", "values os"),
     "protocol": ("protocol", "values"),
     "session": ("session", "values os settings protocol"),
     "client": ("client", "values os settings protocol session"),

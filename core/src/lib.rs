@@ -75,6 +75,7 @@ mod failure;
 pub mod fuzzing;
 mod interrupt;
 mod lock;
+mod log;
 mod message;
 mod mode;
 mod options;
@@ -86,6 +87,7 @@ mod session;
 mod surface;
 mod sync;
 mod task;
+mod trace;
 #[cfg(test)]
 #[path = "../tests/support/watchdog.rs"]
 mod watchdog;

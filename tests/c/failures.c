@@ -224,6 +224,27 @@ static void another_callback_takes_the_place_of_the_first_and_no_callback_is_a_m
     CHECK(count_now(&third.drops) == 2);
 }
 
+static void the_variable_for_logs_shows_what_the_library_does(void) {
+    FILE *told = tmpfile();
+    CHECK(told);
+    int before = dup(STDERR_FILENO);
+    CHECK(before >= 0 && dup2(fileno(told), STDERR_FILENO) >= 0);
+    setenv("SIMPLE_IPC_LOG", "debug", 1);
+    sipc_listener *listener = listen_echo("watched");
+    CHECK_OK(sipc_post_uds_request("watched", sipc_text("x"), NULL, NULL, NULL));
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+    CHECK(dup2(before, STDERR_FILENO) >= 0);
+    close(before);
+    char text[8192];
+    rewind(told);
+    text[fread(text, 1, sizeof text - 1, told)] = 0;
+    fclose(told);
+    CHECK(strstr(text, "info: listening channel=\"watched\""));
+    CHECK(strstr(text, "debug: connected channel=\"watched\""));
+    CHECK(strstr(text, "info: closed channel=\"watched\""));
+}
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(a_callers_error_has_what_the_handler_gave_however_it_called),
@@ -231,6 +252,7 @@ int main(int argc, char **argv) {
         TEST(a_failed_broadcast_is_told_once_with_channel_and_text),
         TEST(a_failed_request_is_told_only_where_its_caller_is_not),
         TEST(another_callback_takes_the_place_of_the_first_and_no_callback_is_a_mistake),
+        TEST(the_variable_for_logs_shows_what_the_library_does),
     };
     return RUN_TESTS(tests);
 }

@@ -15,6 +15,7 @@ namespace SimpleIpc.Tests
                 case "flat": return await Flat.RunAsync(arguments[0]);
                 case "version": return Version();
                 case "fail_unheard": return Failing.FailUnheard(arguments[0]);
+                case "watched": return Failing.Watched(arguments[0]);
                 case "values": return Values.Print();
                 default: return await Exits.RunAsync(name, arguments[0]);
             }

@@ -262,5 +262,28 @@ namespace SimpleIpc.Tests
             Check.Contains(" of channel \"late\" failed: Exception: too late", lines[1]);
             Check.Equal(2, lines.Length);
         }
+
+        /// <summary>Listens and posts once.</summary>
+        internal static int Watched(string directory)
+        {
+            var options = new IpcOptions { Directory = directory };
+            using IpcListener listener = Ipc.ListenUdsRequest<int, int>("watched", data => data, options);
+            Ipc.PostUdsRequest<int>("watched", 1, options);
+            listener.Close();
+            return 0;
+        }
+
+        [Test]
+        internal static async Task variable_for_logs_shows_what_the_library_does()
+        {
+            using var scratch = new Scratch();
+            var environment = new Dictionary<string, string> { ["SIMPLE_IPC_LOG"] = "debug" };
+            using var child = new Child("watched", environment, scratch.Path);
+            (int code, string output, string errors) = await child.EndAsync();
+            Check.Equal((0, ""), (code, output));
+            Check.Contains("info: listening channel=\"watched\"", errors);
+            Check.Contains("debug: connected channel=\"watched\"", errors);
+            Check.Contains("info: closed channel=\"watched\"", errors);
+        }
     }
 }

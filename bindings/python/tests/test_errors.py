@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -283,3 +286,23 @@ def test_a_coroutine_that_a_handler_returns_is_the_handlers_failure(kind, caplog
     assert "simple_ipc.aio" in caplog.text
     # A coroutine that was not closed would warn now, which is an error here.
     gc.collect()
+
+
+def test_the_variable_for_logs_shows_what_the_library_does(directory):
+    program = """
+import simple_ipc
+with simple_ipc.listen_uds_request("watched", lambda data: data):
+    simple_ipc.post_uds_request("watched", 1)
+"""
+    for level, expected in [("debug", ["info: listening", "debug: connected", "info: closed"]), ("off", [])]:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SIMPLE_IPC_LOG": level},
+            capture_output=True,
+            text=True,
+            cwd=directory,
+            timeout=120,
+            check=True,
+        )
+        assert all(part in done.stderr for part in expected), done.stderr
+        assert expected or not done.stderr, done.stderr

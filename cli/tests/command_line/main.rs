@@ -11,3 +11,4 @@ mod pinging;
 mod posting;
 mod refusals;
 mod scratch;
+mod watching;

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::options::{Options, Wire};
 use crate::os::connect::{ConnectFailure, is_no_socket, nobody_listens, somebody_listens};
 use crate::os::lock_file::{Asking, Probe, probe};
 use crate::os::refusal::Refusal;
 use crate::os::stream::Stream;
 use crate::os::{own_owner, unmapped_owner};
+use crate::trace::{Span, tell};
 
 /// How long a channel whose lock is held, but whose socket does not answer yet, is tried again: its
 /// listener is between taking the lock and listening.
@@ -23,6 +25,15 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) enum Connected {
     Native(Stream),
     Deno(Stream),
+}
+
+impl Connected {
+    fn wire_name(&self) -> &'static str {
+        match self {
+            Connected::Native(_) => "native",
+            Connected::Deno(_) => "deno",
+        }
+    }
 }
 
 /// How far one step of something that is repeated came.
@@ -47,6 +58,11 @@ impl Connecting {
 
     /// Tries once, without waiting.
     pub(crate) fn step(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step<Connected>> {
+        log::start_if_asked();
+        Span::connect(channel).within(|| self.try_once(channel, address, options))
+    }
+
+    fn try_once(&mut self, channel: &Channel, address: &Address, options: &Options) -> Result<Step<Connected>> {
         let waits = self.pause > FIRST_PAUSE;
         if waits && nobody_listens(address) {
             return self.nobody(channel, address, options);
@@ -54,7 +70,10 @@ impl Connecting {
         let Some(asking) = ask(channel, address, options)? else { return self.nobody(channel, address, options) };
         match Stream::try_connect(address) {
             Ok(socket) => match greet(socket, asking, channel, address, options)? {
-                Some(connected) => Ok(Step::Done(connected)),
+                Some(connected) => {
+                    tell!(DEBUG, "connected", channel: channel, address: address, wire: connected.wire_name());
+                    Ok(Step::Done(connected))
+                }
                 None => self.nobody(channel, address, options),
             },
             Err(ConnectFailure::Refused(_) | ConnectFailure::Gone(_)) => self.nobody(channel, address, options),

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::options::Wire;
 use crate::os::stream::Stream;
+use crate::trace::tell;
 
 /// How many new sessions one call is tried on.
 const TRIES: usize = 3;
@@ -32,6 +33,7 @@ impl Tries {
     /// that were there before the call (not `is_new`) do not count: all of them may be from before a listener went.
     #[cold]
     pub(crate) fn not_taken(&mut self, why: Error, is_new: bool) -> Result<()> {
+        tell!(DEBUG, "a session did not take the message; another may", why: why);
         if !is_new {
             return Ok(());
         }

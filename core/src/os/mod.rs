@@ -12,6 +12,8 @@ pub(crate) mod interest;
 mod unix;
 
 pub(crate) use unix::system::poller;
+#[cfg(feature = "log")]
+pub(crate) use unix::write_to_standard_error;
 pub use unix::{RawWaitable, path_from_bytes};
 pub(crate) use unix::{
     async_stream, channel_lock, check_descriptors, clean, connect, discover, fork, is_out_of_resources, listener,

@@ -10,18 +10,19 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::driver::dispatch;
 use super::driver::driven::{Driven, Drivers, Next};
 use super::single::{deno, deno_fast, text};
-use crate::counters::count;
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncListener, AsyncStream};
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, would_block};
 use crate::os::{is_out_of_resources, own_owner};
+use crate::peer::Peer;
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
 use crate::server::session::Session;
 use crate::server::shared::{OpenConnection, Phase};
 use crate::server::single::connection::{Connection, receive};
+use crate::trace::{Span, Who, tell};
 
 /// How long accepting waits for a connection to end when the process is out of descriptors or memory, or pauses when
 /// something else keeps it from accepting.
@@ -106,7 +107,9 @@ pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
 fn accept(drivers: &Arc<Drivers>, fd: &AsyncListener) -> io::Result<()> {
     let shared = &drivers.listener.shared;
     let socket = fd.accept()?;
-    shared.runtime.spawn(greet(Arc::clone(drivers), OpenConnection::new(shared), socket));
+    let peer = socket.peer();
+    let greeted = greet(Arc::clone(drivers), OpenConnection::new(shared), socket, peer);
+    shared.runtime.spawn(Span::connection(&peer).around(greeted));
     Ok(())
 }
 
@@ -114,6 +117,7 @@ fn accept(drivers: &Arc<Drivers>, fd: &AsyncListener) -> io::Result<()> {
 async fn make_room(drivers: &Arc<Drivers>, fd: &AsyncListener) {
     let listener = &drivers.listener;
     let shared = &listener.shared;
+    tell!(WARN, "out of descriptors or memory: the quietest session is let go", channel: shared.channel);
     shared.is_starved.store(true, Ordering::SeqCst);
     listener.retire_quietest();
     let ended = timeout(OUT_OF_RESOURCES, shared.accepting.notified()).await;
@@ -128,12 +132,11 @@ async fn make_room(drivers: &Arc<Drivers>, fd: &AsyncListener) {
 }
 
 /// Serves one connection, whatever it turns out to be.
-async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream) {
+async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream, peer: Peer) {
     let listener = &drivers.listener;
     let shared = &listener.shared;
-    let peer = socket.peer();
     if !peer.allowed(&shared.options.peers, own_owner()) {
-        return count(&shared.tally.refused);
+        return shared.refused(&peer);
     }
     let mut first = Vec::with_capacity(4096);
     if deno_fast::receive(&socket, &mut first).unwrap_or(false)
@@ -149,7 +152,7 @@ async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream) {
             () = shared.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
         };
         if !matches!(received, Ok(Ok(1..))) {
-            return count(&shared.tally.incomplete);
+            return shared.incomplete(&peer);
         }
     }
     match Dialect::of(first[0], shared.plain_text) {
@@ -161,7 +164,7 @@ async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream) {
                 _ => text::serve(listener, connection, &first).await,
             }
         }
-        None => count(&shared.tally.malformed),
+        None => shared.malformed(&peer, "its first byte begins no dialect"),
     }
 }
 
@@ -188,7 +191,7 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
         () = shared.until_stopping() => {}
     }
     let Some((hello, rest)) = first.split_first_chunk::<HELLO_LEN>() else {
-        return count(&shared.tally.incomplete);
+        return shared.incomplete(&fd.get_ref().peer());
     };
     let theirs = Hello::decode_from_client(hello);
     let role = match shared.mode {
@@ -209,7 +212,10 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
         return;
     }
     match theirs {
-        Ok(_) => dispatch::run(driven, false).await,
+        Ok(_) => {
+            tell!(DEBUG, "a session begins", channel: driven.session.shared.channel, peer: Who(&peer));
+            dispatch::run(driven, false).await;
+        }
         Err(violation) => dispatch::dispatch(driven, Next::Dismiss(violation)),
     }
 }

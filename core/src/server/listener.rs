@@ -23,6 +23,7 @@ use crate::server::session::Session;
 use crate::server::session::acks::ACK_AFTER;
 use crate::server::shared::{Phase, Shared, until};
 use crate::server::single::text_connection::TextConnection;
+use crate::trace::{Who, tell};
 
 /// How often running handlers are looked at for that.
 const ACK_CHECK: Duration = Duration::from_millis(25);
@@ -133,7 +134,12 @@ impl Listener {
     /// Looks whether socket and lock file still stand. `true` if the socket was made anew.
     pub(crate) fn heal(&self) -> Result<bool> {
         match lock(&self.channel_lock).as_mut() {
-            Some(channel_lock) => channel_lock.heal().map(|healed| healed.socket_replaced),
+            Some(channel_lock) => channel_lock.heal().map(|healed| {
+                if healed.socket_replaced {
+                    tell!(WARN, "the socket was gone and was made anew", channel: self.shared.channel);
+                }
+                healed.socket_replaced
+            }),
             None => Ok(false),
         }
     }
@@ -154,6 +160,8 @@ impl Listener {
             sessions.values().filter(|session| session.may_retire(now)).max_by_key(|session| session.idle(now)).cloned()
         };
         if let Some(session) = quietest {
+            let channel = &self.shared.channel;
+            tell!(INFO, "lets the quietest session go, to make room", channel: channel, peer: Who(&session.peer));
             return session.retire();
         }
         if let Some(text) =
@@ -203,6 +211,7 @@ impl Listener {
         if !self.shared.advance(Phase::Stopping) {
             return;
         }
+        tell!(INFO, "closing", channel: self.shared.channel);
         let channel_lock = lock(&self.channel_lock).take();
         if let Some(Err(error)) = channel_lock.map(ChannelLock::release) {
             *lock(&self.files_left) = Some(error);
@@ -301,7 +310,9 @@ impl Listener {
             until(progress, || self.shared.open() == 0 && admission.in_flight() == 0).await;
         };
         if !self.shared.has_closed() {
-            let _what_is_left_is_cut_off = within(deadline, orderly).await;
+            if within(deadline, orderly).await.is_none() {
+                tell!(WARN, "the grace period is over: what is left is cut off", channel: self.shared.channel);
+            }
             self.shared.advance(Phase::Closed);
             // Drivers first: they know up to where messages were taken, and say so.
             for session in self.all_sessions() {
@@ -313,6 +324,7 @@ impl Listener {
                 session.cut_off();
             }
             self.shared.closed.notify_waiters();
+            tell!(INFO, "closed", channel: self.shared.channel);
         }
     }
 

@@ -3,6 +3,7 @@
 //! A leaf: it knows neither sessions nor connections. Those who have them, and the files of the channel, are in
 //! [`listener`](crate::server::listener).
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -25,6 +26,7 @@ use crate::server::handler::UsersCode;
 use crate::server::repeated_check::RepeatedCheck;
 use crate::server::responder::Responder;
 use crate::server::threads::Threads;
+use crate::trace::{Who, tell};
 
 /// How near its end a listener is. It goes one way only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -233,6 +235,7 @@ impl Shared {
     /// Tells the listener's owner what no caller hears of.
     pub(crate) fn report(&self, kind: ErrorKind, text: &str, peer: Peer) {
         let message = &one_line(text.into());
+        tell!(WARN, "a failure that no caller hears of", channel: self.channel, peer: Who(&peer), why: message);
         // Where nobody holds it, no handler is left that could have failed.
         if let Some(code) = self.code.upgrade() {
             code.report(&HandlerReport { kind, channel: &self.channel, mode: self.mode, message, peer });
@@ -243,10 +246,29 @@ impl Shared {
     pub(crate) fn fail(&self, frame: ErrorFrame<'_>, peer: Peer, tell: impl FnOnce() -> Result<()>) -> Result<()> {
         count(&self.tally.failed);
         let told = tell();
+        tell!(DEBUG, "a handler failed", channel: self.channel, peer: Who(&peer), why: frame.text);
         if frame.kind == ErrorKind::HandlerFailed && (told.is_err() || self.mode == Mode::Broadcast) {
             self.report(frame.kind, frame.text, peer);
         }
         told
+    }
+
+    /// Counts a connection that was refused because of who was at its other end.
+    pub(crate) fn refused(&self, peer: &Peer) {
+        count(&self.tally.refused);
+        tell!(WARN, "refused a connection: its user may not talk here", channel: self.channel, peer: Who(peer));
+    }
+
+    /// Counts a connection that broke the rules of its dialect.
+    pub(crate) fn malformed(&self, peer: &Peer, why: impl Display) {
+        count(&self.tally.malformed);
+        tell!(WARN, "closes a connection that sent what is not allowed", channel: self.channel, peer: Who(peer), why: why);
+    }
+
+    /// Counts a connection that ended, or went stale, in the middle of a message.
+    pub(crate) fn incomplete(&self, peer: &Peer) {
+        count(&self.tally.incomplete);
+        tell!(DEBUG, "a connection ended before all of a message had come", channel: self.channel, peer: Who(peer));
     }
 
     pub(crate) fn count_message(&self) {

@@ -9,11 +9,13 @@ use super::driver::driven::Drivers;
 use super::driver::stuck;
 use crate::channel::Channel;
 use crate::error::{Error, Result};
+use crate::log;
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::async_stream::AsyncListener;
 use crate::server::handler::Handler;
 use crate::server::listener::Listener;
+use crate::trace::{Span, tell};
 
 /// Takes the channel and starts to accept on `runtime`.
 pub(crate) fn start(
@@ -24,7 +26,10 @@ pub(crate) fn start(
     check_json: bool,
     runtime: Handle,
 ) -> Result<Arc<Listener>> {
-    let listener = Arc::new(Listener::new(channel, mode, options, handler, check_json, runtime)?);
+    log::start_if_asked();
+    let span = Span::listen(channel, mode);
+    let listener = span.within(|| Listener::new(channel, mode, options, handler, check_json, runtime))?;
+    let listener = Arc::new(listener);
     let drivers = Drivers::new(Arc::clone(&listener));
     let accepting = Accepting(Arc::clone(&drivers));
     let socket = listener.listening_socket()?;
@@ -35,7 +40,8 @@ pub(crate) fn start(
             Error::from_os(format!("cannot listen on channel \"{channel}\": its socket cannot be watched"), error)
         })?
     };
-    runtime.spawn(accept::run(accepting, watched));
+    tell!(INFO, "listening", channel: listener.channel(), mode: mode, address: listener.address());
+    runtime.spawn(span.around(accept::run(accepting, watched)));
     runtime.spawn(Arc::clone(&listener).check_limit());
     if listener.shared.blocking {
         runtime.spawn(stuck::check(drivers));

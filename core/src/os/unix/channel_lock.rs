@@ -18,6 +18,7 @@ use super::system::bind::bind_to_path;
 use super::system::socket_table;
 use crate::channel::{Address, MAX_PATH_LEN};
 use crate::error::{Error, ErrorKind, Result};
+use crate::trace::tell;
 
 const BACKLOG: i32 = 1024;
 /// How often something may appear at the path between our looking and our binding.
@@ -278,6 +279,7 @@ fn clear(path: &Path, place: &Place, label: &str) -> Result<()> {
         let why = "a program without a lock file, such as the Deno original, already listens there; end it first";
         return Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)));
     }
+    tell!(INFO, "takes over from a listener that is dead", channel: label, path: path.display());
     // It may have gone, or given way to a new one, while we asked.
     remove_if_it_is(path, place.identity).map_err(|refusal| refused(label, refusal.call, path, refusal.errno))
 }

@@ -27,6 +27,8 @@ mod ready;
 pub(crate) mod refusal;
 mod refused;
 mod retry;
+#[cfg(feature = "log")]
+mod standard_error;
 pub(crate) mod stream;
 pub(crate) mod waker;
 
@@ -37,5 +39,7 @@ pub(crate) use linux as system;
 pub(crate) use macos as system;
 pub(crate) use owner::{own_owner, unmapped_owner};
 pub use path::path_from_bytes;
+#[cfg(feature = "log")]
+pub(crate) use standard_error::write_to_standard_error;
 use system::event;
 pub use waitable::RawWaitable;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::driven::Driven;
-use crate::counters::count;
 use crate::os::async_stream::AsyncStream;
 use crate::os::interest::Interest;
 use crate::os::stream::{Wait, interrupted, would_block};
@@ -25,7 +24,7 @@ const SENDING: Duration = Duration::from_millis(1);
 /// before the connection goes.
 pub(crate) async fn dismiss(driven: &Driven, violation: Violation) {
     let session = &driven.session;
-    count(&session.shared.tally.malformed);
+    session.shared.malformed(&session.peer, &violation);
     session.transmit_last(violation.kind(), &violation.told_by_listener());
     if let Ok(fd) = AsyncStream::new(Arc::clone(&session.socket), Interest::Both) {
         let mut scrap = vec![0; 16 << 10];

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::dispatch::dispatch;
 use super::driven::{BatchThread, Drivers, Next};
+use crate::trace::{Who, tell};
 
 /// A handler that two looks this far apart both find running is stuck.
 const LOOK: Duration = Duration::from_millis(1);
@@ -44,7 +45,9 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
 fn take_over(drivers: &Drivers, thread: &BatchThread) {
     if let Some(driven) = thread.take_over(|driven| driven.session.state.to_runtime()) {
         drivers.remove(thread);
-        driven.session.note_slowness();
+        let session = &driven.session;
+        tell!(DEBUG, "a handler is slow: the runtime takes its session over", channel: session.shared.channel, peer: Who(&session.peer));
+        session.note_slowness();
         dispatch(driven, Next::Runtime);
     }
 }

@@ -29,7 +29,6 @@ use tokio::sync::Notify;
 use self::acks::DueAck;
 use self::calls::Calls;
 use self::state::{Ending, State};
-use crate::counters::count;
 use crate::error::ErrorKind;
 use crate::lock::lock;
 use crate::message::MessageKind;
@@ -63,7 +62,7 @@ pub(crate) struct Session {
     /// who wait for room at the listener.
     pub(crate) driver: Arc<Notify>,
     key: u64,
-    peer: Peer,
+    pub(crate) peer: Peer,
     /// The largest body that the client takes, in bytes.
     peer_max: usize,
     /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
@@ -162,7 +161,7 @@ impl Session {
     /// Counts a session whose client has gone in the middle of a frame.
     pub(crate) fn count_unfinished(&self, reader: &FrameReader) {
         if !reader.is_empty() {
-            count(&self.shared.tally.incomplete);
+            self.shared.incomplete(&self.peer);
         }
     }
 

@@ -153,6 +153,10 @@ impl Recipient for Exchange {
 }
 
 impl Connection {
+    pub(crate) fn peer(&self) -> Peer {
+        self.caller.peer
+    }
+
     pub(crate) fn new(shared: &Arc<Shared>, fd: AsyncStream, peer: Peer) -> Connection {
         let caller = Caller::new(shared, Arc::clone(fd.get_ref()), peer);
         Connection { fd, caller }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use crate::counters::count;
 use crate::message::Message;
 use crate::os::stream::advance;
 use crate::protocol::deno;
@@ -13,12 +12,16 @@ use crate::server::shared::Shared;
 use crate::server::single::connection::{Connection, Outcome};
 
 pub(crate) async fn serve(shared: &Arc<Shared>, connection: Connection, mut stream: Vec<u8>) {
+    let peer = connection.peer();
     match receive_all(shared, &connection, &mut stream).await {
         Ok(true) => {}
-        Ok(false) => return count(&shared.tally.malformed),
-        Err(_) => return count(&shared.tally.incomplete),
+        Ok(false) => return shared.malformed(&peer, "a message that is too large, or flags that are unknown"),
+        Err(_) => return shared.incomplete(&peer),
     }
-    let Ok(message) = deno::decode(stream, None) else { return count(&shared.tally.malformed) };
+    let message = match deno::decode(stream, None) {
+        Ok(message) => message,
+        Err(violation) => return shared.malformed(&peer, violation),
+    };
     match connection.exchange(message).await {
         Outcome::Reply(reply) => end_with(&connection, &reply, 0).await,
         // A failure cannot be told on this wire: the connection closes without a byte.

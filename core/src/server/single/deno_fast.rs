@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::counters::count;
 use crate::lock::lock;
 use crate::message::Message;
 use crate::mode::Mode;
@@ -67,7 +66,10 @@ struct Unsent {
 /// Takes a request to the handler, and sees to its end.
 pub(crate) async fn serve(open: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
     let shared = Arc::clone(open.shared());
-    let Ok(message) = wire::decode(stream, None) else { return count(&shared.tally.malformed) };
+    let message = match wire::decode(stream, None) {
+        Ok(message) => message,
+        Err(violation) => return shared.malformed(&peer, violation),
+    };
     let (in_flight, held) = take_in(&shared, message.len(), peer).await;
     let caller = Caller::new(&shared, Arc::new(socket), peer);
     let exchange = Exchange::request(&caller, &in_flight);

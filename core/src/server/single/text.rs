@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::counters::count;
 use crate::message::Message;
 use crate::protocol::text::{Line, TextReader, encode_reply};
 use crate::server::listener::Listener;
@@ -44,7 +43,7 @@ pub(crate) async fn serve(listener: &Listener, connection: Connection, first: &[
                 continue;
             }
             Ok(None) => {}
-            Err(_) => return count(&shared.tally.malformed),
+            Err(violation) => return shared.malformed(&connection.peer(), violation),
         }
         buffer.clear();
         state.waiting_since.set(reader.is_empty().then(|| shared.clock.now()));
@@ -55,7 +54,7 @@ pub(crate) async fn serve(listener: &Listener, connection: Connection, first: &[
                 Ok(_) => reader.feed(&buffer),
                 Err(_) => return,
             },
-            () = sleep(shared.options.stall_timeout), if reader.is_cut() => return count(&shared.tally.incomplete),
+            () = sleep(shared.options.stall_timeout), if reader.is_cut() => return shared.incomplete(&connection.peer()),
             () = sleep(QUIET), if reader.can_end() => {
                 if !finish_message(shared, &connection, &mut reader).await {
                     return;
@@ -87,8 +86,8 @@ async fn finish_message(shared: &Shared, connection: &Connection, reader: &mut T
     match reader.take_rest() {
         Ok(Some(line)) => answer(connection, line).await,
         Ok(None) => true,
-        Err(_) => {
-            count(&shared.tally.malformed);
+        Err(violation) => {
+            shared.malformed(&connection.peer(), violation);
             false
         }
     }
