@@ -1,11 +1,42 @@
-//! A duplex byte stream between two processes, who is at its other end, and the right to listen.
+//! The operating system: the only folder that names one. Everything above it uses the types of this page, and another
+//! operating system is another folder beside `unix` with modules of the same names.
 //!
-//! What a transport owes the layers above it:
-//! - bytes arrive in order and unchanged, or the stream ends;
-//! - a send never blocks: it takes what goes and says how much;
-//! - a receive blocks only when asked to, and then at most as long as was set;
-//! - every descriptor is closed in a forked child ([`fork`]) and never touched again there;
-//! - nothing is removed from the file system that this process did not put there.
+//! # What a system has to give
+//!
+//! Readiness, whatever is below it: who waits is told that a stream can be used, and uses it then.
+//!
+//! | module | gives |
+//! |---|---|
+//! | `stream` | [`Stream`](stream::Stream): `send`, `recv` and `recv_spare`, `peek`, `wait_for` an [`Interest`](interest::Interest), `shutdown_write`, `peer` |
+//! | `async_stream` | [`AsyncStream`](async_stream::AsyncStream) and `AsyncListener`: the same ones, watched by the runtime; a stream goes in and comes out again |
+//! | `connect` | `Stream::try_connect`, and [`ConnectFailure`](connect::ConnectFailure) in place of error numbers; whether somebody listens, without connecting |
+//! | `listener` | [`Listener`](listener::Listener): a socket that takes connections |
+//! | `channel_lock` | [`ChannelLock`](channel_lock::ChannelLock): `acquire`, `heal`, `release` of the right to listen |
+//! | `lock_file` | `probe`: whether a listener of this library holds a channel |
+//! | `discover`, `clean` | the live channels of a directory; what dead listeners left there |
+//! | `poller` | [`Poller`](poller::Poller): many streams and a clock behind one [`RawWaitable`], which a program's own event loop watches |
+//! | `waker` | [`Waker`](waker::Waker): what one thread makes readable for another one's wait |
+//! | `fork` | what a forked child must know |
+//! | `refusal` | [`Refusal`](refusal::Refusal): a call that failed, for an error's text |
+//!
+//! # What it promises
+//!
+//! - Bytes arrive in order and unchanged, or the stream ends.
+//! - A send never blocks: it takes what goes and says how much. 'Would block' means that nothing went.
+//! - A receive blocks only when asked to, and then at most as long as was set.
+//! - A wait may end early: at a signal, or without a reason. The caller looks at its deadline and comes again.
+//! - Readiness may be said where there is none: the call that follows answers 'would block'.
+//! - A stream is used by any number of threads. Whether two sends may mix is the caller's concern.
+//! - Every descriptor is closed in a forked child ([`fork`]) and never touched again there; nothing outlives an `exec`.
+//! - Nothing is removed from the file system that this process did not put there, but for what a dead listener left.
+//! - An error is an `io::Error`, of whose kinds the callers look at `WouldBlock` and `Interrupted` alone, a `Refusal` or a
+//!   `ConnectFailure`; [`Error::from_os`](crate::Error::from_os) finds its [`ErrorKind`](crate::ErrorKind).
+//!
+//! # What it need not promise
+//!
+//! - That one direction of a stream can be closed by itself: a session is ended by its goaway and the answer to that.
+//! - That bytes which arrived are still there when the stream was shut: BSD throws them away.
+//! - That a peer is known: [`Peer`](crate::Peer) says how much is.
 
 pub(crate) mod interest;
 #[macro_use]
