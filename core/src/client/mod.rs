@@ -2,16 +2,19 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `connect` | finding the listener and its dialect |
-//! | `thread_driver` | a native session used by one thread at a time: blocking callers |
-//! | `task_driver` | a native session shared by tasks: asynchronous callers |
-//! | `one_way` | what became of the one-way messages of a session |
+//! | `target` | where messages go, and how that is reached: connecting, and looking whether somebody listens |
+//! | `connect` | one try to reach a listener, and its dialect |
+//! | `replace` | a call on a session that is there or on a new one, and again where a session did not take it |
+//! | `pool` | sessions that are kept for the next call |
+//! | `thread_driver` | a session that one thread at a time owns: blocking callers |
+//! | `connection` | a session with any number of calls in flight, without input and output |
+//! | `task_driver` | drives a `connection` on a tokio runtime; `event_loop` drives one in its caller's thread |
+//! | `incoming` | what a listener's frames say to a client |
+//! | `one_way` | which one-way messages of a session are confirmed |
 //! | `ids` | the ids of messages, and what a goaway says about them |
-//! | `pending` | the calls in flight on a session with several |
-//! | `deno` | one message on the Deno wire, either way of waiting |
-//! | `pool` | sessions kept open between one-shot posts |
-//! | `post` | the one-shot posts |
-//! | `blocking_client` | the blocking client that keeps a channel open |
+//! | `deno` | one message on the Deno wire, however its caller waits |
+//! | `post` | the one-shot posts, blocking and asynchronous |
+//! | `blocking_client`, `task_client` | a channel kept open |
 //! | `until` | until when, or until what, a call waits |
 
 pub(crate) mod blocking_client;
