@@ -268,7 +268,7 @@ namespace SimpleIpc.Tests
         {
             var options = new IpcOptions { Directory = directory };
             using IpcListener listener = Ipc.ListenUdsRequest<int, int>("watched", data => data, options);
-            Ipc.PostUdsRequest<int>("watched", 1, options);
+            Ipc.PostUdsRequest<int, int>("watched", 1, options);
             listener.Close();
             return 0;
         }
