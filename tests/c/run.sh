@@ -184,10 +184,10 @@ test_valgrind() {
     # threads that wait for work when the process ends. In a forked child those threads are gone and all that was theirs is
     # lost: there only wrong accesses count.
     compile_and_run "under valgrind" "$programs/valgrind" "-O1 -g" "$(without_forks)" \
-        valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
-        --errors-for-leak-kinds=definite,indirect --fair-sched=yes
+        valgrind --quiet --suppressions="$here/valgrind.supp" --error-exitcode=99 --leak-check=full \
+        --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect --fair-sched=yes
     compile_and_run "under valgrind" "$programs/valgrind" "-O1 -g" "$(only_forks)" \
-        valgrind --quiet --error-exitcode=99 --fair-sched=yes
+        valgrind --quiet --suppressions="$here/valgrind.supp" --error-exitcode=99 --fair-sched=yes
 }
 
 test_asan() {
