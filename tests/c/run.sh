@@ -151,7 +151,7 @@ compile() { # program, flags…
         $(pkg-config --cflags simple_ipc) "$source" $(pkg-config --libs simple_ipc)
 }
 compile_and_run() { # title, folder of the programs, flags, names of suites, command before the program…
-    title=$1
+    how=$1
     folder=$2
     flags=$3
     some=$4
@@ -160,7 +160,7 @@ compile_and_run() { # title, folder of the programs, flags, names of suites, com
         # shellcheck disable=SC2086 # a list of flags
         check "$name compiles $flags" compile "$folder/$name" $flags
         # shellcheck disable=SC2086 # names of tests
-        suite "$name, $title" env -u SIMPLE_IPC_DIR "$@" "$folder/$name" $tests
+        suite "$name, $how" env -u SIMPLE_IPC_DIR "$@" "$folder/$name" $tests
     done
 }
 without_forks() { echo " $suites " | sed 's/ forks / /'; }
