@@ -66,7 +66,7 @@ def documented_defaults(option, language):
     if kind == "mode":
         return ["0600", "0o600"]
     if kind == "choice":
-        return [value, value.replace("_", "-"), pascal(value), value.replace(".", "_").upper(), value.replace("v", "V").replace(".", "_")]
+        return [value, value.replace("_", "-"), value.replace("_", " "), pascal(value), value.replace(".", "_").upper(), value.replace("v", "V").replace(".", "_")]
     return [human(option), str(value)]
 
 

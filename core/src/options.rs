@@ -246,7 +246,7 @@ impl Options {
         self
     }
 
-    /// Which users may be at the other end. Default: [`Peers::SameOwner`].
+    /// Which users may be at the other end. Default: the same user, [`Peers::SameOwner`].
     #[must_use]
     pub fn peers(mut self, peers: Peers) -> Options {
         self.peers = peers;

@@ -74,11 +74,11 @@ fn listening_connecting_and_what_goes_wrong_are_told_and_messages_are_not() {
     assert!(told_before.contains(&"span listen channel=watched mode=request".to_owned()), "{told_before:?}");
 
     let client = blocking::Client::connect(&name, &options).unwrap();
-    let _reply: Message = client.request(&Message::text("good")).unwrap();
+    let _reply: Message = client.request(Message::text("good")).unwrap();
     until(&["DEBUG", "connected", "wire=native"]);
     let before = until(&["DEBUG", "a session begins", &format!("process {}", std::process::id())]).len();
     for _ in 0..100 {
-        let _reply: Message = client.request(&Message::text("good")).unwrap();
+        let _reply: Message = client.request(Message::text("good")).unwrap();
     }
     client.request::<Message>(&Message::text("fail")).unwrap_err();
     let since = until(&["DEBUG", "a handler failed", "channel=watched"]).len();

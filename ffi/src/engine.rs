@@ -21,6 +21,12 @@ static ENGINE: ForkLocal<Mutex<Option<Arc<Engine>>>> = ForkLocal::new();
 /// How long a wait for the end of a call sleeps at least, when its time is over and the queue's clock has not noticed.
 const SHORT: Duration = Duration::from_millis(1);
 
+/// How soon the engine's thread goes on after the system has refused it a wait or a look.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
+
+/// How many looks in a row may fail before the engine's calls end with that error: about a second.
+const MOST_FAILURES: u32 = 100;
+
 pub(crate) struct Engine(Mutex<Shared>);
 
 struct Shared {
@@ -158,13 +164,20 @@ pub(crate) fn engine() -> Result<Arc<Engine>> {
 /// What the engine's thread does.
 fn drive(engine: &Engine, readiness: &Readiness) {
     let mut due = Vec::new();
+    let mut failures = 0;
     let why = loop {
         match boundary::guarded(|| engine.turn(&mut due)) {
-            Ok(Ok(true)) => {}
+            Ok(Ok(true)) => failures = 0,
             Ok(Ok(false)) => {
-                if let Err(error) = readiness.wait() {
-                    break error;
+                failures = 0;
+                // For want of memory, say: what is there is looked at all the same, a little later.
+                if readiness.wait().is_err() {
+                    thread::sleep(AFTER_FAILURE);
                 }
+            }
+            Ok(Err(_)) if failures < MOST_FAILURES => {
+                failures += 1;
+                thread::sleep(AFTER_FAILURE);
             }
             Ok(Err(error)) | Err(error) => break error,
         }

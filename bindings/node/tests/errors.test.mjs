@@ -228,8 +228,13 @@ test("many calls on one signal, and many loads of the package, give no warning",
 });
 
 test("the variable for logs shows what the library does", async ({ directory }) => {
-    for (const [level, expected] of [["debug", ["info: listening", "debug: connected", "info: closed"]], ["off", []]]) {
-        const program = new Program(file("tests/programs/watched.mjs"), [directory], { env: { SIMPLE_IPC_LOG: level } });
+    for (const [level, expected] of [
+        ["debug", ["info: listening", "debug: connected", "info: closed"]],
+        ["off", []],
+    ]) {
+        const program = new Program(file("tests/programs/watched.mjs"), [directory], {
+            env: { SIMPLE_IPC_LOG: level },
+        });
         const { status, errors } = await program.ended;
         assert.equal(status, 0, errors);
         for (const part of expected) assert.ok(errors.includes(part), errors);
