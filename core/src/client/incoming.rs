@@ -49,7 +49,7 @@ pub(super) enum Incoming {
 }
 
 /// Reads a frame.
-#[inline]
+#[inline(always)]
 pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<Incoming, Violation> {
     let (id, kind) = (header.id, header.kind);
     Ok(match kind {

@@ -41,10 +41,12 @@ impl Idle {
 }
 
 impl FreeSessions for Mutex<Idle> {
+    #[inline(always)]
     fn take(&self) -> Option<Box<ThreadSession>> {
         lock(self).sessions.pop()
     }
 
+    #[inline(always)]
     fn put(&self, session: Box<ThreadSession>) {
         lock(self).put(session);
     }
