@@ -58,18 +58,18 @@ pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<In
             Incoming::Answer { id, kind, reply: Reply::Message(message) }
         }
         Kind::Ack | Kind::Pong => Incoming::Answer { id, kind, reply: Reply::Done },
-        Kind::Error => {
-            let error = reply_error(id, body.as_slice())?;
-            if id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody) {
-                Incoming::OneWayRefused(error)
-            } else {
-                Incoming::Error { id, error }
-            }
-        }
+        Kind::Error => failure(id, body.as_slice())?,
         Kind::Goaway => Incoming::Goaway { last: id },
         Kind::Ping => Incoming::Ping { id },
         Kind::Request | Kind::Broadcast | Kind::Cancel => unreachable!("not a listener's frames"),
     })
+}
+
+#[cold]
+fn failure(id: u32, body: &[u8]) -> std::result::Result<Incoming, Violation> {
+    let error = reply_error(id, body)?;
+    let is_one_way = id == 0 && matches!(error.kind(), ErrorKind::WrongMode | ErrorKind::InvalidBody);
+    Ok(if is_one_way { Incoming::OneWayRefused(error) } else { Incoming::Error { id, error } })
 }
 
 /// Whether an answer of kind `answer` fits a message of kind `asked`. One that does not, and that could be taken for

@@ -63,16 +63,10 @@ impl<'a> Target<'a> {
     }
 
     /// Refuses a body that is larger than the options allow, before anything is sent.
+    #[inline]
     pub(crate) fn check_size<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<()> {
         let (len, max) = (message.into().len(), self.options.max_message);
-        if len <= max {
-            return Ok(());
-        }
-        let text = format!(
-            "the message of {len} bytes is larger than the {max} that this client allows; raise the client's largest \
-             message or send less"
-        );
-        Err(Error::new(ErrorKind::TooLarge, text))
+        if len <= max { Ok(()) } else { Err(larger_than_allowed(len, max)) }
     }
 
     /// How long connecting may take for a call with this timeout: the time to wait for a listener is added.
@@ -120,6 +114,15 @@ impl<'a> Target<'a> {
         let began = Instant::now();
         repeat_async(until, || self.look_once(began)).await
     }
+}
+
+#[cold]
+fn larger_than_allowed(len: usize, max: usize) -> Error {
+    let text = format!(
+        "the message of {len} bytes is larger than the {max} that this client allows; raise the client's largest \
+         message or send less"
+    );
+    Error::new(ErrorKind::TooLarge, text)
 }
 
 /// Repeats a step until it is done or has failed. How long to go on is the step's own matter.

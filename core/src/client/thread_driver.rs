@@ -454,7 +454,11 @@ impl ThreadSession {
         }
         loop {
             let Some((header, body)) = self.reader.next()? else { return Ok(None) };
-            match incoming(header, body)? {
+            let frame = incoming(header, body)?;
+            if let Incoming::Answer { .. } = frame {
+                return Ok(Some(frame));
+            }
+            match frame {
                 Incoming::OneWayRefused(error) => {
                     self.one_way_error.get_or_insert(error);
                 }

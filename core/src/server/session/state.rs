@@ -5,7 +5,7 @@
 //! | `Runtime` | `Stalled` | the runtime's driver | the session may take no more: the driver waits until less is in flight |
 //! | `Stalled` | `Runtime` | whoever makes room, and then wakes the driver | an answer has left, a handler has returned |
 //! | `Runtime`, `Stalled` | `Thread` | the thread that begins to drive it | |
-//! | `Thread` | `Batch` | that thread, in its [hand-over](crate::server::driver::handover) | messages are here: answers gather from now on |
+//! | `Thread` | `Batch` | that thread, in its hand-over (`driver/handover.rs`) | messages are here: answers gather from now on |
 //! | `Batch` | `Overfull` | whoever adds an answer | more answers have gathered than are to wait |
 //! | `Overfull` | `Batch` | the thread, before it takes the next message | it sends what has gathered |
 //! | `Batch`, `Overfull` | `Thread` | the thread, in its hand-over | all that was there has been with the handler |
