@@ -48,15 +48,19 @@ pub(super) enum Incoming {
     },
 }
 
-/// Reads a frame.
+/// The answer to a request.
 #[inline(always)]
+pub(super) fn answer(header: Header, body: Body<'_>) -> Incoming {
+    let message = Message::from_parts(header.message_kind(), body.into_vec());
+    Incoming::Answer { id: header.id, kind: header.kind, reply: Reply::Message(message) }
+}
+
+/// Reads a frame.
+#[inline]
 pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<Incoming, Violation> {
     let (id, kind) = (header.id, header.kind);
     Ok(match kind {
-        Kind::Response => {
-            let message = Message::from_parts(header.message_kind(), body.into_vec());
-            Incoming::Answer { id, kind, reply: Reply::Message(message) }
-        }
+        Kind::Response => answer(header, body),
         Kind::Ack | Kind::Pong => Incoming::Answer { id, kind, reply: Reply::Done },
         Kind::Error => failure(id, body.as_slice())?,
         Kind::Goaway => Incoming::Goaway { last: id },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::ASK_FIRST;
 use super::ids::Ids;
-use super::incoming::{Incoming, Reply, fits, incoming};
+use super::incoming::{Incoming, Reply, answer, fits, incoming};
 use super::until::Until;
 use super::{Attempt, Failed, closing, listener_has_gone, lost, timed_out};
 use crate::cancellation::{Cancellation, Watch};
@@ -454,11 +454,10 @@ impl ThreadSession {
         }
         loop {
             let Some((header, body)) = self.reader.next()? else { return Ok(None) };
-            let frame = incoming(header, body)?;
-            if let Incoming::Answer { .. } = frame {
-                return Ok(Some(frame));
+            if header.kind == Kind::Response {
+                return Ok(Some(answer(header, body)));
             }
-            match frame {
+            match incoming(header, body)? {
                 Incoming::OneWayRefused(error) => {
                     self.one_way_error.get_or_insert(error);
                 }
