@@ -71,8 +71,8 @@ pub(crate) async fn serve(open: OpenConnection, socket: Stream, peer: Peer, stre
         Err(violation) => return shared.malformed(&peer, violation),
     };
     let (in_flight, held) = take_in(&shared, message.len(), peer).await;
-    let caller = Caller::new(&shared, Arc::new(socket), peer);
-    let exchange = Exchange::request(&caller, &in_flight);
+    // Nothing else here holds the caller: its connection is closed, which ends the answer, as soon as that is sent.
+    let exchange = Exchange::request(&Caller::new(&shared, Arc::new(socket), peer), &in_flight);
     let responder = exchange.responder();
     let left = Left { exchange, unsent: None, in_flight: Arc::clone(&in_flight), _open: open };
     let handoff = Arc::new(Handoff { left: Mutex::new(Some(left)), leaves: Notify::new() });
@@ -146,7 +146,7 @@ impl Left {
     }
 
     fn close(self) {
-        if Arc::strong_count(&self.exchange) > 1 {
+        if Arc::strong_count(&self.exchange) > 1 || Arc::strong_count(&self.exchange.caller) > 1 {
             // Somebody asks whether the caller still waits, and so holds the socket; the peer must not wait for that.
             self.exchange.caller.socket.shutdown();
         }
