@@ -1,5 +1,5 @@
-//! The threads of this library: one that serves the listeners of blocking callers, one that drives
-//! asynchronous calls of bindings. Neither is started before it is needed.
+//! The threads of this library: one that serves the listeners of blocking callers, one that does
+//! what clients and bindings leave to the background. Neither is started before it is needed.
 
 use std::io;
 use std::panic::catch_unwind;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::fork::ForkFd;
 use crate::os::interest::Interest;
 
 impl Interest {
@@ -43,6 +44,17 @@ pub(super) fn wait_for(fd: impl AsFd, interest: Interest, timeout: Option<Durati
         Ok(ready) => Ok(ready > 0),
         Err(Errno::INTR) => Ok(false),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Tells when a poller has something ready, whatever it is made of.
+#[derive(Debug)]
+pub(crate) struct Readiness(pub(super) ForkFd);
+
+impl Readiness {
+    /// Waits until something is ready; `false` when the time is over or a signal came.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        wait_for(&self.0, Interest::Read, timeout)
     }
 }
 

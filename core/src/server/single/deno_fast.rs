@@ -146,7 +146,7 @@ impl Left {
     }
 
     fn close(self) {
-        if Arc::strong_count(&self.exchange) > 1 || Arc::strong_count(&self.exchange.caller) > 1 {
+        if Arc::strong_count(&self.exchange) > 1 {
             // Somebody asks whether the caller still waits, and so holds the socket; the peer must not wait for that.
             self.exchange.caller.socket.shutdown();
         }

@@ -9,6 +9,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::super::fork::ForkFd;
+pub(crate) use super::super::ready::Readiness;
 use super::super::ready::{self, timespec};
 use super::super::stream::Stream;
 use crate::os::interest::Interest;
@@ -95,17 +96,6 @@ impl Poller {
     /// A second hold on what is watched, for a thread that waits while another one uses the poller.
     pub(crate) fn readiness(&self) -> io::Result<Readiness> {
         self.epoll.duplicate().map(Readiness)
-    }
-}
-
-/// Tells when a [`Poller`] has something ready.
-#[derive(Debug)]
-pub(crate) struct Readiness(ForkFd);
-
-impl Readiness {
-    /// As [`Poller::wait`].
-    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        ready::wait_for(&self.0, Interest::Read, timeout)
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use super::super::fork::ForkFd;
 use super::super::ready;
+pub(crate) use super::super::ready::Readiness;
 use super::super::stream::Stream;
 use crate::os::interest::Interest;
 
@@ -136,17 +137,6 @@ impl Poller {
         // SAFETY: what is added is a descriptor that the caller holds open, and the kernel forgets it when it is
         // closed.
         unsafe { kevent_timespec(&self.kqueue, changes, &mut none, Some(&now)) }.map(drop)
-    }
-}
-
-/// Tells when a [`Poller`] has something ready.
-#[derive(Debug)]
-pub(crate) struct Readiness(ForkFd);
-
-impl Readiness {
-    /// As [`Poller::wait`].
-    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        ready::wait_for(&self.0, Interest::Read, timeout)
     }
 }
 
