@@ -5,14 +5,15 @@ use std::ffi::c_void;
 use std::future::Future;
 use std::ptr::null;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use simple_ipc::{Error, ErrorKind, ForkLocal, Process, Result, background};
 use tokio::task::AbortHandle;
 
 use crate::argument;
 use crate::callback::{self, UserData, sipc_cancel_callback};
+use crate::lock::{lock, wait_while};
 
 /// A callback that waits for its caller to give up, for as long as this lives.
 pub(crate) struct Notice {
@@ -35,12 +36,9 @@ const BRIEF: Duration = Duration::from_secs(5);
 /// Waits until no callback runs whose responder is used up: nothing else tells that it has returned.
 pub(crate) fn wait_for_those_that_used_their_responder_up() -> Result<()> {
     let late = LATE.get();
-    let running = late.running.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_running, waited) = late
-        .none_runs
-        .wait_timeout_while(running, BRIEF, |running| *running > 0)
-        .unwrap_or_else(PoisonError::into_inner);
-    if waited.timed_out() {
+    let until = Some(Instant::now() + BRIEF);
+    let (_guard, is_over) = wait_while(&late.none_runs, lock(&late.running), until, |running| *running > 0);
+    if is_over {
         return Err(Error::new(
             ErrorKind::TimedOut,
             format!(
@@ -53,12 +51,12 @@ pub(crate) fn wait_for_those_that_used_their_responder_up() -> Result<()> {
 
 impl Late {
     fn one_more() {
-        *LATE.get().running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *lock(&LATE.get().running) += 1;
     }
 
     fn one_less() {
         let late = LATE.get();
-        let mut running = late.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = lock(&late.running);
         // A callback that forks goes on in the child, which counts anew.
         *running = running.saturating_sub(1);
         late.none_runs.notify_all();
@@ -114,7 +112,7 @@ impl Notice {
 
 impl Gate {
     fn call(&self) {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = lock(&self.owed);
         let Some(Owed { callback, user_data }) = owed.take() else { return };
         let outer = CALLING.replace(self);
         callback::in_callback(|| {
@@ -143,7 +141,7 @@ impl Drop for Notice {
         if let Some(task) = self.gate.task.get() {
             task.abort();
         }
-        let owed = self.gate.owed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let owed = lock(&self.gate.owed).take();
         // Not under the lock: it may be anything that C does there.
         drop(owed);
     }

@@ -4,7 +4,7 @@
 //! and then. The engine's thread waits for what comes back, and is the only one that calls C back. It holds no lock
 //! while it waits and while C's code runs, so callbacks may begin, cancel and close whatever they like.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use simple_ipc::{Error, ErrorKind, ForkLocal, Message, Result};
 use crate::boundary;
 use crate::callback::{Then, in_callback};
 use crate::calls::Calls;
+use crate::lock::{lock, wait_while};
 
 /// The engine of this process. It is made when it is first needed, and never freed.
 static ENGINE: ForkLocal<Mutex<Option<Arc<Engine>>>> = ForkLocal::new();
@@ -129,15 +130,8 @@ impl Progress {
 
     /// Waits for its end; `false` if that has not come by `until`.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
-        let mut is_finished = lock(&self.is_finished);
-        while !*is_finished {
-            is_finished = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => self.finishes.wait(is_finished).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return false,
-                Some(left) => self.finishes.wait_timeout(is_finished, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-        }
-        true
+        let (_guard, is_over) = wait_while(&self.finishes, lock(&self.is_finished), until, |is_finished| !*is_finished);
+        !is_over
     }
 }
 
@@ -208,13 +202,10 @@ impl Engine {
             if let Some(result) = result.take() {
                 return result;
             }
-            let Some(until) = until else {
-                result = waiting.is_over.wait(result).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now()).max(SHORT);
-            result = waiting.is_over.wait_timeout(result, left).unwrap_or_else(PoisonError::into_inner).0;
-            if result.is_none() && Instant::now() >= until {
+            let at_least = until.map(|until| until.max(Instant::now() + SHORT));
+            let (its_end, is_over) = wait_while(&waiting.is_over, result, at_least, |result| result.is_none());
+            result = its_end;
+            if is_over {
                 drop(result);
                 // The engine's thread may be in a callback that does not return.
                 let processed = lock(&self.0).process();
@@ -325,11 +316,6 @@ impl Shared {
             self.calls.queue.submit();
         }
     }
-}
-
-/// A panic elsewhere does not make what a mutex guards wrong: [`Engine::break_down`] ends what it interrupted.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod calls;
 mod cancellation;
 mod engine;
 mod handle;
+mod lock;
 
 // In the order in which the header is to be read, which the lines between them keep from sorting.
 

@@ -8,6 +8,7 @@ use simple_ipc::{Call, Channel, Error, ErrorKind, Options, Process, Result};
 
 use crate::callback::check_may_wait;
 use crate::engine::{Asynchronous, Counts, Engine, UnderWay, Waiting, engine};
+use crate::lock::{lock, wait_while};
 use crate::operation::{self, sipc_operation};
 
 /// The asynchronous side of a `sipc_client`: a client of the engine's queue. It is opened when it is first used; a client
@@ -53,7 +54,7 @@ impl Background {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Begins a call of the client. What began, `close` waits for.
@@ -141,21 +142,13 @@ impl Background {
     }
 
     fn wait_for_all(&self, time: Time) -> Result<()> {
-        let mut state = self.lock();
-        while state.under_way > 0 {
-            state = match time.left() {
-                None => self.none_is_under_way.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => {
-                    let text = format!(
-                        "channel \"{}\": the client is closed, but {} calls have not called back",
-                        self.channel, state.under_way
-                    );
-                    return Err(Error::new(ErrorKind::TimedOut, text).after_sending());
-                }
-                Some(left) => {
-                    self.none_is_under_way.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+        let (state, is_over) = wait_while(&self.none_is_under_way, self.lock(), time.0, |state| state.under_way > 0);
+        if is_over {
+            let text = format!(
+                "channel \"{}\": the client is closed, but {} calls have not called back",
+                self.channel, state.under_way
+            );
+            return Err(Error::new(ErrorKind::TimedOut, text).after_sending());
         }
         Ok(())
     }
