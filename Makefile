@@ -59,6 +59,7 @@ chaos: ## processes are killed at random moments, and journals compared; TIME=60
 
 exits: export SIMPLE_IPC_TEST_RUNS := $(or $(RUNS),100)
 exits: ## each way to end a process, in C, Python, JavaScript and .NET, 100 times; RUNS=1000
+	@case $$SIMPLE_IPC_TEST_RUNS in *[!0-9]*|0*) echo "exits: RUNS=$$SIMPLE_IPC_TEST_RUNS is no number of runs; give one from 1 up" >&2; exit 2;; esac
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/exits/run.sh

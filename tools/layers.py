@@ -228,13 +228,20 @@ def main():
         return str(file.relative_to(ROOT))
 
     if sys.argv[1:2] == ["--edges"]:
-        wanted = (ROOT / sys.argv[2]).resolve()
+        wanted = (ROOT / " ".join(sys.argv[2:])).resolve()
+        if not any(wanted in importers for importers in edges.values()):
+            print(f'layers: "{" ".join(sys.argv[2:])}" is no file that is looked at: name one of {" or ".join(crates)}', file=sys.stderr)
+            return 2
         for importers in edges.values():
             for imported in sorted(importers.get(wanted, ())):
                 print(f"imports      {short(imported)}")
             for file in sorted(file for file, them in importers.items() if wanted in them):
                 print(f"imported by  {short(file)}")
         return 0
+
+    if sys.argv[1:]:
+        print(f"layers: unknown argument {sys.argv[1]}; it takes nothing, or --edges FILE", file=sys.stderr)
+        return 2
 
     wrong = []
     for importers in edges.values():

@@ -41,6 +41,9 @@ def main():
     if sys.argv[1:] == ["--list"]:
         print("\n".join(MAY))
         return 0
+    if sys.argv[1:]:
+        print(f"os_names: unknown argument {sys.argv[1]}; it takes nothing, or --list", file=sys.stderr)
+        return 2
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *LOOKED_AT],
         cwd=ROOT,
