@@ -138,6 +138,33 @@ fn a_handler_that_a_closing_listener_cuts_off_hears_that_nobody_waits() {
     }
 }
 
+/// Whoever is told that nobody waits must not be able to answer: the caller hears that the listener has gone, not what
+/// the handler made of the news.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_hears_of_the_cut_off_no_longer_answers() {
+    let scratch = Scratch::new();
+    let options = scratch.options().grace(Duration::from_millis(1));
+    for channel in both_channels() {
+        for _ in 0..20 {
+            let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+            let handler = move |_: &Message, responder: simple_ipc::Responder| {
+                began.send(()).unwrap();
+                while !responder.is_cancelled() {
+                    std::thread::yield_now();
+                }
+                let _nobody_hears_it = responder.fail("it was given up");
+            };
+            let listener = blocking::Listener::serve(&channel, Mode::Request, &options, handler).unwrap();
+            let (posted_to, with) = (listener.channel().clone(), options.clone());
+            let call = tokio::spawn(async move { simple_ipc::post_request(&posted_to, &Message::null(), &with).await });
+            begun.recv().await.unwrap();
+            let _the_handler_may_still_be_leaving =
+                tokio::task::spawn_blocking(move || listener.close()).await.unwrap();
+            assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::ConnectionLost);
+        }
+    }
+}
+
 /// How many threads for handlers this process has.
 fn worker_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();

@@ -113,10 +113,15 @@ impl Session {
         Ok(())
     }
 
-    /// Ends a call that the handler has settled, for an answer; an error if somebody else has ended it.
+    /// Ends a call that the handler has settled, for an answer; an error if somebody else has ended it, or the listener has
+    /// closed: from then on handlers hear that nobody waits, and what they make of that is no answer.
     #[inline]
     fn still_wanted(&self, call: CallId) -> Result<Answering<'_>> {
-        self.finish(call).ok_or_else(|| self.not_wanted())
+        match self.finish(call) {
+            Some(_ends_unanswered) if self.shared.has_closed() => Err(lost()),
+            Some(answering) => Ok(answering),
+            None => Err(self.not_wanted()),
+        }
     }
 
     /// Somebody else has ended a call: the handler has now settled it, too.
