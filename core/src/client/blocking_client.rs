@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::connect::{Connected, Presence};
+use super::late_sends::{self, Gathers};
 use super::one_way::OneWay;
 use super::pool::Idle;
 use super::replace::{self, FreeSessions, Tries};
@@ -12,7 +13,6 @@ use super::target::Target;
 use super::thread_driver::ThreadSession;
 use super::until::Until;
 use super::{Attempt, Failed, deno, timed_out};
-use crate::background;
 use crate::cancellation::{Call, Cancellation};
 use crate::channel::Channel;
 use crate::error::{Error, Result};
@@ -25,8 +25,6 @@ use crate::os::stream::Stream;
 
 /// One-way messages that follow each other within this time are sent together.
 const TOGETHER: Duration = Duration::from_micros(50);
-/// What has gathered is sent at the latest after this.
-const LATEST: Duration = Duration::from_millis(1);
 /// How long a client that is dropped tries to get rid of what has gathered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -61,7 +59,7 @@ struct OneWayState {
     /// What became of those that were sent on it.
     confirmations: OneWay,
     last: Option<Instant>,
-    /// A task will send what has gathered.
+    /// The thread of `late_sends` will send what has gathered.
     send_is_scheduled: bool,
 }
 
@@ -71,7 +69,7 @@ struct OneWayGuard<'a> {
     session: Option<Box<ThreadSession>>,
     confirmations: OneWay,
     last: Option<Instant>,
-    /// Whether a task is to send what has gathered.
+    /// Whether the thread of `late_sends` is to send what has gathered.
     schedule_send: bool,
 }
 
@@ -105,6 +103,23 @@ impl OneWaySender {
         // They look and begin to wait under the lock.
         drop(lock(&self.state));
         self.returned.notify_all();
+    }
+}
+
+impl Gathers for OneWaySender {
+    fn try_send_gathered(&self) -> bool {
+        match self.state.try_lock() {
+            // Whoever has the session may leave something gathered.
+            Ok(state) if state.is_lent => false,
+            Ok(mut state) => {
+                let is_sent = state.session.as_mut().is_none_or(|session| session.try_send_gathered());
+                state.send_is_scheduled = !is_sent;
+                is_sent
+            }
+            // Whoever has the lock is sending.
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Poisoned(_)) => true,
+        }
     }
 }
 
@@ -303,34 +318,18 @@ impl BlockingClient {
         }
     }
 
-    /// Has a task send what has gathered, in case nothing else does.
+    /// Has a thread send what has gathered, in case nothing else does.
     fn schedule_send(&self) {
         let mut state = lock(&self.one_way.state);
         if state.send_is_scheduled {
             return;
         }
-        let Ok(runtime) = background::calls() else { return };
         state.send_is_scheduled = true;
         drop(state);
-        let sender = Arc::clone(&self.one_way);
-        runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(LATEST).await;
-                match sender.state.try_lock() {
-                    // Whoever has the session may leave something gathered.
-                    Ok(state) if state.is_lent => {}
-                    Ok(mut state) => {
-                        if state.session.as_mut().is_none_or(|session| session.try_send_gathered()) {
-                            state.send_is_scheduled = false;
-                            return;
-                        }
-                    }
-                    // Whoever has the lock is sending.
-                    Err(TryLockError::WouldBlock) => {}
-                    Err(TryLockError::Poisoned(_)) => return,
-                }
-            }
-        });
+        if late_sends::schedule(Arc::clone(&self.one_way) as Arc<dyn Gathers>).is_err() {
+            // What has gathered goes with what the client does next.
+            lock(&self.one_way.state).send_is_scheduled = false;
+        }
     }
 
     /// Waits until every one-way message has been handed to the handler.

@@ -6,12 +6,11 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::lingering::Lingering;
 use super::until::Until;
 use super::{lost, timed_out};
-use crate::background;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
@@ -20,9 +19,6 @@ use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::{Violation, deno};
 use crate::session::spin_wait::SpinWait;
-
-/// The most connections that are received to their end after their callers have left.
-const MOST_LINGERING: usize = 256;
 
 thread_local! {
     /// How the last exchange of this thread has waited: whether polling pays outlives a connection.
@@ -54,7 +50,7 @@ impl Exchange {
 
     /// The connection, unless it is over.
     pub(crate) fn socket(&self) -> Option<&Stream> {
-        self.socket.0.as_deref()
+        self.socket.unless_over()
     }
 
     /// Goes on with it as far as that goes without waiting; `message` is the same each time.
@@ -210,57 +206,4 @@ fn receive(socket: &Stream, stream: &mut Vec<u8>) -> io::Result<usize> {
         stream.reserve(4096.max(stream.len()));
     }
     socket.recv_spare(stream, usize::MAX, Wait::No)
-}
-
-/// A connection that is received to its end, whoever has left.
-pub(crate) struct Lingering(Option<Arc<Stream>>);
-
-impl Lingering {
-    pub(crate) fn new(socket: Stream) -> Lingering {
-        Lingering::of(Arc::new(socket))
-    }
-
-    pub(crate) fn of(socket: Arc<Stream>) -> Lingering {
-        Lingering(Some(socket))
-    }
-
-    fn get(&self) -> &Arc<Stream> {
-        self.0.as_ref().expect("taken only at the end")
-    }
-
-    /// The stream has ended: nothing is left to wait for.
-    fn done(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Lingering {
-    fn drop(&mut self) {
-        static LINGERING: AtomicUsize = AtomicUsize::new(0);
-        let Some(socket) = self.0.take() else { return };
-        let Ok(runtime) = background::calls() else { return };
-        if LINGERING.fetch_add(1, Ordering::Relaxed) >= MOST_LINGERING {
-            LINGERING.fetch_sub(1, Ordering::Relaxed);
-            return;
-        }
-        runtime.spawn(async move {
-            receive_to_the_end(&socket).await;
-            LINGERING.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-}
-
-async fn receive_to_the_end(socket: &Arc<Stream>) {
-    let Ok(fd) = AsyncStream::new(Arc::clone(socket), Interest::Read) else { return };
-    let _told_already = socket.shutdown_write();
-    let mut scrap = vec![0; 16 << 10];
-    while let Ok(mut guard) = fd.readable().await {
-        match socket.recv(&mut scrap, Wait::No) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if would_block(&error) => guard.clear_ready(),
-            Err(error) if interrupted(&error) => {}
-            Err(_) => return,
-        }
-    }
 }

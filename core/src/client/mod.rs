@@ -13,6 +13,8 @@
 //! | `one_way` | which one-way messages of a session are confirmed |
 //! | `ids` | the ids of messages, and what a goaway says about them |
 //! | `deno` | one message on the Deno wire, however its caller waits |
+//! | `lingering` | receiving to their end the connections that nobody waits on any longer |
+//! | `late_sends` | sending what has gathered at a blocking client where nothing else has sent it |
 //! | `post` | the one-shot posts, blocking and asynchronous |
 //! | `blocking_client`, `task_client` | a channel kept open |
 //! | `until` | until when, or until what, a call waits |
@@ -23,6 +25,8 @@ pub(crate) mod connection;
 pub(crate) mod deno;
 mod ids;
 pub(crate) mod incoming;
+mod late_sends;
+pub(crate) mod lingering;
 pub(crate) mod one_way;
 mod pool;
 pub(crate) mod post;

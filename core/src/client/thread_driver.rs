@@ -227,7 +227,7 @@ impl ThreadSession {
     /// closed before all that came on it was received is reset, which takes what is on its way along.
     pub(crate) fn leave(self: Box<Self>) {
         if self.socket.is_tcp() {
-            drop(super::deno::Lingering::of(self.socket));
+            drop(super::lingering::Lingering::of(self.socket));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::call::Ticket;
 use crate::client::connection::{Answers, Connection};
-use crate::client::deno::Lingering;
+use crate::client::lingering::Lingering;
 use crate::error::Result;
 use crate::message::Message;
 use crate::os::interest::Interest;
