@@ -575,6 +575,11 @@ typedef struct {
 #define SIPC_CLOSING 307
 
 /**
+ * The subscriber did not take what was published fast enough, and was cut off.
+ */
+#define SIPC_TOO_SLOW 308
+
+/**
  * 4xx, the wire: the peer broke the protocol.
  */
 #define SIPC_PROTOCOL 401

@@ -110,6 +110,7 @@
     X(too_large, SIPC_TOO_LARGE)                                                                                               \
     X(no_reply, SIPC_NO_REPLY)                                                                                                 \
     X(closing, SIPC_CLOSING)                                                                                                   \
+    X(too_slow, SIPC_TOO_SLOW)                                                                                                 \
     X(protocol, SIPC_PROTOCOL)                                                                                                 \
     X(unsupported_version, SIPC_UNSUPPORTED_VERSION)                                                                           \
     X(invalid_body, SIPC_INVALID_BODY)                                                                                         \

@@ -43,6 +43,8 @@ def human(option):
     value, kind = option["default"], option["type"]
     if value is None:
         return ""
+    if kind == "flag":
+        return "yes" if value else "no"
     if kind == "duration":
         return "0" if value == 0 else f"{value * 1000:g} µs" if value < 1 else f"{value / 1000:g} s"
     if kind == "size":
@@ -65,6 +67,8 @@ def documented_defaults(option, language):
         return of.get(language, [human(option)])
     if kind == "mode":
         return ["0600", "0o600"]
+    if kind == "flag":
+        return ["yes", "true"] if value else ["no", "false", "off"]
     if kind == "choice":
         return [value, value.replace("_", "-"), value.replace("_", " "), pascal(value), value.replace(".", "_").upper(), value.replace("v", "V").replace(".", "_")]
     return [human(option), str(value)]
@@ -109,9 +113,18 @@ def documentation(language, name):
     return "" if declared else None
 
 
+def publishes(language):
+    """Whether a language has publications: then it has all their options."""
+    topics = next(option for option in TABLE if option["name"] == "topics")
+    return any(documentation(language, name) is not None for name in names(topics, language))
+
+
 def complaints():
+    without = {language for language in LANGUAGES if not publishes(language)}
     for option in TABLE:
         for language, title in LANGUAGES.items():
+            if language in without and option["for"] in ("publishers", "subscribers"):
+                continue
             for name in names(option, language):
                 said = documentation(language, name)
                 if said is None:
@@ -129,7 +142,7 @@ def page():
            "`tools/options.py`, which also holds the documentation of each language against it.", "",
            "Durations are in each language's own form: `Duration` in Rust, seconds in Python, milliseconds in JavaScript and (as the names of the",
            "functions say) in C, `TimeSpan` in .NET, `5s` or `200ms` for the command.", ""]
-    for title, which in (("For posts and clients", "posts"), ("For both sides", "both"), ("For listeners", "listeners")):
+    for title, which in (("For posts and clients", "posts"), ("For both sides", "both"), ("For listeners", "listeners"), ("For publishers", "publishers"), ("For subscribers", "subscribers")):
         out += [f"## {title}", "", "| option | default | may be | |", "|---|---|---|---|"]
         for option in TABLE:
             if option["for"] == which:

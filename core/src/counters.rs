@@ -25,6 +25,14 @@ pub struct Counters {
     /// Requests that nobody waits for any more and that their handler has not settled: neither answered nor dropped
     /// their [`Responder`](crate::Responder), now.
     pub abandoned: u64,
+    /// Subscribers now.
+    pub subscribers: u64,
+    /// Events published, whoever heard them.
+    pub published: u64,
+    /// Events that subscribers missed because they were too slow, each counted once for every subscriber.
+    pub dropped: u64,
+    /// Subscribers that were cut off because they were too slow.
+    pub too_slow: u64,
 }
 
 /// The counters while they count.
@@ -37,6 +45,10 @@ pub(crate) struct Tally {
     pub(crate) malformed: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) incomplete: AtomicU64,
+    pub(crate) subscribers: AtomicU64,
+    pub(crate) published: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) too_slow: AtomicU64,
 }
 
 impl Tally {
@@ -52,6 +64,10 @@ impl Tally {
             incomplete: read(&self.incomplete),
             in_flight: in_flight as u64,
             abandoned: abandoned as u64,
+            subscribers: read(&self.subscribers),
+            published: read(&self.published),
+            dropped: read(&self.dropped),
+            too_slow: read(&self.too_slow),
         }
     }
 }

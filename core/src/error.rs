@@ -105,6 +105,8 @@ error_kinds! {
     NoReply = 306, "no_reply";
     /// The listener is closing and did not take the message.
     Closing = 307, "closing";
+    /// The subscriber did not take what was published fast enough, and was cut off.
+    TooSlow = 308, "too_slow";
 
     /// The peer broke the protocol.
     Protocol = 401, "protocol";
@@ -199,7 +201,7 @@ impl Error {
     /// Says on which channel it happened, where the text was made by what knows only a connection.
     pub(crate) fn on_channel(mut self, channel: &impl fmt::Display) -> Error {
         use ErrorKind::{Closing, ConnectionLost, InvalidBody, NoReply, Protocol, TimedOut, TooLarge};
-        use ErrorKind::{UnsupportedVersion, WrongMode};
+        use ErrorKind::{TooSlow, UnsupportedVersion, WrongMode};
         if matches!(
             self.kind(),
             Closing
@@ -209,6 +211,7 @@ impl Error {
                 | Protocol
                 | TimedOut
                 | TooLarge
+                | TooSlow
                 | UnsupportedVersion
                 | WrongMode
         ) {

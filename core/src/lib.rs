@@ -68,6 +68,7 @@ mod channel;
 mod client;
 mod counters;
 mod error;
+mod event;
 pub mod event_loop;
 mod failure;
 #[cfg(any(test, fuzzing))]
@@ -102,13 +103,14 @@ pub use cancellation::{Call, Cancellation};
 pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathStyle};
 pub use counters::Counters;
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
+pub use event::{Event, Overflow};
 pub use failure::HandlerFailure;
 pub use message::{Message, MessageKind, MessageRef};
 pub use mode::Mode;
 pub use options::{
     DEFAULT_GRACE, DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE,
-    DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_STALL_TIMEOUT,
-    DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Wire,
+    DEFAULT_MAX_SESSION_IN_FLIGHT, DEFAULT_MAX_SESSION_WAITING, DEFAULT_MAX_WAITING, DEFAULT_QUEUE,
+    DEFAULT_STALL_TIMEOUT, DEFAULT_THREADS, DEFAULT_TIMEOUT, Options, Wire,
 };
 pub use os::clean::Removed;
 pub use os::discover::ChannelInfo;

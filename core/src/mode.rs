@@ -1,4 +1,4 @@
-//! Whether the messages of a channel are answered.
+//! What a channel is for, and whether its messages are answered.
 
 use std::fmt;
 
@@ -11,20 +11,23 @@ pub enum Mode {
     Request,
     /// No message gets one.
     Broadcast,
+    /// The listener takes no messages: it publishes to its subscribers.
+    Publish,
 }
 
 impl Mode {
-    /// `request` or `broadcast`.
+    /// `request`, `broadcast` or `publish`.
     pub const fn name(self) -> &'static str {
         match self {
             Mode::Request => "request",
             Mode::Broadcast => "broadcast",
+            Mode::Publish => "publish",
         }
     }
 
     /// The mode with this name.
     pub(crate) fn from_name(name: &str) -> Option<Mode> {
-        [Mode::Request, Mode::Broadcast].into_iter().find(|mode| mode.name() == name)
+        [Mode::Request, Mode::Broadcast, Mode::Publish].into_iter().find(|mode| mode.name() == name)
     }
 }
 

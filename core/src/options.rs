@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cancellation::Cancellation;
 use crate::channel::{Address, Channel, PathStyle};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Overflow;
 use crate::peer::Peers;
 use crate::report::{HandlerReport, ReportTo};
 
@@ -23,6 +24,8 @@ pub const DEFAULT_MAX_IN_FLIGHT: usize = 16_384;
 pub const DEFAULT_MAX_SESSION_WAITING: usize = 4 << 20;
 /// The most bytes of one listener that wait unless told otherwise: 256 MiB.
 pub const DEFAULT_MAX_WAITING: usize = 256 << 20;
+/// The most bytes of events that wait for one subscriber unless told otherwise: 4 MiB.
+pub const DEFAULT_QUEUE: usize = 4 << 20;
 /// How long a connection may take to its first byte, and then to the end of its hello, unless told otherwise.
 pub const DEFAULT_HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a sender may be silent inside a message unless told otherwise.
@@ -79,6 +82,15 @@ pub struct Options {
     pub(crate) check_interval: Duration,
     pub(crate) report_to: ReportTo,
     pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) publish: bool,
+    pub(crate) retain: bool,
+    pub(crate) patience: Duration,
+    /// `None`: all of them.
+    pub(crate) topics: Option<Vec<String>>,
+    pub(crate) overflow: Overflow,
+    pub(crate) queue: usize,
+    /// `None`: without limit.
+    pub(crate) reconnect: Option<Duration>,
 }
 
 impl Default for Options {
@@ -107,6 +119,13 @@ impl Default for Options {
             check_interval: Duration::from_secs(30),
             report_to: ReportTo::default(),
             cancellation: None,
+            publish: false,
+            retain: false,
+            patience: Duration::ZERO,
+            topics: None,
+            overflow: Overflow::Fail,
+            queue: DEFAULT_QUEUE,
+            reconnect: None,
         }
     }
 }
@@ -323,6 +342,89 @@ impl Options {
         self
     }
 
+    /// Whether a listener for requests or broadcasts takes subscribers besides, to whom it publishes. Default: no. A
+    /// listener that was made to publish does so in any case.
+    #[must_use]
+    pub fn publish(mut self, publish: bool) -> Options {
+        self.publish = publish;
+        self
+    }
+
+    /// Whether a publisher keeps the last event of each topic for subscribers who come later: they get those first,
+    /// marked as [`retained`](crate::Event::retained). Default: no.
+    ///
+    /// They count as [`max_waiting`](Options::max_waiting): a publish that would need more fails with
+    /// [`ErrorKind::OutOfResources`]. Publishing no bytes on a topic forgets what it has.
+    #[must_use]
+    pub fn retain(mut self, retain: bool) -> Options {
+        self.retain = retain;
+        self
+    }
+
+    /// How long one publish waits for subscribers with [`Overflow::Block`] that have no room; those who have none then
+    /// are cut off. Default: not at all, and such subscribers are refused.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Options {
+        self.patience = patience;
+        self
+    }
+
+    /// Which topics a subscriber gets, each exactly as it is published; an empty text is what is published on none.
+    /// Default: all. From 1 to 1,024, of at most 255 bytes each.
+    #[must_use]
+    pub fn topics(mut self, topics: impl IntoIterator<Item = impl Into<String>>) -> Options {
+        self.topics = Some(topics.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What becomes of a subscriber for which more waits than [`queue`](Options::queue). Default: [`Overflow::Fail`].
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> Options {
+        self.overflow = overflow;
+        self
+    }
+
+    /// The most bytes that wait at the publisher for a subscriber. Default: 4 MiB. The publisher lowers it to its own
+    /// [`max_session_waiting`](Options::max_session_waiting). A single larger event still passes.
+    #[must_use]
+    pub fn queue(mut self, bytes: usize) -> Options {
+        self.queue = bytes;
+        self
+    }
+
+    /// How long a subscription that has lost its publisher looks for it, or for the next one. Default: without limit.
+    /// With zero it ends with its publisher.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: Duration) -> Options {
+        self.reconnect = Some(reconnect);
+        self
+    }
+
+    /// Lets a subscription look for its publisher without limit, which is the default.
+    #[must_use]
+    pub fn no_reconnect_limit(mut self) -> Options {
+        self.reconnect = None;
+        self
+    }
+
+    /// Refuses what only a subscriber is told and that makes no sense.
+    pub(crate) fn check_subscription(&self) -> Result<()> {
+        let complaint = if self.queue == 0 {
+            "a subscription needs room for at least one byte that waits".to_owned()
+        } else if let Some(topics) = &self.topics {
+            if topics.is_empty() {
+                "a subscription names no topic; leave `topics` out to get all".to_owned()
+            } else if topics.len() > MOST_TOPICS {
+                format!("a subscription names {} topics, of at most {MOST_TOPICS}", topics.len())
+            } else {
+                return topics.iter().try_for_each(|topic| check_topic(topic));
+            }
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::InvalidArgument, complaint))
+    }
+
     /// Refuses values that make no sense, before anything is done with them.
     pub(crate) fn check(&self) -> Result<()> {
         let complaint = if self.socket_mode & !0o777 != 0 {
@@ -356,6 +458,20 @@ impl Options {
     }
 }
 
+/// The most topics that one subscription names.
+pub(crate) const MOST_TOPICS: usize = 1024;
+/// The longest topic, in bytes of UTF-8.
+pub(crate) const LONGEST_TOPIC: usize = 255;
+
+/// Refuses a topic that is too long to be published on, or subscribed to.
+pub(crate) fn check_topic(topic: &str) -> Result<()> {
+    if topic.len() <= LONGEST_TOPIC {
+        return Ok(());
+    }
+    let text = format!("a topic of {} bytes is too long: at most {LONGEST_TOPIC} are allowed", topic.len());
+    Err(Error::new(ErrorKind::InvalidArgument, text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,6 +497,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn values_without_sense_are_refused_to_a_subscription() {
+        assert!(Options::new().check_subscription().is_ok());
+        assert!(Options::new().topics(["", &"x".repeat(255)]).check_subscription().is_ok());
+        for bad in [
+            Options::new().queue(0),
+            Options::new().topics([""; 0]),
+            Options::new().topics(["x"; 1025]),
+            Options::new().topics(["a".to_owned(), "é".repeat(128)]),
+        ] {
+            assert_eq!(bad.check_subscription().unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
+
     /// `core/options.json` describes every option for all languages; its defaults are those of the code.
     #[test]
     fn the_defaults_are_those_of_the_table_of_options() {
@@ -399,6 +529,7 @@ mod tests {
             ("stall_timeout", defaults.stall_timeout),
             ("grace", defaults.grace),
             ("check_interval", defaults.check_interval),
+            ("patience", defaults.patience),
         ] {
             assert_eq!(listed(name).as_f64(), Some(milliseconds(duration)), "{name}");
         }
@@ -411,14 +542,18 @@ mod tests {
             ("max_session_waiting", defaults.max_session_waiting),
             ("max_waiting", defaults.max_waiting),
             ("threads", defaults.threads),
+            ("queue", defaults.queue),
         ] {
             assert_eq!(listed(name).as_u64(), Some(number as u64), "{name}");
         }
-        for name in ["directory", "path", "plain_text", "cancellation", "on_handler_failure"] {
+        for name in ["directory", "path", "plain_text", "cancellation", "on_handler_failure", "topics", "reconnect"] {
             assert!(listed(name).is_null(), "{name}");
         }
         assert_eq!((listed("wire"), listed("peers")), ("auto".into(), "same_user".into()));
         assert_eq!(listed("path_style"), "v0.0.1");
+        assert_eq!(listed("overflow"), defaults.overflow.name());
+        assert_eq!((listed("publish"), listed("retain")), (defaults.publish.into(), defaults.retain.into()));
+        assert_eq!((defaults.topics, defaults.reconnect), (None, None));
         assert_eq!(
             (defaults.wire, defaults.peers, defaults.path_style),
             (Wire::Auto, Peers::SameOwner, PathStyle::V0_0_1)

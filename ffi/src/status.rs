@@ -60,6 +60,8 @@ pub const SIPC_TOO_LARGE: sipc_status = 305;
 pub const SIPC_NO_REPLY: sipc_status = 306;
 /// The listener is closing and did not take the message.
 pub const SIPC_CLOSING: sipc_status = 307;
+/// The subscriber did not take what was published fast enough, and was cut off.
+pub const SIPC_TOO_SLOW: sipc_status = 308;
 
 /// 4xx, the wire: the peer broke the protocol.
 pub const SIPC_PROTOCOL: sipc_status = 401;

@@ -21,10 +21,19 @@ CLIENT_ROLES = ("exclusive", "multiplexed")
 
 BYTES = 0x01
 ACK_WANTED = 0x02
+TOPIC = 0x08
+RETAINED = 0x10
+
+#: The feature bit of those who know subscribe, gap, event and credit.
+PUBLISH_SUBSCRIBE = 0x01
+#: What is granted and not used is at most this many bytes.
+MOST_CREDIT = 1 << 31
+#: What a topic may add to the largest message: its length, and 255 bytes.
+TOPIC_ROOM = 256
 
 #: The stable error names that a listener sends; a client reports any other as 'protocol'.
 ERROR_CODES = {
-    "wrong_mode", "timed_out", "cancelled", "handler_failed", "too_large", "closing", "protocol",
+    "wrong_mode", "timed_out", "cancelled", "handler_failed", "too_large", "closing", "too_slow", "protocol",
     "unsupported_version", "invalid_body", "out_of_resources", "internal",
 }
 #: Errors by which a listener says that it has not handled the message.
@@ -45,6 +54,8 @@ class FrameRule:
     body: bool = False
     needs_id: bool = False
     argument: bool = False
+    #: The most that the argument may be; where there is a most, 0 is too little.
+    most: int = 0
 
 
 RULES = {
@@ -57,6 +68,10 @@ RULES = {
     "ping": FrameRule(7, ("client", "listener")),
     "pong": FrameRule(8, ("client", "listener")),
     "goaway": FrameRule(9, ("listener",)),
+    "subscribe": FrameRule(16, ("client",), body=True, needs_id=True),
+    "gap": FrameRule(17, ("listener",), needs_id=True, argument=True, most=0xFFFFFFFF),
+    "event": FrameRule(18, ("listener",), flags=BYTES | TOPIC | RETAINED, body=True, needs_id=True),
+    "credit": FrameRule(21, ("client",), needs_id=True, argument=True, most=MOST_CREDIT),
 }
 KINDS = {rule.number: name for name, rule in RULES.items()}
 
@@ -163,9 +178,16 @@ def decode_header(data, sender, max_message):
         raise Violation("protocol", f"{kind} has no body")
     if argument and not rule.argument:
         raise Violation("protocol", f"{kind} has no argument")
+    if rule.most and not 1 <= argument <= rule.most:
+        raise Violation("protocol", f"{kind} has no argument from 1 to {rule.most}")
     if id == 0 and (rule.needs_id or flags & ACK_WANTED):
         raise Violation("protocol", f"{kind} needs an id other than 0")
-    if length > (max(max_message, ERROR_ROOM) if kind == "error" else max_message):
+    room = max_message
+    if kind == "error":
+        room = max(max_message, ERROR_ROOM)
+    elif kind == "event" and flags & TOPIC:
+        room += TOPIC_ROOM
+    if length > room:
         raise Violation("too_large", f"a body of {length} bytes is over the limit of {max_message}")
     return Frame(kind, id, flags, argument), length
 
@@ -272,6 +294,8 @@ class ClientSession(FrameReader):
             self._message(frame)
         elif frame.kind == "cancel":
             self._event("cancel", id=frame.id, in_flight=frame.id in self._in_flight)
+        elif frame.kind in ("subscribe", "credit"):
+            raise Violation("protocol", f"{frame.kind} on a session that has not begun with it")
         else:
             self._event(frame.kind, id=frame.id)
 
@@ -361,6 +385,8 @@ class ListenerSession(FrameReader):
             self._goes_away(frame.id)
         elif frame.kind == "error":
             self._told(frame, waits)
+        else:
+            raise Violation("protocol", f"{frame.kind} to a client that has not subscribed")
 
     def _goes_away(self, last):
         order = list(self._calls)

@@ -73,6 +73,9 @@ namespace SimpleIpc
         /// <summary>The listener is closing and did not take the message.</summary>
         Closing = 307,
 
+        /// <summary>The subscriber did not take what was published fast enough, and was cut off.</summary>
+        TooSlow = 308,
+
         /// <summary>The peer broke the protocol.</summary>
         Protocol = 401,
 

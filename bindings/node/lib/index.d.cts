@@ -39,6 +39,7 @@ export type IpcErrorCode =
     | "too_large"
     | "no_reply"
     | "closing"
+    | "too_slow"
     | "protocol"
     | "unsupported_version"
     | "invalid_body"

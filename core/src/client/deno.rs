@@ -194,6 +194,7 @@ impl Exchange {
                 "the listener closed the connection without an answer: its handler failed, or it takes broadcasts",
             )
             .after_sending()),
+            Mode::Publish => unreachable!("nothing is published on this wire"),
             Mode::Request => deno::decode(stream, Some(b"null"))
                 .map(Some)
                 .map_err(|violation| Error::new(ErrorKind::InvalidBody, violation.to_string()).after_sending()),

@@ -65,7 +65,12 @@ pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<In
         Kind::Error => failure(id, body.as_slice())?,
         Kind::Goaway => Incoming::Goaway { last: id },
         Kind::Ping => Incoming::Ping { id },
-        Kind::Request | Kind::Broadcast | Kind::Cancel => unreachable!("not a listener's frames"),
+        Kind::Gap | Kind::Event => {
+            return Err(Violation::Malformed("the listener published to one who has not subscribed"));
+        }
+        Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Credit => {
+            unreachable!("not a listener's frames")
+        }
     })
 }
 

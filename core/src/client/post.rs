@@ -10,7 +10,7 @@ use super::thread_driver::ThreadSession;
 use super::until::Until;
 use super::{no_runtime, replace};
 use crate::channel::Channel;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
@@ -34,6 +34,7 @@ pub(crate) fn post(
             |session, until| match mode {
                 Mode::Request => session.request(message, options.timeout, until).map(Some),
                 Mode::Broadcast => session.broadcast(message, until).map(|()| None),
+                Mode::Publish => Err(nothing_is_posted().into()),
             },
             |stream, until| Exchange::new(stream, mode, options.max_message).run(message, until, options.spin),
         )
@@ -57,8 +58,17 @@ pub(crate) async fn post_async(
         let operation = match mode {
             Mode::Request => Operation::Request(message),
             Mode::Broadcast => Operation::Broadcast(message),
+            Mode::Publish => return Err(nothing_is_posted()),
         };
         replace::call_async(&target, &shared, options.timeout, &until, operation).await
     };
     post.await.map_err(|error| error.on_channel(channel))
+}
+
+/// The mode of a post was given as that of a publisher.
+pub(crate) fn nothing_is_posted() -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "a post is a request or a broadcast; what is published comes from a listener",
+    )
 }

@@ -54,6 +54,7 @@ use self::session::Session;
 use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
 use crate::client::deno::Exchange;
+use crate::client::post;
 use crate::client::target::{Key, Target};
 use crate::client::{closed, deadline};
 use crate::error::{Error, ErrorKind, Result};
@@ -169,6 +170,7 @@ impl Queue {
         let what = match mode {
             Mode::Request => What::Request,
             Mode::Broadcast => What::Broadcast,
+            Mode::Publish => return Err(post::nothing_is_posted()),
         };
         fork::check(self.born, "queue")?;
         given_up_by_ticket(options.cancellation.as_ref())?;

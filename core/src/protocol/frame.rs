@@ -16,6 +16,15 @@ pub(crate) const ERROR_ALWAYS: usize = 1024;
 pub(crate) const BYTES: u8 = 0x01;
 /// The sender of a broadcast wants to know that the handler has it.
 pub(crate) const ACK_WANTED: u8 = 0x02;
+/// An event's body begins with its topic: the length in one byte, then the text.
+pub(crate) const TOPIC: u8 = 0x08;
+/// An event was published before its subscriber came: it is what was last published on its topic.
+pub(crate) const RETAINED: u8 = 0x10;
+
+/// How many bytes an event's topic may add to the largest message: its length, and 255.
+pub(crate) const MOST_TOPIC: usize = 256;
+/// The most bytes that one credit frame may grant, and that may be granted and not used.
+pub(crate) const MOST_CREDIT: u32 = 1 << 31;
 
 /// Bodies up to this many bytes come out of the reader's buffer; larger ones are received straight
 /// into memory of their own.
@@ -47,6 +56,14 @@ pub(crate) enum Kind {
     Pong = 8,
     /// The listener takes nothing more on this session.
     Goaway = 9,
+    /// From a client, first and only message of its session: send me what is published.
+    Subscribe = 16,
+    /// The subscriber has missed so many events before the next one.
+    Gap = 17,
+    /// Something that was published.
+    Event = 18,
+    /// The subscriber may be sent so many bytes more.
+    Credit = 21,
 }
 
 /// Who sent a frame.
@@ -58,15 +75,25 @@ pub(crate) enum Sender {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        use Kind::*;
-        const KINDS: [Kind; 9] = [Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway];
-        KINDS.get(usize::from(byte).wrapping_sub(1)).copied()
+        const KINDS: [Option<Kind>; 22] = {
+            use Kind::*;
+            let all =
+                [Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway, Subscribe, Gap, Event, Credit];
+            let mut kinds = [None; 22];
+            let mut at = 0;
+            while at < all.len() {
+                kinds[all[at] as usize] = Some(all[at]);
+                at += 1;
+            }
+            kinds
+        };
+        KINDS.get(usize::from(byte)).copied().flatten()
     }
 
     fn may_come_from(self, sender: Sender) -> bool {
         match self {
-            Kind::Request | Kind::Broadcast | Kind::Cancel => sender == Sender::Client,
-            Kind::Response | Kind::Error | Kind::Goaway => sender == Sender::Listener,
+            Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Credit => sender == Sender::Client,
+            Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => sender == Sender::Listener,
             Kind::Ack | Kind::Ping | Kind::Pong => true,
         }
     }
@@ -75,12 +102,14 @@ impl Kind {
         match self {
             Kind::Request | Kind::Response => BYTES,
             Kind::Broadcast => BYTES | ACK_WANTED,
+            Kind::Event => BYTES | TOPIC | RETAINED,
             _ => 0,
         }
     }
 
     fn has_body(self) -> bool {
-        matches!(self, Kind::Request | Kind::Response | Kind::Error | Kind::Broadcast)
+        use Kind::{Broadcast, Error, Event, Request, Response, Subscribe};
+        matches!(self, Request | Response | Error | Broadcast | Subscribe | Event)
     }
 }
 
@@ -92,7 +121,8 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     pub(crate) flags: u8,
     pub(crate) id: u32,
-    /// What the kind makes of it. In a request: how long its sender still waits, in milliseconds, 0 is for ever. Other kinds: 0.
+    /// What the kind makes of it. In a request: how long its sender still waits, in milliseconds, 0 is for ever. In a
+    /// gap: how many events were missed, `u32::MAX` for that many or more. In a credit: bytes. Other kinds: 0.
     pub(crate) argument: u32,
 }
 
@@ -125,6 +155,26 @@ impl Header {
         Header { flags: header.flags | ACK_WANTED, ..header }
     }
 
+    /// The header of an event whose body has its topic, if that is not empty, before the message.
+    pub(crate) fn event<'a>(sequence: u64, topic: &str, message: impl Into<MessageRef<'a>>) -> Header {
+        let header = Header::of(Kind::Event, sequence as u32, message);
+        if topic.is_empty() {
+            return header;
+        }
+        Header { len: header.len + 1 + topic.len() as u32, flags: header.flags | TOPIC, ..header }
+    }
+
+    /// The header of a gap before the event of this sequence number.
+    pub(crate) fn gap(next: u64, missed: u64) -> Header {
+        let argument = u32::try_from(missed).unwrap_or(u32::MAX);
+        Header { argument, ..Header::bare(Kind::Gap, next as u32) }
+    }
+
+    /// The header of a grant of so many bytes, at most [`MOST_CREDIT`], to the listener.
+    pub(crate) fn credit(id: u32, bytes: u32) -> Header {
+        Header { argument: bytes, ..Header::bare(Kind::Credit, id) }
+    }
+
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[..4].copy_from_slice(&self.len.to_le_bytes());
@@ -149,11 +199,15 @@ impl Header {
             "the reserved field of a frame is not zero"
         } else if header.len > 0 && !kind.has_body() {
             "a frame has a body that its kind does not know"
-        } else if header.argument != 0 && kind != Kind::Request {
+        } else if header.argument != 0 && kind != Kind::Request && !matches!(kind, Kind::Gap | Kind::Credit) {
             "a frame has an argument that its kind does not know"
+        } else if header.argument == 0 && matches!(kind, Kind::Gap | Kind::Credit) {
+            "a gap or a credit has no number"
+        } else if header.argument > MOST_CREDIT && kind == Kind::Credit {
+            "a credit is larger than any may be"
         } else if header.id == 0 && header.needs_id(sender) {
             "a frame has no message id"
-        } else if header.len as usize > max && !(kind == Kind::Error && header.len as usize <= ERROR_ALWAYS) {
+        } else if header.len as usize > max && header.len as usize > header.most(max) {
             return Err(Violation::TooLarge { len: header.len as usize, max });
         } else {
             return Ok(header);
@@ -161,9 +215,20 @@ impl Header {
         Err(Violation::Malformed(complaint))
     }
 
+    /// How long the body may be where messages of at most `max` bytes are taken.
+    #[cold]
+    fn most(&self, max: usize) -> usize {
+        match self.kind {
+            Kind::Error => max.max(ERROR_ALWAYS),
+            Kind::Event if self.flags & TOPIC != 0 => max.saturating_add(MOST_TOPIC),
+            _ => max,
+        }
+    }
+
     fn needs_id(&self, sender: Sender) -> bool {
         match self.kind {
             Kind::Request | Kind::Response | Kind::Ack => true,
+            Kind::Subscribe | Kind::Gap | Kind::Event | Kind::Credit => true,
             Kind::Broadcast => self.flags & ACK_WANTED != 0,
             Kind::Cancel => sender == Sender::Client,
             Kind::Error | Kind::Ping | Kind::Pong | Kind::Goaway => false,

@@ -8,6 +8,10 @@ pub(crate) const HELLO_LEN: usize = 16;
 pub(crate) const MAGIC: [u8; 4] = [0xF5, b'S', b'I', b'P'];
 /// The version of the protocol that this library speaks.
 pub(crate) const VERSION: u8 = 1;
+/// The feature bit of those who know subscribe, event, gap and credit.
+pub(crate) const PUBLISH_SUBSCRIBE: u32 = 1;
+/// What this library knows, and says in each hello, whatever the other side knows.
+const FEATURES: u32 = PUBLISH_SUBSCRIBE;
 
 /// What the sender of a hello is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub(crate) enum Role {
     Multiplexed,
     /// A listener that answers requests.
     RequestListener,
-    /// A listener that takes broadcasts.
+    /// A listener that takes broadcasts, or publishes only.
     BroadcastListener,
 }
 
@@ -51,7 +55,7 @@ pub(crate) struct Hello {
 
 impl Hello {
     pub(crate) fn new(role: Role, max_message: usize) -> Hello {
-        Hello { role, features: 0, max_message: u32::try_from(max_message).unwrap_or(u32::MAX) }
+        Hello { role, features: FEATURES, max_message: u32::try_from(max_message).unwrap_or(u32::MAX) }
     }
 
     pub(crate) fn encode(&self) -> [u8; HELLO_LEN] {

@@ -196,7 +196,7 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
     let theirs = Hello::decode_from_client(hello);
     let role = match shared.mode {
         Mode::Request => Role::RequestListener,
-        Mode::Broadcast => Role::BroadcastListener,
+        Mode::Broadcast | Mode::Publish => Role::BroadcastListener,
     };
     let ours = Hello::new(role, shared.options.max_message);
     let peer = fd.get_ref().peer();

@@ -48,6 +48,7 @@ from ._errors import (
     TimedOutError,
     TooLargeError,
     TooManyConnectionsError,
+    TooSlowError,
     UnsupportedVersionError,
     WrongModeError,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "TimedOutError",
     "TooLargeError",
     "TooManyConnectionsError",
+    "TooSlowError",
     "UnsupportedVersionError",
     "WrongModeError",
     "__version__",

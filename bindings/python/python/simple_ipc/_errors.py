@@ -181,6 +181,12 @@ class ClosingError(IpcError, ConnectionRefusedError):
     code = "closing"
 
 
+class TooSlowError(IpcError, ConnectionAbortedError):
+    """The subscriber did not take what was published fast enough, and was cut off."""
+
+    code = "too_slow"
+
+
 class ProtocolError(IpcError):
     """The peer broke the protocol."""
 

@@ -155,7 +155,7 @@ mod tests {
             b"garbage",
             &[b' '; 5000],
             br#"{"pid":77.0,"version":"9","channel":"x","mode":"request","started":1}"#,
-            br#"{"pid":7,"version":"9","channel":"x","mode":"publish","started":1}"#,
+            br#"{"pid":7,"version":"9","channel":"x","mode":"later","started":1}"#,
         ];
         let names = [".deno.x.socket.lock", ".x.socket.lock", ".x.sock.lock", "x.sock.lock", ".deno.tcp-7.lock"];
         for name in names {

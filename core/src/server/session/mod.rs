@@ -232,7 +232,10 @@ impl Session {
                 self.transmit(&Header::bare(Kind::Pong, header.id), &[], Duration::ZERO);
                 Ok(Task::Nothing)
             }
-            Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway => Ok(Task::Nothing),
+            Kind::Subscribe | Kind::Credit => {
+                Err(Violation::Malformed("a session that has begun otherwise cannot subscribe"))
+            }
+            Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => Ok(Task::Nothing),
         }
     }
 
