@@ -28,6 +28,9 @@ struct Record<'a> {
     pid: Option<i32>,
     since: Option<String>,
     version: Option<&'a str>,
+    /// Left out where it does not pass messages on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bridge: bool,
 }
 
 fn lines(channels: &[ChannelInfo]) -> String {
@@ -39,6 +42,7 @@ fn lines(channels: &[ChannelInfo]) -> String {
             pid: info.pid,
             since: info.started_ms.map(since),
             version: info.version.as_deref(),
+            bridge: info.bridge,
         };
         to_json(&record) + "\n"
     };
@@ -49,9 +53,10 @@ fn table(channels: &[ChannelInfo]) -> String {
     let row = |info: &ChannelInfo| {
         let unknown = || "unknown".to_owned();
         let mode = info.mode.map_or("unknown", Mode::name);
+        let mode = if info.bridge { format!("{mode}, bridge") } else { mode.to_owned() };
         let pid = info.pid.map_or_else(unknown, |pid| pid.to_string());
         let since = info.started_ms.map_or_else(unknown, since);
-        [&info.channel, &info.address, mode, &pid, &since].map(one_line)
+        [&info.channel, &info.address, &mode, &pid, &since].map(String::as_str).map(one_line)
     };
     let rows: Vec<[String; 5]> = channels.iter().map(row).collect();
     aligned(HEADINGS.map(str::to_owned), &rows)

@@ -130,6 +130,13 @@ pub fn channels(directory: Option<&std::path::Path>) -> Result<Vec<ChannelInfo>>
     os::discover::discover(directory)
 }
 
+/// The live listener of one channel, as its lock file describes it; `None` where no listener of this library lives there.
+///
+/// Takes a few system calls and waits for nothing. Where the lock file cannot be read, what it would say is `None`.
+pub fn channel_info(channel: &Channel, options: &Options) -> Result<Option<ChannelInfo>> {
+    Ok(os::discover::look_at(channel, &options.address(channel)?))
+}
+
 /// Removes the sockets and lock files that dead listeners of this user left in `directory` (or `SIMPLE_IPC_DIR`,
 /// or `/tmp`), and says what it removed, by channel.
 ///

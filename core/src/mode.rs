@@ -31,6 +31,20 @@ impl Mode {
     }
 }
 
+/// What a listener serves, as its lock file says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Serves {
+    pub(crate) mode: Mode,
+    /// Whether it passes messages on to another machine's listener.
+    pub(crate) bridge: bool,
+}
+
+impl From<Mode> for Serves {
+    fn from(mode: Mode) -> Serves {
+        Serves { mode, bridge: false }
+    }
+}
+
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

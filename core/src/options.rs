@@ -91,6 +91,7 @@ pub struct Options {
     pub(crate) queue: usize,
     /// `None`: without limit.
     pub(crate) reconnect: Option<Duration>,
+    pub(crate) bridge: bool,
 }
 
 impl Default for Options {
@@ -126,6 +127,7 @@ impl Default for Options {
             overflow: Overflow::Fail,
             queue: DEFAULT_QUEUE,
             reconnect: None,
+            bridge: false,
         }
     }
 }
@@ -423,6 +425,15 @@ impl Options {
             return Ok(());
         };
         Err(Error::new(ErrorKind::InvalidArgument, complaint))
+    }
+
+    /// Has a listener say in its lock file that it passes messages on to a listener of another machine, so that `ls` shows it and
+    /// bridges do not pass on what has come over one. Its broadcasts are acknowledged when the handler has returned, however
+    /// long that takes. Default: no.
+    #[must_use]
+    pub fn bridge(mut self, bridge: bool) -> Options {
+        self.bridge = bridge;
+        self
     }
 
     /// Refuses values that make no sense, before anything is done with them.

@@ -109,6 +109,9 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> std::result::Result<Error, Vi
         handler_code: Option<Box<serde_json::value::RawValue>>,
         #[serde(default, deserialize_with = "present")]
         handler_data: Option<Box<serde_json::value::RawValue>>,
+        // Of a listener that passes on what another has answered.
+        #[serde(default, deserialize_with = "present")]
+        may_have_been_handled: Option<Box<serde_json::value::RawValue>>,
     }
     /// A member that is there, be it null.
     fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
@@ -120,12 +123,15 @@ pub(crate) fn reply_error(id: u32, body: &[u8]) -> std::result::Result<Error, Vi
         Ok(body) if is_object => {
             let kind = ErrorKind::from_name(&body.code).unwrap_or(ErrorKind::Protocol);
             let error = Error::new(kind, body.message);
+            let handled = body.may_have_been_handled.and_then(|told| serde_json::from_str(told.get()).ok());
             Ok(match kind {
                 ErrorKind::HandlerFailed => {
                     let code = body.handler_code.and_then(|code| serde_json::from_str(code.get()).ok());
                     let data = body.handler_data.map(|data| data.get().to_owned());
                     error.after_sending().with_what_the_handler_gave(code, data)
                 }
+                _ if handled == Some(false) => error,
+                _ if handled == Some(true) => error.after_sending(),
                 ErrorKind::Cancelled | ErrorKind::TimedOut => error.after_sending(),
                 // The message did not get past its header.
                 ErrorKind::TooLarge if id == 0 => error,

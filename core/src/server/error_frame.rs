@@ -1,6 +1,6 @@
 //! The body of an error frame: what failed, in one line of text and, from a handler, a code and JSON.
 
-use crate::error::{ErrorKind, one_line};
+use crate::error::{Error, ErrorKind, one_line};
 use crate::failure::HandlerFailure;
 use crate::protocol::frame::ERROR_ALWAYS;
 
@@ -15,12 +15,14 @@ pub(crate) struct ErrorFrame<'a> {
     /// What a handler gave besides: a code, and JSON text.
     code: Option<&'a str>,
     data: Option<&'a str>,
+    /// Whether the message may have been handled, where the kind does not say so by itself.
+    may_have_been_handled: Option<bool>,
 }
 
 impl<'a> ErrorFrame<'a> {
     /// What needs no more than a line of text.
     pub(crate) fn of_text(kind: ErrorKind, text: &'a str) -> ErrorFrame<'a> {
-        ErrorFrame { kind, text, code: None, data: None }
+        ErrorFrame { kind, text, code: None, data: None, may_have_been_handled: None }
     }
 
     /// A handler's failure on purpose.
@@ -30,7 +32,24 @@ impl<'a> ErrorFrame<'a> {
             text: failure.message(),
             code: failure.failure_code(),
             data: failure.failure_data(),
+            may_have_been_handled: None,
         }
+    }
+
+    /// An error of any kind that somebody else has answered with.
+    pub(crate) fn of_error(error: &'a Error) -> ErrorFrame<'a> {
+        ErrorFrame {
+            kind: error.kind(),
+            text: error.message(),
+            code: error.handler_code(),
+            data: error.handler_data(),
+            may_have_been_handled: Some(error.may_have_been_handled()),
+        }
+    }
+
+    /// Whether it takes the place of a broadcast's acknowledgement: the broadcast was not taken, or nobody can say that it was.
+    pub(crate) fn refuses_a_broadcast(self) -> bool {
+        self.kind == ErrorKind::InvalidBody || self.may_have_been_handled.is_some()
     }
 
     /// The body of the error frame, for a client that takes bodies of at most `max` bytes.
@@ -43,6 +62,8 @@ impl<'a> ErrorFrame<'a> {
             handler_code: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             handler_data: Option<&'a serde_json::value::RawValue>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            may_have_been_handled: Option<bool>,
         }
         let max = max.max(ERROR_ALWAYS);
         // A text is for people, who do not read more; and the client's limit must not stand in its way.
@@ -52,6 +73,7 @@ impl<'a> ErrorFrame<'a> {
             message: &text,
             handler_code: self.code,
             handler_data: self.data.and_then(|data| serde_json::from_str(data).ok()),
+            may_have_been_handled: self.may_have_been_handled,
         };
         loop {
             let bytes = serde_json::to_vec(&body).expect("strings and JSON always become JSON");

@@ -14,7 +14,7 @@ use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::lock::lock;
-use crate::mode::Mode;
+use crate::mode::{Mode, Serves};
 use crate::options::Options;
 use crate::os::channel_lock::ChannelLock;
 use crate::os::{self, fork};
@@ -70,7 +70,8 @@ impl Listener {
         options.check()?;
         let address = options.address(channel)?;
         let label = channel.to_string();
-        let channel_lock = ChannelLock::acquire(&address, &label, options.socket_mode, mode == Mode::Request)?;
+        let serves = Serves { mode, bridge: options.bridge };
+        let channel_lock = ChannelLock::acquire(&address, &label, options.socket_mode, serves)?;
         let address = channel_lock.address().clone();
         let channel = match (&address, channel.port()) {
             (Address::Tcp { port, .. }, Some(0)) => Channel::ip(*port)?,

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::error::{ErrorKind, HandlerResult, Result};
+use crate::error::{Error, ErrorKind, HandlerResult, Result};
 use crate::failure::HandlerFailure;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
@@ -105,6 +105,16 @@ impl Responder {
     /// within 50 ms); later, it is told about the session.
     pub fn reject(mut self, text: &str) -> Result<()> {
         self.answer_failure(ErrorFrame::of_text(ErrorKind::InvalidBody, text), Duration::ZERO)
+    }
+
+    /// Passes on the error with which somebody else has answered the message: its kind, its text, what a handler gave with
+    /// it, and whether the message may have been handled. For programs that stand between a caller and a listener elsewhere.
+    ///
+    /// For a broadcast that is instead of the acknowledgement, if the handler says so before it has returned (and, unless the
+    /// listener has [`Options::bridge`](crate::Options::bridge), within 50 ms); later, and where the caller wants no
+    /// acknowledgement, nobody is told. Errors as [`fail`](Responder::fail).
+    pub fn refuse(mut self, error: &Error) -> Result<()> {
+        self.answer_failure(ErrorFrame::of_error(error), patience())
     }
 
     /// Who sent the message.

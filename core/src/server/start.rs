@@ -46,7 +46,8 @@ pub(crate) fn start(
     if listener.shared.blocking {
         runtime.spawn(stuck::check(drivers));
     }
-    if mode == Mode::Broadcast {
+    // A bridge acknowledges when the other machine has.
+    if mode == Mode::Broadcast && !options.bridge {
         runtime.spawn(Arc::clone(&listener).check_acks());
     }
     Ok(listener)

@@ -10,6 +10,7 @@ mod giving_up;
 mod handler_failures;
 mod limits;
 mod mistakes;
+mod passing_on;
 mod polled;
 mod requests;
 mod runtimes;

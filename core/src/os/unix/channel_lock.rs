@@ -18,6 +18,7 @@ use super::system::bind::bind_to_path;
 use super::system::socket_table;
 use crate::channel::{Address, MAX_PATH_LEN};
 use crate::error::{Error, ErrorKind, Result};
+use crate::mode::Serves;
 use crate::trace::tell;
 
 const BACKLOG: i32 = 1024;
@@ -36,7 +37,7 @@ pub(crate) struct ChannelLock {
     address: Address,
     label: String,
     mode: u32,
-    request_mode: bool,
+    serves: Serves,
 }
 
 /// Lets the system pick ports until `claim` can have one: a free port's lock file may be held, or be something
@@ -70,18 +71,18 @@ pub(crate) struct Healed {
 
 impl ChannelLock {
     /// Takes the lock and the address and listens. `label` is the channel as its user knows it,
-    /// `mode` the permission bits of the socket, `request_mode` whether requests are served.
-    pub(crate) fn acquire(address: &Address, label: &str, mode: u32, request_mode: bool) -> Result<ChannelLock> {
+    /// `mode` the permission bits of the socket, `serves` what the lock file says of the service.
+    pub(crate) fn acquire(address: &Address, label: &str, mode: u32, serves: Serves) -> Result<ChannelLock> {
         match address {
-            Address::Unix(path) => ChannelLock::acquire_unix(path, label, mode, request_mode),
-            Address::Tcp { port, directory } => ChannelLock::acquire_tcp(*port, directory, label, mode, request_mode),
+            Address::Unix(path) => ChannelLock::acquire_unix(path, label, mode, serves),
+            Address::Tcp { port, directory } => ChannelLock::acquire_tcp(*port, directory, label, mode, serves),
         }
     }
 
-    fn acquire_unix(path: &Path, label: &str, mode: u32, request_mode: bool) -> Result<ChannelLock> {
+    fn acquire_unix(path: &Path, label: &str, mode: u32, serves: Serves) -> Result<ChannelLock> {
         let mut file = SocketFile::new(path, label)?;
         let address = Address::Unix(file.bound_as.clone());
-        let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
+        let lock = LockFile::acquire(&address, label, mode, serves, Patience::Starting)?;
         for _ in 0..ATTEMPTS {
             let path = &file.path;
             if let Some(place) = Place::at(path).map_err(|errno| refused(label, "lstat", path, errno))? {
@@ -89,19 +90,18 @@ impl ChannelLock {
             }
             if let Some(socket) = file.make(label, mode)? {
                 let (file, label) = (Some(file), label.to_owned());
-                return Ok(ChannelLock { file, socket, lock, address, label, mode, request_mode });
+                return Ok(ChannelLock { file, socket, lock, address, label, mode, serves });
             }
         }
         let why = format!("another program keeps making {}; end it or choose another channel", path.display());
         Err(Error::new(ErrorKind::InUse, cannot_listen(label, why)))
     }
 
-    fn acquire_tcp(port: u16, directory: &Path, label: &str, mode: u32, request_mode: bool) -> Result<ChannelLock> {
+    fn acquire_tcp(port: u16, directory: &Path, label: &str, mode: u32, serves: Serves) -> Result<ChannelLock> {
         let directory = std::path::absolute(directory)
             .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
-        let claim = |port: u16, bound: Option<&ForkFd>| {
-            ChannelLock::acquire_port(port, bound, &directory, label, mode, request_mode)
-        };
+        let claim =
+            |port: u16, bound: Option<&ForkFd>| ChannelLock::acquire_port(port, bound, &directory, label, mode, serves);
         if port == 0 { take_a_free_port(label, || listener::tcp(0), claim) } else { claim(port, None) }
     }
 
@@ -112,10 +112,10 @@ impl ChannelLock {
         directory: &Path,
         label: &str,
         mode: u32,
-        request_mode: bool,
+        serves: Serves,
     ) -> Result<ChannelLock> {
         let address = Address::Tcp { port, directory: directory.to_owned() };
-        let lock = LockFile::acquire(&address, label, mode, request_mode, Patience::Starting)?;
+        let lock = LockFile::acquire(&address, label, mode, serves, Patience::Starting)?;
         let failed = |refusal| port_refused(label, port, refusal);
         let socket = match bound {
             Some(socket) => socket
@@ -126,7 +126,7 @@ impl ChannelLock {
         // Two programs can bind one port; only one of them can listen.
         rustix::net::listen(&socket, BACKLOG).map_err(by("listen")).map_err(failed)?;
         let label = label.to_owned();
-        Ok(ChannelLock { file: None, socket, lock, address, label, mode, request_mode })
+        Ok(ChannelLock { file: None, socket, lock, address, label, mode, serves })
     }
 
     /// The listening socket, non-blocking, by a descriptor of the caller's own: the channel may be released
@@ -172,8 +172,8 @@ impl ChannelLock {
         let mut healed = Healed::default();
         let stands = self.lock.stands();
         if !stands.map_err(|errno| refused(&self.label, "lstat", self.lock.path(), errno))? {
-            let (mode, requests) = (self.mode, self.request_mode);
-            self.lock = LockFile::acquire(&self.address, &self.label, mode, requests, Patience::Serving)?;
+            let (mode, serves) = (self.mode, self.serves);
+            self.lock = LockFile::acquire(&self.address, &self.label, mode, serves, Patience::Serving)?;
             healed.lock_replaced = true;
         }
         match self.heal_socket() {

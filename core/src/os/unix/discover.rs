@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::lock_file::{self, Named};
+use super::lock_file::{self, LockInfo, Named};
 use crate::channel::{Address, Channel, directory_or_default};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Mode;
@@ -28,6 +28,8 @@ pub struct ChannelInfo {
     pub started_ms: Option<u64>,
     /// The version of the listener's library.
     pub version: Option<String>,
+    /// Whether its listener passes messages on to another machine's ([`Options::bridge`](crate::Options::bridge)).
+    pub bridge: bool,
 }
 
 /// The live channels in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), sorted by name. A held lock file with a
@@ -45,21 +47,33 @@ pub(crate) fn discover(directory: Option<&Path>) -> Result<Vec<ChannelInfo>> {
         }
         let (named, channel) = channel_of(&name);
         let Some(info) = lock_file::read_live(&entry.path(), named) else { continue };
-        let address = address.to_string();
-        channels.push(match info {
-            Some(info) => ChannelInfo {
-                channel: info.channel,
-                address,
-                mode: Mode::from_name(&info.mode),
-                pid: Some(info.pid),
-                started_ms: Some(info.started),
-                version: Some(info.version),
-            },
-            None => ChannelInfo { channel, address, mode: None, pid: None, started_ms: None, version: None },
-        });
+        channels.push(described(info, channel, address.to_string()));
     }
     channels.sort_by(|a, b| (&a.channel, &a.address).cmp(&(&b.channel, &b.address)));
     Ok(channels)
+}
+
+/// The live listener at an address, as its lock file describes it; `None` where nobody holds the lock file. A lock file that
+/// cannot be read says only that somebody listens.
+pub(crate) fn look_at(channel: &Channel, address: &Address) -> Option<ChannelInfo> {
+    let info = lock_file::read_live(&address.lock_path(), Named::AsOne)?;
+    Some(described(info, channel.to_string(), address.to_string()))
+}
+
+/// What a lock file says; `channel` is its name where it does not.
+fn described(info: Option<LockInfo>, channel: String, address: String) -> ChannelInfo {
+    match info {
+        Some(info) => ChannelInfo {
+            channel: info.channel,
+            address,
+            mode: Mode::from_name(&info.mode),
+            pid: Some(info.pid),
+            started_ms: Some(info.started),
+            version: Some(info.version),
+            bridge: info.bridge,
+        },
+        None => ChannelInfo { channel, address, mode: None, pid: None, started_ms: None, version: None, bridge: false },
+    }
 }
 
 /// The error for a directory whose entries cannot be read; `doing` is what they were needed for.
@@ -125,10 +139,10 @@ mod tests {
         std::fs::create_dir(path("directory.lock")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path("fifo.lock"), rustix::fs::Mode::RWXU).unwrap();
         let live = Address::Unix(path(".deno.build.socket"));
-        let unix = ChannelLock::acquire(&live, "build", 0o600, true).unwrap();
+        let unix = ChannelLock::acquire(&live, "build", 0o600, Mode::Request.into()).unwrap();
         std::os::unix::fs::symlink(live.lock_path(), path("link.lock")).unwrap();
         let tcp = Address::Tcp { port: 0, directory: directory.path().to_owned() };
-        let tcp = ChannelLock::acquire(&tcp, ":0", 0o600, false).unwrap();
+        let tcp = ChannelLock::acquire(&tcp, ":0", 0o600, Mode::Broadcast.into()).unwrap();
 
         let found = discover(Some(directory.path())).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");

@@ -22,6 +22,7 @@ use super::retry;
 use super::system::lock_table::holders;
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
+use crate::mode::Serves;
 
 /// More than any lock file of ours has; what is beyond is not read.
 const MAX_CONTENT: usize = 4096;
@@ -58,6 +59,9 @@ pub(crate) struct LockInfo {
     pub(crate) mode: String,
     /// Milliseconds since the Unix epoch.
     pub(crate) started: u64,
+    /// Whether the listener passes messages on to another machine's. Left out where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) bridge: bool,
 }
 
 /// What a client learns from the lock file.
@@ -165,12 +169,12 @@ pub(crate) struct LockFile {
 
 impl LockFile {
     /// Takes the lock of `address` and writes into it who listens: `label` is the channel as its
-    /// user knows it, `mode` the permission bits of the socket.
+    /// user knows it, `mode` the permission bits of the socket, `serves` what it does.
     pub(crate) fn acquire(
         address: &Address,
         label: &str,
         mode: u32,
-        request_mode: bool,
+        serves: Serves,
         patience: Patience,
     ) -> Result<LockFile> {
         // The working directory may be another one when the file is looked at again.
@@ -184,7 +188,7 @@ impl LockFile {
             let again = match try_to_lock(&path, label, mode)? {
                 Tried::Locked(file, identity) => {
                     let lock = LockFile { file, path, identity: Some(identity) };
-                    lock.write(address, label, mode, request_mode)?;
+                    lock.write(address, label, mode, serves)?;
                     return Ok(lock);
                 }
                 Tried::Held(file, identity) => {
@@ -218,7 +222,7 @@ impl LockFile {
         &self.path
     }
 
-    fn write(&self, address: &Address, label: &str, mode: Mode, request_mode: bool) -> Result<()> {
+    fn write(&self, address: &Address, label: &str, mode: Mode, serves: Serves) -> Result<()> {
         let failed = |call| move |errno| refused(label, call, &self.path, errno);
         let place = Place::of(&self.file).map_err(failed("fstat"))?;
         // A file that was left behind may have another mode, and a new one is narrowed by the umask.
@@ -233,8 +237,9 @@ impl LockFile {
                 Address::Unix(path) if label.contains('/') => path.display().to_string(),
                 Address::Unix(_) => label.to_owned(),
             },
-            mode: if request_mode { "request" } else { "broadcast" }.to_owned(),
+            mode: serves.mode.name().to_owned(),
             started: milliseconds_since_epoch(),
+            bridge: serves.bridge,
         };
         let mut line = serde_json::to_vec(&line).map_err(|error| {
             Error::new(ErrorKind::Internal, cannot_listen(label, "no lock line")).with_source(error)

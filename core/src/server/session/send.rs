@@ -36,11 +36,14 @@ impl Recipient for Session {
             if call != CallId::NONE {
                 let _answering = self.still_wanted(call)?;
                 self.transmit_frame(call.id(), frame, patience)
-            } else if frame.kind == ErrorKind::InvalidBody {
+            } else if frame.refuses_a_broadcast() {
                 // Of the broadcast in hand that takes the place of the acknowledgement, if that has not been sent; else
-                // it is about the session.
+                // it is about the session, which other kinds would end.
                 let due = if self.shared.runs_its_handler() { self.due_ack.end() } else { None };
-                self.transmit_frame(due.unwrap_or(0), frame, patience)
+                match due {
+                    None if frame.kind != ErrorKind::InvalidBody => Ok(()),
+                    due => self.transmit_frame(due.unwrap_or(0), frame, patience),
+                }
             } else {
                 Ok(())
             }

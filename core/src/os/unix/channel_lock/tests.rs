@@ -18,7 +18,7 @@ fn scratch() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn take(path: &Path) -> Result<ChannelLock> {
-    ChannelLock::acquire(&Address::Unix(path.to_owned()), "build", 0o600, true)
+    ChannelLock::acquire(&Address::Unix(path.to_owned()), "build", 0o600, crate::mode::Mode::Request.into())
 }
 
 fn lock_of(path: &Path) -> PathBuf {
@@ -148,7 +148,9 @@ fn what_is_no_stale_socket_of_ours_is_named_and_left_alone() {
 fn the_socket_file_has_the_mode_asked_for() {
     for mode in [0o600, 0o660, 0o666] {
         let (_directory, path) = scratch();
-        let _claim = ChannelLock::acquire(&Address::Unix(path.clone()), "build", mode, true).unwrap();
+        let _claim =
+            ChannelLock::acquire(&Address::Unix(path.clone()), "build", mode, crate::mode::Mode::Request.into())
+                .unwrap();
         assert_eq!(Place::at(&path).unwrap().unwrap().mode, mode);
     }
 }
@@ -166,7 +168,8 @@ fn heal_changes_nothing_while_all_is_well() {
 #[test]
 fn heal_puts_back_a_socket_that_was_removed() {
     let (_directory, path) = scratch();
-    let mut claim = ChannelLock::acquire(&Address::Unix(path.clone()), "build", 0o666, true).unwrap();
+    let mut claim =
+        ChannelLock::acquire(&Address::Unix(path.clone()), "build", 0o666, crate::mode::Mode::Request.into()).unwrap();
     let waiting = UnixStream::connect(&path).unwrap();
     let before = claim.listener().unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -206,7 +209,7 @@ fn heal_puts_back_both_at_once_and_those_of_a_port() {
     assert!(is_reached(&claim, &path));
 
     let address = Address::Tcp { port: 0, directory: directory.path().to_owned() };
-    let mut claim = ChannelLock::acquire(&address, ":0", 0o600, true).unwrap();
+    let mut claim = ChannelLock::acquire(&address, ":0", 0o600, crate::mode::Mode::Request.into()).unwrap();
     std::fs::remove_file(claim.address().lock_path()).unwrap();
     let healed = claim.heal().unwrap();
     assert!(healed.lock_replaced && !healed.socket_replaced);
@@ -278,14 +281,17 @@ fn a_relative_path_is_the_same_channel_after_the_working_directory_changed() {
 fn a_port_is_claimed_and_refused_to_a_second_until_it_is_released() {
     let directory = tempfile::tempdir().unwrap();
     let address = |port| Address::Tcp { port, directory: directory.path().to_owned() };
-    let claim = ChannelLock::acquire(&address(0), ":0", 0o600, true).unwrap();
+    let claim = ChannelLock::acquire(&address(0), ":0", 0o600, crate::mode::Mode::Request.into()).unwrap();
     let Address::Tcp { port, .. } = *claim.address() else { panic!("{:?}", claim.address()) };
     assert_ne!(port, 0);
     std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let error = ChannelLock::acquire(&address(port), ":x", 0o600, true).unwrap_err();
+    let error = ChannelLock::acquire(&address(port), ":x", 0o600, crate::mode::Mode::Request.into()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InUse);
     assert!(error.message().contains(&format!("process {} already listens", std::process::id())), "{error}");
-    assert_ne!(ChannelLock::acquire(&address(0), ":0", 0o600, true).unwrap().address(), claim.address());
+    assert_ne!(
+        ChannelLock::acquire(&address(0), ":0", 0o600, crate::mode::Mode::Request.into()).unwrap().address(),
+        claim.address()
+    );
     drop(claim);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
@@ -297,7 +303,7 @@ fn a_port_of_another_program_is_refused() {
         let listener = std::net::TcpListener::bind(other).unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = Address::Tcp { port, directory: directory.path().to_owned() };
-        let error = ChannelLock::acquire(&address, "x", 0o600, true).unwrap_err();
+        let error = ChannelLock::acquire(&address, "x", 0o600, crate::mode::Mode::Request.into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InUse);
         assert!(error.message().contains(&format!("port {port} is in use by another program")), "{error}");
         assert!(identity(&address.lock_path()).is_none(), "the lock file was left behind");
@@ -465,8 +471,9 @@ fn where_the_lock_of_a_picked_port_cannot_be_had_another_port_is_picked() {
         let (socket, port) = &ports[picks.replace(picks.get() + 1)];
         Ok((socket.duplicate().unwrap(), *port))
     };
-    let claim =
-        |port: u16, bound: Option<&ForkFd>| ChannelLock::acquire_port(port, bound, directory.path(), "a", 0o600, true);
+    let claim = |port: u16, bound: Option<&ForkFd>| {
+        ChannelLock::acquire_port(port, bound, directory.path(), "a", 0o600, crate::mode::Mode::Request.into())
+    };
     let taken = take_a_free_port("a", pick, claim).unwrap();
     assert_eq!(taken.address(), &Address::Tcp { port: ports[2].1, directory: directory.path().to_owned() });
     drop(taken);

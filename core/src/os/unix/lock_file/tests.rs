@@ -8,7 +8,7 @@ fn scratch() -> (tempfile::TempDir, Address) {
 }
 
 fn take(address: &Address) -> Result<LockFile> {
-    LockFile::acquire(address, "build", 0o600, true, Patience::Starting)
+    LockFile::acquire(address, "build", 0o600, crate::mode::Mode::Request.into(), Patience::Starting)
 }
 
 fn own_pid() -> i32 {
@@ -76,7 +76,8 @@ fn a_probe_tells_held_free_and_missing_and_nothing_odd_stops_it() {
 fn a_lock_file_that_a_dead_listener_left_is_taken_over_with_its_mode_put_right() {
     let (_directory, address) = scratch();
     std::fs::write(address.lock_path(), vec![b'x'; 1 << 20]).unwrap();
-    let lock = LockFile::acquire(&address, "build", 0o660, false, Patience::Starting).unwrap();
+    let lock =
+        LockFile::acquire(&address, "build", 0o660, crate::mode::Mode::Broadcast.into(), Patience::Starting).unwrap();
     let place = Place::at(&lock.path).unwrap().unwrap();
     assert_eq!(place.mode, 0o640);
     assert_eq!(read_content(&lock.file).unwrap().mode, "broadcast");
