@@ -150,7 +150,6 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
-    use crate::mode::Mode;
     use crate::os::channel_lock::ChannelLock;
 
     const LINE: &str = r#"{"pid":1999999999,"version":"0.1.0","channel":"a","mode":"request","started":1}"#;
@@ -169,11 +168,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         // Live ones, by name and by port.
-        let _named =
-            ChannelLock::acquire(&Address::Unix(path(".deno.live.socket")), "live", 0o600, Mode::Request.into())
-                .unwrap();
+        let _named = ChannelLock::acquire(
+            &Address::Unix(path(".deno.live.socket")),
+            "live",
+            0o600,
+            crate::mode::Mode::Request.into(),
+        )
+        .unwrap();
         let port = Address::Tcp { port: 0, directory: directory.path().to_owned() };
-        let _port = ChannelLock::acquire(&port, ":0", 0o600, Mode::Request.into()).unwrap();
+        let _port = ChannelLock::acquire(&port, ":0", 0o600, crate::mode::Mode::Request.into()).unwrap();
         // A listener without a lock of its own, beside what a dead one left.
         let _original = UnixListener::bind(path(".deno.original.socket")).unwrap();
         std::fs::write(path(".deno.original.socket.lock"), LINE).unwrap();
@@ -231,7 +234,8 @@ mod tests {
                 drop(UnixListener::bind(&socket).unwrap());
                 std::fs::write(directory.path().join("a.sock.lock"), LINE).unwrap();
                 let mut claim =
-                    ChannelLock::acquire(&Address::Unix(socket.clone()), "a", 0o600, Mode::Request.into()).unwrap();
+                    ChannelLock::acquire(&Address::Unix(socket.clone()), "a", 0o600, crate::mode::Mode::Request.into())
+                        .unwrap();
                 let healed = claim.heal().unwrap();
                 assert!(!healed.socket_replaced && !healed.lock_replaced, "a live listener lost {healed:?}");
             }
