@@ -191,6 +191,8 @@ def runners():
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
     spaces = "network, user, pid and mount namespaces"
     yield Runner("namespaces", spaces, unittests("tests/namespaces"), count_unittest)
+    tokio = "a program that only posts does without tokio"
+    yield Runner("without_tokio", tokio, ["tests/without_tokio/run.sh"], count_summary_line)
     yield Runner("conformance", "conformance tests in Python", unittests("tests/conformance"), count_unittest)
     chaos = ["tests/chaos/run.sh", "--time", "20"]
     yield Runner("chaos", "killed at any moment", chaos, count_summary_line, alone=True)

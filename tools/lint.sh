@@ -82,6 +82,7 @@ check "Cargo.lock is current" lock_is_current
 check "fuzz targets are formatted" "$cargo" fmt --manifest-path fuzz/Cargo.toml --check
 check "models are formatted" "$cargo" fmt --manifest-path tests/loom/Cargo.toml --check
 check "clippy" "$cargo" clippy --workspace --all-targets --quiet -- -D warnings
+check "clippy without tokio" "$cargo" clippy -p simple-ipc --no-default-features --quiet -- -D warnings
 check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --no-deps --quiet
 check "who imports whom" tools/layers.py
 check "no operating system is named outside os" tools/os_names.py

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::lock::lock;
 use crate::os::fork;
 use crate::os::stream::Stream;
 use crate::os::waker::Waker;
+#[cfg(feature = "tokio")]
+use crate::sync::Notify;
 
 /// Gives up calls that wait, from any thread: hand a clone of it to each of them, by
 /// [`Options::cancellation`](crate::Options::cancellation) or [`Call::cancellation`], and call
@@ -41,6 +41,7 @@ struct Inner {
     cancelled: AtomicBool,
     waits: Mutex<Waits>,
     /// Tells tasks.
+    #[cfg(feature = "tokio")]
     notify: Notify,
 }
 
@@ -71,6 +72,7 @@ impl Cancellation {
             waker.wake();
         }
         drop(waits);
+        #[cfg(feature = "tokio")]
         self.0.notify.notify_waiters();
     }
 
@@ -80,6 +82,7 @@ impl Cancellation {
     }
 
     /// Completes once it is cancelled.
+    #[cfg(feature = "tokio")]
     pub(crate) async fn cancelled(&self) {
         let notified = self.0.notify.notified();
         tokio::pin!(notified);

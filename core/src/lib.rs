@@ -56,11 +56,23 @@
 //! on threads of its own, at most [`DEFAULT_THREADS`], beside one background thread for all listeners of the
 //! process. Asynchronous calls run on the caller's runtime; those of [`event_loop`] in the thread that drives
 //! them, behind a descriptor for any event loop.
+//!
+//! # Features
+//!
+//! `tokio`, which is on by default: listeners, and what a task awaits. Without it there are the posts and the client of
+//! [`blocking`], and [`event_loop`]; tokio is not built. `tracing`: spans and events for subscribers of that crate.
+//! `log`: `SIMPLE_IPC_LOG` shows them on standard error.
+
+#![cfg_attr(
+    not(feature = "tokio"),
+    expect(dead_code, reason = "what clients share with listeners and tasks has parts that these alone use")
+)]
 
 // First, since its macro is used below.
 #[macro_use]
 mod os;
 
+#[cfg(feature = "tokio")]
 pub mod background;
 pub mod blocking;
 mod cancellation;
@@ -83,10 +95,12 @@ mod options;
 mod peer;
 mod protocol;
 mod report;
+#[cfg(feature = "tokio")]
 mod server;
 mod session;
 mod surface;
 mod sync;
+#[cfg(feature = "tokio")]
 mod task;
 mod trace;
 #[cfg(test)]
@@ -117,7 +131,9 @@ pub use os::discover::ChannelInfo;
 pub use os::fork::{ForkLocal, Process};
 pub use peer::{Owner, Peer, Peers};
 pub use report::HandlerReport;
+#[cfg(feature = "tokio")]
 pub use server::Responder;
+#[cfg(feature = "tokio")]
 pub use task::{
     Client, Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
     listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with, post_broadcast,

@@ -2,6 +2,7 @@
 //! of itself. A macro stands for each, since rustdoc is to show every function where it is.
 
 /// The methods of a `Listener { listening: ManuallyDrop<Arc<Listening>>, address: String }` that wait for nothing.
+#[cfg(feature = "tokio")]
 macro_rules! listener_methods {
     () => {
         impl Listener {
@@ -62,31 +63,21 @@ macro_rules! listener_methods {
     };
 }
 
-/// The functions that listen and post by a name or a port. `threads` are plain functions, `tasks` asynchronous ones; the
-/// texts say what holds for handlers, and what dropping a future does.
-macro_rules! listen_and_post {
-    (threads, $requests:literal, $broadcasts:literal) => {
-        listen_and_post! { @all threads [] [] $requests $broadcasts "" }
-    };
-    (tasks, $requests:literal, $broadcasts:literal, $given_up:literal) => {
-        listen_and_post! { @all tasks [async] [.await] $requests $broadcasts $given_up }
-    };
-    (@all $kind:ident $async:tt $await:tt $requests:literal $broadcasts:literal $given_up:literal) => {
-        listen_and_post! { @listen $kind $await [A] A Request uds(channel: &str) listen_uds_request listen_uds_request_with
+/// The functions that listen by a name or a port. `threads` are plain functions, `tasks` asynchronous ones; the texts say
+/// what holds for handlers.
+#[cfg(feature = "tokio")]
+macro_rules! listen_functions {
+    ($kind:ident, $requests:literal, $broadcasts:literal) => {
+        listen_functions! { @one $kind [A] A Request uds(channel: &str) listen_uds_request listen_uds_request_with
             concat!("Answers requests on a Unix-socket channel.\n\n", $requests) }
-        listen_and_post! { @listen $kind $await [] () Broadcast uds(channel: &str)
-            listen_uds_broadcast listen_uds_broadcast_with
+        listen_functions! { @one $kind [] () Broadcast uds(channel: &str) listen_uds_broadcast listen_uds_broadcast_with
             concat!("Takes broadcasts on a Unix-socket channel.\n\n", $broadcasts) }
-        listen_and_post! { @listen $kind $await [A] A Request ip(port: u16) listen_ip_request listen_ip_request_with
+        listen_functions! { @one $kind [A] A Request ip(port: u16) listen_ip_request listen_ip_request_with
             concat!("Answers requests on a port of 127.0.0.1; 0 lets the system pick one.\n\n", $requests) }
-        listen_and_post! { @listen $kind $await [] () Broadcast ip(port: u16) listen_ip_broadcast listen_ip_broadcast_with
+        listen_functions! { @one $kind [] () Broadcast ip(port: u16) listen_ip_broadcast listen_ip_broadcast_with
             concat!("Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one.\n\n", $broadcasts) }
-        listen_and_post! { @post $async $await uds(channel: &str) "a Unix-socket channel" $given_up
-            post_uds_request post_uds_request_with post_uds_broadcast post_uds_broadcast_with }
-        listen_and_post! { @post $async $await ip(port: u16) "a port of 127.0.0.1" $given_up
-            post_ip_request post_ip_request_with post_ip_broadcast post_ip_broadcast_with }
     };
-    (@listen threads [] [$($generic:ident)?] $answer:tt $mode:ident $new:ident($place:ident: $type:ty)
+    (@one threads [$($generic:ident)?] $answer:tt $mode:ident $new:ident($place:ident: $type:ty)
         $name:ident $with:ident $doc:expr) => {
         #[doc = $doc]
         pub fn $name<Q, $($generic,)? F>($place: $type, handler: F) -> Result<Listener>
@@ -108,7 +99,7 @@ macro_rules! listen_and_post {
             Listener::typed(&Channel::$new($place)?, Mode::$mode, options, handler)
         }
     };
-    (@listen tasks $await:tt [$($generic:ident)?] $answer:tt $mode:ident $new:ident($place:ident: $type:ty)
+    (@one tasks [$($generic:ident)?] $answer:tt $mode:ident $new:ident($place:ident: $type:ty)
         $name:ident $with:ident $doc:expr) => {
         #[doc = $doc]
         pub async fn $name<Q, $($generic,)? F, Fut>($place: $type, handler: F) -> Result<Listener>
@@ -132,7 +123,24 @@ macro_rules! listen_and_post {
             Listener::typed(&Channel::$new($place)?, Mode::$mode, options, handler)
         }
     };
-    (@post [$($async:tt)?] [$($await:tt)*] $new:ident($place:ident: $type:ty) $to:literal $given_up:literal
+}
+
+/// The functions that post by a name or a port. `threads` are plain functions, `tasks` asynchronous ones, with what
+/// dropping their futures does.
+macro_rules! post_functions {
+    (threads) => {
+        post_functions! { @both [] [] "" }
+    };
+    (tasks, $given_up:literal) => {
+        post_functions! { @both [async] [.await] $given_up }
+    };
+    (@both $async:tt $await:tt $given_up:literal) => {
+        post_functions! { @to $async $await uds(channel: &str) "a Unix-socket channel" $given_up
+            post_uds_request post_uds_request_with post_uds_broadcast post_uds_broadcast_with }
+        post_functions! { @to $async $await ip(port: u16) "a port of 127.0.0.1" $given_up
+            post_ip_request post_ip_request_with post_ip_broadcast post_ip_broadcast_with }
+    };
+    (@to [$($async:tt)?] [$($await:tt)*] $new:ident($place:ident: $type:ty) $to:literal $given_up:literal
         $request:ident $request_with:ident $broadcast:ident $broadcast_with:ident) => {
         #[doc = concat!("Posts a request to ", $to, " and waits for its answer.", $given_up)]
         pub $($async)? fn $request<A: DeserializeOwned>($place: $type, data: impl Serialize) -> Result<A> {
@@ -164,4 +172,6 @@ macro_rules! listen_and_post {
     };
 }
 
-pub(crate) use {listen_and_post, listener_methods};
+pub(crate) use post_functions;
+#[cfg(feature = "tokio")]
+pub(crate) use {listen_functions, listener_methods};

@@ -1,4 +1,6 @@
 //! What modules share state with that tests/loom takes in by their path: there, these are loom's.
+#![cfg(feature = "tokio")]
 
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
+
 pub(crate) use tokio::sync::Notify;

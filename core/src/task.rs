@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 
 use crate::cancellation::Call;
 use crate::channel::Channel;
-use crate::client::task_client::TaskClient;
-use crate::client::{no_runtime, post};
+use crate::client::tasks::client::TaskClient;
+use crate::client::tasks::{no_runtime, post};
 use crate::counters::Counters;
 use crate::error::{Error, HandlerResult, Result};
 use crate::message::Message;
@@ -23,7 +23,7 @@ use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
-use crate::surface::{listen_and_post, listener_methods};
+use crate::surface::{listen_functions, listener_methods, post_functions};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
@@ -227,12 +227,13 @@ async fn post_request_unchecked(channel: &Channel, message: &Message, options: &
     Ok(reply.expect("a request has a reply"))
 }
 
-listen_and_post! {
+listen_functions! {
     tasks,
     "The handler's futures run on the runtime, any number at once, and must not block.",
-    "The broadcasts of one client come one after another, those of different clients at once.",
-    " Dropping the future cancels it."
+    "The broadcasts of one client come one after another, those of different clients at once."
 }
+
+post_functions! { tasks, " Dropping the future cancels it." }
 
 #[cfg(test)]
 mod tests {

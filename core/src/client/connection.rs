@@ -1,6 +1,6 @@
 //! A native session with any number of calls in flight, as its client sees it: which answer is whose, how much may be
 //! sent, which one-way messages are confirmed, what a goaway leaves out, and why the session ended. It neither receives,
-//! sends nor waits: `task_driver` and `event_loop` move its bytes.
+//! sends nor waits: `tasks::session` and `event_loop` move its bytes.
 
 use std::collections::hash_map::Entry;
 use std::io;

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::lingering::Lingering;
@@ -14,7 +13,6 @@ use super::{lost, timed_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
-use crate::os::async_stream::AsyncStream;
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::{Violation, deno};
@@ -27,7 +25,7 @@ thread_local! {
 
 /// One exchange on a connection of its own.
 pub(crate) struct Exchange {
-    socket: Lingering,
+    pub(super) socket: Lingering,
     mode: Mode,
     max_message: usize,
     /// How much of flag and body has left; `None` once it has all been sent.
@@ -130,33 +128,6 @@ impl Exchange {
             Ok(true) => Ok(()),
             Ok(false) => until.interrupted().map_or(Ok(()), |error| Err(self.told(error))),
             Err(error) => Err(Error::from_os("cannot wait for the connection", error).after_sending()),
-        }
-    }
-
-    /// Does it, waiting on the runtime. Dropping the future gives the answer up.
-    pub(crate) async fn run_async(mut self, message: Message, until: &Until<'_>) -> Result<Option<Message>> {
-        let fd = AsyncStream::new(Arc::clone(self.socket.get()), Interest::Both)
-            .map_err(|error| Error::from_os("cannot watch the connection", error))?;
-        let mut wants = match self.step((&message).into())? {
-            Progress::Done(answer) => return Ok(answer),
-            Progress::Wants(wants) => wants,
-        };
-        loop {
-            let ready = async { if wants == Interest::Write { fd.writable().await } else { fd.readable().await } };
-            let mut guard = until
-                .drive(ready)
-                .await
-                .map_err(|error| self.told(error))?
-                .map_err(|error| Error::from_os("cannot wait for the connection", error).after_sending())?;
-            match self.step((&message).into())? {
-                Progress::Done(answer) => return Ok(answer),
-                Progress::Wants(now) => {
-                    if now == wants {
-                        guard.clear_ready();
-                    }
-                    wants = now;
-                }
-            }
         }
     }
 

@@ -8,15 +8,15 @@
 //! | `pool` | sessions that are kept for the next call |
 //! | `thread_driver` | a session that one thread at a time owns: blocking callers |
 //! | `connection` | a session with any number of calls in flight, without input and output |
-//! | `task_driver` | drives a `connection` on a tokio runtime; `event_loop` drives one in its caller's thread |
+//! | `tasks` | what is called from tasks on a tokio runtime, where the feature of that name is on: `session` drives a `connection`; `event_loop` drives one in its caller's thread |
 //! | `incoming` | what a listener's frames say to a client |
 //! | `one_way` | which one-way messages of a session are confirmed |
 //! | `ids` | the ids of messages, and what a goaway says about them |
 //! | `deno` | one message on the Deno wire, however its caller waits |
 //! | `lingering` | receiving to their end the connections that nobody waits on any longer |
 //! | `late_sends` | sending what has gathered at a blocking client where nothing else has sent it |
-//! | `post` | the one-shot posts, blocking and asynchronous |
-//! | `blocking_client`, `task_client` | a channel kept open |
+//! | `post`, `tasks::post` | the one-shot posts |
+//! | `blocking_client`, `tasks::client` | a channel kept open |
 //! | `until` | until when, or until what, a call waits |
 
 pub(crate) mod blocking_client;
@@ -32,8 +32,8 @@ mod pool;
 pub(crate) mod post;
 pub(crate) mod replace;
 pub(crate) mod target;
-pub(crate) mod task_client;
-pub(crate) mod task_driver;
+#[cfg(feature = "tokio")]
+pub(crate) mod tasks;
 pub(crate) mod thread_driver;
 pub(crate) mod until;
 
@@ -87,14 +87,6 @@ pub(crate) fn cancelled() -> Error {
 /// What a call says that waited when its client was closed.
 pub(crate) fn closed_meanwhile() -> Error {
     Error::new(ErrorKind::Cancelled, "the client was closed while the call waited")
-}
-
-/// What a call says that needs a runtime and is made outside one.
-pub(crate) fn no_runtime() -> Error {
-    Error::new(
-        ErrorKind::InvalidArgument,
-        "this call needs a tokio runtime; call it inside one, or use simple_ipc::blocking",
-    )
 }
 
 pub(crate) fn no_ping() -> Error {

@@ -3,16 +3,12 @@
 use std::sync::Mutex;
 
 use rustc_hash::FxHashMap;
-use tokio::runtime;
 
-use super::replace::{FreeSessions, SharedSession};
+use super::replace::FreeSessions;
 use super::target::Key;
-use super::task_driver::TaskSession;
 use super::thread_driver::ThreadSession;
-use crate::error::Result;
 use crate::lock::lock;
 use crate::os::fork::ForkLocal;
-use crate::os::stream::Stream;
 
 /// The most sessions with one listener that wait at a time; more are closed after use.
 const MOST_IDLE: usize = 16;
@@ -74,26 +70,5 @@ impl FreeSessions for Pooled<'_> {
             !idle.sessions.is_empty()
         });
         pool.insert(self.0.clone(), Idle { sessions: vec![session], closed: false });
-    }
-}
-
-/// The sessions of asynchronous posts; each belongs to the runtime that drives it.
-static SHARED: ForkLocal<Mutex<FxHashMap<(Key, runtime::Id), TaskSession>>> = ForkLocal::new();
-
-/// The session that all tasks of one runtime use for posts with one key.
-pub(super) struct PooledShared(pub(super) (Key, runtime::Id));
-
-impl SharedSession for PooledShared {
-    fn current(&self) -> Result<Option<TaskSession>> {
-        Ok(lock(SHARED.get()).get(&self.0).filter(|session| session.is_usable()).cloned())
-    }
-
-    fn start(&self, stream: Stream) -> Result<TaskSession> {
-        let session = TaskSession::start(stream, self.0.0.max_message)?;
-        let mut sessions = lock(SHARED.get());
-        // Those of runtimes that are gone would stay for ever.
-        sessions.retain(|_, session| session.is_usable());
-        sessions.insert(self.0.clone(), session.clone());
-        Ok(session)
     }
 }

@@ -4,14 +4,11 @@
 use std::time::Duration;
 
 use super::connect::Connected;
-use super::deno::Exchange;
 use super::target::Target;
-use super::task_driver::{Operation, TaskSession};
 use super::thread_driver::ThreadSession;
 use super::until::Until;
-use super::{Attempt, Failed, no_ping};
+use super::{Attempt, Failed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
 use crate::options::Wire;
 use crate::os::stream::Stream;
 use crate::trace::tell;
@@ -122,46 +119,6 @@ pub(super) fn call<T>(
         match done {
             Ok(done) => return Ok(done),
             Err(failed) => tries.failed(failed, is_new)?,
-        }
-    }
-}
-
-/// Where an asynchronous call finds the session that it shares with others.
-pub(super) trait SharedSession {
-    /// The session, if it still takes messages.
-    fn current(&self) -> Result<Option<TaskSession>>;
-    /// Makes the session, unless another task has made it meanwhile.
-    fn start(&self, stream: Stream) -> Result<TaskSession>;
-}
-
-/// As [`call`], in a task. Dropping the future gives the call up.
-pub(super) async fn call_async(
-    target: &Target<'_>,
-    shared: &impl SharedSession,
-    timeout: Option<Duration>,
-    until: &Until<'_>,
-    operation: Operation<'_>,
-) -> Result<Option<Message>> {
-    let mut tries = Tries::default();
-    loop {
-        let current = if target.options.wire == Wire::Deno { None } else { shared.current()? };
-        let session = match current {
-            Some(session) => session,
-            None => {
-                let connected = target.connect_async(timeout, until).await;
-                match connected.map_err(|error| tries.unreached(error))? {
-                    Connected::Native(stream) => shared.start(stream)?,
-                    Connected::Deno(stream) => {
-                        let Some((message, mode)) = operation.as_post() else { return Err(no_ping()) };
-                        let exchange = Exchange::new(stream, mode, target.options.max_message);
-                        return exchange.run_async(message.clone(), &until.within(timeout)).await;
-                    }
-                }
-            }
-        };
-        match session.call(operation, &until.within(timeout)).await {
-            Ok(done) => return Ok(done),
-            Err(failed) => tries.failed(failed, true)?,
         }
     }
 }

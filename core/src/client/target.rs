@@ -102,18 +102,6 @@ impl<'a> Target<'a> {
         let began = Instant::now();
         repeat(until, || self.look_once(began))
     }
-
-    /// Connects for a call with this timeout, pausing on the runtime. Cancelling it leaves nothing behind.
-    pub(crate) async fn connect_async(&self, timeout: Option<Duration>, until: &Until<'_>) -> Result<Connected> {
-        let mut connecting = Connecting::new(until.within(self.connecting_time(timeout)).deadline);
-        repeat_async(until, || self.try_connect(&mut connecting)).await
-    }
-
-    /// Waits on the runtime until somebody listens.
-    pub(crate) async fn look_async(&self, until: &Until<'_>) -> Result<Presence> {
-        let began = Instant::now();
-        repeat_async(until, || self.look_once(began)).await
-    }
 }
 
 #[cold]
@@ -134,20 +122,6 @@ fn repeat<T>(until: &Until<'_>, mut step: impl FnMut() -> Result<Step<T>>) -> Re
         match step()? {
             Step::Done(done) => return Ok(done),
             Step::Pause(pause) => until.pause(pause)?,
-        }
-    }
-}
-
-/// As [`repeat`], pausing on the runtime.
-async fn repeat_async<T>(until: &Until<'_>, mut step: impl FnMut() -> Result<Step<T>>) -> Result<T> {
-    let until = Until { deadline: None, ..*until };
-    loop {
-        if let Some(error) = until.given_up() {
-            return Err(error);
-        }
-        match step()? {
-            Step::Done(done) => return Ok(done),
-            Step::Pause(pause) => until.drive(tokio::time::sleep(pause)).await?,
         }
     }
 }

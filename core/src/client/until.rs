@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout_at;
-
 use super::deadline;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, Result};
@@ -36,26 +34,6 @@ impl<'a> Until<'a> {
     /// The same, with the time that a call has from now on.
     pub(crate) fn within(self, timeout: Option<Duration>) -> Until<'a> {
         Until { deadline: deadline(timeout), ..self }
-    }
-
-    /// Drives what a task waits for, until it is to wait no longer.
-    pub(crate) async fn drive<T>(&self, waited_for: impl Future<Output = T>) -> Result<T> {
-        if self.caller.is_none() && self.client.is_none() {
-            return self.drive_in_time(waited_for).await;
-        }
-        tokio::select! {
-            biased;
-            () = cancelled(self.caller) => Err(super::cancelled()),
-            () = cancelled(self.client) => Err(super::closed_meanwhile()),
-            done = self.drive_in_time(waited_for) => done,
-        }
-    }
-
-    async fn drive_in_time<T>(&self, waited_for: impl Future<Output = T>) -> Result<T> {
-        match self.deadline {
-            Some(deadline) => timeout_at(deadline.into(), waited_for).await.map_err(|_| super::timed_out()),
-            None => Ok(waited_for.await),
-        }
     }
 
     pub(crate) fn left(&self) -> Option<Duration> {
@@ -107,13 +85,5 @@ impl<'a> Until<'a> {
             }
         }
         socket.wait_or_woken(what, &wakers, piece)
-    }
-}
-
-/// Completes when it is cancelled.
-async fn cancelled(cancellation: Option<&Cancellation>) {
-    match cancellation {
-        Some(cancellation) => cancellation.cancelled().await,
-        None => std::future::pending().await,
     }
 }

@@ -46,7 +46,8 @@ pub(crate) use unix::system::poller;
 #[cfg(feature = "log")]
 pub(crate) use unix::write_to_standard_error;
 pub use unix::{RawWaitable, path_from_bytes};
+#[cfg(feature = "tokio")]
+pub(crate) use unix::{async_stream, channel_lock, check_descriptors, is_out_of_resources, listener, max_descriptors};
 pub(crate) use unix::{
-    async_stream, channel_lock, check_descriptors, clean, connect, discover, fork, is_out_of_resources, listener,
-    lock_file, max_descriptors, online_cpus, own_owner, refusal, stream, unmapped_owner, waker,
+    clean, connect, discover, fork, lock_file, online_cpus, own_owner, refusal, stream, unmapped_owner, waker,
 };

@@ -2,5 +2,6 @@
 
 pub(crate) mod pieces;
 pub(crate) mod receive;
+#[cfg(feature = "tokio")]
 pub(crate) mod send_queue;
 pub(crate) mod spin_wait;

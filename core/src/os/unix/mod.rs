@@ -8,6 +8,7 @@ pub(crate) mod linux;
 #[cfg(target_os = "macos")]
 pub(crate) mod macos;
 
+#[cfg(feature = "tokio")]
 pub(crate) mod async_stream;
 mod bound;
 pub(crate) mod channel_lock;
@@ -32,7 +33,9 @@ mod standard_error;
 pub(crate) mod stream;
 pub(crate) mod waker;
 
-pub(crate) use limits::{check_descriptors, is_out_of_resources, max_descriptors, online_cpus};
+pub(crate) use limits::online_cpus;
+#[cfg(feature = "tokio")]
+pub(crate) use limits::{check_descriptors, is_out_of_resources, max_descriptors};
 #[cfg(target_os = "linux")]
 pub(crate) use linux as system;
 #[cfg(target_os = "macos")]

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::connect::Presence;
-use super::replace::{self, SharedSession};
-use super::target::Target;
-use super::task_driver::{Operation, TaskSession};
-use super::until::Until;
-use super::{closed, closed_meanwhile, no_ping, no_runtime};
+use super::call::{SharedSession, call_async};
+use super::no_runtime;
+use super::session::{Operation, TaskSession};
 use crate::cancellation::{Call, Cancellation};
 use crate::channel::Channel;
+use crate::client::connect::{Connected, Presence};
+use crate::client::target::Target;
+use crate::client::until::Until;
+use crate::client::{closed, closed_meanwhile, no_ping};
 use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::message::Message;
@@ -81,7 +82,7 @@ impl TaskClient {
         if let Presence::Native = client.target.look_async(&until).await? {
             let connected = client.target.connect_async(options.timeout, &until).await?;
             // A listener of the Deno original may have taken its place: it was only looked for.
-            if let super::connect::Connected::Native(stream) = connected {
+            if let Connected::Native(stream) = connected {
                 client.session.start(stream)?;
             }
         }
@@ -153,6 +154,6 @@ impl TaskClient {
         }
         let until = Until { deadline: None, caller: call.cancellation.as_ref(), client: Some(&self.session.closing) };
         let timeout = call.timeout_or(self.timeout());
-        self.target.named(replace::call_async(&self.target, &self.session, timeout, &until, operation).await)
+        self.target.named(call_async(&self.target, &self.session, timeout, &until, operation).await)
     }
 }

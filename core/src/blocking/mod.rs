@@ -14,108 +14,29 @@
 //! # Ok::<(), simple_ipc::Error>(())
 //! ```
 
-use std::mem::ManuallyDrop;
-use std::path::Path;
-use std::sync::Arc;
+#[cfg(feature = "tokio")]
+mod listener;
+
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::background;
+#[cfg(feature = "tokio")]
+pub use self::listener::{
+    Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
+    listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with,
+};
 use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::blocking_client::BlockingClient;
 use crate::client::post;
-use crate::counters::Counters;
-use crate::error::{Error, HandlerResult, Result};
+use crate::error::{Error, Result};
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
-use crate::os::fork;
-use crate::server::Responder;
-use crate::server::handler::Handler;
-use crate::server::{listener, start};
-use crate::surface::{listen_and_post, listener_methods};
-
-/// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
-/// what it captured, may be dropped later; [`close`](Listener::close) waits for that.
-#[derive(Debug)]
-pub struct Listener {
-    listening: ManuallyDrop<Arc<listener::Listener>>,
-    address: String,
-}
-
-impl Listener {
-    /// Listens with a handler of raw messages. JSON bodies that it gets are JSON.
-    ///
-    /// The handler runs on threads of the library, any number of times at once; it may block, and
-    /// answer at once or later through its [`Responder`].
-    pub fn serve(
-        channel: &Channel,
-        mode: Mode,
-        options: &Options,
-        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
-    ) -> Result<Listener> {
-        Listener::start(channel, mode, options, handler, true)
-    }
-
-    /// As [`serve`](Listener::serve), but JSON bodies that the handler gets are what has arrived: for a
-    /// handler that reads each anyway, and [rejects](Responder::reject) those that are not JSON.
-    pub fn serve_unchecked(
-        channel: &Channel,
-        mode: Mode,
-        options: &Options,
-        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
-    ) -> Result<Listener> {
-        Listener::start(channel, mode, options, handler, false)
-    }
-
-    fn start(
-        channel: &Channel,
-        mode: Mode,
-        options: &Options,
-        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
-        check_json: bool,
-    ) -> Result<Listener> {
-        let handler = Handler::Blocking(Box::new(handler));
-        let listening = start::start(channel, mode, options, handler, check_json, background::listeners()?)?;
-        let address = listening.address().to_string();
-        Ok(Listener { listening: ManuallyDrop::new(listening), address })
-    }
-
-    fn typed<Q: DeserializeOwned, A: Serialize>(
-        channel: &Channel,
-        mode: Mode,
-        options: &Options,
-        handler: impl Fn(Q) -> HandlerResult<A> + Send + Sync + 'static,
-    ) -> Result<Listener> {
-        let typed = move |message: &Message, responder: Responder| {
-            let _nobody_is_left_to_tell = match message.decode() {
-                Ok(data) => responder.finish(handler(data)),
-                Err(error) => responder.reject(error.message()),
-            };
-        };
-        Listener::start(channel, mode, options, typed, false)
-    }
-
-    /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
-    /// returns when the handler and all that it captured has been dropped. Closing twice is fine.
-    ///
-    /// Fails with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) where a handler still runs after the grace
-    /// period: the listener is closed then, but what the handler holds goes only when it returns. A later call says
-    /// whether it has.
-    ///
-    /// On the thread of one of this listener's handlers it begins to close and returns at once, as
-    /// [`close_begin`](Listener::close_begin) does: the handler's answer still goes out.
-    pub fn close(&self) -> Result<()> {
-        fork::check(self.listening.born(), "listener")?;
-        self.listening.close_and_wait()
-    }
-}
-
-listener_methods!();
+use crate::surface::post_functions;
 
 /// A channel kept open, for any number of threads at once.
 ///
@@ -258,11 +179,7 @@ pub fn post_broadcast<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>,
     post::post(channel, Mode::Broadcast, message.into(), options).map(drop)
 }
 
-listen_and_post! {
-    threads,
-    "The handler runs on threads of the library, any number of times at once, and may block.",
-    "The broadcasts of one client come one after another, those of different clients at once."
-}
+post_functions! { threads }
 
 /// The handler has answered: what the caller makes of it does not undo that.
 fn decode<A: DeserializeOwned>(reply: Message) -> Result<A> {

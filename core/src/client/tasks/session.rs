@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::connection::{Answers, Connection, Room};
-use super::incoming::Reply;
-use super::until::Until;
-use super::{Attempt, Failed, lost, too_large};
+use crate::client::connection::{Answers, Connection, Room};
+use crate::client::incoming::Reply;
+use crate::client::until::Until;
+use crate::client::{Attempt, Failed, lost, too_large};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
 use crate::message::Message;
