@@ -182,6 +182,22 @@
 #define SIPC_PATH_V0_0_14 3
 
 /**
+ * The subscription ends with `SIPC_TOO_SLOW`. The default.
+ */
+#define SIPC_OVERFLOW_FAIL 0
+
+/**
+ * The oldest events that wait for it are dropped; the next event tells how many were missed.
+ */
+#define SIPC_OVERFLOW_DROP_OLDEST 1
+
+/**
+ * `sipc_publish` waits, for as long as the publisher's `patience` says; then the subscription ends with
+ * `SIPC_TOO_SLOW`.
+ */
+#define SIPC_OVERFLOW_BLOCK 2
+
+/**
  * The mode of a listener that does not say, or names one that this version does not know.
  */
 #define SIPC_MODE_UNKNOWN 0
@@ -195,6 +211,11 @@
  * The mode of a listener: broadcasts.
  */
 #define SIPC_MODE_BROADCAST 2
+
+/**
+ * The mode of a listener: it publishes, and takes no messages.
+ */
+#define SIPC_MODE_PUBLISH 3
 
 /**
  * The number of the binary interface that the header describes; `sipc_abi_version` gives the
@@ -234,7 +255,7 @@ typedef struct sipc_message sipc_message;
 typedef struct sipc_operation sipc_operation;
 
 /**
- * Limits and choices for listening, posting and connecting. What does not concern a call is ignored
+ * Limits and choices for listening, posting, connecting and subscribing. What does not concern a call is ignored
  * by it. Calls copy what they need: options may be changed or freed right after.
  *
  * A setter that is given nonsense returns `SIPC_INVALID_ARGUMENT`, and so does every call that is
@@ -397,6 +418,22 @@ typedef struct {
      * Requests that nobody waits for any more and whose responder has not been used up, now.
      */
     uint64_t abandoned;
+    /**
+     * Subscribers, now.
+     */
+    uint64_t subscribers;
+    /**
+     * Events published.
+     */
+    uint64_t published;
+    /**
+     * Events that were dropped for a subscriber with `SIPC_OVERFLOW_DROP_OLDEST`, each counted for each of them.
+     */
+    uint64_t dropped;
+    /**
+     * Subscribers that were cut off with `SIPC_TOO_SLOW`.
+     */
+    uint64_t too_slow;
 } sipc_counters;
 
 /**
@@ -416,7 +453,8 @@ typedef void (*sipc_cancel_callback)(void *user_data);
  *
  * `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`
  * or `sipc_queue_cancel`.
- * `reply`: the reply of a request that succeeded, else NULL. The callback owns it.
+ * `reply`: the reply of a request that succeeded, or the event that `sipc_stream_next_async` waited for; else
+ * NULL. The callback owns it.
  * `error`: NULL on `SIPC_OK`. The callback owns it.
  * `user_data`: what was given beside the callback.
  *
@@ -442,7 +480,7 @@ typedef struct {
      */
     const char *address;
     /**
-     * `SIPC_MODE_REQUEST`, `SIPC_MODE_BROADCAST` or `SIPC_MODE_UNKNOWN`.
+     * `SIPC_MODE_REQUEST`, `SIPC_MODE_BROADCAST`, `SIPC_MODE_PUBLISH` or `SIPC_MODE_UNKNOWN`.
      */
     int32_t mode;
     /**
@@ -530,7 +568,8 @@ typedef struct {
 #define SIPC_PEER_NOT_ALLOWED 206
 
 /**
- * A request was sent to a broadcast listener, or a broadcast to a request listener.
+ * The listener does not take what was sent: a request where it takes broadcasts, or the other way round; a
+ * subscription where it does not publish. Or this process publishes on a listener that does not.
  */
 #define SIPC_WRONG_MODE 207
 
@@ -575,7 +614,7 @@ typedef struct {
 #define SIPC_CLOSING 307
 
 /**
- * The subscriber did not take what was published fast enough, and was cut off.
+ * The publisher cut the subscription off, as more waited for it than may; what was sent before came.
  */
 #define SIPC_TOO_SLOW 308
 
@@ -714,6 +753,31 @@ const char *sipc_message_text(const sipc_message *message);
 const char *sipc_message_json(const sipc_message *message);
 
 /**
+ * The topic that an event was published to: NUL-terminated UTF-8 of at most 255 bytes, owned by `message`;
+ * empty where it has none. A zero inside a topic, which other languages may have put there, is shown as
+ * U+FFFD.
+ *
+ * `message`: NULL gives NULL. NULL also for a message that is no event of a subscription.
+ */
+const char *sipc_message_topic(const sipc_message *message);
+
+/**
+ * How many events this subscription missed right before this one, of those that its topics let through:
+ * 0 for none; -1 where nobody knows, as the publisher was replaced by another.
+ *
+ * `message`: NULL gives 0. 0 also for a message that is no event of a subscription.
+ */
+int64_t sipc_message_missed(const sipc_message *message);
+
+/**
+ * Whether an event was published before the subscription began, and kept for it: the last one of its topic,
+ * at a publisher with the option `retain`.
+ *
+ * `message`: NULL gives `false`. `false` also for a message that is no event of a subscription.
+ */
+bool sipc_message_retained(const sipc_message *message);
+
+/**
  * A copy of a message, owned by the caller; it keeps a message that a handler was lent.
  *
  * `message`: NULL gives NULL.
@@ -721,7 +785,7 @@ const char *sipc_message_json(const sipc_message *message);
 sipc_message *sipc_message_clone(const sipc_message *message);
 
 /**
- * Frees a message that the caller owns: a reply or a clone. Not the one that a handler is lent.
+ * Frees a message that the caller owns: a reply, an event or a clone. Not the one that a handler is lent.
  *
  * `message`: may be NULL; not to be used again.
  */
@@ -925,6 +989,61 @@ sipc_status sipc_options_set_spin_us(sipc_options *options, int64_t spin_us);
  * something removed them: 30000 unless set.
  */
 sipc_status sipc_options_set_check_interval_ms(sipc_options *options, int64_t check_interval_ms);
+
+/**
+ * Whether a listener for requests or broadcasts publishes besides, so that others may subscribe to the same
+ * channel: no unless set. A listener of `sipc_listen_uds_publish` always does.
+ */
+sipc_status sipc_options_set_publish(sipc_options *options,
+                                     bool publish);
+
+/**
+ * Whether a publisher keeps the last event of each topic for those who subscribe later: no unless set. They get
+ * it first, marked `sipc_message_retained`. What is kept counts against `max_waiting`; a publication beyond it
+ * fails with `SIPC_OUT_OF_RESOURCES`. Empty bytes on a topic forget it.
+ */
+sipc_status sipc_options_set_retain(sipc_options *options,
+                                    bool retain);
+
+/**
+ * How long one `sipc_publish` waits for subscribers with `SIPC_OVERFLOW_BLOCK` that have no room: 0 unless set,
+ * which refuses such subscribers with `SIPC_WRONG_MODE`. Those without room afterwards are cut off.
+ */
+sipc_status sipc_options_set_patience_ms(sipc_options *options,
+                                         int64_t patience_ms);
+
+/**
+ * The topics that a subscriber wants, each as a whole: an event comes if it was published to one of them. All
+ * events unless set. Copied.
+ *
+ * `topics`: `count` texts of at most 255 bytes of UTF-8; the empty one stands for events without a topic.
+ * `count`: 1 to 1024. NULL, as `topics` or in it, and 0 give `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_status sipc_options_set_topics(sipc_options *options,
+                                    const char *const *topics,
+                                    size_t count);
+
+/**
+ * What becomes of a subscription for which more waits than its queue holds: one of the `SIPC_OVERFLOW_`
+ * constants, `SIPC_OVERFLOW_FAIL` unless set.
+ */
+sipc_status sipc_options_set_overflow(sipc_options *options,
+                                      int32_t overflow);
+
+/**
+ * The most bytes that may wait at the publisher for a subscriber: 4 MiB unless set, more than 0, at most the
+ * publisher's `max_session_waiting`, to which more is lowered. A single larger event still passes.
+ */
+sipc_status sipc_options_set_queue(sipc_options *options,
+                                   size_t bytes);
+
+/**
+ * How long a subscription looks for its publisher again, once that has closed or died: `SIPC_NO_TIMEOUT`, no
+ * limit, unless set. 0 does not look: the end of the publisher's own accord is the end of the stream, and its
+ * death `SIPC_CONNECTION_LOST`.
+ */
+sipc_status sipc_options_set_reconnect_ms(sipc_options *options,
+                                          int64_t reconnect_ms);
 
 /**
  * Has a listener call back once for each failure of its handler that no caller hears of: of a broadcast, or

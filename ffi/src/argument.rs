@@ -34,6 +34,42 @@ pub(crate) unsafe fn text(text: *const c_char, name: &str) -> Result<String> {
     unsafe { string(text, name) }.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// A topic: NULL is none.
+///
+/// # Safety
+/// As for [`string`].
+pub(crate) unsafe fn topic<'a>(text: *const c_char) -> Result<&'a str> {
+    if text.is_null() {
+        return Ok("");
+    }
+    // SAFETY: by this function's contract.
+    let bytes = unsafe { string(text, "topic") }?;
+    std::str::from_utf8(bytes)
+        .map_err(|_| Error::new(ErrorKind::InvalidArgument, "a topic is not UTF-8; it is text of at most 255 bytes"))
+}
+
+/// The topics that a subscriber wants: as many as `count` says, and more than none.
+///
+/// # Safety
+/// `topics` is NULL or points to `count` pointers, each as for [`string`].
+pub(crate) unsafe fn topics<'a>(topics: *const *const c_char, count: usize) -> Result<Vec<&'a str>> {
+    let topics = NonNull::new(topics.cast_mut()).ok_or_else(|| null("topics"))?;
+    if count == 0 {
+        let text = "argument \"count\" is 0: nothing would ever come; leave topics unset to get all events";
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    (0..count)
+        .map(|index| {
+            // SAFETY: within the `count` pointers, by this function's contract.
+            match unsafe { topics.add(index).read() } {
+                text if text.is_null() => Err(null("topics")),
+                // SAFETY: by this function's contract.
+                text => unsafe { topic(text) },
+            }
+        })
+        .collect()
+}
+
 /// A channel by its name.
 ///
 /// # Safety

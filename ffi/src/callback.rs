@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
-use simple_ipc::{Error, ErrorKind, Message, Result};
+use simple_ipc::{Error, ErrorKind, Result};
 
 use crate::argument;
 use crate::error::sipc_error;
@@ -34,7 +34,8 @@ pub type sipc_handler =
 ///
 /// `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`
 /// or `sipc_queue_cancel`.
-/// `reply`: the reply of a request that succeeded, else NULL. The callback owns it.
+/// `reply`: the reply of a request that succeeded, or the event that `sipc_stream_next_async` waited for; else
+/// NULL. The callback owns it.
 /// `error`: NULL on `SIPC_OK`. The callback owns it.
 /// `user_data`: what was given beside the callback.
 ///
@@ -136,17 +137,10 @@ impl Then {
     }
 
     /// Calls back, then drops the user data. No lock may be held, and no reference to what C may use.
-    pub(crate) fn run(self, result: Result<Option<Message>>) {
+    pub(crate) fn run(self, result: Result<Option<sipc_message>>) {
         let Some(callback) = self.callback else { return };
-        // C asks for strings, and cannot look whether they are JSON.
-        let checked = result.and_then(|reply| match reply {
-            Some(reply) => reply.check().map(|()| Some(reply)).map_err(Error::after_sending),
-            None => Ok(None),
-        });
-        let (status, reply, error) = match checked {
-            Ok(reply) => {
-                (SIPC_OK, reply.map_or(null_mut(), |reply| sipc_message::new(reply).into_handle()), null_mut())
-            }
+        let (status, reply, error) = match result {
+            Ok(reply) => (SIPC_OK, reply.map_or(null_mut(), Handle::into_handle), null_mut()),
             Err(error) => (error.kind().code(), null_mut(), sipc_error::new(error).into_handle()),
         };
         // SAFETY: a C function of this signature, which gets to own reply and error, with the data

@@ -17,11 +17,15 @@ pub const SIPC_MODE_REQUEST: i32 = 1;
 /// The mode of a listener: broadcasts.
 pub const SIPC_MODE_BROADCAST: i32 = 2;
 
+/// The mode of a listener: it publishes, and takes no messages.
+pub const SIPC_MODE_PUBLISH: i32 = 3;
+
 /// The number of a mode in C.
 pub(crate) fn mode_number(mode: Option<Mode>) -> i32 {
     match mode {
         Some(Mode::Request) => SIPC_MODE_REQUEST,
         Some(Mode::Broadcast) => SIPC_MODE_BROADCAST,
+        Some(Mode::Publish) => SIPC_MODE_PUBLISH,
         _ => SIPC_MODE_UNKNOWN,
     }
 }
@@ -33,7 +37,7 @@ pub struct sipc_channel_info {
     pub channel: *const c_char,
     /// The path of its socket, or `127.0.0.1:port`.
     pub address: *const c_char,
-    /// `SIPC_MODE_REQUEST`, `SIPC_MODE_BROADCAST` or `SIPC_MODE_UNKNOWN`.
+    /// `SIPC_MODE_REQUEST`, `SIPC_MODE_BROADCAST`, `SIPC_MODE_PUBLISH` or `SIPC_MODE_UNKNOWN`.
     pub mode: i32,
     /// The process that listens; 0 where its lock file does not say.
     pub pid: i64,

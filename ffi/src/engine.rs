@@ -15,6 +15,7 @@ use crate::boundary;
 use crate::callback::{Then, in_callback};
 use crate::calls::Calls;
 use crate::lock::{lock, wait_while};
+use crate::message::sipc_message;
 
 /// The engine of this process. It is made when it is first needed, and never freed.
 static ENGINE: ForkLocal<Mutex<Option<Arc<Engine>>>> = ForkLocal::new();
@@ -58,11 +59,18 @@ pub(crate) struct Asynchronous {
 /// How far a call is. Shared by C's handle and the engine.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// Where to cancel it. Set under the engine's lock, before the call can end; stays empty where it ended at once.
-    begun: OnceLock<(Arc<Engine>, Ticket)>,
+    /// Where to cancel it, and its number there. Set under the lock of what serves it, before the call can end; stays
+    /// empty where it ended at once.
+    begun: OnceLock<(Arc<dyn GivesUp>, u64)>,
     /// The callback has returned and its user data is gone.
     is_finished: Mutex<bool>,
     finishes: Condvar,
+}
+
+/// What serves asynchronous calls, each of which has a number there.
+pub(crate) trait GivesUp: Send + Sync {
+    /// Ends a call with [`ErrorKind::Cancelled`], if it is still under way.
+    fn give_up(&self, number: u64);
 }
 
 /// What counts the calls that have yet to call back.
@@ -111,6 +119,11 @@ impl Asynchronous {
 
     /// Calls C back. No lock may be held.
     fn finish(self, result: Result<Option<Message>>) {
+        self.finish_with(sipc_message::answer(result));
+    }
+
+    /// The same, with a message that is C's already.
+    pub(crate) fn finish_with(self, result: Result<Option<sipc_message>>) {
         in_callback(|| self.then.run(result));
         drop(self.under_way);
         *lock(&self.progress.is_finished) = true;
@@ -119,12 +132,15 @@ impl Asynchronous {
 }
 
 impl Progress {
+    /// Notes where the call is served, before it can end.
+    pub(crate) fn set_begun(&self, server: Arc<dyn GivesUp>, number: u64) {
+        let _first = self.begun.set((server, number));
+    }
+
     /// Gives the call up, if it is still under way.
     pub(crate) fn cancel(&self) {
-        let Some((engine, ticket)) = self.begun.get() else { return };
-        let mut shared = lock(&engine.0);
-        if let Some(Whom::Callback(call)) = shared.calls.cancel(*ticket) {
-            shared.tell(call, Err(Error::new(ErrorKind::Cancelled, "the call was cancelled").after_sending()));
+        if let Some((server, number)) = self.begun.get() {
+            server.give_up(*number);
         }
     }
 
@@ -252,6 +268,15 @@ impl Engine {
     }
 }
 
+impl GivesUp for Engine {
+    fn give_up(&self, number: u64) {
+        let mut shared = lock(&self.0);
+        if let Some(Whom::Callback(call)) = shared.calls.cancel(Ticket::from_number(number)) {
+            shared.tell(call, Err(Error::new(ErrorKind::Cancelled, "the call was cancelled").after_sending()));
+        }
+    }
+}
+
 impl Entered<'_> {
     /// Begins a call, of which C hears in the engine's thread, also where it fails at once. `call` gives no ticket
     /// where it is over.
@@ -260,7 +285,7 @@ impl Entered<'_> {
         // A defect, too, is told by the callback: here it would drop what counts the call, whose lock the caller holds.
         match boundary::guarded(|| call(queue)).unwrap_or_else(Err) {
             Ok(Some(ticket)) => {
-                let _first = asked.progress.begun.set((Arc::clone(self.engine), ticket));
+                asked.progress.set_begun(Arc::<Engine>::clone(self.engine), ticket.number());
                 self.shared.calls.owe(ticket, Whom::Callback(asked));
                 self.shared.submit();
             }
@@ -327,7 +352,6 @@ mod tests {
 
     use super::*;
     use crate::error::{sipc_error, sipc_error_free};
-    use crate::message::sipc_message;
     use crate::status::{SIPC_INTERNAL, SIPC_NOT_LISTENING, sipc_status};
 
     unsafe extern "C" fn on_end(

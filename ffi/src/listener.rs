@@ -62,6 +62,14 @@ pub struct sipc_counters {
     pub in_flight: u64,
     /// Requests that nobody waits for any more and whose responder has not been used up, now.
     pub abandoned: u64,
+    /// Subscribers, now.
+    pub subscribers: u64,
+    /// Events published.
+    pub published: u64,
+    /// Events that were dropped for a subscriber with `SIPC_OVERFLOW_DROP_OLDEST`, each counted for each of them.
+    pub dropped: u64,
+    /// Subscribers that were cut off with `SIPC_TOO_SLOW`.
+    pub too_slow: u64,
 }
 
 impl sipc_counters {
@@ -169,6 +177,10 @@ pub unsafe extern "C" fn sipc_listener_counters(
                 incomplete: counted.incomplete,
                 in_flight: counted.in_flight,
                 abandoned: counted.abandoned,
+                subscribers: counted.subscribers,
+                published: counted.published,
+                dropped: counted.dropped,
+                too_slow: counted.too_slow,
             }
             .give(counters)
         })

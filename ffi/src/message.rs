@@ -1,13 +1,14 @@
 //! `sipc_message`: what arrived.
 
 use std::borrow::Cow;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::sync::OnceLock;
 
-use simple_ipc::{Message, MessageKind};
+use simple_ipc::{Error, Event, Message, MessageKind, Result};
 
 use crate::body::{SIPC_KIND_BYTES, SIPC_KIND_JSON};
 use crate::boundary;
+use crate::error::c_string;
 use crate::handle::Handle;
 
 /// A body that arrived: one JSON text, or bytes. Never changes, so any number of threads may read it.
@@ -17,6 +18,33 @@ pub struct sipc_message {
     /// What C asks for as strings, made when it first does.
     text: OnceLock<Option<CString>>,
     json: OnceLock<Option<CString>>,
+    /// What a subscription tells besides; `None` for a message that is no event. Boxed, since most are none.
+    event: Option<Box<Told>>,
+}
+
+/// What a subscription tells of an event besides its body.
+struct Told {
+    topic: String,
+    /// The topic for C, made when it first asks.
+    topic_text: OnceLock<CString>,
+    missed: i64,
+    retained: bool,
+}
+
+impl Told {
+    fn new(topic: String, missed: i64, retained: bool) -> Told {
+        Told { topic, topic_text: OnceLock::new(), missed, retained }
+    }
+
+    fn topic(&self) -> &CStr {
+        if self.topic.is_empty() { c"" } else { self.topic_text.get_or_init(|| c_string(&self.topic)) }
+    }
+}
+
+impl Clone for Told {
+    fn clone(&self) -> Told {
+        Told::new(self.topic.clone(), self.missed, self.retained)
+    }
 }
 
 impl Handle for sipc_message {
@@ -25,11 +53,22 @@ impl Handle for sipc_message {
 
 impl sipc_message {
     pub(crate) fn new(message: Message) -> sipc_message {
-        sipc_message::of(Cow::Owned(message))
+        sipc_message::of(Cow::Owned(message), None)
     }
 
-    fn of(message: Cow<'static, Message>) -> sipc_message {
-        sipc_message { message, text: OnceLock::new(), json: OnceLock::new() }
+    /// What a call that is over gives C. C asks for strings, and cannot look whether they are JSON.
+    pub(crate) fn answer(result: Result<Option<Message>>) -> Result<Option<sipc_message>> {
+        result?.map(|reply| reply.check().map(|()| sipc_message::new(reply)).map_err(Error::after_sending)).transpose()
+    }
+
+    /// What a subscription has delivered.
+    pub(crate) fn event(event: Event) -> sipc_message {
+        let Event { data, topic, missed, retained, .. } = event;
+        sipc_message::of(Cow::Owned(data), Some(Box::new(Told::new(topic, missed, retained))))
+    }
+
+    fn of(message: Cow<'static, Message>, event: Option<Box<Told>>) -> sipc_message {
+        sipc_message { message, text: OnceLock::new(), json: OnceLock::new(), event }
     }
 
     /// Lends core's message to C for the length of `call`, without copying it.
@@ -37,7 +76,7 @@ impl sipc_message {
         // SAFETY: the lifetime is stretched for a value that does not leave this function except as
         // the pointer that `call` gets, which the header lets C use only during the call.
         let message: &'static Message = unsafe { &*std::ptr::from_ref(message) };
-        let lent = sipc_message::of(Cow::Borrowed(message));
+        let lent = sipc_message::of(Cow::Borrowed(message), None);
         call(&lent);
     }
 }
@@ -113,6 +152,52 @@ pub unsafe extern "C" fn sipc_message_json(message: *const sipc_message) -> *con
     })
 }
 
+/// The topic that an event was published to: NUL-terminated UTF-8 of at most 255 bytes, owned by `message`;
+/// empty where it has none. A zero inside a topic, which other languages may have put there, is shown as
+/// U+FFFD.
+///
+/// `message`: NULL gives NULL. NULL also for a message that is no event of a subscription.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_message_topic(message: *const sipc_message) -> *const c_char {
+    boundary::infallible(std::ptr::null(), || {
+        // SAFETY: NULL or alive, by the header's contract.
+        unsafe { told(message) }.map_or(std::ptr::null(), |event| event.topic().as_ptr())
+    })
+}
+
+/// How many events this subscription missed right before this one, of those that its topics let through:
+/// 0 for none; -1 where nobody knows, as the publisher was replaced by another.
+///
+/// `message`: NULL gives 0. 0 also for a message that is no event of a subscription.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_message_missed(message: *const sipc_message) -> i64 {
+    boundary::infallible(0, || {
+        // SAFETY: NULL or alive, by the header's contract.
+        unsafe { told(message) }.map_or(0, |event| event.missed)
+    })
+}
+
+/// Whether an event was published before the subscription began, and kept for it: the last one of its topic,
+/// at a publisher with the option `retain`.
+///
+/// `message`: NULL gives `false`. `false` also for a message that is no event of a subscription.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_message_retained(message: *const sipc_message) -> bool {
+    boundary::infallible(false, || {
+        // SAFETY: NULL or alive, by the header's contract.
+        unsafe { told(message) }.is_some_and(|event| event.retained)
+    })
+}
+
+/// What a subscription tells of an event.
+///
+/// # Safety
+/// `message` is NULL, or alive during `'a`.
+unsafe fn told<'a>(message: *const sipc_message) -> Option<&'a Told> {
+    // SAFETY: by this function's contract.
+    unsafe { sipc_message::borrow_or_null(message) }.and_then(|message| message.event.as_deref())
+}
+
 /// A copy of a message, owned by the caller; it keeps a message that a handler was lent.
 ///
 /// `message`: NULL gives NULL.
@@ -121,12 +206,13 @@ pub unsafe extern "C" fn sipc_message_clone(message: *const sipc_message) -> *mu
     boundary::infallible(std::ptr::null_mut(), || {
         // SAFETY: NULL or alive, by the header's contract.
         unsafe { sipc_message::borrow_or_null(message) }.map_or(std::ptr::null_mut(), |message| {
-            sipc_message::new(message.message.clone().into_owned()).into_handle()
+            let copy = Cow::Owned(message.message.clone().into_owned());
+            sipc_message::of(copy, message.event.clone()).into_handle()
         })
     })
 }
 
-/// Frees a message that the caller owns: a reply or a clone. Not the one that a handler is lent.
+/// Frees a message that the caller owns: a reply, an event or a clone. Not the one that a handler is lent.
 ///
 /// `message`: may be NULL; not to be used again.
 #[unsafe(no_mangle)]
@@ -176,12 +262,37 @@ mod tests {
     }
 
     #[test]
+    fn an_event_tells_what_its_message_does_not_and_so_does_its_clone() {
+        let told = |topic: &str, missed, retained| {
+            let event = Some(Box::new(Told::new(topic.to_owned(), missed, retained)));
+            let event = sipc_message::of(Cow::Owned(Message::text("x")), event).into_handle();
+            // SAFETY: both are alive until they are freed, once.
+            unsafe {
+                let clone = sipc_message_clone(event);
+                sipc_message_free(event);
+                let topic = CStr::from_ptr(sipc_message_topic(clone)).to_str().unwrap().to_owned();
+                let told = (topic, sipc_message_missed(clone), sipc_message_retained(clone));
+                sipc_message_free(clone);
+                told
+            }
+        };
+        assert_eq!(told("tick", 7, false), ("tick".to_owned(), 7, false));
+        assert_eq!(told("", -1, true), (String::new(), -1, true));
+        assert_eq!(told("a\0b", 0, false), ("a\u{FFFD}b".to_owned(), 0, false));
+        let reply = sipc_message::new(Message::null());
+        // SAFETY: `reply` is alive.
+        unsafe { assert!(sipc_message_topic(&reply).is_null() && sipc_message_missed(&reply) == 0) };
+    }
+
+    #[test]
     fn null_is_no_message() {
         // SAFETY: NULL is allowed everywhere.
         unsafe {
             assert_eq!(sipc_message_kind(ptr::null()), 0);
             assert!(sipc_message_data(ptr::null()).is_null() && sipc_message_len(ptr::null()) == 0);
             assert!(sipc_message_text(ptr::null()).is_null() && sipc_message_json(ptr::null()).is_null());
+            assert!(sipc_message_topic(ptr::null()).is_null() && sipc_message_missed(ptr::null()) == 0);
+            assert!(!sipc_message_retained(ptr::null()));
             assert!(sipc_message_clone(ptr::null()).is_null());
             sipc_message_free(ptr::null_mut());
         }

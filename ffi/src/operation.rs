@@ -36,12 +36,21 @@ pub(crate) unsafe fn begin(
     begin: impl FnOnce(&mut Queue) -> Result<Option<Ticket>>,
 ) {
     // While the engine is locked: the callback may free the operation, and may run before this returns.
+    // SAFETY: by this function's contract.
+    unsafe { hand_out(&call, operation) };
+    engine.begin(call, begin);
+}
+
+/// Stores the operation of a call, where C wants it.
+///
+/// # Safety
+/// `operation` is NULL or good for one write.
+pub(crate) unsafe fn hand_out(call: &Asynchronous, operation: *mut *mut sipc_operation) {
     if !operation.is_null() {
         let handle = sipc_operation { progress: Arc::clone(call.progress()), process: Process::current() };
         // SAFETY: good for one write, by this function's contract.
         unsafe { operation.write(handle.into_handle()) };
     }
-    engine.begin(call, begin);
 }
 
 /// Cancels a call: its callback gets `SIPC_CANCELLED`, unless it has ended already or is just ending.

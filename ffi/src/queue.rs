@@ -9,6 +9,7 @@ use crate::callback::Then;
 use crate::calls::Calls;
 use crate::error::sipc_error;
 use crate::handle::Handle;
+use crate::message::sipc_message;
 use crate::status::sipc_status;
 
 pub mod client;
@@ -90,7 +91,7 @@ impl sipc_queue {
         };
         let count = due.len();
         for (then, result) in due.drain(..) {
-            then.run(result);
+            then.run(sipc_message::answer(result));
         }
         // SAFETY: as above: C must not free a queue inside its callbacks.
         unsafe {

@@ -41,7 +41,8 @@ pub const SIPC_PATH_OCCUPIED: sipc_status = 204;
 pub const SIPC_NO_DIRECTORY: sipc_status = 205;
 /// The process at the other end belongs to a user that is not trusted here.
 pub const SIPC_PEER_NOT_ALLOWED: sipc_status = 206;
-/// A request was sent to a broadcast listener, or a broadcast to a request listener.
+/// The listener does not take what was sent: a request where it takes broadcasts, or the other way round; a
+/// subscription where it does not publish. Or this process publishes on a listener that does not.
 pub const SIPC_WRONG_MODE: sipc_status = 207;
 /// The listener takes no more connections or messages just now.
 pub const SIPC_TOO_MANY_CONNECTIONS: sipc_status = 208;
@@ -60,7 +61,7 @@ pub const SIPC_TOO_LARGE: sipc_status = 305;
 pub const SIPC_NO_REPLY: sipc_status = 306;
 /// The listener is closing and did not take the message.
 pub const SIPC_CLOSING: sipc_status = 307;
-/// The subscriber did not take what was published fast enough, and was cut off.
+/// The publisher cut the subscription off, as more waited for it than may; what was sent before came.
 pub const SIPC_TOO_SLOW: sipc_status = 308;
 
 /// 4xx, the wire: the peer broke the protocol.

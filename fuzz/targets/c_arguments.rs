@@ -39,6 +39,14 @@ enum Set {
     Spin(i64),
     CheckInterval(i64),
     OnHandlerFailure(bool),
+    Publish(bool),
+    Retain(bool),
+    Patience(i64),
+    Topics(Vec<Text>),
+    NoTopics(bool),
+    Overflow(i32),
+    QueueOf(usize),
+    Reconnect(Limit),
 }
 
 #[derive(Arbitrary, Debug)]
@@ -234,7 +242,9 @@ fn look_at_message(message: *mut sipc_message) {
             let bytes = std::slice::from_raw_parts(sipc_message_data(message).cast::<u8>(), len);
             assert_eq!(bytes, std::slice::from_raw_parts(sipc_message_data(same).cast::<u8>(), len));
         }
-        for text in [sipc_message_json(same), sipc_message_text(same)] {
+        assert_eq!(sipc_message_missed(message), sipc_message_missed(same));
+        assert_eq!(sipc_message_retained(message), sipc_message_retained(same));
+        for text in [sipc_message_json(same), sipc_message_text(same), sipc_message_topic(same)] {
             assert!(text.is_null() || CStr::from_ptr(text).to_str().is_ok());
         }
         sipc_message_free(message);
@@ -348,6 +358,19 @@ unsafe fn set(options: *mut sipc_options, set: Set) {
             Set::OnHandlerFailure(some) => {
                 sipc_options_on_handler_failure(options, some.then_some(on_failure), null_mut(), None)
             }
+            Set::Publish(publish) => sipc_options_set_publish(options, publish),
+            Set::Retain(retain) => sipc_options_set_retain(options, retain),
+            // As waits: what is no mistake is over at once.
+            Set::Patience(ms) => sipc_options_set_patience_ms(options, ms.min(1)),
+            Set::Topics(topics) => {
+                let topics: Vec<_> = topics.into_iter().map(Text::into_c).collect();
+                let pointers: Vec<_> = topics.iter().map(pointer).collect();
+                sipc_options_set_topics(options, pointers.as_ptr(), pointers.len())
+            }
+            Set::NoTopics(counted) => sipc_options_set_topics(options, null(), usize::from(counted)),
+            Set::Overflow(overflow) => sipc_options_set_overflow(options, overflow),
+            Set::QueueOf(bytes) => sipc_options_set_queue(options, bytes),
+            Set::Reconnect(limit) => sipc_options_set_reconnect_ms(options, limit.ms()),
         }
     };
     check(status, null_mut(), false);
