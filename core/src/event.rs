@@ -19,13 +19,6 @@ pub struct Event<T = Message> {
     pub retained: bool,
 }
 
-impl<T> Event<T> {
-    /// The same event with other data in it.
-    pub(crate) fn with<U>(self, data: U) -> Event<U> {
-        Event { data, topic: self.topic, missed: self.missed, retained: self.retained }
-    }
-}
-
 /// What becomes of a subscriber for which more waits than its `queue` lets wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

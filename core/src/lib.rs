@@ -59,8 +59,8 @@
 //!
 //! # Features
 //!
-//! `tokio`, which is on by default: listeners, and what a task awaits. Without it there are the posts and the client of
-//! [`blocking`], and [`event_loop`]; tokio is not built. `tracing`: spans and events for subscribers of that crate.
+//! `tokio`, which is on by default: listeners, and what a task awaits. Without it there are the posts, the client and the
+//! subscriptions of [`blocking`], and [`event_loop`]; tokio is not built. `tracing`: spans and events for subscribers of that crate.
 //! `log`: `SIMPLE_IPC_LOG` shows them on standard error.
 
 #![cfg_attr(
@@ -118,6 +118,7 @@ pub use channel::{Channel, DIRECTORY_VARIABLE, MAX_NAME_LEN, MAX_PATH_LEN, PathS
 pub use counters::Counters;
 pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
 pub use event::{Event, Overflow};
+pub use event_loop::Closer;
 pub use failure::HandlerFailure;
 pub use message::{Message, MessageKind, MessageRef};
 pub use mode::Mode;
@@ -135,10 +136,11 @@ pub use report::HandlerReport;
 pub use server::Responder;
 #[cfg(feature = "tokio")]
 pub use task::{
-    Client, Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
-    listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with, post_broadcast,
-    post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_request, post_uds_broadcast,
-    post_uds_broadcast_with, post_uds_request, post_uds_request_with,
+    Client, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request,
+    listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request,
+    listen_uds_request_with, post_broadcast, post_ip_broadcast, post_ip_broadcast_with, post_ip_request,
+    post_ip_request_with, post_request, post_uds_broadcast, post_uds_broadcast_with, post_uds_request,
+    post_uds_request_with, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
 };
 
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.

@@ -172,6 +172,43 @@ macro_rules! post_functions {
     };
 }
 
-pub(crate) use post_functions;
+/// The functions that subscribe, by a name, a port or any channel. With `[async] [.await]` they are asynchronous.
+macro_rules! subscribe_functions {
+    ([$($async:tt)?] [$($await:tt)*] $given_up:literal) => {
+        subscribe_functions! { @place [$($async)?] [$($await)*] uds(channel: &str) "a Unix-socket channel" $given_up
+            subscribe_uds subscribe_uds_with }
+        subscribe_functions! { @place [$($async)?] [$($await)*] ip(port: u16) "a port of 127.0.0.1" $given_up
+            subscribe_ip subscribe_ip_with }
+
+        #[doc = concat!("Subscribes to what is published on any channel, as raw messages. A JSON body has been checked to \
+            be JSON. Returns when what is published from then on is due.", $given_up)]
+        pub $($async)? fn subscribe(channel: &Channel, options: &Options) -> Result<Subscription> {
+            let decode = |message: Message| message.check().map(|()| message);
+            Subscription::open(channel, options, decode)$($await)*
+        }
+
+        impl<T: DeserializeOwned> Subscription<T> {
+            #[doc = concat!("Subscribes to what is published on any channel.", $given_up)]
+            pub $($async)? fn typed(channel: &Channel, options: &Options) -> Result<Subscription<T>> {
+                Subscription::open(channel, options, |message| message.decode())$($await)*
+            }
+        }
+    };
+    (@place [$($async:tt)?] [$($await:tt)*] $new:ident($place:ident: $type:ty) $to:literal $given_up:literal
+        $name:ident $with:ident) => {
+        #[doc = concat!("Subscribes to what is published on ", $to, ". Returns when what is published from then on is \
+            due.", $given_up)]
+        pub $($async)? fn $name<T: DeserializeOwned>($place: $type) -> Result<Subscription<T>> {
+            $with($place, &Options::default())$($await)*
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`], with options.")]
+        pub $($async)? fn $with<T: DeserializeOwned>($place: $type, options: &Options) -> Result<Subscription<T>> {
+            Subscription::typed(&Channel::$new($place)?, options)$($await)*
+        }
+    };
+}
+
 #[cfg(feature = "tokio")]
 pub(crate) use {listen_functions, listener_methods};
+pub(crate) use {post_functions, subscribe_functions};

@@ -1,5 +1,7 @@
 //! The calls for tasks on a tokio runtime: the crate's root.
 
+mod subscription;
+
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::pin::Pin;
@@ -10,6 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
+pub use self::subscription::{
+    Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
+};
 use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::tasks::client::TaskClient;

@@ -16,6 +16,7 @@
 
 #[cfg(feature = "tokio")]
 mod listener;
+mod subscription;
 
 use std::time::Duration;
 
@@ -27,11 +28,15 @@ pub use self::listener::{
     Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
     listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with,
 };
+pub use self::subscription::{
+    Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
+};
 use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::blocking_client::BlockingClient;
 use crate::client::post;
 use crate::error::{Error, Result};
+pub use crate::event_loop::Closer;
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;

@@ -15,6 +15,7 @@
 //! | `deno` | one message on the Deno wire, however its caller waits |
 //! | `lingering` | receiving to their end the connections that nobody waits on any longer |
 //! | `late_sends` | sending what has gathered at a blocking client where nothing else has sent it |
+//! | `subscription` | what a subscriber gets, without input and output; `event_loop` drives it |
 //! | `post`, `tasks::post` | the one-shot posts |
 //! | `blocking_client`, `tasks::client` | a channel kept open |
 //! | `until` | until when, or until what, a call waits |
@@ -31,6 +32,7 @@ pub(crate) mod one_way;
 mod pool;
 pub(crate) mod post;
 pub(crate) mod replace;
+pub(crate) mod subscription;
 pub(crate) mod target;
 #[cfg(feature = "tokio")]
 pub(crate) mod tasks;

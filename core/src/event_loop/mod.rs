@@ -37,10 +37,12 @@
 //! its event loop calls `submit` first if [`Queue::has_unsent`] says so.
 
 mod call;
+mod driving;
 mod receiving;
 mod sending;
 mod session;
 mod starting;
+mod subscription;
 mod timing;
 
 use std::sync::Arc;
@@ -50,7 +52,9 @@ use rustc_hash::FxHashMap;
 
 use self::call::{Call, Id, Slots, What};
 pub use self::call::{ClientId, Ticket};
+pub use self::driving::Next;
 use self::session::Session;
+pub use self::subscription::{Closer, Subscription};
 use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
 use crate::client::deno::Exchange;
@@ -320,13 +324,10 @@ impl Queue {
         self.rearm();
     }
 
-    /// What tells another thread that there is something to do: a further descriptor.
+    /// What tells another thread that there is something to do.
     pub fn readiness(&self) -> Result<Readiness> {
         fork::check(self.born, "queue")?;
-        match self.poller.readiness() {
-            Ok(poller) => Ok(Readiness { poller, born: self.born }),
-            Err(error) => Err(Error::from_os("cannot watch the calls under way", error)),
-        }
+        Ok(Readiness { poller: self.poller.readiness(), born: self.born })
     }
 
     /// Has the descriptor become readable, until the next [`process`](Queue::process): for a thread that waits at it and is

@@ -8,6 +8,7 @@ pub(crate) mod frame;
 pub(crate) mod hello;
 #[cfg(test)]
 mod properties;
+pub(crate) mod sequence;
 pub(crate) mod text;
 #[cfg(test)]
 mod vectors;

@@ -15,6 +15,7 @@ mod raw_native;
 mod raw_text;
 mod scratch;
 mod sessions_end;
+mod subscribers;
 mod vectors;
 #[path = "../support/watchdog.rs"]
 mod watchdog;

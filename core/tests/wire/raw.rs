@@ -17,6 +17,10 @@ pub(crate) const CANCEL: u8 = 6;
 pub(crate) const PING: u8 = 7;
 pub(crate) const PONG: u8 = 8;
 pub(crate) const GOAWAY: u8 = 9;
+pub(crate) const SUBSCRIBE: u8 = 16;
+pub(crate) const GAP: u8 = 17;
+pub(crate) const EVENT: u8 = 18;
+pub(crate) const CREDIT: u8 = 21;
 
 pub(crate) const EXCLUSIVE: u8 = 1;
 pub(crate) const MULTIPLEXED: u8 = 2;
@@ -163,6 +167,11 @@ impl Frame {
 
 pub(crate) fn hello(role: u8) -> Vec<u8> {
     [b"\xf5SIP\x01", &[role][..], &[0; 6], &(64u32 << 20).to_le_bytes()].concat()
+}
+
+/// The hello of a listener that knows subscribers.
+pub(crate) fn knowing_hello() -> Vec<u8> {
+    [b"\xf5SIP\x01", &[0x12][..], &[0, 0, 1, 0, 0, 0], &(64u32 << 20).to_le_bytes()].concat()
 }
 
 pub(crate) fn frame(kind: u8, flags: u8, id: u32, argument: u32, body: &[u8]) -> Vec<u8> {

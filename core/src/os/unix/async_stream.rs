@@ -3,10 +3,12 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::listener::Listener;
+use super::ready::Readiness;
 use super::stream::Stream;
 use crate::os::interest::Interest;
 
@@ -15,6 +17,7 @@ trait Steady: AsRawFd {}
 
 impl Steady for Arc<Stream> {}
 impl Steady for Listener {}
+impl Steady for Readiness {}
 
 /// Has the runtime of the calling task watch a descriptor.
 fn register<T: Steady>(held: T, interest: Interest) -> io::Result<AsyncFd<T>> {
@@ -23,7 +26,7 @@ fn register<T: Steady>(held: T, interest: Interest) -> io::Result<AsyncFd<T>> {
         Interest::Write => tokio::io::Interest::WRITABLE,
         Interest::Both => tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE,
     };
-    // SAFETY: both types that are `Steady` give the same open descriptor until they are dropped, which the
+    // SAFETY: the types that are `Steady` give the same open descriptor until they are dropped, which the
     // `AsyncFd` that owns them outlives; the trait is private to this file.
     unsafe { AsyncFd::register_with_interest(held, interest) }.map_err(io::Error::from)
 }
@@ -64,6 +67,37 @@ pub(crate) struct Ready<'a>(AsyncFdReadyGuard<'a, Arc<Stream>>);
 
 impl Ready<'_> {
     /// The stream was found not to be ready after this was given out: the next wait is for a change.
+    pub(crate) fn clear_ready(&mut self) {
+        self.0.clear_ready();
+    }
+}
+
+/// What tells that there is something to do, watched by the runtime.
+#[derive(Debug)]
+pub(crate) struct AsyncReadiness(AsyncFd<Readiness>);
+
+impl AsyncReadiness {
+    /// Has the runtime of the calling task watch it.
+    pub(crate) fn new(readiness: Readiness) -> io::Result<AsyncReadiness> {
+        register(readiness, Interest::Read).map(AsyncReadiness)
+    }
+
+    /// Completes when there may be something to do. Cancelling it loses nothing.
+    pub(crate) async fn readable(&self) -> io::Result<Told<'_>> {
+        self.0.readable().await.map(Told)
+    }
+
+    /// Ready when there may be something to do; else the task is woken then.
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<Told<'_>>> {
+        self.0.poll_read_ready(context).map_ok(Told)
+    }
+}
+
+/// What the runtime believes of something that tells.
+pub(crate) struct Told<'a>(AsyncFdReadyGuard<'a, Readiness>);
+
+impl Told<'_> {
+    /// There was nothing to do after this was given out: the next wait is for a change.
     pub(crate) fn clear_ready(&mut self) {
         self.0.clear_ready();
     }

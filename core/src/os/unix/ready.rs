@@ -1,13 +1,16 @@
 //! Waiting in the calling thread until descriptors are ready.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::fork::ForkFd;
+use super::waker::Waker;
+use crate::os::RawWaitable;
 use crate::os::interest::Interest;
 
 impl Interest {
@@ -49,12 +52,36 @@ pub(super) fn wait_for(fd: impl AsFd, interest: Interest, timeout: Option<Durati
 
 /// Tells when a poller has something ready, whatever it is made of.
 #[derive(Debug)]
-pub(crate) struct Readiness(pub(super) ForkFd);
+pub(crate) struct Readiness(pub(super) Arc<ForkFd>);
 
 impl Readiness {
     /// Waits until something is ready; `false` when the time is over or a signal came.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        wait_for(&self.0, Interest::Read, timeout)
+        wait_for(&*self.0, Interest::Read, timeout)
+    }
+
+    /// The same; `false` also where `waker` was woken.
+    pub(crate) fn wait_or_woken(&self, waker: Option<&Waker>, timeout: Option<Duration>) -> io::Result<bool> {
+        wait(&*self.0, Interest::Read, waker.into_iter().map(|waker| waker as &dyn AsFd), timeout)
+    }
+}
+
+impl Readiness {
+    /// What an event loop watches for reading, for as long as this lives.
+    pub(crate) fn raw_waitable(&self) -> RawWaitable {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Readiness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Readiness {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -22,7 +23,7 @@ const AT_ONCE: usize = 64;
 /// Its descriptor is readable while a watched socket is ready or the time has come.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    epoll: ForkFd,
+    epoll: Arc<ForkFd>,
     clock: ForkFd,
     armed: Option<Instant>,
 }
@@ -33,23 +34,23 @@ impl Poller {
         let clock =
             ForkFd::open(|| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK))?;
         epoll::add(&poller, &clock, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN)?;
-        Ok(Poller { epoll: poller, clock, armed: None })
+        Ok(Poller { epoll: Arc::new(poller), clock, armed: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
     /// ends it.
     pub(crate) fn watch(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
+        Ok(epoll::add(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
     }
 
     /// Changes whether room to send is watched for.
     pub(crate) fn watch_again(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
-        Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
+        Ok(epoll::modify(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
     }
 
     /// Ends it for a socket that lives on elsewhere.
     pub(crate) fn forget(&self, socket: &Stream) {
-        let _never_watched = epoll::delete(&self.epoll, socket);
+        let _never_watched = epoll::delete(&*self.epoll, socket);
     }
 
     /// Sets the time at which the descriptor becomes readable; `None` is never.
@@ -80,7 +81,7 @@ impl Poller {
     pub(crate) fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; AT_ONCE];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match epoll::wait(&self.epoll, &mut events, Some(&now)) {
+        match epoll::wait(&*self.epoll, &mut events, Some(&now)) {
             Ok((ready, _)) => tokens.extend(ready.iter().map(|event| event.data.u64()).filter(|token| *token != CLOCK)),
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -93,9 +94,9 @@ impl Poller {
         ready::wait_for(self, Interest::Read, timeout)
     }
 
-    /// A second hold on what is watched, for a thread that waits while another one uses the poller.
-    pub(crate) fn readiness(&self) -> io::Result<Readiness> {
-        self.epoll.duplicate().map(Readiness)
+    /// A second hold on what is watched, for a thread that waits while another one uses the poller: the same descriptor.
+    pub(crate) fn readiness(&self) -> Readiness {
+        Readiness(Arc::clone(&self.epoll))
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -26,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(1 << 32);
 /// Its descriptor is readable while a watched socket is ready or the time has come.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    kqueue: ForkFd,
+    kqueue: Arc<ForkFd>,
     armed: Option<Instant>,
 }
 
@@ -34,7 +35,7 @@ impl Poller {
     pub(crate) fn new() -> io::Result<Poller> {
         let kqueue = ForkFd::open(kqueue)?;
         fcntl_setfd(&kqueue, FdFlags::CLOEXEC)?;
-        Ok(Poller { kqueue, armed: None })
+        Ok(Poller { kqueue: Arc::new(kqueue), armed: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
@@ -96,7 +97,7 @@ impl Poller {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: no change is asked for; the descriptors that are watched were open when they were added, and the
         // kernel forgets each when it is closed.
-        let (ready, _) = match unsafe { kevent_timespec(&self.kqueue, &[], &mut events, Some(&now)) } {
+        let (ready, _) = match unsafe { kevent_timespec(&*self.kqueue, &[], &mut events, Some(&now)) } {
             Ok(found) => found,
             Err(Errno::INTR) => return Ok(()),
             Err(errno) => return Err(errno.into()),
@@ -126,9 +127,9 @@ impl Poller {
         ready::wait_for(self, Interest::Read, timeout)
     }
 
-    /// A second hold on what is watched, for a thread that waits while another one uses the poller.
-    pub(crate) fn readiness(&self) -> io::Result<Readiness> {
-        self.kqueue.duplicate().map(Readiness)
+    /// A second hold on what is watched, for a thread that waits while another one uses the poller: the same descriptor.
+    pub(crate) fn readiness(&self) -> Readiness {
+        Readiness(Arc::clone(&self.kqueue))
     }
 
     fn change(&self, changes: &[Event]) -> Result<(), Errno> {
@@ -136,7 +137,7 @@ impl Poller {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: what is added is a descriptor that the caller holds open, and the kernel forgets it when it is
         // closed.
-        unsafe { kevent_timespec(&self.kqueue, changes, &mut none, Some(&now)) }.map(drop)
+        unsafe { kevent_timespec(&*self.kqueue, changes, &mut none, Some(&now)) }.map(drop)
     }
 }
 

@@ -1,0 +1,94 @@
+//! How many bytes of events may be on their way to a subscriber.
+
+use crate::protocol::Violation;
+use crate::protocol::frame::MOST_CREDIT;
+
+/// What a publisher may send at first, in bytes.
+pub(crate) const WINDOW: u32 = 256 << 10;
+/// What has been taken is granted anew when it is this much, so that the publisher never waits for a subscriber that
+/// takes what comes, and a grant is no frame for each event.
+const GRANTED_AT_ONCE: u64 = WINDOW as u64 / 2;
+
+/// The publisher's credit, as its subscriber knows it.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    /// How many bytes are granted and not used; below zero by no more than the last frame.
+    balance: i64,
+    /// How many bytes were taken and are not granted again.
+    taken: u64,
+}
+
+impl Credit {
+    pub(crate) fn new() -> Credit {
+        Credit { balance: WINDOW.into(), taken: 0 }
+    }
+
+    /// A frame of so many bytes has come.
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Violation> {
+        if self.balance <= 0 {
+            return Err(Violation::Malformed("the listener published more than the subscriber has let it"));
+        }
+        self.balance -= bytes as i64;
+        Ok(())
+    }
+
+    /// The user has taken so many bytes. What is to be granted now, 0 is nothing; more, in further grants, may follow.
+    pub(crate) fn take(&mut self, bytes: usize) -> u32 {
+        self.taken += bytes as u64;
+        self.grant()
+    }
+
+    /// The next grant, while there is one.
+    pub(crate) fn grant(&mut self) -> u32 {
+        if self.taken < GRANTED_AT_ONCE {
+            return 0;
+        }
+        let granted = self.taken.min(MOST_CREDIT.into()) as u32;
+        self.taken -= u64::from(granted);
+        self.balance += i64::from(granted);
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_granted_by_half_windows() {
+        let mut credit = Credit::new();
+        let half = WINDOW as usize / 2;
+        credit.spend(half - 1).unwrap();
+        assert_eq!(credit.take(half - 1), 0);
+        credit.spend(1).unwrap();
+        assert_eq!(credit.take(1), WINDOW / 2);
+        assert_eq!(credit.balance, i64::from(WINDOW));
+    }
+
+    #[test]
+    fn a_frame_may_begin_while_there_is_credit_and_none_without() {
+        let mut credit = Credit::new();
+        credit.spend(WINDOW as usize - 1).unwrap();
+        credit.spend(1 << 30).unwrap();
+        assert!(credit.spend(16).is_err());
+        assert_eq!(credit.take((1 << 30) + WINDOW as usize - 1), (1 << 30) + WINDOW - 1);
+        credit.spend(16).unwrap();
+    }
+
+    #[test]
+    fn no_grant_is_larger_than_a_frame_can_say_nor_the_balance_than_allowed() {
+        let mut credit = Credit::new();
+        let frame = u32::MAX as usize + 16;
+        credit.spend(frame).unwrap();
+        let mut granted = u64::from(credit.take(frame));
+        assert_eq!(granted, u64::from(MOST_CREDIT));
+        loop {
+            match credit.grant() {
+                0 => break,
+                more => granted += u64::from(more),
+            }
+        }
+        assert!(frame as u64 - granted < GRANTED_AT_ONCE);
+        assert!(credit.balance <= i64::from(MOST_CREDIT), "{}", credit.balance);
+    }
+}

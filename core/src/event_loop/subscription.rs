@@ -1,0 +1,293 @@
+//! A subscription that is driven by whoever wants its events, behind one descriptor.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::driving::{Driven, Next, Wanted};
+use crate::cancellation::Cancellation;
+use crate::channel::Channel;
+use crate::client::target::Target;
+use crate::client::{cancelled, deadline};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::interrupt;
+use crate::lock::lock;
+use crate::options::{Options, Wire};
+use crate::os::RawWaitable;
+use crate::os::fork;
+use crate::os::poller;
+use crate::os::stream::Wait;
+use crate::os::waker::Waker;
+use crate::session::spin_wait::SpinWait;
+
+/// What a publisher publishes, event by event. No thread is started for it: it is driven by whoever asks for the next
+/// event, in the calling thread. Threads may share it; each event goes to one of those who ask.
+///
+/// It holds at most 256 KiB of events and one event more, and reads on as they are taken. When its publisher goes, it
+/// looks for it, or for the next one on the channel, as long as [`Options::reconnect`] says, and tells with the first
+/// event after that how many were missed ([`Event::missed`]).
+///
+/// JSON bodies are what has arrived, for callers that read them anyway: [`Message::check`](crate::Message::check) tells
+/// whether one is JSON. Dropping it closes it. A forked child cannot use it: its calls fail with [`ErrorKind::Forked`].
+///
+/// ```
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let options = simple_ipc::Options::new().directory(directory.path());
+/// use simple_ipc::event_loop::{Next, Subscription};
+/// use simple_ipc::{Channel, ErrorKind};
+///
+/// let channel = Channel::uds("clock")?;
+/// let nobody = Subscription::subscribe(&channel, &options);
+/// assert_eq!(nobody.unwrap_err().kind(), ErrorKind::NotListening);
+/// # Ok::<(), simple_ipc::Error>(())
+/// ```
+pub struct Subscription {
+    channel: Channel,
+    /// The generation of the process that made it. Never written again.
+    born: u32,
+    /// What tells that there is something to do. Never written again.
+    readiness: poller::Readiness,
+    /// Everything that changes. Held for a step, which never waits, by whoever drives it or closes it.
+    driven: Mutex<Driven>,
+}
+
+impl Subscription {
+    /// Begins to connect and to subscribe, and returns at once: the rest is done as it is driven, by any of its calls.
+    ///
+    /// Fails at once where that is clear at once: nobody listens and [`Options::wait`] is zero, or the options make no
+    /// sense. A [`Cancellation`] is refused, since nobody waits: [`close`](Subscription::close) gives it up.
+    pub fn begin(channel: &Channel, options: &Options) -> Result<Subscription> {
+        if options.cancellation.is_some() {
+            let text = "a subscription that is begun takes no cancellation; close it";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        Subscription::start(channel, options)
+    }
+
+    /// As [`begin`](Subscription::begin), for callers who look after the cancellation themselves.
+    pub(crate) fn start(channel: &Channel, options: &Options) -> Result<Subscription> {
+        options.check_subscription()?;
+        if options.wire == Wire::Deno {
+            let text = "nothing is published on the Deno wire; leave the choice of the wire out";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        let native = options.clone().wire(Wire::Native);
+        let target = Target::new(channel, &native)?.into_owned();
+        let driven = Driven::new(target)?;
+        let readiness = driven.readiness();
+        let driven = Mutex::new(driven);
+        let made = Subscription { channel: channel.clone(), born: fork::generation(), readiness, driven };
+        made.is_subscribed()?;
+        Ok(made)
+    }
+
+    /// Connects and subscribes, waiting in the calling thread until what is published from then on is due.
+    ///
+    /// Waits for a listener to appear and for its answer as a post does ([`Options::wait`], [`Options::timeout`]), and is
+    /// given up as one. Fails with [`ErrorKind::WrongMode`] where the listener does not publish, and with
+    /// [`ErrorKind::UnsupportedVersion`] where it is of a version that cannot.
+    pub fn subscribe(channel: &Channel, options: &Options) -> Result<Subscription> {
+        let given_up = || options.cancellation.as_ref().filter(|given_up| given_up.is_cancelled()).map(|_| cancelled());
+        if let Some(error) = given_up() {
+            return Err(error.on_channel(channel));
+        }
+        let waker = options.cancellation.as_ref().map(Cancellation::waker);
+        let made = Subscription::start(channel, options)?;
+        while !made.is_subscribed()? {
+            // Where there is no waker to be had, one has to look from time to time.
+            let most = matches!(waker, Some(None)).then_some(LOOK);
+            let woken = made.wait_once(waker.clone().flatten(), most)?;
+            if let Some(error) = given_up() {
+                return Err(error.on_channel(channel));
+            }
+            if !woken && interrupt::wants_end() {
+                return Err(interrupt::error());
+            }
+        }
+        Ok(made)
+    }
+
+    /// Whether it has subscribed: what is published from then on is due, and reaches it or is told as missed. Drives it
+    /// without waiting. An error says that it failed, and is repeated.
+    pub fn is_subscribed(&self) -> Result<bool> {
+        let mut driven = self.driven()?;
+        if driven.has_subscribed() {
+            return Ok(true);
+        }
+        driven.drive(Wanted::Subscribed)?;
+        if driven.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, "the subscription was closed before it had begun"));
+        }
+        Ok(driven.has_subscribed())
+    }
+
+    /// The next event, if it is there. Drives the subscription without waiting.
+    ///
+    /// An error ends the subscription, and is repeated: [`ErrorKind::TooSlow`], [`ErrorKind::TooLarge`], …
+    pub fn try_next(&self) -> Result<Next> {
+        self.driven()?.drive(Wanted::Event)
+    }
+
+    /// Waits in the calling thread for the next event, at most for `timeout`; `None` is without limit. `Ok(None)` is the
+    /// end: it was closed, or its publisher closed and [`Options::reconnect`] is zero.
+    ///
+    /// [`ErrorKind::TimedOut`] and [`ErrorKind::Cancelled`] (a signal that wants it to end) say that there is nothing yet:
+    /// call it again. Any other error ends the subscription, and is repeated.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
+        let mut driven = self.driven()?;
+        // In most cases it is there, or a step away.
+        if let Some(done) = had(driven.drive(Wanted::Event)) {
+            return done;
+        }
+        let until = deadline(timeout);
+        let mut waiter = driven.begin_to_wait();
+        drop(driven);
+        let next = self.next_with(&mut waiter, until);
+        if let Ok(mut driven) = self.driven() {
+            driven.end_waiting(waiter);
+        }
+        next
+    }
+
+    fn next_with(&self, waiter: &mut SpinWait, until: Option<Instant>) -> Result<Option<Event>> {
+        loop {
+            let mut came = None;
+            let waited = waiter.receive(|wait| {
+                if wait == Wait::Yes {
+                    return self.poll(None, interrupt::piece(interrupt::left(until)));
+                }
+                came = had(self.driven().and_then(|mut driven| driven.drive_waiting()));
+                if came.is_some() { Ok(true) } else { Err(std::io::ErrorKind::WouldBlock.into()) }
+            });
+            if let Some(came) = came.or_else(|| had(self.driven().and_then(|mut driven| driven.drive_waiting()))) {
+                return came;
+            }
+            match waited {
+                Ok(true) => {}
+                Ok(false) if interrupt::wants_end() => return Err(interrupt::error()),
+                Ok(false) if until.is_some_and(|until| Instant::now() >= until) => return Err(self.nothing_yet()),
+                Ok(false) => {}
+                Err(error) => return Err(cannot_wait(error)),
+            }
+        }
+    }
+
+    fn nothing_yet(&self) -> Error {
+        Error::new(ErrorKind::TimedOut, "nothing was published within the timeout; ask again, or allow more time")
+            .on_channel(&self.channel)
+    }
+
+    /// Waits in the calling thread, at most for `timeout`, until there is something to do: `false` where there is not.
+    /// May return early.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        self.driven()?.be_precise();
+        let until = deadline(timeout);
+        loop {
+            if self.wait_once(None, interrupt::left(until))? {
+                return Ok(true);
+            }
+            if interrupt::wants_end() {
+                return Err(interrupt::error());
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Waits once, for a piece of the time: `false` where it is over, or `waker` was woken.
+    fn wait_once(&self, waker: Option<Arc<Waker>>, most: Option<Duration>) -> Result<bool> {
+        self.poll(waker, interrupt::piece(most)).map_err(cannot_wait)
+    }
+
+    fn poll(&self, waker: Option<Arc<Waker>>, most: Option<Duration>) -> std::io::Result<bool> {
+        if fork::generation() != self.born {
+            return Ok(true); // What comes next says so.
+        }
+        self.readiness.wait_or_woken(waker.as_deref(), most)
+    }
+
+    /// Closes it, from any thread and at any time: a call that waits for the next event ends with `Ok(None)`. Closing
+    /// twice is fine. In a forked child it does nothing.
+    pub fn close(&self) {
+        if let Ok(mut driven) = self.driven() {
+            driven.close();
+        }
+    }
+
+    /// Whether it is over: it was closed, it ended, or it failed.
+    pub fn is_over(&self) -> bool {
+        self.driven().map_or(true, |driven| driven.is_over())
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The process that subscribed: a forked child of it cannot use this.
+    pub fn made_in(&self) -> fork::Process {
+        fork::Process::of(self.born)
+    }
+
+    /// What an event loop watches for reading, for as long as this lives: a descriptor, the same one all the time. It is
+    /// readable while [`try_next`](Subscription::try_next), or before it [`is_subscribed`](Subscription::is_subscribed),
+    /// has something to do.
+    pub fn raw_waitable(&self) -> RawWaitable {
+        if let Ok(mut driven) = self.driven() {
+            driven.be_precise();
+        }
+        self.readiness.raw_waitable()
+    }
+
+    /// The same as something to hold on to, for a runtime that owns what it watches.
+    pub(crate) fn readiness(&self) -> Result<poller::Readiness> {
+        let mut driven = self.driven()?;
+        driven.be_precise();
+        Ok(driven.readiness())
+    }
+
+    fn driven(&self) -> Result<MutexGuard<'_, Driven>> {
+        // Another thread may have held the lock when the process was forked.
+        fork::check(self.born, "subscription")?;
+        Ok(lock(&self.driven))
+    }
+}
+
+/// Closes a subscription from anywhere, while another thread or task is at it. Clones close the same one.
+#[derive(Clone, Debug)]
+pub struct Closer(Arc<Subscription>);
+
+impl Closer {
+    pub(crate) fn new(subscription: &Arc<Subscription>) -> Closer {
+        Closer(Arc::clone(subscription))
+    }
+
+    /// Closes the subscription, if it is still there. Does not wait.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// How often to look at a cancellation that has no waker.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What came, if anything did.
+fn had(next: Result<Next>) -> Option<Result<Option<Event>>> {
+    match next {
+        Ok(Next::Event(event)) => Some(Ok(Some(event))),
+        Ok(Next::Ended) => Some(Ok(None)),
+        Ok(Next::NotYet) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
+fn cannot_wait(error: std::io::Error) -> Error {
+    Error::from_os("cannot wait for what is published", error)
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
