@@ -45,10 +45,6 @@ pub(crate) struct Tally {
     pub(crate) malformed: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) incomplete: AtomicU64,
-    pub(crate) subscribers: AtomicU64,
-    pub(crate) published: AtomicU64,
-    pub(crate) dropped: AtomicU64,
-    pub(crate) too_slow: AtomicU64,
 }
 
 impl Tally {
@@ -64,10 +60,8 @@ impl Tally {
             incomplete: read(&self.incomplete),
             in_flight: in_flight as u64,
             abandoned: abandoned as u64,
-            subscribers: read(&self.subscribers),
-            published: read(&self.published),
-            dropped: read(&self.dropped),
-            too_slow: read(&self.too_slow),
+            // What is published counts for itself.
+            ..Counters::default()
         }
     }
 }

@@ -30,6 +30,13 @@
 //! | post to a name | [`post_uds_request`] | [`post_uds_broadcast`] |
 //! | post to a port | [`post_ip_request`] | [`post_ip_broadcast`] |
 //!
+//! | | publications |
+//! |---|---|
+//! | publish on a name | [`listen_uds_publish`], [`Listener::publish`] |
+//! | publish on a port | [`listen_ip_publish`] |
+//!
+//! A broadcast goes to the one listener of its channel; what is published goes to all who subscribe to its publisher.
+//!
 //! Each has a twin that takes [`Options`] (`…_with`). [`Client`] keeps a channel open, for streams of
 //! messages; [`Listener::serve`] gives a handler the raw [`Message`] and a [`Responder`], with which it can
 //! answer later, see who asks, and hear that nobody waits any more.
@@ -136,11 +143,12 @@ pub use report::HandlerReport;
 pub use server::Responder;
 #[cfg(feature = "tokio")]
 pub use task::{
-    Client, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request,
-    listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request,
-    listen_uds_request_with, post_broadcast, post_ip_broadcast, post_ip_broadcast_with, post_ip_request,
-    post_ip_request_with, post_request, post_uds_broadcast, post_uds_broadcast_with, post_uds_request,
-    post_uds_request_with, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
+    Client, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_publish,
+    listen_ip_publish_with, listen_ip_request, listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with,
+    listen_uds_publish, listen_uds_publish_with, listen_uds_request, listen_uds_request_with, post_broadcast,
+    post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_request, post_uds_broadcast,
+    post_uds_broadcast_with, post_uds_request, post_uds_request_with, subscribe, subscribe_ip, subscribe_ip_with,
+    subscribe_uds, subscribe_uds_with,
 };
 
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.

@@ -37,11 +37,13 @@ pub(crate) struct Serves {
     pub(crate) mode: Mode,
     /// Whether it passes messages on to another machine's listener.
     pub(crate) bridge: bool,
+    /// Whether it takes subscribers, and how many it has.
+    pub(crate) subscribers: Option<u64>,
 }
 
 impl From<Mode> for Serves {
     fn from(mode: Mode) -> Serves {
-        Serves { mode, bridge: false }
+        Serves { mode, bridge: false, subscribers: None }
     }
 }
 

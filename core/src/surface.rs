@@ -41,6 +41,18 @@ macro_rules! listener_methods {
                 self.listening.counters()
             }
 
+            /// Publishes a raw message on a topic (an empty one is none) unless that would have to wait: `None`, where a
+            /// subscriber with [`Overflow::Block`](crate::Overflow::Block) has no room now, and a later call is to try again.
+            /// Otherwise as [`publish_message`](Listener::publish_message). Never waits: for event loops.
+            pub fn try_publish_message<'a>(
+                &self,
+                topic: &str,
+                message: impl Into<MessageRef<'a>>,
+            ) -> Result<Option<usize>> {
+                fork::check(self.listening.born(), "listener")?;
+                self.listening.publication()?.try_publish(topic, message.into())
+            }
+
             /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
             /// period. [`close`](Listener::close) can wait for the end of that.
             pub fn close_begin(&self) -> Result<()> {
@@ -59,6 +71,79 @@ macro_rules! listener_methods {
                 // SAFETY: it is not used again.
                 unsafe { ManuallyDrop::drop(&mut self.listening) };
             }
+        }
+    };
+}
+
+/// What publishes: the methods of a `Listener`, with the name of the function of
+/// [`Publication`](crate::server::publication::Publication) that waits as it does, and the functions that listen to publish.
+#[cfg(feature = "tokio")]
+macro_rules! publishing {
+    (threads) => {
+        publishing! { @all [] [] publish
+            "It may wait in the calling thread; a signal that [`on_interrupt`](crate::blocking::on_interrupt) takes for an end \
+             ends it, and then nothing is published." }
+    };
+    (tasks) => {
+        publishing! { @all [async] [.await] publish_async
+            "Dropping the future before it has completed gives it up: nothing is published then." }
+    };
+    (@all [$($async:tt)?] [$($await:tt)*] $waits:ident $given_up:literal) => {
+        impl Listener {
+            /// Publishes a value to all who subscribe to this listener now, on no topic. To how many subscribers it is due.
+            ///
+            /// As [`publish_message`](Listener::publish_message), which says when it waits and how it fails.
+            pub $($async)? fn publish(&self, data: impl Serialize) -> Result<usize> {
+                self.publish_to("", data)$($await)*
+            }
+
+            /// As [`publish`](Listener::publish), on a topic: at most 255 bytes, compared exactly.
+            pub $($async)? fn publish_to(&self, topic: &str, data: impl Serialize) -> Result<usize> {
+                let message = Message::json(&data)?;
+                self.publish_message(topic, &message)$($await)*
+            }
+
+            /// Publishes a raw message on a topic; an empty one is none. To how many subscribers it is due: those that are
+            /// there and whose topics let it through. It may have left, or wait for them at this listener.
+            ///
+            /// It waits only for subscribers with [`Overflow::Block`](crate::Overflow::Block) that have no room, at most as
+            /// long as [`Options::patience`](crate::Options::patience); those that still have none are cut off. Any number
+            /// of threads may publish: all subscribers get the events in one order.
+            ///
+            /// Fails with [`ErrorKind::WrongMode`](crate::ErrorKind::WrongMode) where the listener does not publish (it
+            /// needs [`Options::publish`](crate::Options::publish), or a call that listens to publish), with
+            /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a topic of more than 255 bytes,
+            /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for a message of more than
+            /// [`Options::max_message`](crate::Options::max_message),
+            /// [`ErrorKind::OutOfResources`](crate::ErrorKind::OutOfResources) where
+            /// [`Options::retain`](crate::Options::retain) has no room for it, and with
+            /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) once the listener closes. Nothing is published then.
+            ///
+            #[doc = $given_up]
+            pub $($async)? fn publish_message<'a>(
+                &self,
+                topic: &str,
+                message: impl Into<MessageRef<'a>>,
+            ) -> Result<usize> {
+                fork::check(self.listening.born(), "listener")?;
+                self.listening.publication()?.$waits(topic, message.into())$($await)*
+            }
+        }
+
+        publishing! { @listen [$($async)?] [$($await)*] uds(channel: &str) "a Unix-socket channel"
+            listen_uds_publish listen_uds_publish_with }
+        publishing! { @listen [$($async)?] [$($await)*] ip(port: u16) "a port of 127.0.0.1; 0 lets the system pick one"
+            listen_ip_publish listen_ip_publish_with }
+    };
+    (@listen [$($async:tt)?] [$($await:tt)*] $new:ident($place:ident: $type:ty) $on:literal $name:ident $with:ident) => {
+        #[doc = concat!("Publishes on ", $on, ".\n\nThe listener takes subscribers, and neither requests nor broadcasts.")]
+        pub $($async)? fn $name($place: $type) -> Result<Listener> {
+            $with($place, &Options::default())$($await)*
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`], with options.")]
+        pub $($async)? fn $with($place: $type, options: &Options) -> Result<Listener> {
+            Listener::serve_publish(&Channel::$new($place)?, options)$($await)*
         }
     };
 }
@@ -210,5 +295,5 @@ macro_rules! subscribe_functions {
 }
 
 #[cfg(feature = "tokio")]
-pub(crate) use {listen_functions, listener_methods};
+pub(crate) use {listen_functions, listener_methods, publishing};
 pub(crate) use {post_functions, subscribe_functions};

@@ -21,14 +21,14 @@ use crate::client::tasks::client::TaskClient;
 use crate::client::tasks::{no_runtime, post};
 use crate::counters::Counters;
 use crate::error::{Error, HandlerResult, Result};
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
-use crate::surface::{listen_functions, listener_methods, post_functions};
+use crate::surface::{listen_functions, listener_methods, post_functions, publishing};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
@@ -65,6 +65,16 @@ impl Listener {
         Fut: Future<Output = ()> + Send + 'static,
     {
         Listener::start(channel, mode, options, false, move |message, responder| Box::pin(handler(message, responder)))
+    }
+
+    /// Listens to publish: takes subscribers, and neither requests nor broadcasts. A listener that takes either publishes
+    /// besides with [`Options::publish`].
+    pub async fn serve_publish(channel: &Channel, options: &Options) -> Result<Listener> {
+        let refuses = |_, responder| {
+            drop::<Responder>(responder);
+            Box::pin(std::future::ready(())) as _
+        };
+        Listener::start(channel, Mode::Publish, options, false, refuses)
     }
 
     fn start(
@@ -119,6 +129,7 @@ impl Listener {
 }
 
 listener_methods!();
+publishing!(tasks);
 
 /// A channel kept open: one session for any number of tasks. A session that breaks is replaced by the
 /// next call.
@@ -253,6 +264,7 @@ mod tests {
             assert_send(post_broadcast(channel, message, options));
             assert_send(post_uds_request::<String>("x", "y"));
             assert_send(post_ip_broadcast(1, "y"));
+            assert_send(listen_uds_publish("x"));
             assert_send(listen_uds_request("x", async |_: String| Ok("y")));
             assert_send(Client::connect(channel, options));
             assert_send(client.request::<String>("x"));

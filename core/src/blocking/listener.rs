@@ -11,14 +11,14 @@ use crate::background;
 use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::error::{HandlerResult, Result};
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
-use crate::surface::{listen_functions, listener_methods};
+use crate::surface::{listen_functions, listener_methods, publishing};
 
 /// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
 /// what it captured, may be dropped later; [`close`](Listener::close) waits for that.
@@ -51,6 +51,12 @@ impl Listener {
         handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
     ) -> Result<Listener> {
         Listener::start(channel, mode, options, handler, false)
+    }
+
+    /// Listens to publish: takes subscribers, and neither requests nor broadcasts. A listener that takes either publishes
+    /// besides with [`Options::publish`].
+    pub fn serve_publish(channel: &Channel, options: &Options) -> Result<Listener> {
+        Listener::start(channel, Mode::Publish, options, |_, responder| drop(responder), false)
     }
 
     fn start(
@@ -97,6 +103,7 @@ impl Listener {
 }
 
 listener_methods!();
+publishing!(threads);
 
 listen_functions! {
     threads,

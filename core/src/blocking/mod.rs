@@ -25,8 +25,9 @@ use serde::de::DeserializeOwned;
 
 #[cfg(feature = "tokio")]
 pub use self::listener::{
-    Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_request, listen_ip_request_with,
-    listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_request, listen_uds_request_with,
+    Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_publish, listen_ip_publish_with,
+    listen_ip_request, listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_publish,
+    listen_uds_publish_with, listen_uds_request, listen_uds_request_with,
 };
 pub use self::subscription::{
     Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,

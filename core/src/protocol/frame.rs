@@ -310,6 +310,15 @@ impl FrameReader {
         self.filled.is_empty() && self.large.is_none()
     }
 
+    /// What the next frame is, once its header is here.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn next_kind(&self) -> Result<Option<Kind>, Violation> {
+        match &self.large {
+            Some((header, _)) => Ok(Some(header.kind)),
+            None => Ok(self.header()?.map(|header| header.kind)),
+        }
+    }
+
     /// How much of a large body has not come yet.
     pub(crate) fn missing(&self) -> usize {
         self.large.as_ref().map_or(0, |(header, body)| header.len as usize - body.len())

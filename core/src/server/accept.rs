@@ -18,7 +18,7 @@ use crate::os::{is_out_of_resources, own_owner};
 use crate::peer::Peer;
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{FrameReader, Sender};
-use crate::protocol::hello::{HELLO_LEN, Hello, Role};
+use crate::protocol::hello::{HELLO_LEN, Hello, PUBLISH_SUBSCRIBE, Role};
 use crate::server::session::Session;
 use crate::server::shared::{OpenConnection, Phase};
 use crate::server::single::connection::{Connection, receive};
@@ -157,6 +157,9 @@ async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream, peer
     }
     match Dialect::of(first[0], shared.plain_text) {
         Some(Dialect::Native) => native(&drivers, open, fd, first).await,
+        Some(Dialect::Text) if shared.mode == Mode::Publish => {
+            shared.malformed(&peer, "plain text for a listener that publishes only");
+        }
         Some(dialect) => {
             let connection = Connection::new(shared, fd, peer);
             match dialect {
@@ -207,7 +210,9 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
     listener.add(&session);
     let mut reader = FrameReader::new(Sender::Client, listener.shared.options.max_message);
     reader.feed(rest);
-    let driven = Driven { session, drivers: Arc::clone(drivers), reader, _open: open };
+    let may_subscribe =
+        theirs.as_ref().is_ok_and(|hello| hello.role == Role::Multiplexed && hello.features & PUBLISH_SUBSCRIBE != 0);
+    let driven = Driven { session, drivers: Arc::clone(drivers), reader, may_subscribe, _open: open };
     if !driven.session.greet(&ours) {
         return;
     }

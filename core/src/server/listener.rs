@@ -19,6 +19,7 @@ use crate::options::Options;
 use crate::os::channel_lock::ChannelLock;
 use crate::os::{self, fork};
 use crate::server::handler::{Dropped, Handler, UsersCode};
+use crate::server::publication::{Counted, Publication};
 use crate::server::session::Session;
 use crate::server::session::acks::ACK_AFTER;
 use crate::server::shared::{Phase, Shared, until};
@@ -27,6 +28,8 @@ use crate::trace::{Who, tell};
 
 /// How often running handlers are looked at for that.
 const ACK_CHECK: Duration = Duration::from_millis(25);
+/// How soon the lock file is written again where the number of subscribers has changed again.
+const TOLD_AGAIN: Duration = Duration::from_millis(100);
 /// How often a listener that may take no more looks whether callers have left.
 const LIMIT_CHECK: Duration = Duration::from_millis(20);
 /// How long drivers may take to say goodbye when the grace period is over.
@@ -70,7 +73,8 @@ impl Listener {
         options.check()?;
         let address = options.address(channel)?;
         let label = channel.to_string();
-        let serves = Serves { mode, bridge: options.bridge };
+        let publishes = mode == Mode::Publish || options.publish;
+        let serves = Serves { mode, bridge: options.bridge, subscribers: publishes.then_some(0) };
         let channel_lock = ChannelLock::acquire(&address, &label, options.socket_mode, serves)?;
         let address = channel_lock.address().clone();
         let channel = match (&address, channel.port()) {
@@ -116,8 +120,23 @@ impl Listener {
 
     pub(crate) fn counters(&self) -> Counters {
         self.look_for_callers_that_left();
-        let Shared { tally, admission, .. } = &*self.shared;
-        tally.read(admission.in_flight(), admission.abandoned())
+        let Shared { tally, admission, publication, .. } = &*self.shared;
+        let counted = publication.as_ref().map_or_else(Counted::default, |publication| publication.counted());
+        let Counted { subscribers, published, dropped, too_slow } = counted;
+        let counters = tally.read(admission.in_flight(), admission.abandoned());
+        Counters { subscribers, published, dropped, too_slow, ..counters }
+    }
+
+    /// What is published; an error where the listener takes no subscribers.
+    pub(crate) fn publication(&self) -> Result<&Publication> {
+        self.shared.publication.as_deref().ok_or_else(|| {
+            let text = format!(
+                "cannot publish on channel \"{}\": its listener was made without the option `publish`; listen with it, or \
+                 with the call that listens to publish",
+                self.shared.channel
+            );
+            Error::new(ErrorKind::WrongMode, text)
+        })
     }
 
     pub(crate) fn born(&self) -> u32 {
@@ -213,6 +232,9 @@ impl Listener {
             return;
         }
         tell!(INFO, "closing", channel: self.shared.channel);
+        if let Some(publication) = &self.shared.publication {
+            publication.close();
+        }
         let channel_lock = lock(&self.channel_lock).take();
         if let Some(Err(error)) = channel_lock.map(ChannelLock::release) {
             *lock(&self.files_left) = Some(error);
@@ -355,6 +377,26 @@ impl Listener {
                     quiet = 0;
                 }
             }
+        }
+    }
+
+    /// Keeps the number of subscribers in the lock file.
+    pub(crate) async fn tell_subscribers(self: Arc<Listener>) {
+        let Some(publication) = &self.shared.publication else { return };
+        let mut told = 0;
+        while !self.shared.has_closed() {
+            tokio::select! {
+                () = publication.subscribers_changed() => {}
+                () = self.shared.until_closed() => return,
+            }
+            let subscribers = publication.counted().subscribers;
+            if subscribers != told
+                && let Some(channel_lock) = lock(&self.channel_lock).as_mut()
+            {
+                told = subscribers;
+                channel_lock.tell_subscribers(subscribers);
+            }
+            sleep(TOLD_AGAIN).await;
         }
     }
 

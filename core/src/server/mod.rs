@@ -9,12 +9,13 @@
 //! | `session` | native sessions |
 //! | `driver` | what receives on them: the runtime or a thread, and the dispatcher between these |
 //! | `single` | the dialects without sessions |
+//! | `publication` | what it publishes, and to whom |
 //! | `admission` | what a listener has in hand altogether, and who waits for room |
 //! | `handler`, `responder`, `threads` | calling the user's handler, its answer, the threads for it |
 //! | `clock`, `repeated_check` | the time of a listener, and checks that rest while there is nothing to check |
 //!
 //! No two files import each other, and each imports only what stands below it: `start`, `accept`, `driver`, `listener`,
-//! `session` and `single`, `shared`, the rest.
+//! `session` and `single`, `shared`, `publication`, the rest.
 
 mod accept;
 mod admission;
@@ -26,6 +27,7 @@ mod driver;
 mod error_frame;
 pub(crate) mod handler;
 pub(crate) mod listener;
+mod publication;
 mod repeated_check;
 mod responder;
 mod session;

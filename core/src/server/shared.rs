@@ -23,6 +23,7 @@ use crate::server::admission::Admission;
 use crate::server::clock::Clock;
 use crate::server::error_frame::ErrorFrame;
 use crate::server::handler::UsersCode;
+use crate::server::publication::Publication;
 use crate::server::repeated_check::RepeatedCheck;
 use crate::server::responder::Responder;
 use crate::server::threads::Threads;
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     /// Plain text is taken, besides the other dialects.
     pub(crate) plain_text: bool,
+    /// What is published, and to whom; `None` where subscribers are not taken.
+    pub(crate) publication: Option<Arc<Publication>>,
 
     /// A [`Phase`]: written by [`advance`](Shared::advance) alone. Sequentially consistent with the counts that a
     /// closing listener waits for: who ends something sees the phase, or who waits sees the end.
@@ -108,6 +111,7 @@ impl Shared {
             runtime,
             tally: Tally::default(),
             clock: Clock::start(),
+            publication: (mode == Mode::Publish || options.publish).then(|| Arc::new(Publication::new(options))),
             admission: Arc::new(Admission::new(options.max_in_flight, options.max_waiting)),
             plain_text: options.plain_text.unwrap_or(channel.port().is_none()),
             options: Options { report_to: ReportTo::default(), cancellation: None, max_connections, ..options.clone() },

@@ -50,5 +50,8 @@ pub(crate) fn start(
     if mode == Mode::Broadcast && !options.bridge {
         runtime.spawn(Arc::clone(&listener).check_acks());
     }
+    if listener.shared.publication.is_some() {
+        runtime.spawn(Arc::clone(&listener).tell_subscribers());
+    }
     Ok(listener)
 }

@@ -12,6 +12,7 @@ mod original;
 mod raw;
 mod raw_deno;
 mod raw_native;
+mod raw_publications;
 mod raw_text;
 mod scratch;
 mod sessions_end;

@@ -174,6 +174,13 @@ pub(crate) fn knowing_hello() -> Vec<u8> {
     [b"\xf5SIP\x01", &[0x12][..], &[0, 0, 1, 0, 0, 0], &(64u32 << 20).to_le_bytes()].concat()
 }
 
+/// The hello of a client that knows publications.
+pub(crate) fn subscribers_hello(role: u8) -> Vec<u8> {
+    let mut hello = hello(role);
+    hello[8] = 1;
+    hello
+}
+
 pub(crate) fn frame(kind: u8, flags: u8, id: u32, argument: u32, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).unwrap().to_le_bytes();
     [&len[..], &[kind, flags, 0, 0], &id.to_le_bytes(), &argument.to_le_bytes(), body].concat()

@@ -129,6 +129,14 @@ impl ChannelLock {
         Ok(ChannelLock { file: None, socket, lock, address, label, mode, serves })
     }
 
+    /// Has the lock file say how many subscribers there are, where it says so at all.
+    pub(crate) fn tell_subscribers(&mut self, subscribers: u64) {
+        if self.serves.subscribers.is_some() {
+            self.serves.subscribers = Some(subscribers);
+            self.lock.tell_subscribers(subscribers);
+        }
+    }
+
     /// The listening socket, non-blocking, by a descriptor of the caller's own: the channel may be released
     /// or healed while the caller still accepts.
     pub(crate) fn listener(&self) -> std::io::Result<Listener> {

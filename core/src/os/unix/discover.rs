@@ -30,6 +30,10 @@ pub struct ChannelInfo {
     pub version: Option<String>,
     /// Whether its listener passes messages on to another machine's ([`Options::bridge`](crate::Options::bridge)).
     pub bridge: bool,
+    /// Whether its listener takes subscribers.
+    pub publishes: bool,
+    /// How many subscribers it has, as of a tenth of a second ago; `None` where it takes none.
+    pub subscribers: Option<u64>,
 }
 
 /// The live channels in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), sorted by name. A held lock file with a
@@ -71,8 +75,20 @@ fn described(info: Option<LockInfo>, channel: String, address: String) -> Channe
             started_ms: Some(info.started),
             version: Some(info.version),
             bridge: info.bridge,
+            publishes: info.publishes,
+            subscribers: info.subscribers,
         },
-        None => ChannelInfo { channel, address, mode: None, pid: None, started_ms: None, version: None, bridge: false },
+        None => ChannelInfo {
+            channel,
+            address,
+            mode: None,
+            pid: None,
+            started_ms: None,
+            version: None,
+            bridge: false,
+            publishes: false,
+            subscribers: None,
+        },
     }
 }
 

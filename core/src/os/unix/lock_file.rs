@@ -62,6 +62,12 @@ pub(crate) struct LockInfo {
     /// Whether the listener passes messages on to another machine's. Left out where it does not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) bridge: bool,
+    /// Whether the listener takes subscribers. Left out where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) publishes: bool,
+    /// How many it has. Written by itself, always as many bytes.
+    #[serde(default, skip_serializing)]
+    pub(crate) subscribers: Option<u64>,
 }
 
 /// What a client learns from the lock file.
@@ -165,6 +171,8 @@ pub(crate) struct LockFile {
     path: PathBuf,
     /// `None` once it has been removed.
     identity: Option<Identity>,
+    /// Where in the file the number of subscribers stands, where it does.
+    subscribers_at: Option<u64>,
 }
 
 impl LockFile {
@@ -187,8 +195,8 @@ impl LockFile {
         loop {
             let again = match try_to_lock(&path, label, mode)? {
                 Tried::Locked(file, identity) => {
-                    let lock = LockFile { file, path, identity: Some(identity) };
-                    lock.write(address, label, mode, serves)?;
+                    let mut lock = LockFile { file, path, identity: Some(identity), subscribers_at: None };
+                    lock.subscribers_at = lock.write(address, label, mode, serves)?;
                     return Ok(lock);
                 }
                 Tried::Held(file, identity) => {
@@ -222,7 +230,8 @@ impl LockFile {
         &self.path
     }
 
-    fn write(&self, address: &Address, label: &str, mode: Mode, serves: Serves) -> Result<()> {
+    /// Writes the line of JSON. Where in it the number of subscribers stands.
+    fn write(&self, address: &Address, label: &str, mode: Mode, serves: Serves) -> Result<Option<u64>> {
         let failed = |call| move |errno| refused(label, call, &self.path, errno);
         let place = Place::of(&self.file).map_err(failed("fstat"))?;
         // A file that was left behind may have another mode, and a new one is narrowed by the umask.
@@ -240,10 +249,20 @@ impl LockFile {
             mode: serves.mode.name().to_owned(),
             started: milliseconds_since_epoch(),
             bridge: serves.bridge,
+            publishes: serves.subscribers.is_some(),
+            subscribers: None,
         };
         let mut line = serde_json::to_vec(&line).map_err(|error| {
             Error::new(ErrorKind::Internal, cannot_listen(label, "no lock line")).with_source(error)
         })?;
+        let mut subscribers_at = None;
+        if let Some(subscribers) = serves.subscribers {
+            line.pop();
+            line.extend_from_slice(b",\"subscribers\":");
+            subscribers_at = Some(line.len() as u64);
+            line.extend_from_slice(&in_width(subscribers));
+            line.push(b'}');
+        }
         line.push(b'\n');
         retry::on_interrupt(|| rustix::fs::ftruncate(&self.file, 0)).map_err(failed("ftruncate"))?;
         let mut written = 0;
@@ -254,7 +273,28 @@ impl LockFile {
                 n => written += n,
             }
         }
-        Ok(())
+        Ok(subscribers_at)
+    }
+}
+
+/// How many bytes a number of subscribers takes.
+const WIDTH: usize = 10;
+
+/// A number of subscribers in so many bytes that it can be written over another one: whoever reads meanwhile still reads JSON.
+fn in_width(subscribers: u64) -> [u8; WIDTH] {
+    let mut bytes = [b' '; WIDTH];
+    let digits = subscribers.min(9_999_999_999).to_string();
+    bytes[WIDTH - digits.len()..].copy_from_slice(digits.as_bytes());
+    bytes
+}
+
+impl LockFile {
+    /// Writes how many subscribers there are. What fails is written with the next change.
+    pub(super) fn tell_subscribers(&self, subscribers: u64) {
+        if let Some(at) = self.subscribers_at {
+            let bytes = in_width(subscribers);
+            let _seen_by_nobody_until_then = retry::on_interrupt(|| rustix::io::pwrite(&self.file, &bytes, at));
+        }
     }
 }
 

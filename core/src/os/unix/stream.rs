@@ -124,6 +124,12 @@ impl Stream {
         Ok(sent)
     }
 
+    /// Sends as much as goes without waiting of slices that follow each other, at most 1024.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn send_all_of(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::net::sendmsg(self, parts, &mut SendAncillaryBuffer::default(), sockets::SEND)?)
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         Ok(rustix::net::shutdown(self, Shutdown::Write)?)

@@ -14,7 +14,7 @@ use crate::server::session::Session;
 use crate::session::send_queue::Sent;
 
 /// How long a peer that broke the protocol may take to read that it did.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 /// How much more of what it sends is thrown away meanwhile, in bytes.
 const FAREWELL_BYTES: usize = 64 << 20;
 /// How soon it is looked again whether another thread has sent what it had.
@@ -27,28 +27,33 @@ pub(crate) async fn dismiss(driven: &Driven, violation: Violation) {
     session.shared.malformed(&session.peer, &violation);
     session.transmit_last(violation.kind(), &violation.told_by_listener());
     if let Ok(fd) = AsyncStream::new(Arc::clone(&session.socket), Interest::Both) {
-        let mut scrap = vec![0; 16 << 10];
-        let mut left = FAREWELL_BYTES;
         let _slow_peers_are_not_waited_for = timeout(FAREWELL, async {
             send_the_rest(&fd, session).await;
             let _gone_already = session.socket.shutdown_write();
-            while let Ok(mut guard) = fd.readable().await {
-                match session.socket.recv(&mut scrap, Wait::No) {
-                    Ok(0) => break,
-                    Ok(count) if count < left => left -= count,
-                    Ok(_) => break,
-                    Err(error) if would_block(&error) => guard.clear_ready(),
-                    Err(error) if interrupted(&error) => {}
-                    Err(_) => break,
-                }
-            }
+            read_to_the_end(&fd, session).await;
         })
         .await;
     }
 }
 
+/// Throws away what the client still sends, to the end of the stream.
+pub(super) async fn read_to_the_end(fd: &AsyncStream, session: &Session) {
+    let mut scrap = vec![0; 16 << 10];
+    let mut left = FAREWELL_BYTES;
+    while let Ok(mut guard) = fd.readable().await {
+        match session.socket.recv(&mut scrap, Wait::No) {
+            Ok(0) => break,
+            Ok(count) if count < left => left -= count,
+            Ok(_) => break,
+            Err(error) if would_block(&error) => guard.clear_ready(),
+            Err(error) if interrupted(&error) => {}
+            Err(_) => break,
+        }
+    }
+}
+
 /// Completes when everything is with the kernel that was to be sent, also by other threads.
-async fn send_the_rest(fd: &AsyncStream, session: &Session) {
+pub(super) async fn send_the_rest(fd: &AsyncStream, session: &Session) {
     while let Ok(sent) = session.send_queue.flush(&session.socket, Duration::ZERO) {
         if sent == Sent::Waiting {
             let Ok(mut guard) = fd.writable().await else { return };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::dismissal::dismiss;
 use super::driven::{Driven, Next};
-use super::{batch, runtime, thread};
+use super::{batch, runtime, subscription, thread};
 
 /// Starts what happens next with a session.
 pub(crate) fn dispatch(driven: Driven, next: Next) {
@@ -31,6 +31,11 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
             }),
         ),
         Next::Runtime => drop(shared.runtime.spawn(run(driven, true))),
+        Next::Subscription => drop(shared.runtime.spawn(async move {
+            let mut driven = driven;
+            let next = subscription::drive(&mut driven).await;
+            dispatch(driven, next);
+        })),
         Next::Dismiss(violation) => drop(shared.runtime.spawn(async move { dismiss(&driven, violation).await })),
         Next::End => drop(driven),
         Next::Forked => {}

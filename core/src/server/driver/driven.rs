@@ -17,6 +17,8 @@ pub(crate) enum Next {
     Thread(ReservedThread),
     /// A thread of its own drives it, a batch at a time.
     Batch(ReservedThread),
+    /// The runtime drives it as a subscription: its first message, of which the header is here, subscribes.
+    Subscription,
     /// The runtime drives it: it is quiet, waits for a late answer or a slow peer, or is to end.
     Runtime,
     /// Its client broke the protocol: it is told so.
@@ -33,6 +35,8 @@ pub(crate) struct Driven {
     pub(crate) drivers: Arc<Drivers>,
     /// What has come of frames that are not taken yet.
     pub(crate) reader: FrameReader,
+    /// Nothing has come yet, and what comes first may subscribe.
+    pub(crate) may_subscribe: bool,
     /// Last: it counts as open while something else here is left.
     pub(crate) _open: OpenConnection,
 }

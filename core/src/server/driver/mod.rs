@@ -9,4 +9,5 @@ pub(crate) mod driven;
 mod handover;
 mod runtime;
 pub(crate) mod stuck;
+mod subscription;
 mod thread;

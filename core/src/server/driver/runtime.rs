@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::os::async_stream::AsyncStream;
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
-use crate::protocol::frame::{self, FrameReader};
+use crate::protocol::frame::{self, FrameReader, Kind};
 use crate::server::responder::Responder;
 use crate::server::session::delivery::{InOrder, hand_over_in_order, hand_over_request, run_requests};
 use crate::server::session::state::Ending;
@@ -37,10 +37,10 @@ enum Then {
 /// Drives a session until it ends or gets a thread of its own. One that a thread `gave_back` gets
 /// none again before more has come, even where part of a frame is here.
 pub(crate) async fn drive(driven: &mut Driven, gave_back: bool) -> Next {
-    let Driven { session, reader, .. } = driven;
+    let Driven { session, reader, may_subscribe, .. } = driven;
     let (session, state) = (&*session, &session.state);
     session.note_activity();
-    let mut then = process(session, reader, gave_back);
+    let mut then = begin(may_subscribe, reader).unwrap_or_else(|| process(session, reader, gave_back));
     if let Then::Leave(next) = then {
         // Before the runtime is asked to watch the socket: the usual way of a first message.
         return next;
@@ -110,12 +110,27 @@ pub(crate) async fn drive(driven: &mut Driven, gave_back: bool) -> Next {
                 }
             },
         }
-        then = process(session, reader, ended);
+        then = begin(may_subscribe, reader).unwrap_or_else(|| process(session, reader, ended));
+    }
+}
+
+/// What the first frame of a session leads to: one that subscribes, to another driver. `None`: to what any other does.
+fn begin(may_subscribe: &mut bool, reader: &FrameReader) -> Option<Then> {
+    if !*may_subscribe {
+        return None;
+    }
+    match reader.next_kind() {
+        Ok(None) => Some(Then::Receive),
+        Ok(Some(Kind::Subscribe)) => Some(Then::Leave(Next::Subscription)),
+        Ok(Some(_)) | Err(_) => {
+            *may_subscribe = false;
+            None
+        }
     }
 }
 
 /// Receives once something is there. Cancelling it loses nothing.
-async fn receive(fd: &AsyncStream, socket: &Stream, reader: &mut FrameReader) -> io::Result<usize> {
+pub(super) async fn receive(fd: &AsyncStream, socket: &Stream, reader: &mut FrameReader) -> io::Result<usize> {
     loop {
         let mut guard = fd.readable().await?;
         match receive::receive_once(socket, reader, Wait::No) {

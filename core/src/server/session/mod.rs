@@ -64,7 +64,7 @@ pub(crate) struct Session {
     key: u64,
     pub(crate) peer: Peer,
     /// The largest body that the client takes, in bytes.
-    peer_max: usize,
+    pub(crate) peer_max: usize,
     /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
     no_thread_until: SharedMoment,
     /// When something last came. Written by the runtime's driver.
@@ -232,9 +232,9 @@ impl Session {
                 self.transmit(&Header::bare(Kind::Pong, header.id), &[], Duration::ZERO);
                 Ok(Task::Nothing)
             }
-            Kind::Subscribe | Kind::Credit => {
-                Err(Violation::Malformed("a session that has begun otherwise cannot subscribe"))
-            }
+            Kind::Subscribe | Kind::Credit => Err(Violation::Malformed(
+                "only the first message of a multiplexed session whose hello says so subscribes",
+            )),
             Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => Ok(Task::Nothing),
         }
     }
@@ -258,6 +258,9 @@ impl Session {
         } else if self.shared.is_closing() {
             // It is meant for the next listener on the channel: the goodbye that follows says that it was not taken.
             return;
+        } else if self.shared.mode == Mode::Publish {
+            let text = "the listener takes neither requests nor broadcasts, it publishes; subscribe to it";
+            (ErrorKind::WrongMode, text)
         } else if self.shared.mode == Mode::Request {
             let text = "the listener answers requests and takes no broadcasts; post a request";
             (ErrorKind::WrongMode, text)
@@ -302,7 +305,7 @@ impl Session {
         } else {
             self.last_taken().id() == 0 && idle < FIRST
         };
-        !on_its_way && !state.is_to_end() && self.is_quiet()
+        !on_its_way && !state.is_to_end() && !state.is_subscription() && self.is_quiet()
     }
 
     /// Whether nobody waits for an answer any more; of a broadcast, which has no call, whether its client has gone.
@@ -395,8 +398,10 @@ impl Session {
 
     /// Asks the session to end: what has arrived is answered, nothing more is taken.
     pub(crate) fn retire(&self) {
-        self.state.end(Ending::Retiring);
-        let _gone_already = self.socket.shutdown_read();
+        // Credit is still taken of a subscriber, until what waits for it has been sent.
+        if !self.state.end(Ending::Retiring).is_subscription() {
+            let _gone_already = self.socket.shutdown_read();
+        }
         self.driver.notify_one();
     }
 }

@@ -62,7 +62,11 @@ const ENDING_SHIFT: u32 = 3;
 /// Part of a frame is here. Only the driver writes it.
 const PARTIAL_FRAME: u32 = 1 << 5;
 
-/// The state of a session: a [`Driver`], an [`Ending`], and whether part of a frame is here.
+/// It is a subscription. Only the driver writes it, and only while the session is open.
+const SUBSCRIPTION: u32 = 1 << 6;
+
+/// The state of a session: a [`Driver`], an [`Ending`], whether part of a frame is here, and whether it is
+/// a subscription.
 #[derive(Debug)]
 pub(crate) struct State(AtomicU32);
 
@@ -114,6 +118,11 @@ impl Seen {
     #[inline]
     pub(crate) fn is_lost(self) -> bool {
         self.0 & (Ending::Lost as u32) << ENDING_SHIFT != 0
+    }
+
+    /// Whether it is a subscription: its client is still read when it is to end, as long as something waits for it.
+    pub(crate) fn is_subscription(self) -> bool {
+        self.0 & SUBSCRIPTION != 0
     }
 
     pub(crate) fn has_partial_frame(self) -> bool {
@@ -195,10 +204,16 @@ impl State {
         self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, change).is_ok()
     }
 
-    /// Goes on to an ending, if it is not there yet.
-    pub(crate) fn end(&self, ending: Ending) {
+    /// Goes on to an ending, if it is not there yet. What it was.
+    pub(crate) fn end(&self, ending: Ending) -> Seen {
         let advance = |word: u32| Some(word & !ENDING | (word & ENDING).max((ending as u32) << ENDING_SHIFT));
-        let _always = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
+        Seen(self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance).unwrap_or_else(|word| word))
+    }
+
+    /// The session becomes a subscription, unless it is to end.
+    pub(crate) fn begin_subscription(&self) -> bool {
+        let begin = |word: u32| (word & ENDING == 0).then_some(word | SUBSCRIPTION);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin).is_ok()
     }
 
     /// Whether part of a frame is here: the driver's word.

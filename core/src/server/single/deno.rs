@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use crate::message::Message;
+use crate::mode::Mode;
 use crate::os::stream::advance;
 use crate::protocol::deno;
 use crate::server::shared::Shared;
@@ -22,6 +23,9 @@ pub(crate) async fn serve(shared: &Arc<Shared>, connection: Connection, mut stre
         Ok(message) => message,
         Err(violation) => return shared.malformed(&peer, violation),
     };
+    if shared.mode == Mode::Publish {
+        return end(&connection);
+    }
     match connection.exchange(message).await {
         Outcome::Reply(reply) => end_with(&connection, &reply, 0).await,
         // A failure cannot be told on this wire: the connection closes without a byte.
