@@ -1,0 +1,293 @@
+//! An exported channel: messages from other machines are posted to the listener that lives here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message as NatsMessage, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use simple_ipc::{Channel, DEFAULT_TIMEOUT, Error, ErrorKind, Message, Mode, Options, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::connection::{Connection, lock};
+use crate::import::too_large;
+use crate::info::Info;
+use crate::link::Link;
+use crate::local::Local;
+use crate::progress::Progress;
+use crate::wire::{self, Subjects};
+
+/// The most messages of one channel that are with its listener at once.
+const MOST_CALLS: usize = 4096;
+/// The most bytes of their bodies together.
+const MOST_BYTES: usize = 64 << 20;
+/// A message that has been under way for longer is not handled, whatever time its caller has: the caller's bridge has found its
+/// connection lost by then, and said so.
+const MOST_AGE: Duration = Duration::from_secs(8);
+/// How long calls may go on when the bridge ends.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// One exported channel.
+struct Export {
+    link: Arc<Link>,
+    channel: Channel,
+    subjects: Subjects,
+    local: Local,
+    /// Calls under way, by their reply subjects, and how to give them up.
+    calls: Mutex<HashMap<String, oneshot::Sender<()>>>,
+    /// Room for messages, and for the bytes of their bodies.
+    room: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+/// What comes from other machines.
+struct Incoming {
+    requests: Subscriber,
+    broadcasts: Subscriber,
+    info: Subscriber,
+    cancel: Subscriber,
+}
+
+/// What a message takes up while it is handled.
+struct Room {
+    _message: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// Exports the channel over one connection after another, until the bridge ends.
+pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
+    let export = Arc::new(Export {
+        subjects: Subjects::new(&link.settings.prefix, &channel),
+        local: Local::new(&channel, &link.settings.options, &link.settings.directory),
+        link,
+        channel,
+        calls: Mutex::default(),
+        room: Arc::new(Semaphore::new(MOST_CALLS)),
+        bytes: Arc::new(Semaphore::new(MOST_BYTES)),
+    });
+    let mut told = false;
+    while let Some(connection) = export.link.connected().await {
+        let incoming = tokio::select! {
+            () = export.link.closed() => break,
+            incoming = export.subscribe(&connection) => incoming,
+        };
+        let channel = export.channel.to_string();
+        match incoming {
+            Ok(incoming) => {
+                if !told {
+                    export.link.tell(&Progress::Exporting { channel });
+                }
+                told = true;
+                export.serve(&connection, incoming).await;
+            }
+            Err(error) => {
+                export.link.tell(&Progress::NotExporting { channel, why: error.to_string() });
+                told = false;
+                // Only another connection may have other permissions.
+                tokio::select! {
+                    () = export.link.closed() => {}
+                    () = connection.lost() => {}
+                }
+            }
+        }
+    }
+    // What is under way has all the room that is taken.
+    let all = u32::try_from(MOST_CALLS).unwrap_or(u32::MAX);
+    let _in_vain_after_the_grace_period = tokio::time::timeout(GRACE, export.room.acquire_many(all)).await;
+}
+
+impl Export {
+    async fn subscribe(&self, connection: &Connection) -> Result<Incoming> {
+        let Subjects { requests, broadcasts, info, cancel } = &self.subjects;
+        let incoming = Incoming {
+            requests: connection.subscribe(requests, Some(wire::GROUP)).await?,
+            broadcasts: connection.subscribe(broadcasts, Some(wire::GROUP)).await?,
+            info: connection.subscribe(info, None).await?,
+            cancel: connection.subscribe(cancel, None).await?,
+        };
+        connection.settle().await?;
+        match [requests, broadcasts, info, cancel].into_iter().find(|subject| connection.is_refused(subject)) {
+            None => Ok(incoming),
+            Some(subject) => Err(Error::new(
+                ErrorKind::PermissionDenied,
+                format!(
+                    "{} does not let this user subscribe to {subject}; permit that, with queue group {}",
+                    connection.server(),
+                    wire::GROUP
+                ),
+            )),
+        }
+    }
+
+    async fn serve(self: &Arc<Export>, connection: &Arc<Connection>, mut incoming: Incoming) {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.link.closed() => return,
+                () = connection.lost() => return,
+                message = incoming.cancel.next() => {
+                    if let Some(message) = message {
+                        self.give_up(&message);
+                    }
+                    continue;
+                }
+                message = incoming.info.next() => {
+                    if let Some(message) = message {
+                        self.tell_of_it(connection, &message).await;
+                    }
+                    continue;
+                }
+                message = incoming.requests.next() => message.map(|message| (Mode::Request, message)),
+                message = incoming.broadcasts.next() => message.map(|message| (Mode::Broadcast, message)),
+            };
+            match message {
+                Some((mode, message)) => self.take(connection, mode, message).await,
+                // The client has ended.
+                None => return,
+            }
+        }
+    }
+
+    fn give_up(&self, message: &NatsMessage) {
+        let reply = String::from_utf8_lossy(&message.payload);
+        if let Some(call) = lock(&self.calls).remove(reply.as_ref()) {
+            let _it_has_just_ended = call.send(());
+        }
+    }
+
+    /// Answers one who would import the channel.
+    async fn tell_of_it(&self, connection: &Connection, message: &NatsMessage) {
+        // What it says of its age is kept.
+        let _not_asked = self.link.ages.of(wire::header(message, wire::SENT));
+        let (mode, why) = match self.local.look() {
+            Ok(mode) => (mode.map(|mode| mode.name().to_owned()), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let info = Info { host: self.link.host.clone(), bridge: self.link.id.clone(), mode, why };
+        let body = serde_json::to_vec(&info).unwrap_or_default();
+        self.answer(connection, message, HeaderMap::new(), body.into()).await;
+    }
+
+    /// Has a message handled, or says why not.
+    async fn take(self: &Arc<Export>, connection: &Arc<Connection>, mode: Mode, message: NatsMessage) {
+        if wire::header(&message, wire::PROBE).is_some() {
+            return self.answer(connection, &message, HeaderMap::new(), Bytes::new()).await;
+        }
+        let admitted =
+            self.admit(&message).and_then(|left| Ok((left, self.room_for(&message)?, wire::body(&message)?)));
+        match admitted {
+            Err(error) => {
+                let (headers, body) = wire::of_error(&error);
+                self.answer(connection, &message, headers, body).await;
+            }
+            Ok((left, room, body)) => {
+                let export = Arc::clone(self);
+                tokio::spawn(async move { export.handle(mode, &message, &body, left, room).await });
+            }
+        }
+    }
+
+    /// How much time its caller has, or why the message is not handled.
+    fn admit(&self, message: &NatsMessage) -> Result<Option<Duration>> {
+        let left = match wire::header(message, wire::TIMEOUT) {
+            None => Some(DEFAULT_TIMEOUT),
+            Some("none") => None,
+            Some(ms) => Some(Duration::from_millis(ms.parse().map_err(|_| {
+                Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("{} is no number of milliseconds: {ms:?}", wire::TIMEOUT),
+                )
+            })?)),
+        };
+        let age = self.link.ages.of(wire::header(message, wire::SENT));
+        if age >= left.unwrap_or(Duration::MAX).min(MOST_AGE) {
+            let text = format!("the message was under way for {} ms, and its caller has gone", age.as_millis());
+            return Err(Error::new(ErrorKind::TimedOut, text));
+        }
+        if wire::goes_round(wire::header(message, wire::VIA), &self.link.id) {
+            let text = format!("channel \"{}\": a loop of bridges: this message has been here", self.channel);
+            return Err(Error::new(ErrorKind::WrongMode, text));
+        }
+        self.local.check()?;
+        Ok(left.map(|left| left.saturating_sub(age)))
+    }
+
+    fn room_for(&self, message: &NatsMessage) -> Result<Room> {
+        let bytes = u32::try_from(message.payload.len()).unwrap_or(u32::MAX);
+        let full = |_| {
+            let text = format!(
+                "channel \"{}\" has as many messages in hand as its bridge takes; try again later",
+                self.channel
+            );
+            Error::new(ErrorKind::TooManyConnections, text)
+        };
+        Ok(Room {
+            _message: Arc::clone(&self.room).try_acquire_owned().map_err(full)?,
+            _bytes: Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(full)?,
+        })
+    }
+
+    async fn handle(&self, mode: Mode, message: &NatsMessage, body: &Message, left: Option<Duration>, _room: Room) {
+        let reply = message.reply.as_ref().map(ToString::to_string);
+        let (give_up, given_up) = oneshot::channel();
+        if let Some(reply) = &reply {
+            lock(&self.calls).insert(reply.clone(), give_up);
+        }
+        let options = match left {
+            Some(left) => self.link.settings.options.clone().timeout(left),
+            None => self.link.settings.options.clone().no_timeout(),
+        };
+        let posted = tokio::select! {
+            posted = post(mode, &self.channel, body, &options) => Some(posted),
+            Ok(()) = given_up => None,
+        };
+        if let Some(reply) = &reply {
+            lock(&self.calls).remove(reply);
+        }
+        // The connection over which it came may be lost by now, and another one lead to the caller as well.
+        let (Some(posted), Some(connection)) = (posted, self.link.connection()) else { return };
+        let (headers, body) = match posted {
+            Ok(reply) => self.fitting(&connection, reply),
+            Err(error) => wire::of_error(&self.without_channel(error)),
+        };
+        self.answer(&connection, message, headers, body).await;
+    }
+
+    /// A reply for the wire, or the error that it is too large for it.
+    fn fitting(&self, connection: &Connection, reply: Message) -> (HeaderMap, Bytes) {
+        let headers = wire::headers_of(&reply);
+        let body = Bytes::from(reply.into_data());
+        let size = wire::size(&headers, &body);
+        if size > connection.max_payload() {
+            return wire::of_error(&too_large("reply", size, connection).after_sending());
+        }
+        (headers, body)
+    }
+
+    /// The error without the channel at its head, which the caller's library puts there again.
+    fn without_channel(&self, error: Error) -> Error {
+        let head = format!("channel \"{}\": ", self.channel);
+        match error.message().strip_prefix(&head) {
+            Some(text) if error.handler_code().is_none() && error.handler_data().is_none() => {
+                let short = Error::new(error.kind(), text.to_owned());
+                if error.may_have_been_handled() { short.after_sending() } else { short }
+            }
+            _ => error,
+        }
+    }
+
+    async fn answer(&self, connection: &Connection, message: &NatsMessage, headers: HeaderMap, body: Bytes) {
+        if let Some(reply) = &message.reply {
+            // Where it does not get through, the caller's bridge notices the loss as well.
+            let _not_sent = connection.publish(reply.to_string(), headers, body).await;
+        }
+    }
+}
+
+async fn post(mode: Mode, channel: &Channel, body: &Message, options: &Options) -> Result<Message> {
+    match mode {
+        Mode::Request => simple_ipc::post_request(channel, body, options).await,
+        _ => simple_ipc::post_broadcast(channel, body, options).await.map(|()| Message::null()),
+    }
+}

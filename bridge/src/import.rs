@@ -1,0 +1,248 @@
+//! An imported channel: a listener on its name here, whose messages are handled on another machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use simple_ipc::{Channel, DEFAULT_TIMEOUT, Error, ErrorKind, HandlerFailure, Listener, Message, Mode, Responder};
+use tokio::sync::watch;
+
+use crate::connection::{Connection, Outcome};
+use crate::info::{self, NoInfo};
+use crate::link::Link;
+use crate::progress::Progress;
+use crate::wire::{self, Answered, Subjects};
+
+/// How often an exporter is looked for while there is none.
+const SEARCH: Duration = Duration::from_millis(500);
+/// How often it is asked whether it is still there. Its answers keep the age of messages known as well.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One imported channel.
+struct Import {
+    link: Arc<Link>,
+    channel: Channel,
+    subjects: Subjects,
+    /// How often all exporters were found gone: calls under way then have lost theirs. Written by the task of the import.
+    gone: watch::Sender<u64>,
+}
+
+/// Listens on the channel whenever somebody exports it, until the bridge ends.
+pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
+    let subjects = Subjects::new(&link.settings.prefix, &channel);
+    let import = Arc::new(Import { link, channel, subjects, gone: watch::Sender::new(0) });
+    tokio::select! {
+        () = import.link.closed() => {}
+        () = import.search() => {}
+    }
+}
+
+impl Import {
+    /// Looks for an exporter, and listens while the bridge lives. Comes back from a listener only to start another: dropped, it
+    /// closes the listener in the background.
+    async fn search(self: &Arc<Import>) {
+        let mut told = None;
+        while let Some(connection) = self.link.connected().await {
+            let why = match info::ask(&self.link, &connection, &self.subjects).await {
+                Ok(info) => match info.mode() {
+                    Some(mode) => match self.listen(mode, &info.host).await {
+                        Ok(()) => {
+                            told = None;
+                            continue;
+                        }
+                        Err(error) => error.to_string(),
+                    },
+                    None => info.why.unwrap_or_else(|| format!("nobody listens on it at {}", info.host)),
+                },
+                Err(NoInfo::Nobody) => format!("nobody exports it at {}", connection.server()),
+                Err(NoInfo::Unknown(why)) => why,
+            };
+            if told.as_ref() != Some(&why) {
+                self.link.tell(&Progress::NotImporting { channel: self.channel.to_string(), why: why.clone() });
+                told = Some(why);
+            }
+            tokio::time::sleep(SEARCH).await;
+        }
+    }
+
+    /// Listens in this mode until the exporter's listener has another one.
+    async fn listen(self: &Arc<Import>, mode: Mode, from: &str) -> simple_ipc::Result<()> {
+        let (import, options) = (Arc::clone(self), self.link.settings.options.clone().bridge(true));
+        let handler = move |message, responder| {
+            let import = Arc::clone(&import);
+            async move { import.pass_on(mode, message, responder).await }
+        };
+        let listener = Listener::serve(&self.channel, mode, &options, handler).await?;
+        let (channel, from) = (self.channel.to_string(), from.to_owned());
+        self.link.tell(&Progress::Importing { channel, mode: mode.name().to_owned(), from });
+        let closes = Closes { link: &self.link, listener: Some(listener) };
+        self.until_another_mode(mode).await;
+        closes.close().await
+    }
+
+    async fn until_another_mode(&self, mode: Mode) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(connection) = self.link.connection() else { continue };
+            match info::ask(&self.link, &connection, &self.subjects).await {
+                Ok(info) if info.mode().is_some_and(|now| now != mode) => return,
+                // What waits for an answer waits in vain: who would give it is no longer at the server.
+                Err(NoInfo::Nobody) => self.gone.send_modify(|times| *times += 1),
+                Ok(_) | Err(NoInfo::Unknown(_)) => {}
+            }
+        }
+    }
+
+    /// Has a local message handled by whoever exports the channel.
+    async fn pass_on(&self, mode: Mode, message: Message, responder: Responder) {
+        match self.call(mode, message, &responder).await {
+            Ok(Some(reply)) => drop(responder.respond(&reply)),
+            // Nobody waits any more.
+            Ok(None) => {}
+            Err(Answered::Error(error)) => drop(responder.refuse(&error)),
+            Err(Answered::Failed { text, code, data }) => {
+                let mut failure = HandlerFailure::new(text);
+                if let Some(code) = code {
+                    failure = failure.code(code);
+                }
+                // Data that is no JSON is left out; the failure is told all the same.
+                let failure = data.and_then(|data| failure.clone().data_json(data).ok()).unwrap_or(failure);
+                drop(responder.fail_with(failure));
+            }
+        }
+    }
+
+    async fn call(&self, mode: Mode, message: Message, responder: &Responder) -> Result<Option<Message>, Answered> {
+        let refused = Answered::Error;
+        let connection = self.link.connection().ok_or_else(|| refused(self.link.not_connected()))?;
+        // A broadcast's caller does not say how long it waits, and those that follow wait for this one.
+        let left = responder.time_left().or_else(|| (mode == Mode::Broadcast).then_some(DEFAULT_TIMEOUT));
+        let headers = self.headers(&connection, &message, responder, left);
+        let body = Bytes::from(message.into_data());
+        let size = wire::size(&headers, &body);
+        if size > connection.max_payload() {
+            return Err(refused(too_large("message", size, &connection)));
+        }
+        let subject = if mode == Mode::Request { &self.subjects.requests } else { &self.subjects.broadcasts };
+        let mut gone = self.gone.subscribe();
+        let mut cancel = Cancel { import: self, connection: &connection, reply: String::new() };
+        let outcome = tokio::select! {
+            biased;
+            outcome = connection.request(subject, headers, body, |reply| reply.clone_into(&mut cancel.reply)) => outcome,
+            () = responder.cancelled() => {
+                cancel.send().await;
+                return Ok(None);
+            }
+            () = after(left) => {
+                cancel.send().await;
+                let text = format!("no answer came over the bridge from {} in time", connection.server());
+                return Err(refused(Error::new(ErrorKind::TimedOut, text).after_sending()));
+            }
+            _ = gone.changed() => {
+                let text = format!("whoever handled the message is no longer connected to {}", connection.server());
+                return Err(refused(Error::new(ErrorKind::ConnectionLost, text).after_sending()));
+            }
+        };
+        match outcome {
+            Outcome::Answer(answer) => wire::answer(&answer).map(Some),
+            other => Err(refused(self.no_answer(other, subject, &connection))),
+        }
+    }
+
+    fn headers(
+        &self,
+        connection: &Connection,
+        message: &Message,
+        responder: &Responder,
+        left: Option<Duration>,
+    ) -> async_nats::HeaderMap {
+        let mut headers = wire::headers_of(message);
+        let left = left.map_or_else(|| "none".to_owned(), |left| left.as_millis().max(1).to_string());
+        headers.insert(wire::TIMEOUT, left.as_str());
+        headers.insert(wire::SENT, connection.sent().as_str());
+        headers.insert(wire::VIA, self.link.id.as_str());
+        let peer = responder.peer();
+        let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let (uid, pid) = (number(peer.uid().map(i64::from)), number(peer.pid().map(i64::from)));
+        headers.insert(wire::FROM, format!("{}/{uid}/{pid}", self.link.host).as_str());
+        headers
+    }
+
+    /// The error of a message that got no answer.
+    fn no_answer(&self, outcome: Outcome, subject: &str, connection: &Connection) -> Error {
+        let server = connection.server();
+        match outcome {
+            Outcome::NobodyThere => {
+                Error::new(ErrorKind::NotListening, format!("nobody exports channel \"{}\" at {server}", self.channel))
+            }
+            Outcome::Denied => Error::new(
+                ErrorKind::PermissionDenied,
+                format!("{server} does not let this bridge publish on {subject}; permit that to its user"),
+            ),
+            Outcome::NotSent => self.link.not_connected(),
+            Outcome::Lost | Outcome::Answer(_) => {
+                let text = format!("the connection to {server} was lost before the answer came");
+                Error::new(ErrorKind::ConnectionLost, text).after_sending()
+            }
+        }
+    }
+}
+
+/// The error for what does not fit into a message of the server's.
+pub(crate) fn too_large(what: &str, size: usize, connection: &Connection) -> Error {
+    let text = format!(
+        "the {what} of {size} bytes with its headers is larger than the {} that {} takes; raise max_payload in the server's \
+         configuration",
+        connection.max_payload(),
+        connection.server()
+    );
+    Error::new(ErrorKind::TooLarge, text)
+}
+
+async fn after(left: Option<Duration>) {
+    match left {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells exporters that nobody waits for a call any more.
+struct Cancel<'a> {
+    import: &'a Import,
+    connection: &'a Connection,
+    reply: String,
+}
+
+impl Cancel<'_> {
+    async fn send(self) {
+        let subject = self.import.subjects.cancel.clone();
+        let body = Bytes::from(self.reply);
+        // Where it does not get through, the exporter goes on in vain.
+        let _not_sent = self.connection.publish(subject, async_nats::HeaderMap::new(), body).await;
+    }
+}
+
+/// Closes a listener, also where the bridge ends meanwhile: the bridge waits for that.
+struct Closes<'a> {
+    link: &'a Arc<Link>,
+    listener: Option<Listener>,
+}
+
+impl Closes<'_> {
+    async fn close(mut self) -> simple_ipc::Result<()> {
+        match self.listener.take() {
+            Some(listener) => listener.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            self.link.ending(async move {
+                let _what_could_not_be_removed_stays = listener.close().await;
+            });
+        }
+    }
+}

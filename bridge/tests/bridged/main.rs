@@ -1,0 +1,10 @@
+//! Bridges between directories that stand for machines, over a real NATS server on loopback.
+
+mod away;
+mod carrying;
+mod errors;
+mod names;
+mod program;
+mod security;
+mod support;
+mod traps;
