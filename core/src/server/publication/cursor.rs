@@ -470,3 +470,6 @@ impl Runs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
