@@ -93,6 +93,7 @@ bench-programs:
 bench: bench-programs ## what the library reaches beside bare system calls, about 2 minutes
 	@BENCH_COMMAND='make bench$(if $(QUICK), QUICK=1)' benches/run.py --programs $(TARGET)/benches $(if $(QUICK),--quick) \
 		--json $(TARGET)/benches/results.json
+	@benches/publications.py --programs $(TARGET)/benches $(if $(QUICK),--quick) --json $(TARGET)/benches/publications.json
 
 bench-check: ## instructions a message takes, beside the committed figures; RENEW=1 writes them anew
 	@tools/setup.sh test
@@ -104,6 +105,8 @@ bench-peers: bench-programs ## other libraries in the same rounds, installed in 
 	@benches/peers/setup.sh $(TARGET)/benches
 	@BENCH_COMMAND='make bench-peers$(if $(QUICK), QUICK=1)' benches/peers.py --programs $(TARGET)/benches \
 		$(if $(QUICK),--quick) --json $(TARGET)/benches/peers.json --markdown $(TARGET)/benches/peers.md
+	@benches/publications.py --programs $(TARGET)/benches --peers $(if $(QUICK),--quick) \
+		--json $(TARGET)/benches/publications.json --markdown $(TARGET)/benches/publications.md
 
 bench-docs: bench-programs ## docs/performance.md from a run of bench and bench-peers, about 10 minutes
 	@benches/peers/setup.sh $(TARGET)/benches

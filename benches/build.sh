@@ -13,6 +13,7 @@ mkdir -p "$out"
     $cc $flags "$here/bare/bare.c" "$here/measure/measure.c" -o "$out/bare"
     $cc $flags "$here/bare/busy.c" -o "$out/busy"
     $cc $flags "$here/bare/empty.c" -o "$out/empty"
+    $cc $flags "$here/fanout/bare.c" "$here/fanout/fanout.c" "$here/measure/measure.c" -o "$out/fanout-bare"
 }
 
 export PKG_CONFIG_PATH="$stage/lib/pkgconfig"
@@ -23,3 +24,6 @@ for program in bench:library clients:clients idle:idle first:first loop:loop; do
     $cc $flags $cflags "$here/sipc/${program%:*}.c" "$here/sipc/channel.c" "$here/measure/measure.c" \
         -o "$out/${program#*:}" $libs -Wl,-rpath,"$stage/lib" -pthread
 done
+# shellcheck disable=SC2086
+$cc $flags $cflags "$here/fanout/library.c" "$here/fanout/fanout.c" "$here/measure/measure.c" -o "$out/fanout-library" \
+    $libs -Wl,-rpath,"$stage/lib" -pthread

@@ -17,7 +17,7 @@ _Noreturn void die(const char *attempted) {
 }
 
 static _Noreturn void usage(const char *program, const char *const *waits) {
-    fprintf(stderr, "usage: %s roundtrip|pipeline|oneway|bulk|oneshot|post|deno [--wait ", program);
+    fprintf(stderr, "usage: %s roundtrip|pipeline|oneway|bulk|oneshot|post|deno|events|latency [--wait ", program);
     for (size_t i = 0; waits[i]; i++)
         fprintf(stderr, "%s%s", i ? "|" : "", waits[i]);
     fprintf(stderr, "] [--net uds|tcp] [--bytes N] [--spin-us N] [--cpus SERVER,CLIENT] [--warmup SECONDS] [--seconds SECONDS] [--count N]\n");
@@ -41,7 +41,7 @@ static uint64_t number(const char *text, const char *program, const char *const 
 }
 
 struct plan plan_from_arguments(int argc, char **argv, const char *const *waits) {
-    static const char *const whats[] = {"roundtrip", "pipeline", "oneway", "bulk", "oneshot", "post", "deno", NULL};
+    static const char *const whats[] = {"roundtrip", "pipeline", "oneway", "bulk", "oneshot", "post", "deno", "events", "latency", NULL};
     struct plan plan = {
         .net = "uds",
         .spin_us = -1,

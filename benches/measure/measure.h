@@ -16,7 +16,7 @@ enum {
 };
 
 struct plan {
-    const char *what;     /* roundtrip, pipeline, oneway, bulk, oneshot, post or deno */
+    const char *what;     /* roundtrip, pipeline, oneway, bulk, oneshot, post, deno; events or latency of publications */
     const char *net;      /* uds or tcp */
     size_t bytes;         /* of a message; 0 stands for SMALL_BYTES, or BULK_BYTES in bulk */
     int64_t spin_us;      /* the library's option of that name; -1 leaves it alone */

@@ -24,11 +24,16 @@ if ! pkg-config --exists libzmq || ! [ -e /usr/include/nng/nng.h ]; then
     fi
 fi
 flags="-std=gnu11 -O2 -Wall -Wextra -Werror -I$here/../measure"
-rm -f "$out/peer-zmq" "$out/peer-nng" "$out/peer-rust"
+rm -f "$out/peer-zmq" "$out/peer-nng" "$out/peer-rust" "$out/fanout-zmq" "$out/fanout-nng"
 # shellcheck disable=SC2086 # flags are meant to be split
 $cc $flags "$here/zmq.c" "$here/../measure/measure.c" -o "$out/peer-zmq" -lzmq || say "left out: libzmq"
 # shellcheck disable=SC2086
 $cc $flags "$here/nng.c" "$here/../measure/measure.c" -o "$out/peer-nng" -lnng || say "left out: nng"
+for peer in zmq nng; do
+    # shellcheck disable=SC2086
+    $cc $flags "$here/../fanout/$peer.c" "$here/../fanout/fanout.c" "$here/../measure/measure.c" -o "$out/fanout-$peer" "-l$peer" ||
+        say "left out: publications of $peer"
+done
 
 target=$(dirname "$out")/peers-rust
 if (cd "$here" && CARGO_TARGET_DIR=$target "${CARGO:-cargo}" build --release --locked --quiet); then

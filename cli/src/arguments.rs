@@ -6,20 +6,21 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use simple_ipc::{Options, PathStyle, Wire};
+use simple_ipc::{Options, Overflow, PathStyle, Wire};
 
-use crate::limits::{Bounds, Largest, Reach, Trust};
+use crate::limits::{Bounds, Largest, Patience, Publishing, Reach, Size, Trust};
 use crate::report::exit_status_text;
 
 const LISTEN_USAGE: &str = "\
 simple-ipc listen [OPTIONS] <CHANNEL> (--echo | --reply <JSON> | --exec <COMMAND>...)
-       simple-ipc listen [OPTIONS] <CHANNEL> --broadcast [--exec <COMMAND>...]";
+       simple-ipc listen [OPTIONS] <CHANNEL> --broadcast [--publish] [--exec <COMMAND>...]";
 
 const LISTEN_EXAMPLES: &str = "\
 Examples:
   simple-ipc listen example_channel --reply response-bar
   simple-ipc listen :49152 --echo --json
   simple-ipc listen builds --broadcast
+  simple-ipc listen chat --broadcast --publish
   simple-ipc listen sums --exec jq add";
 
 const POST_EXAMPLES: &str = "\
@@ -30,6 +31,18 @@ Examples:
   simple-ipc post builds '{\"ok\":true}' --broadcast --wait 10s
   simple-ipc post greetings 'good morning' --text
   simple-ipc post sums - --lines < tasks.jsonl > sums.jsonl";
+
+const PUBLISH_EXAMPLES: &str = "\
+Examples:
+  vmstat 1 | simple-ipc publish load
+  simple-ipc publish prices --topic eur --retain < prices.jsonl
+  seq 3 | simple-ipc publish numbers --wait-for 1";
+
+const SUBSCRIBE_EXAMPLES: &str = "\
+Examples:
+  simple-ipc subscribe load
+  simple-ipc subscribe prices --topic eur --topic usd --json
+  simple-ipc subscribe numbers --wait 10s --count 3";
 
 const PING_EXAMPLES: &str = "\
 Exit status is 1 when no reply came back.
@@ -89,6 +102,21 @@ pub(crate) enum Verb {
     /// A JSON reply is printed as one line of JSON. A bytes reply is written as it is.
     #[command(after_long_help = POST_EXAMPLES)]
     Post(Post),
+    /// Publish each line of standard input to all who subscribe
+    ///
+    /// Listens on the channel until the end of the input, Ctrl-C or SIGTERM, and then delivers what
+    /// subscribers have not had yet, for as long as --grace says. A line is JSON, or text that is
+    /// published as a string; lines of white space only are passed over, unless --text or --bytes is
+    /// given. Without a subscriber an event goes nowhere.
+    #[command(after_long_help = PUBLISH_EXAMPLES)]
+    Publish(Publish),
+    /// Print what a channel publishes
+    ///
+    /// Each event is one line of JSON, bytes an object with their base64. It goes on until Ctrl-C or
+    /// SIGTERM, through restarts of the publisher. Events that were missed are told on standard error
+    /// before the next one.
+    #[command(after_long_help = SUBSCRIBE_EXAMPLES)]
+    Subscribe(Subscribe),
     /// List the channels that somebody listens on
     ///
     /// A mode that this version does not know is shown as the listener calls it, or as unknown.
@@ -141,6 +169,9 @@ pub(crate) struct Listen {
     #[arg(long, conflicts_with_all = ["echo", "reply"])]
     pub(crate) broadcast: bool,
 
+    #[command(flatten)]
+    pub(crate) hub: Hub,
+
     /// Print each message as an object with channel, kind, body (or bytes in base64) and peer
     #[arg(long)]
     pub(crate) json: bool,
@@ -161,6 +192,127 @@ pub(crate) struct Listen {
 
     #[command(flatten)]
     pub(crate) trust: Trust,
+}
+
+/// A listener for broadcasts that passes on what it gets.
+#[derive(Args, Debug)]
+pub(crate) struct Hub {
+    /// Publish each broadcast to all who subscribe to this channel: many post, many hear it
+    #[arg(long, requires = "broadcast")]
+    pub(crate) publish: bool,
+
+    #[command(flatten)]
+    pub(crate) publishing: Publishing,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Publish {
+    /// A name, a port such as :49152 (:0 picks a free one), or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+
+    /// The topic of every event; subscribers can ask for some topics only
+    #[arg(long, value_name = "TOPIC", default_value = "", hide_default_value = true)]
+    pub(crate) topic: String,
+
+    /// Publish each line as bytes, as it is
+    #[arg(long, conflicts_with_all = ["strict", "text"])]
+    pub(crate) bytes: bool,
+
+    /// Publish each line as a string, also where it is JSON, and say nothing about it
+    #[arg(long, conflicts_with = "strict")]
+    pub(crate) text: bool,
+
+    /// Refuse a line that is not JSON, instead of publishing it as a string
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Read nothing before so many have subscribed
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) wait_for: u64,
+
+    /// Errors and notes are JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Do not print the line that says that the listener is ready
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) publishing: Publishing,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Subscribe {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+
+    /// Only events of this topic; may be given again. All topics unless given
+    #[arg(long, value_name = "TOPIC", action = clap::ArgAction::Append)]
+    pub(crate) topic: Vec<String>,
+
+    /// End after so many events; without it Ctrl-C ends it
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// What happens where events come faster than they are printed
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = WhenFull::Fail)]
+    pub(crate) overflow: WhenFull,
+
+    /// How many bytes of events may wait at the publisher: 4MiB unless given
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) queue: Option<Size>,
+
+    /// How long to look for a publisher that has gone: 10s, 0s for not at all, none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "none")]
+    pub(crate) reconnect: Patience,
+
+    /// How long the subscribing itself may take: 5s, 200ms, 1m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Print each event as an object with data (or bytes in base64), topic, missed and retained; errors and notes are JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+/// What happens where a subscriber's queue is full.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WhenFull {
+    /// The subscription ends with an error
+    Fail,
+    /// The oldest events that wait are dropped, and the next one says how many
+    #[value(name = "drop_oldest")]
+    DropOldest,
+    /// The publisher waits, if it allows that (its --patience)
+    Block,
+}
+
+impl From<WhenFull> for Overflow {
+    fn from(policy: WhenFull) -> Overflow {
+        match policy {
+            WhenFull::Fail => Overflow::Fail,
+            WhenFull::DropOldest => Overflow::DropOldest,
+            WhenFull::Block => Overflow::Block,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

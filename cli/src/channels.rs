@@ -10,7 +10,7 @@ use crate::arguments::{Ls, Place};
 use crate::output;
 use crate::report::{one_line, to_json};
 
-const HEADINGS: [&str; 5] = ["CHANNEL", "ADDRESS", "MODE", "PID", "SINCE"];
+const HEADINGS: [&str; 6] = ["CHANNEL", "ADDRESS", "MODE", "SUBSCRIBERS", "PID", "SINCE"];
 
 pub(crate) fn run(place: &Place, ls: &Ls) -> Result<ExitCode> {
     let channels = simple_ipc::channels(place.dir.as_deref())?;
@@ -25,6 +25,8 @@ struct Record<'a> {
     channel: &'a str,
     address: &'a str,
     mode: Option<&'a str>,
+    publishes: bool,
+    subscribers: Option<u64>,
     pid: Option<i32>,
     since: Option<String>,
     version: Option<&'a str>,
@@ -39,6 +41,8 @@ fn lines(channels: &[ChannelInfo]) -> String {
             channel: &info.channel,
             address: &info.address,
             mode: info.mode.map(Mode::name),
+            publishes: info.publishes,
+            subscribers: info.subscribers,
             pid: info.pid,
             since: info.started_ms.map(since),
             version: info.version.as_deref(),
@@ -54,19 +58,24 @@ fn table(channels: &[ChannelInfo]) -> String {
         let unknown = || "unknown".to_owned();
         let mode = info.mode.map_or("unknown", Mode::name);
         let mode = if info.bridge { format!("{mode}, bridge") } else { mode.to_owned() };
+        let subscribers = match info.subscribers {
+            _ if !info.publishes => "-".to_owned(),
+            Some(subscribers) => subscribers.to_string(),
+            None => unknown(),
+        };
         let pid = info.pid.map_or_else(unknown, |pid| pid.to_string());
         let since = info.started_ms.map_or_else(unknown, since);
-        [&info.channel, &info.address, &mode, &pid, &since].map(String::as_str).map(one_line)
+        [&info.channel, &info.address, &mode, &subscribers, &pid, &since].map(String::as_str).map(one_line)
     };
-    let rows: Vec<[String; 5]> = channels.iter().map(row).collect();
+    let rows: Vec<[String; 6]> = channels.iter().map(row).collect();
     aligned(HEADINGS.map(str::to_owned), &rows)
 }
 
 /// Columns as wide as their widest cell, two spaces apart.
-fn aligned(headings: [String; 5], rows: &[[String; 5]]) -> String {
+fn aligned(headings: [String; 6], rows: &[[String; 6]]) -> String {
     let all = || std::iter::once(&headings).chain(rows);
     let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let widths: [usize; 6] = std::array::from_fn(width);
     let mut table = String::new();
     for row in all() {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
@@ -100,8 +109,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let cells = |cells: [&str; 5]| cells.map(str::to_owned);
-        let table = aligned(cells(["A", "B", "C", "D", "E"]), &[cells(["a", "bbb", "", "é", "e"])]);
-        assert_eq!(table, "A  B    C  D  E\na  bbb     é  e\n");
+        let cells = |cells: [&str; 6]| cells.map(str::to_owned);
+        let table = aligned(cells(["A", "B", "C", "D", "E", "F"]), &[cells(["a", "bbb", "", "é", "e", "f"])]);
+        assert_eq!(table, "A  B    C  D  E  F\na  bbb     é  e  f\n");
     }
 }

@@ -97,6 +97,21 @@ pub(crate) fn body(message: &Message) -> Body {
     }
 }
 
+/// An event's data, as `--json` shows it.
+#[derive(Serialize)]
+pub(crate) struct Data {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
+}
+
+/// The record of an event's data.
+pub(crate) fn data(message: &Message) -> Data {
+    let Body { body, bytes, .. } = body(message);
+    Data { data: body, bytes }
+}
+
 /// A message's body as one line of JSON: the JSON itself, or an object with the bytes in base64.
 pub(crate) fn line(message: &Message) -> String {
     match message.kind() {

@@ -134,9 +134,31 @@ impl Bounds {
     }
 }
 
+/// What only a listener that publishes has.
+#[derive(Args, Debug)]
+pub(crate) struct Publishing {
+    /// Keep the last event of each topic for those who subscribe later
+    #[arg(long)]
+    retain: bool,
+
+    /// How long a publication may wait for subscribers that asked to be waited for: 5s, or none for no limit; not at all unless given
+    #[arg(long, value_name = "DURATION")]
+    patience: Option<Patience>,
+}
+
+impl Publishing {
+    pub(crate) fn apply(&self, options: Options) -> Options {
+        let options = options.retain(self.retain);
+        match self.patience {
+            Some(patience) => options.patience(patience.0),
+            None => options,
+        }
+    }
+}
+
 /// A number of bytes, with KiB, MiB or GiB behind it, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size(usize);
+pub(crate) struct Size(pub(crate) usize);
 
 impl FromStr for Size {
     type Err = String;

@@ -1,11 +1,9 @@
 //! `simple-ipc listen`: a listener for as long as somebody wants it.
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::sync::{Arc, OnceLock, Weak};
 
 use clap::CommandFactory;
 use serde::Serialize;
@@ -15,7 +13,6 @@ use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Peer, Responder, Resu
 use crate::arguments::{Arguments, Listen, Place};
 use crate::command::Commands;
 use crate::json;
-use crate::os;
 use crate::output::{self, Reader};
 use crate::report::{Reporter, VerbKind, one_line, say, to_json};
 use crate::signals;
@@ -53,7 +50,9 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
     };
     signals::watch(on_first, on_second)?;
     if !listen.quiet {
-        watch_output(ends.clone())?;
+        // Not only at the next message, which may never come.
+        let ends = ends.clone();
+        output::watch(move || drop(ends.send(End::Wanted)))?;
     }
 
     let desk = Arc::new(Desk {
@@ -64,9 +63,11 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
         quiet: listen.quiet,
         once: listen.once,
         taken: AtomicBool::new(false),
+        hub: listen.hub.publish.then(OnceLock::new),
         ends,
     });
     let options = listen.trust.apply(listen.bounds.apply(listen.largest.apply(place.options())));
+    let options = listen.hub.publishing.apply(options).publish(listen.hub.publish);
     // A failure is told below, with the channel; what the library itself warns of has no handler.
     let options = options.on_handler_failure(move |report| {
         if report.kind() != ErrorKind::HandlerFailed {
@@ -75,8 +76,11 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
     });
     let listener = {
         let desk = Arc::clone(&desk);
-        Listener::serve(&channel, mode, &options, move |message, responder| desk.take(message, responder))?
+        Arc::new(Listener::serve(&channel, mode, &options, move |message, responder| desk.take(message, responder))?)
     };
+    if let Some(hub) = &desk.hub {
+        hub.get_or_init(|| Arc::downgrade(&listener));
+    }
     let name = desk.channel.get_or_init(|| listener.channel().to_string());
     if !listen.quiet {
         say(&format!("listening on {} ({}), pid {}", one_line(name), one_line(listener.address()), std::process::id()));
@@ -136,6 +140,8 @@ struct Desk {
     quiet: bool,
     once: bool,
     taken: AtomicBool,
+    /// Of a hub: the listener, once it is there. It owns its handler, which owns this desk.
+    hub: Option<OnceLock<Weak<Listener>>>,
     ends: Sender<End>,
 }
 
@@ -148,6 +154,13 @@ impl Desk {
         let channel = self.channel.wait();
         if !self.quiet {
             self.show(channel, message, responder.peer());
+        }
+        if let Some(hub) = &self.hub
+            && let Some(listener) = hub.wait().upgrade()
+            && let Err(error) = listener.publish_message("", message)
+            && error.kind() != ErrorKind::Closed
+        {
+            self.reporter.note(&format!("cannot publish a message on {channel}: {}", error.message()));
         }
         let answer = match &self.answer {
             Answer::Echo => Ok(message.clone()),
@@ -205,14 +218,4 @@ struct PeerRecord {
 fn record(channel: &str, message: &Message, peer: Peer) -> String {
     let peer = PeerRecord { uid: peer.uid(), pid: peer.pid() };
     to_json(&Record { channel, body: json::body(message), peer })
-}
-
-/// Ends the listener when the reader of standard output goes away, not only at the next message.
-fn watch_output(ends: Sender<End>) -> Result<()> {
-    let work = move || {
-        os::wait_for_the_reader_to_go(&io::stdout());
-        let _ = ends.send(End::Wanted);
-    };
-    let spawned = thread::Builder::new().name("output".to_owned()).spawn(work);
-    spawned.map(drop).map_err(|error| Error::from_os("cannot watch standard output", error))
 }

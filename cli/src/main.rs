@@ -6,6 +6,7 @@ mod clean;
 mod closed_output;
 mod command;
 mod documents;
+mod input;
 mod json;
 mod limits;
 mod lines;
@@ -14,8 +15,10 @@ mod os;
 mod output;
 mod ping;
 mod post;
+mod publish;
 mod report;
 mod signals;
+mod subscribe;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -42,6 +45,10 @@ fn run(Arguments { place, verb }: Arguments) -> ExitCode {
     let (reporter, result) = match verb {
         Verb::Listen(listen) => (Reporter::new(listen.json, VerbKind::Listen), listen::run(&place, listen)),
         Verb::Post(post) => (Reporter::new(post.json, VerbKind::Post), post::run(&place, post)),
+        Verb::Publish(publish) => (Reporter::new(publish.json, VerbKind::Listen), publish::run(&place, publish)),
+        Verb::Subscribe(subscribe) => {
+            (Reporter::new(subscribe.json, VerbKind::Subscribe), subscribe::run(&place, subscribe))
+        }
         Verb::Ls(ls) => (Reporter::new(ls.json, VerbKind::Other), channels::run(&place, &ls)),
         Verb::Clean(clean) => (Reporter::new(clean.json, VerbKind::Other), clean::run(&place, &clean)),
         Verb::Ping(ping) => (Reporter::new(ping.json, VerbKind::Ping), ping::run(&place, ping)),

@@ -1,8 +1,11 @@
 //! Standard output: whole lines at once, and what to do when nobody reads them.
 
 use std::io::{self, ErrorKind, Write};
+use std::thread;
 
 use simple_ipc::{Error, Result};
+
+use crate::os;
 
 /// Whether somebody still reads standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +29,14 @@ pub(crate) fn write(data: &[u8]) -> Result<Reader> {
 pub(crate) fn line(mut text: String) -> Result<Reader> {
     text.push('\n');
     write(text.as_bytes())
+}
+
+/// Calls `gone` once the reader of standard output has gone away.
+pub(crate) fn watch(gone: impl FnOnce() + Send + 'static) -> Result<()> {
+    let work = move || {
+        os::wait_for_the_reader_to_go(&io::stdout());
+        gone();
+    };
+    let spawned = thread::Builder::new().name("output".to_owned()).spawn(work);
+    spawned.map(drop).map_err(|error| Error::from_os("cannot watch standard output", error))
 }

@@ -68,7 +68,7 @@ fn message(post: &Post, reporter: Reporter) -> Result<Message> {
             text.pop();
         }
     }
-    let (message, is_json) = message_of(&text, what, post)?;
+    let (message, is_json) = message_of(&text, what, post.text, post.strict)?;
     if !is_json && !post.text {
         reporter.note(&json::string_note(what, &text));
     }
@@ -84,11 +84,11 @@ pub(crate) fn text(data: Vec<u8>, what: &str) -> Result<String> {
 }
 
 /// The message that a text stands for, and whether the text was taken as JSON.
-pub(crate) fn message_of(text: &str, what: &str, post: &Post) -> Result<(Message, bool)> {
-    if post.text {
+pub(crate) fn message_of(text: &str, what: &str, as_text: bool, strict: bool) -> Result<(Message, bool)> {
+    if as_text {
         return Ok((Message::text(text), false));
     }
-    if post.strict
+    if strict
         && let Err(error) = Message::json_text(text)
     {
         let message =

@@ -49,18 +49,20 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
 pub(crate) enum VerbKind {
     Listen,
     Post,
+    Subscribe,
     Ping,
     Other,
 }
 
 /// The option of this verb that the advice of an error of this kind is about, if there is one.
 fn option_for(kind: ErrorKind, verb: VerbKind) -> Option<&'static str> {
-    let reaches = matches!(verb, VerbKind::Post | VerbKind::Ping);
+    let reaches = matches!(verb, VerbKind::Post | VerbKind::Subscribe | VerbKind::Ping);
     match kind {
         ErrorKind::NotListening if reaches => Some("--wait"),
         ErrorKind::TimedOut if reaches => Some("--timeout"),
         ErrorKind::PeerNotAllowed if reaches => Some("--allow-user"),
-        ErrorKind::TooLarge if verb == VerbKind::Post => Some("--max-message"),
+        ErrorKind::TooLarge if matches!(verb, VerbKind::Post | VerbKind::Subscribe) => Some("--max-message"),
+        ErrorKind::TooSlow if verb == VerbKind::Subscribe => Some("--queue, --overflow"),
         ErrorKind::NoDirectory => Some("--dir"),
         _ => None,
     }

@@ -5,7 +5,7 @@ use crate::scratch::Scratch;
 #[test]
 fn without_a_channel_the_list_is_empty() {
     let scratch = Scratch::new();
-    scratch.run(["ls"]).printed("CHANNEL  ADDRESS  MODE  PID  SINCE\n");
+    scratch.run(["ls"]).printed("CHANNEL  ADDRESS  MODE  SUBSCRIBERS  PID  SINCE\n");
     scratch.run(["ls", "--json"]).printed("");
 }
 
@@ -18,13 +18,13 @@ fn each_live_channel_is_listed_with_who_listens() {
     let outcome = scratch.run(["ls"]);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     let rows: Vec<Vec<&str>> = outcome.text().lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["CHANNEL", "ADDRESS", "MODE", "PID", "SINCE"]);
-    let row = |channel: &str| rows.iter().find(|row| row[0] == channel).unwrap()[1..4].to_vec();
+    assert_eq!(rows[0], ["CHANNEL", "ADDRESS", "MODE", "SUBSCRIBERS", "PID", "SINCE"]);
+    let row = |channel: &str| rows.iter().find(|row| row[0] == channel).unwrap()[1..5].to_vec();
     let address = |name: &str| scratch.socket(name).to_str().unwrap().to_owned();
-    assert_eq!(row("a_request"), [&address("a_request"), "request", &requests.pid().to_string()]);
-    assert_eq!(row("b_broadcast"), [&address("b_broadcast"), "broadcast", &broadcasts.pid().to_string()]);
+    assert_eq!(row("a_request"), [&address("a_request"), "request", "-", &requests.pid().to_string()]);
+    assert_eq!(row("b_broadcast"), [&address("b_broadcast"), "broadcast", "-", &broadcasts.pid().to_string()]);
     let channel = format!(":{}", port.port());
-    assert_eq!(row(&channel), [&format!("127.0.0.1{channel}"), "request", &port.pid().to_string()]);
+    assert_eq!(row(&channel), [&format!("127.0.0.1{channel}"), "request", "-", &port.pid().to_string()]);
     assert_eq!(rows.len(), 4);
 
     requests.close();
@@ -69,12 +69,12 @@ fn what_a_held_lock_file_does_not_say_is_shown_as_unknown() {
     let address = scratch.socket("x");
     let width = address.to_str().unwrap().len();
     scratch.run(["ls"]).printed(&format!(
-        "CHANNEL  {:width$}  MODE     PID      SINCE\nx        {}  unknown  unknown  unknown\n",
+        "CHANNEL  {:width$}  MODE     SUBSCRIBERS  PID      SINCE\nx        {}  unknown  -            unknown  unknown\n",
         "ADDRESS",
         address.display()
     ));
     let record = format!("{{\"channel\":\"x\",\"address\":\"{}\",", address.display());
     scratch
         .run(["ls", "--json"])
-        .printed(&format!("{record}\"mode\":null,\"pid\":null,\"since\":null,\"version\":null}}\n"));
+        .printed(&format!("{record}\"mode\":null,\"publishes\":false,\"subscribers\":null,\"pid\":null,\"since\":null,\"version\":null}}\n"));
 }

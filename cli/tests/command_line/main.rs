@@ -9,6 +9,7 @@ mod listening;
 mod listing;
 mod pinging;
 mod posting;
+mod publishing;
 mod refusals;
 mod scratch;
 mod watching;

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -135,6 +136,7 @@ pub(crate) struct Listening {
     child: Child,
     /// What it said when it was ready.
     pub(crate) ready: String,
+    stdin: Option<Mutex<ChildStdin>>,
     stdout: Option<Receiver<String>>,
     stderr: Receiver<String>,
 }
@@ -142,15 +144,39 @@ pub(crate) struct Listening {
 impl Listening {
     #[track_caller]
     pub(crate) fn start(mut command: Command) -> Listening {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Listening::start_quiet(command).until_ready()
+    }
+
+    /// As [`start`](Listening::start), with a standard input that is open until the end.
+    #[track_caller]
+    pub(crate) fn start_with_input(mut command: Command) -> Listening {
+        command.stdin(Stdio::piped());
+        Listening::start_quiet(command).until_ready()
+    }
+
+    /// Starts what does not say that it is ready.
+    pub(crate) fn start_quiet(mut command: Command) -> Listening {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = read_lines(child.stdout.take().unwrap());
         let stderr = read_lines(child.stderr.take().unwrap());
-        let mut listening = Listening { child, ready: String::new(), stdout: Some(stdout), stderr };
-        while !listening.ready.starts_with("listening on ") {
-            listening.ready = listening.error_line();
+        let stdin = child.stdin.take().map(Mutex::new);
+        Listening { child, ready: String::new(), stdin, stdout: Some(stdout), stderr }
+    }
+
+    #[track_caller]
+    fn until_ready(mut self) -> Listening {
+        while !self.ready.starts_with("listening on ") {
+            self.ready = self.error_line();
         }
-        listening
+        self
+    }
+
+    /// Writes to its standard input.
+    #[track_caller]
+    pub(crate) fn write(&self, text: &str) {
+        self.stdin.as_ref().unwrap().lock().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     pub(crate) fn pid(&self) -> Pid {
