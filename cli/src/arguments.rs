@@ -286,6 +286,10 @@ pub(crate) struct Subscribe {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Do not print the line that says that it has subscribed
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
     #[command(flatten)]
     pub(crate) largest: Largest,
 

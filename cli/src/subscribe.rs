@@ -10,7 +10,7 @@ use simple_ipc::{Event, Result};
 use crate::arguments::{Place, Subscribe};
 use crate::output::{self, Reader};
 use crate::post::reachable_channel;
-use crate::report::{Reporter, VerbKind, to_json};
+use crate::report::{Reporter, VerbKind, one_line, say, to_json};
 use crate::{closed_output, json, signals};
 
 pub(crate) fn run(place: &Place, subscribe: Subscribe) -> Result<ExitCode> {
@@ -30,6 +30,12 @@ pub(crate) fn run(place: &Place, subscribe: Subscribe) -> Result<ExitCode> {
     let closing = Arc::clone(&events);
     // Not only at the next event, which may never come.
     output::watch(move || closing.close())?;
+    while !events.is_subscribed()? {
+        events.wait(None)?;
+    }
+    if !subscribe.quiet {
+        say(&format!("subscribed to {}", one_line(&channel.to_string())));
+    }
     let mut left = subscribe.count;
     while left != Some(0) {
         let Some(event) = events.next(None)? else { break };

@@ -42,6 +42,8 @@ class Implementation:
     hears: object = True
     #: Whether 100 handlers wait for each other, and if not, why. Echoing 100 at once is due all the same.
     meets: object = True
+    #: Whether its driver publishes everything, and if not, why; None where it does not publish or subscribe at all.
+    publishes: object = True
     environment: dict = dataclasses.field(default_factory=dict)
     #: Why it cannot take part on this machine, if it cannot.
     missing: str = ""
@@ -121,11 +123,12 @@ def all_of_them():
     yield Implementation(
         "command", [sys.executable, DRIVERS / "command.py"], form="json",
         environment={"COMMAND": str(stage / "bin" / "simple-ipc"), "HANDLER": str(c)},
-        text_on_tcp="it takes plain text on Unix sockets only", meets="each handler is a process of its own")
+        text_on_tcp="it takes plain text on Unix sockets only", meets="each handler is a process of its own",
+        publishes="one process of it publishes lines of JSON on one topic, and counts nothing")
     yield Implementation("Deno wire", [sys.executable, DRIVERS / "deno_wire.py"], form="json",
-                         raw=True, hears="its handler is not told")
+                         raw=True, hears="its handler is not told", publishes=None)
     yield Implementation("plain text", [sys.executable, DRIVERS / "plain_text.py"], form="json",
-                         raw=True, listens=False)
+                         raw=True, listens=False, publishes=None)
 
 
 HALF_CLOSED = "a client that has closed looks like one that has ended its sending"

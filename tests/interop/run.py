@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every implementation posts to every implementation; README.md beside this file describes how.
+"""Every implementation posts to every implementation, and subscribes to it; README.md beside this file describes how.
 
     run.py                          all of them, over Unix sockets and TCP
     run.py --only 'C' --only 'Rust, async'
@@ -22,12 +22,14 @@ import time
 from pathlib import Path
 
 import implementations
+import publications
 import values
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CASES = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))
 TRANSPORTS = ("Unix socket", "TCP")
+HEARD_CORNER = "subscriber \\ publisher"
 
 # A watchdog for each answer of a driver, far beyond what any takes. Slow is not failed.
 HANG_SECONDS = float(os.environ.get("HANG_SECONDS", 120))
@@ -44,6 +46,9 @@ class Driver:
 
     def __init__(self, implementation, *arguments):
         self.implementation = implementation
+        self.prefix = prefix_of(implementation)
+        #: Of a publisher: by address, the last value of each topic.
+        self.retained = {}
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [*map(str, implementation.command), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -235,10 +240,19 @@ class Results:
         self.seconds = collections.Counter()
 
     def run(self, cell):
-        names = cell.poster.implementation.name, cell.listener.implementation.name, cell.transport
-        for case, check in cell.cases():
-            reason = implementations.why_not(cell.poster.implementation, cell.listener.implementation,
-                                             cell.transport, case)
+        poster, listener, transport = cell.poster.implementation, cell.listener.implementation, cell.transport
+        self.run_cases(cell.cases(), cell.poster, cell.listener, transport,
+                       lambda case: implementations.why_not(poster, listener, transport, case))
+
+    def run_pair(self, pair):
+        publisher, subscriber = pair.publisher.implementation, pair.subscriber.implementation
+        self.run_cases(pair.cases(), pair.subscriber, pair.publisher, pair.transport,
+                       lambda case: publications.why_not(publisher, subscriber, case))
+
+    def run_cases(self, cases, one, other, transport, why_not):
+        names = one.implementation.name, other.implementation.name, transport
+        for case, check in cases:
+            reason = why_not(case)
             if reason:
                 self.impossible[names].append((case, reason))
                 continue
@@ -249,10 +263,10 @@ class Results:
             except Failed as failure:
                 self.failed[names].append((case, str(failure)))
                 print(f"not ok - {names[0]} to {names[1]}, {names[2]}, {case}: {failure}", flush=True)
-                if cell.poster.has_ended() or cell.listener.has_ended():
+                if one.has_ended() or other.has_ended():
                     return
-                cell.poster.drain()
-                cell.listener.drain()
+                one.drain()
+                other.drain()
             self.seconds[case] += time.monotonic() - began
 
     def fail(self, what):
@@ -265,8 +279,8 @@ class Results:
         return str(self.passed[names]) if self.passed[names] else "-"
 
 
-def table(results, posters, listeners, transport):
-    rows = [["poster \\ listener", *(listener.name for listener in listeners)]]
+def table(results, posters, listeners, transport, corner="poster \\ listener"):
+    rows = [[corner, *(listener.name for listener in listeners)]]
     for poster in posters:
         rows.append([poster.name, *(results.cell((poster.name, listener.name, transport)) for listener in listeners)])
     return rows
@@ -313,7 +327,18 @@ def notes(results, everyone):
             yield f"{one.name}: JSON.stringify writes -0 as 0"
 
 
-def document(results, posters, listeners):
+def notes_of_publications(heard):
+    """Each reason once, with the cases that it stands for."""
+    cases = collections.defaultdict(list)
+    for impossible in heard.impossible.values():
+        for case, reason in impossible:
+            if case not in cases[reason]:
+                cases[reason].append(case)
+    for reason, names in cases.items():
+        yield f"{reason}: {'; '.join(names)}"
+
+
+def document(results, posters, listeners, heard, subscribers, publishers):
     everyone = posters
     yield "# Who can talk to whom"
     yield ""
@@ -324,6 +349,11 @@ def document(results, posters, listeners):
         yield f"## {transport}"
         yield ""
         yield from markdown(table(results, posters, listeners, transport))
+    for transport in TRANSPORTS:
+        yield ""
+        yield f"## Publications, {transport}"
+        yield ""
+        yield from markdown(table(heard, subscribers, publishers, transport, HEARD_CORNER))
     yield ""
     yield "## Cases"
     yield ""
@@ -335,9 +365,12 @@ def document(results, posters, listeners):
     yield "both compared with what is due. A timeout and a cancelled call are seen by the handler, too. The hundred requests"
     yield "at once are answered when all of them have arrived. Broadcasts arrive in their order."
     yield ""
+    yield f"Of publications: {'; '.join([*publications.PUBLISHED, *publications.OTHERS])}."
+    yield f"A flood is {publications.FLOOD_EVENTS} events; in each, delivered and missed are together what was published."
+    yield ""
     yield "## Notes"
     yield ""
-    for note in notes(results, everyone):
+    for note in [*notes(results, everyone), *notes_of_publications(heard)]:
         yield f"- {note}"
 
 
@@ -349,7 +382,7 @@ def main():
     parser.add_argument("--write", action="store_true", help="write docs/interop.md")
     parser.add_argument("--times", action="store_true", help="print how long each case took in all")
     arguments = parser.parse_args()
-    results = Results()
+    results, heard = Results(), Results()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="simple-ipc-interop-") as directory:
         os.environ["SIMPLE_IPC_DIR"] = directory
@@ -375,21 +408,36 @@ def main():
                         results.fail(f"{poster.implementation.name} to {listener.implementation.name}: not run")
                     else:
                         results.run(Cell(poster, listener, transport))
-        for driver in posting + listening:
+        publishing = start(heard, [one for one in listeners if one.publishes is not None], ["publish"])
+        subscribing = start(heard, [one for one in posters if one.publishes is not None], ["subscribe"])
+        for publisher in publishing:
+            for subscriber in subscribing:
+                for transport in TRANSPORTS:
+                    if publisher.has_ended() or subscriber.has_ended():
+                        heard.fail(f"{subscriber.implementation.name} from {publisher.implementation.name}: not run")
+                    else:
+                        heard.run_pair(publications.Pair(Failed, publisher, subscriber, transport, CASES))
+        for driver in posting + listening + subscribing + publishing:
             if not driver.close():
                 results.fail(f"{driver.implementation.name} did not end in order: {driver.last_words()}")
     for transport in TRANSPORTS:
         print(f"\n{transport}: cases passed")
         print("\n".join(plain(table(results, posters, listeners, transport))))
+    subscribers, publishers = ([one for one in some if one.publishes is not None] for some in (posters, listeners))
+    for transport in TRANSPORTS:
+        print(f"\n{transport}: publications, cases passed")
+        print("\n".join(plain(table(heard, subscribers, publishers, transport, HEARD_CORNER))))
     print()
-    print("\n".join(f"- {note}" for note in notes(results, everyone)))
+    print("\n".join(f"- {note}" for note in [*notes(results, everyone), *notes_of_publications(heard)]))
     if arguments.times:
-        print("\n".join(f"{seconds:8.2f} s  {case}" for case, seconds in results.seconds.most_common()))
+        times = results.seconds + heard.seconds
+        print("\n".join(f"{seconds:8.2f} s  {case}" for case, seconds in times.most_common()))
     print(f"\n{time.monotonic() - began:.0f} s")
     if arguments.write:
-        page = "\n".join(document(results, posters, listeners)) + "\n"
+        page = "\n".join(document(results, posters, listeners, heard, subscribers, publishers)) + "\n"
         (ROOT / "docs" / "interop.md").write_text(page, encoding="utf-8")
-    passed, failed = sum(results.passed.values()), sum(map(len, results.failed.values()))
+    passed = sum(results.passed.values()) + sum(heard.passed.values())
+    failed = sum(map(len, results.failed.values())) + sum(map(len, heard.failed.values()))
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 
@@ -398,7 +446,7 @@ def start(results, some, role):
     drivers = []
     for one in some:
         try:
-            drivers.append(Driver(one, *role, *([prefix_of(one)] if role == ["listen"] else [])))
+            drivers.append(Driver(one, *role, *([prefix_of(one)] if role in (["listen"], ["publish"]) else [])))
         except (Failed, OSError) as error:
             results.fail(f"{one.name} cannot start: {error}")
     return drivers

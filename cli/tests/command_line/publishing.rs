@@ -12,7 +12,7 @@ fn publish(scratch: &Scratch, options: &[&str], lines: &str) -> Running {
 
 /// Subscribes until the publisher ends.
 fn subscribe(scratch: &Scratch, options: &[&str]) -> Outcome {
-    scratch.run(["subscribe", "news", "--wait", "none", "--reconnect", "0s"].iter().chain(options))
+    scratch.run(["subscribe", "news", "--quiet", "--wait", "none", "--reconnect", "0s"].iter().chain(options))
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_hub_publishes_what_is_broadcast_to_it() {
     assert_eq!(hub.line(), "\"hello\"");
     // It was retained, so that whoever comes later has it, too.
     for _ in 0..2 {
-        let outcome = scratch.run(["subscribe", "chat", "--count", "1", "--json"]);
+        let outcome = scratch.run(["subscribe", "chat", "--quiet", "--count", "1", "--json"]);
         outcome.printed("{\"data\":\"hello\",\"topic\":\"\",\"missed\":0,\"retained\":true}\n");
     }
     let ls: serde_json::Value = serde_json::from_str(scratch.run(["ls", "--json"]).text()).unwrap();
@@ -145,7 +145,7 @@ fn ctrl_c_ends_a_subscriber_and_a_publisher_in_order() {
     let scratch = Scratch::new();
     let publisher = Listening::start_with_input(scratch.command(["publish", "news", "--retain"]));
     publisher.write("1\n");
-    let subscriber = Listening::start_quiet(scratch.command(["subscribe", "news"]));
+    let subscriber = Listening::start_quiet(scratch.command(["subscribe", "news", "--quiet"]));
     assert_eq!(subscriber.line(), "1");
     subscriber.signal(Signal::INT);
     let (status, lines, errors) = subscriber.end();
@@ -161,7 +161,7 @@ fn a_subscriber_outlives_its_publisher_and_is_told_of_the_next_one() {
     let scratch = Scratch::new();
     let publisher = Listening::start_with_input(scratch.command(["publish", "news", "--retain"]));
     publisher.write("1\n");
-    let subscriber = Listening::start_quiet(scratch.command(["subscribe", "news"]));
+    let subscriber = Listening::start_quiet(scratch.command(["subscribe", "news", "--quiet"]));
     assert_eq!(subscriber.line(), "1");
     publisher.signal(Signal::KILL);
     publisher.end();

@@ -1,7 +1,8 @@
 //! The Rust driver of the interop matrix; `tests/interop/README.md` says what it reads and prints.
 //!
-//! `driver (blocking|async) (listen PREFIX|post)`
+//! `driver (blocking|async) (listen PREFIX|post|publish PREFIX|subscribe)`
 
+mod publications;
 mod tasks;
 mod threads;
 mod values;
@@ -20,9 +21,13 @@ fn main() -> Result<(), Failure> {
     match arguments[..] {
         ["blocking", "listen", prefix] => threads::listen(prefix),
         ["blocking", "post"] => threads::post(),
+        ["blocking", "publish", prefix] => publications::threads::publish(prefix),
+        ["blocking", "subscribe"] => publications::threads::subscribe(),
         ["async", "listen", prefix] => tasks::run(tasks::listen(prefix)),
         ["async", "post"] => tasks::run(tasks::post()),
-        _ => Err("usage: driver (blocking|async) (listen PREFIX|post)".into()),
+        ["async", "publish", prefix] => tasks::run(publications::tasks::publish(prefix)),
+        ["async", "subscribe"] => tasks::run(publications::tasks::subscribe()),
+        _ => Err("usage: driver (blocking|async) (listen PREFIX|post|publish PREFIX|subscribe)".into()),
     }
 }
 
@@ -36,11 +41,13 @@ fn say_result(result: Result<Option<Message>, Error>) {
     match result {
         Ok(Some(reply)) => say(&format!("ok\t{}", values::describe(&reply))),
         Ok(None) => say("ok"),
-        Err(error) => {
-            let maybe = if error.may_have_been_handled() { "maybe" } else { "no" };
-            say(&format!("error\t{}\t{maybe}\t{error}", error.kind()));
-        }
+        Err(error) => say_error(&error),
     }
+}
+
+fn say_error(error: &Error) {
+    let maybe = if error.may_have_been_handled() { "maybe" } else { "no" };
+    say(&format!("error\t{}\t{maybe}\t{error}", error.kind()));
 }
 
 /// What a message asks its handler to do.

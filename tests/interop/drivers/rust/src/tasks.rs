@@ -15,7 +15,7 @@ pub(crate) fn run(future: impl Future<Output = Result<(), Failure>>) -> Result<(
 }
 
 /// The lines of standard input, which a thread reads until its end.
-fn lines() -> mpsc::UnboundedReceiver<String> {
+pub(crate) fn lines() -> mpsc::UnboundedReceiver<String> {
     let (sender, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         let lines = std::io::stdin().lock().lines().map_while(Result::ok);
