@@ -1,4 +1,4 @@
-/* Listens or posts in C++: example listen NAME|:PORT, example post NAME|:PORT TEXT. */
+/* Listens, posts or subscribes in C++: example listen NAME|:PORT, post NAME|:PORT TEXT, subscribe NAME. */
 
 #include "simple_ipc.hpp"
 
@@ -8,7 +8,7 @@
 #include <string>
 
 int main(int argc, char **argv) try {
-    if (argc < 3) throw std::runtime_error("usage: example listen NAME|:PORT, example post NAME|:PORT TEXT");
+    if (argc < 3) throw std::runtime_error("usage: example listen NAME|:PORT, post NAME|:PORT TEXT, subscribe NAME");
     const std::string role = argv[1], channel = argv[2];
     const bool is_port = channel[0] == ':';
     const std::uint32_t port = is_port ? static_cast<std::uint32_t>(std::stoul(channel.substr(1))) : 0;
@@ -25,6 +25,12 @@ int main(int argc, char **argv) try {
         std::cerr << "ready on " << (is_port ? "127.0.0.1:" + std::to_string(listener.port()) : channel) << std::endl;
         std::string(std::istreambuf_iterator<char>(std::cin), {});
         listener.close();
+        return 0;
+    }
+    if (role == "subscribe") {
+        simple_ipc::options with;
+        with.wait(std::chrono::minutes(1)).reconnect(std::chrono::milliseconds(0));
+        for (auto &event : simple_ipc::subscribe_uds(channel, with)) std::cout << event.data<std::string>() << std::endl;
         return 0;
     }
     const auto began = std::chrono::steady_clock::now();

@@ -1,4 +1,4 @@
-// Listens or posts in JavaScript: example.mjs listen NAME|:PORT, example.mjs post NAME|:PORT TEXT.
+// Listens, posts or subscribes in JavaScript: example.mjs listen NAME|:PORT, post NAME|:PORT TEXT, subscribe NAME.
 // Node, Deno and Bun run it as it is; SIMPLE_IPC_MODULE is the address of the module in this checkout.
 
 import process from "node:process";
@@ -19,6 +19,8 @@ if (role === "listen") {
   console.error(`ready on ${server.path ?? `127.0.0.1:${server.port}`}`);
   for await (const _ of process.stdin);
   await server.close();
+} else if (role === "subscribe") {
+  for await (const event of await ipc.subscribeUds(channel, { wait: 60_000, reconnect: 0 })) console.log(event.data);
 } else {
   const began = performance.now();
   const reply = await (port === undefined ? ipc.postUdsRequest(channel, text) : ipc.postIpRequest(port, text));

@@ -1,4 +1,4 @@
-"""Listens or posts in Python: example.py listen NAME|:PORT, example.py post NAME|:PORT TEXT."""
+"""Listens, posts or subscribes in Python: example.py listen NAME|:PORT, post NAME|:PORT TEXT, subscribe NAME."""
 
 import sys
 import time
@@ -22,6 +22,10 @@ if role == "listen":
     with server:
         print("ready on", f"127.0.0.1:{server.port}" if is_port else server.path, file=sys.stderr, flush=True)
         sys.stdin.read()
+elif role == "subscribe":
+    with simple_ipc.subscribe_uds(channel, wait=60, reconnect=0) as events:
+        for event in events:
+            print(event.data, flush=True)
 else:
     began = time.perf_counter()
     if is_port:

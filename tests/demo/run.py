@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Shows processes talking on `example_channel`: a listener in each language in turn, and posts to it from each, from the
 command, from a client of the Deno wire and from the raw client of the original's README, over a Unix socket and over TCP.
-Ends with a table, and with an error if any of them did not get the answer.
+Then a clock that all of them subscribe to. Ends with a table of each, and with an error if any of them did not get the
+answer, or did not hear the clock.
 
 It runs in a folder of its own (SIMPLE_IPC_DIR), so it meets no channel of yours. STAGE names where the library is
 installed; `make demo` sees to both.
@@ -26,7 +27,8 @@ from tests.conformance import clients  # noqa: E402
 
 # A watchdog for each step; it is not a limit on how long one may take.
 HANG_SECONDS = 120
-CHANNEL = "example_channel"
+CHANNEL, CLOCK = "example_channel", "clock"
+TICKS = 3
 SAID, EXPECTED = "request-foo", "response-bar"
 
 
@@ -68,15 +70,16 @@ def json_text(reply):
 
 
 def languages(stage, build):
-    """Each language's listener, poster and environment."""
+    """Each language's listener, poster and environment, and its subscriber."""
     examples = build / "examples"
-    yield "C", [stage / "demo" / "listener"], [stage / "demo" / "poster"], {}
-    yield "Rust", [examples / "listen"], [examples / "post"], {}
+    yield "C", [stage / "demo" / "listener"], [stage / "demo" / "poster"], {}, [stage / "demo" / "subscriber"]
+    yield "Rust", [examples / "listen"], [examples / "post"], {}, [examples / "subscribe"]
 
-    def both(name, program):
-        return name, [*program.command, "listen"], [*program.command, "post"], program.environment
+    def all_of(name, program):
+        return (name, [*program.command, "listen"], [*program.command, "post"], program.environment,
+                [*program.command, "subscribe"])
 
-    yield both("C++", installed.Program([stage / "demo" / "example_cpp"]))
+    yield all_of("C++", installed.Program([stage / "demo" / "example_cpp"]))
     others = {"Python": installed.python(HERE / "example.py")}
     others |= {name.capitalize(): installed.javascript(name, HERE / "example.mjs") for name in ("node", "deno", "bun")}
     others[".NET"] = installed.dotnet(HERE / "dotnet" / "Example.csproj", "DemoExample")
@@ -84,12 +87,12 @@ def languages(stage, build):
         if program.missing:
             print(f"demo: left out: {name}: {program.missing}", file=sys.stderr, flush=True)
         else:
-            yield both(name, program)
+            yield all_of(name, program)
 
 
 def posts(those, stage, channel, address):
     """Who posts, and how: each gives the answer, the microseconds if it knows them, and how many messages it sent."""
-    for name, _, poster, environment in those:
+    for name, _, poster, environment, _ in those:
         yield name, lambda poster=poster, environment=environment: (*run([*poster, channel, SAID], environment), 1)
 
     def shell():
@@ -131,6 +134,38 @@ def meet(listener, those, stage, channel, address, cells, name):
     return failures
 
 
+def print_table(rows):
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
+                        for column, (cell, width) in enumerate(zip(row, widths))).rstrip())
+
+
+def clock(those, stage):
+    """The command publishes, and everybody hears it; how many did not."""
+    print(f"\n`simple-ipc publish {CLOCK}`, and a subscriber to it in each language:\n", flush=True)
+    subscribers = {
+        name: subprocess.Popen([*subscriber, CLOCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, **environment})
+        for name, _, _, environment, subscriber in those}
+    command = [stage / "bin" / "simple-ipc", "subscribe", CLOCK, "--quiet", "--wait", "60s", "--reconnect", "0s"]
+    subscribers["command"] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    publisher = subprocess.Popen(
+        [stage / "bin" / "simple-ipc", "publish", CLOCK, "--wait-for", str(len(subscribers)), "--text", "--quiet"],
+        stdin=subprocess.PIPE, text=True)
+    # It begins to read when all have subscribed.
+    published = [f"tick {number}" for number in range(1, TICKS + 1)]
+    publisher.communicate("\n".join(published) + "\n", timeout=HANG_SECONDS)
+    rows, failures = [["", "heard"]], 0
+    for name, subscriber in subscribers.items():
+        output, errors = subscriber.communicate(timeout=HANG_SECONDS)
+        heard = [line.strip('"') for line in output.splitlines()]
+        failures += heard != published
+        rows.append([name, ", ".join(heard) if heard == published else f"{heard}, {errors.strip()}"])
+    print_table(rows)
+    return failures
+
+
 def main():
     stage = Path(os.environ["STAGE"])
     build = Path(os.environ["RELEASE_DIR"])
@@ -138,7 +173,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="simple-ipc-demo-") as directory:
         os.environ["SIMPLE_IPC_DIR"] = directory
         those = list(languages(stage, build))
-        for name, command, _, environment in those:
+        for name, command, _, environment, _ in those:
             for channel in (CHANNEL, ":0"):
                 listener = Listener([*command, channel], environment)
                 print(f"a listener in {name} is ready on {listener.address}", flush=True)
@@ -147,16 +182,16 @@ def main():
                 subprocess.run([stage / "bin" / "simple-ipc", "ls"], timeout=HANG_SECONDS, check=False)
                 failures += meet(listener, those, stage, *where, cells, name)
                 failures += listener.close() != 0
+        unheard = clock(those, stage)
     print(f"\nEach posts {SAID!r} and gets {EXPECTED!r}; the time of its one call in microseconds, Unix socket / TCP.")
     print("Rows post, columns listen. A call's first costs are in it: the connection, and code that is compiled as it runs.\n")
     header = ["", *(name for name, *_ in those)]
     rows = [header, *([who, *(" / ".join(of[name]) for name in header[1:])] for who, of in cells.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                        for column, (cell, width) in enumerate(zip(row, widths))).rstrip())
+    print_table(rows)
     if failures:
         sys.exit(f"{failures} of the posts did not go as they should")
+    if unheard:
+        sys.exit(f"{unheard} of the subscribers did not hear the clock")
 
 
 if __name__ == "__main__":

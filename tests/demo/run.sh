@@ -5,8 +5,8 @@ cd "$(dirname "$0")/../.."
 
 here=tests/demo
 mkdir -p "$STAGE/demo"
-"${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc --example post --example listen
-for program in listener poster; do
+"${CARGO:-cargo}" build --quiet --release --locked -p simple-ipc --example post --example listen --example subscribe
+for program in listener poster subscriber; do
     "${CC:-cc}" -std=c99 -O2 -Wall -Wextra -I"$STAGE/include" -o "$STAGE/demo/$program" "$here/$program.c" \
         -L"$STAGE/lib" -Wl,-rpath,"$STAGE/lib" -lsimpleipc
 done

@@ -5,7 +5,7 @@ using System.Threading.Tasks;
 
 namespace SimpleIpc.Demo
 {
-    /// <summary>Listens or posts in C#: <c>listen NAME|:PORT</c>, <c>post NAME|:PORT TEXT</c>.</summary>
+    /// <summary>Listens, posts or subscribes in C#: <c>listen NAME|:PORT</c>, <c>post NAME|:PORT TEXT</c>, <c>subscribe NAME</c>.</summary>
     static class Example
     {
         static async Task Main(string[] arguments)
@@ -21,6 +21,13 @@ namespace SimpleIpc.Demo
                     : Ipc.ListenUdsRequest<string, string>(channel, Answer, options);
                 Console.Error.WriteLine($"ready on {server.Path ?? $"127.0.0.1:{server.Port}"}");
                 Console.In.ReadToEnd();
+                return;
+            }
+            if (arguments[0] == "subscribe")
+            {
+                var until = new IpcOptions { Wait = TimeSpan.FromMinutes(1), Reconnect = TimeSpan.Zero };
+                await using var events = await Ipc.SubscribeUdsAsync<string>(channel, until);
+                await foreach (var tick in events) Console.WriteLine(tick.Data);
                 return;
             }
             var watch = Stopwatch.StartNew();
