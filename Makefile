@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos exits sanitize soak cross
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos publications exits sanitize soak cross
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -56,6 +56,11 @@ chaos: ## processes are killed at random moments, and journals compared; TIME=60
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/chaos/run.sh $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED))
+
+publications: ## what is promised of publications, in full: 1 GiB for each language, 1,000 kills; about 15 minutes
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@tests/publications/run.sh --full
 
 exits: export SIMPLE_IPC_TEST_RUNS := $(or $(RUNS),100)
 exits: ## each way to end a process, in C, Python, JavaScript and .NET, 100 times; RUNS=1000

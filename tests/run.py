@@ -186,7 +186,7 @@ def runners():
     # The README's example among them listens where its reader's would: in a directory of its own here.
     doc = ["tests/in_scratch.sh", cargo, "test", "--workspace", "--doc"]
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
-    yield Runner("interop", "every language posts to every language", ["tests/interop/run.sh"], count_summary_line)
+    yield Runner("interop", "every language posts to every language, and subscribes to it", ["tests/interop/run.sh"], count_summary_line)
     yield Runner("readme", "the README's blocks as they are printed", unittests("tests/readme"), count_unittest)
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
     spaces = "network, user, pid and mount namespaces"
@@ -196,6 +196,8 @@ def runners():
     yield Runner("conformance", "conformance tests in Python", unittests("tests/conformance"), count_unittest)
     chaos = ["tests/chaos/run.sh", "--time", "20"]
     yield Runner("chaos", "killed at any moment", chaos, count_summary_line, alone=True)
+    heard = "publications between processes: stopped, slow and killed"
+    yield Runner("publications", heard, ["tests/publications/run.sh"], count_summary_line, alone=True)
     soak = ["tests/soak/run.sh", "--time", "20"]
     yield Runner("soak", "mixed load, measured", soak, count_summary_line, alone=True)
 

@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""What is promised of publications, between processes: nothing is missed after a subscribe, every loss is told, memory stays
+flat, and kills double nothing. The drivers are those of the interop matrix.
+
+    run.py                 the short form, for continuous integration
+    run.py --full          the long one: 10,000 subscribes, 60 s stopped, 1 GiB for each language, 1,000 kills of each
+    run.py --only NAME     one of: subscribes, stopped, slow, kills
+
+The last line is `N passed, N failed, N skipped`. STAGE is where the library is installed, RELEASE_DIR where cargo builds;
+run.sh sets both.
+"""
+
+import argparse
+import dataclasses
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "interop"))
+
+import implementations  # noqa: E402  (needs the path above)
+import values  # noqa: E402
+from driving import Driver, Failed, prefix_of  # noqa: E402
+
+TIMEOUT = "60000"
+# What a subscriber may take besides its programs' own memory: a window, an event, and what its language leaves to collect.
+GROWTH_KIB = 48 << 10
+# A publisher keeps as much as the largest queue, and an event.
+PUBLISHER_GROWTH_KIB = 24 << 10
+
+
+@dataclasses.dataclass
+class Extent:
+    subscribes: int
+    stopped_seconds: float
+    slow_mib: int
+    slow_pause_us: int
+    kills: int
+
+
+SHORT = Extent(subscribes=1000, stopped_seconds=3, slow_mib=128, slow_pause_us=10_000, kills=60)
+FULL = Extent(subscribes=10_000, stopped_seconds=60, slow_mib=1024, slow_pause_us=100_000, kills=1000)
+
+
+def rss_kib(process):
+    """The resident memory of a driver's process and those that it started, in KiB."""
+    total, pids = 0, [process.pid]
+    while pids:
+        pid = pids.pop()
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:
+            continue
+        pids += map(int, children.split())
+        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+    return total
+
+
+class Most:
+    """The most memory of a process while something runs."""
+
+    def __init__(self, process):
+        self.process, self.before, self.most = process, rss_kib(process), 0
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+        return self
+
+    def look(self):
+        while True:
+            self.most = max(self.most, rss_kib(self.process))
+            if self.over.wait(0.05):
+                return
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    @property
+    def growth(self):
+        return self.most - self.before
+
+
+def ok(driver):
+    line = driver.next()
+    if line[0] != "ok":
+        raise Failed(f"{driver.implementation.name} said: {' '.join(line)[:300]}")
+    return line[1:]
+
+
+def ask(driver, *fields):
+    driver.tell(*fields)
+    return ok(driver)
+
+
+def publisher_of(one):
+    driver = Driver(one, "publish", prefix_of(one))
+    return driver, (f"{prefix_of(one)}_publications", f":{driver.ready[0]}")
+
+
+def text(driver, what):
+    return values.command({"json": f'"{what}"'}, driver.implementation.form)
+
+
+def subscribed(driver, address, overflow="fail", queue="-"):
+    """Subscribes, and takes what was retained."""
+    ask(driver, "subscribe", address, TIMEOUT, overflow, queue, "*")
+
+
+def subscribes(who, extent):
+    """Whatever is published after a subscribe has returned comes: subscribe in one process, publish at once in another."""
+    c = who["C"]
+    publisher, addresses = publisher_of(c)
+    subscriber = Driver(c, "subscribe")
+    for number in range(extent.subscribes):
+        # A topic of its own for each, so that nothing is retained for it.
+        topic = f"t{number}"
+        ask(subscriber, "subscribe", addresses[number % 2], TIMEOUT, "fail", "-", topic)
+        [queued] = ask(publisher, "publish", addresses[number % 2], topic, text(publisher, number))
+        event = ask(subscriber, "next", TIMEOUT)
+        if queued != "1" or event[:3] != ["0", "0", topic]:
+            raise Failed(f"subscribe {number}: the event was queued for {queued}, and what came is {event}")
+        ask(subscriber, "close")
+        # Its own topic is forgotten again.
+        ask(publisher, "publish", addresses[number % 2], topic, "bytes:0")
+    finish(publisher, subscriber)
+    return f"{extent.subscribes} subscribes, none missed what was published right after it"
+
+
+def stopped(who, extent):
+    """One of eight subscribers is stopped under a flood: it delays nobody, costs its queue, and is told what it missed."""
+    c = who["C"]
+    publisher, (address, _) = publisher_of(c)
+    drivers = [Driver(c, "subscribe") for _ in range(8)]
+    policies = ["drop_oldest", "fail"]
+    for number, driver in enumerate(drivers):
+        subscribed(driver, address, policies[number] if number < 2 else "drop_oldest")
+    for driver in drivers[:2]:
+        driver.process.send_signal(signal.SIGSTOP)
+    count, size, floods = 20_000, 200, 0
+    until = time.monotonic() + extent.stopped_seconds
+    with Most(publisher.process) as memory:
+        while floods == 0 or time.monotonic() < until:
+            publisher.tell("flood", address, str(count), str(size))
+            for driver in drivers[2:]:
+                driver.tell("take", str(count), "0")
+            ok(publisher)
+            for driver in drivers[2:]:
+                delivered, missed, in_order = ok(driver)
+                if int(delivered) + int(missed) != count or (in_order != "1"):
+                    raise Failed(f"of {count}, {delivered} were delivered and {missed} missed, in order: {in_order}")
+            floods += 1
+    for driver in drivers[:2]:
+        driver.process.send_signal(signal.SIGCONT)
+    total = floods * count
+    drivers[0].tell("take", str(total), "0")
+    delivered, missed, _ = ok(drivers[0])
+    if int(delivered) + int(missed) != total:
+        raise Failed(f"the stopped subscriber was told of {delivered} and {missed}, of {total}")
+    drivers[1].tell("take", str(total), "0")
+    line = drivers[1].next()
+    if line[:2] != ["error", "too_slow"]:
+        raise Failed(f"the stopped subscriber with `fail` said {' '.join(line)[:200]}")
+    if memory.growth > PUBLISHER_GROWTH_KIB:
+        raise Failed(f"the publisher grew by {memory.growth} KiB")
+    finish(publisher, *drivers)
+    return f"{total} events; publisher's memory grew by {memory.growth} KiB; stopped: {delivered} delivered, {missed} missed"
+
+
+def slow(one):
+    """A subscriber that takes few events under a flood of large ones keeps its memory, in its own language."""
+
+    def run(who, extent):
+        publisher, (address, _) = publisher_of(who["C"])
+        subscriber = Driver(who[one], "subscribe")
+        size = 64 << 10
+        count = (extent.slow_mib << 20) // size
+        subscribed(subscriber, address, "drop_oldest")
+        # The first events set up what the language needs.
+        publisher.tell("flood", address, "64", str(size))
+        ask(subscriber, "take", "64", "0")
+        ok(publisher)
+        with Most(subscriber.process) as memory, Most(publisher.process) as publisher_memory:
+            publisher.tell("flood", address, str(count), str(size))
+            delivered, missed, in_order = ask(subscriber, "take", str(count), str(extent.slow_pause_us))
+            ok(publisher)
+        if int(delivered) + int(missed) != count or in_order != "1":
+            raise Failed(f"of {count}, {delivered} were delivered and {missed} missed, in order: {in_order}")
+        for name, grown, most in (("subscriber", memory.growth, GROWTH_KIB),
+                                  ("publisher", publisher_memory.growth, PUBLISHER_GROWTH_KIB)):
+            if grown > most:
+                raise Failed(f"the {name}'s memory grew by {grown} KiB")
+        finish(publisher, subscriber)
+        return (f"{extent.slow_mib} MiB; {delivered} delivered; memory grew by {memory.growth} KiB, "
+                f"the publisher's by {publisher_memory.growth} KiB")
+
+    return run
+
+
+class Journal:
+    """What a subscriber was told, event by event: `K:I` of publisher K, number I."""
+
+    def __init__(self):
+        self.publisher, self.number, self.events, self.replaced, self.missed = None, None, 0, 0, 0
+
+    def take(self, event, form):
+        missed, retained, _, value = event
+        missed, (kind, content) = int(missed), values.parse(value)[:2]
+        publisher, number = map(int, content.split(":"))
+        self.events += 1
+        if publisher == self.publisher:
+            if missed < 0:
+                # The same publisher, which has not been replaced: its numbers tell.
+                raise Failed(f"missed {missed} between {self.number} and {number} of one publisher")
+            if number != self.number + 1 + missed:
+                raise Failed(f"{number} came after {self.number} with {missed} missed")
+            self.missed += missed
+        elif self.publisher is not None:
+            if publisher < self.publisher:
+                raise Failed(f"an event of publisher {publisher} came after one of {self.publisher}")
+            if missed != -1:
+                raise Failed(f"the first event of another publisher has missed {missed}")
+            self.replaced += 1
+        self.publisher, self.number = publisher, number
+
+
+def kills(who, extent):
+    """Publisher and subscribers are killed in turn: nothing is doubled, every loss is told, a replaced publisher is seen once."""
+    chance = random.Random(1)
+    c = who["C"]
+    survivor, address = Driver(c, "subscribe"), f"{prefix_of(c)}_publications"
+    number_of_publisher, journal, subscribers_killed = 0, Journal(), 0
+    publisher, _ = publisher_of(c)
+    subscribed(survivor, address, "drop_oldest")
+    stop = threading.Event()
+    trouble = []
+
+    def listen():
+        try:
+            while not stop.is_set():
+                survivor.tell("next", "200")
+                line = survivor.next()
+                if line[0] == "ok" and len(line) == 5:
+                    journal.take(line[1:], c.form)
+                elif line[:2] != ["error", "timed_out"]:
+                    raise Failed(f"the subscriber said {' '.join(line)[:200]}")
+        except Failed as failure:
+            trouble.append(failure)
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    try:
+        for number_of_publisher in range(1, extent.kills + 1):
+            victim = Driver(c, "subscribe") if number_of_publisher % 2 else None
+            if victim:
+                victim.tell("subscribe", address, TIMEOUT, "fail", "-", "*")
+            until = time.monotonic() + chance.uniform(0.001, 0.03)
+            sent = 0
+            while sent < 3 or time.monotonic() < until:
+                publisher.tell("publish", address, "-", text(publisher, f"{number_of_publisher}:{sent}"))
+                sent += 1
+            if victim:
+                victim.process.kill()
+                victim.process.wait()
+                subscribers_killed += 1
+                ask_last = text(publisher, f"{number_of_publisher}:{sent}")
+                publisher.tell("publish", address, "-", ask_last)
+            if trouble:
+                raise trouble[0]
+            if chance.random() < 0.2:
+                # What the subscriber has is not all that there was: that is what is to be told.
+                survivor_pause = chance.uniform(0, 0.01)
+                survivor.process.send_signal(signal.SIGSTOP)
+                time.sleep(survivor_pause)
+                survivor.process.send_signal(signal.SIGCONT)
+            # The survivor has to have heard of it before the next one, so that it is seen to be replaced.
+            waited = time.monotonic() + 60
+            while journal.publisher != number_of_publisher and not trouble and time.monotonic() < waited:
+                time.sleep(0.001)
+            if journal.publisher != number_of_publisher:
+                raise trouble[0] if trouble else Failed(f"nothing came from publisher {number_of_publisher}")
+            publisher.process.kill()
+            publisher.process.wait()
+            publisher, _ = publisher_of(c)
+    finally:
+        stop.set()
+        listening.join()
+    if trouble:
+        raise trouble[0]
+    if journal.replaced != number_of_publisher - 1:
+        raise Failed(f"{number_of_publisher - 1} publishers were replaced, and {journal.replaced} of them seen")
+    finish(publisher, survivor)
+    return (f"{number_of_publisher} publishers and {subscribers_killed} subscribers killed; {journal.events} events, "
+            f"none doubled, {journal.missed} told as missed, {journal.replaced} replacements seen")
+
+
+def finish(*drivers):
+    for driver in drivers:
+        if not driver.close():
+            raise Failed(f"{driver.implementation.name} did not end in order: {driver.last_words()}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What is promised of publications, between processes.")
+    parser.add_argument("--full", action="store_true", help="the long form")
+    parser.add_argument("--only", help="one of subscribes, stopped, slow, kills, or `slow NAME`")
+    arguments = parser.parse_args()
+    extent = FULL if arguments.full else SHORT
+    passed = failed = skipped = 0
+    with tempfile.TemporaryDirectory(prefix="simple-ipc-publications-") as directory:
+        os.environ["SIMPLE_IPC_DIR"] = directory
+        os.environ["BUILT"] = str(Path(os.environ["STAGE"]) / "interop")
+        Path(os.environ["BUILT"]).mkdir(parents=True, exist_ok=True)
+        who = {one.name: one for one in implementations.all_of_them() if one.publishes is not None}
+        cases = {"subscribes": subscribes, "stopped": stopped, "kills": kills}
+        cases |= {f"slow {name}": slow(name) for name in who}
+        for name, case in cases.items():
+            if arguments.only and arguments.only not in (name, name.split()[0]):
+                continue
+            one = who.get(name.removeprefix("slow "))
+            if one and one.missing and not os.environ.get("CI"):
+                print(f"publications: {name} left out: {one.missing}", flush=True)
+                skipped += 1
+                continue
+            began = time.monotonic()
+            try:
+                told = case(who, extent)
+                passed += 1
+                print(f"ok - {name}: {told} ({time.monotonic() - began:.1f} s)", flush=True)
+            except (Failed, OSError) as failure:
+                failed += 1
+                print(f"not ok - {name}: {failure}", flush=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
