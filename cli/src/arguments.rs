@@ -53,7 +53,7 @@ Examples:
 /// Processes on one machine talk by naming a channel
 ///
 /// A channel has one listener and any number of posters. A request gets a reply, a broadcast gets
-/// none. Messages are JSON values or bytes.
+/// none; what a listener publishes reaches all who subscribe. Messages are JSON values or bytes.
 #[derive(Debug, Parser)]
 #[command(name = "simple-ipc", bin_name = "simple-ipc", version, after_long_help = exit_status_text(),
           subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
@@ -119,7 +119,8 @@ pub(crate) enum Verb {
     Subscribe(Subscribe),
     /// List the channels that somebody listens on
     ///
-    /// A mode that this version does not know is shown as the listener calls it, or as unknown.
+    /// A mode that this version does not know is shown as the listener calls it, or as unknown. For a
+    /// listener that publishes it is shown how many subscribe.
     Ls(Ls),
     /// Remove what dead listeners left: their sockets and lock files
     ///
@@ -198,7 +199,7 @@ pub(crate) struct Listen {
 #[derive(Args, Debug)]
 pub(crate) struct Hub {
     /// Publish each broadcast to all who subscribe to this channel: many post, many hear it
-    #[arg(long, requires = "broadcast")]
+    #[arg(long, requires = "broadcast", conflicts_with_all = ["echo", "reply"])]
     pub(crate) publish: bool,
 
     #[command(flatten)]

@@ -88,9 +88,7 @@ pub(crate) fn message_of(text: &str, what: &str, as_text: bool, strict: bool) ->
     if as_text {
         return Ok((Message::text(text), false));
     }
-    if strict
-        && let Err(error) = Message::json_text(text)
-    {
+    if strict && let Err(error) = Message::json_text(text) {
         let message =
             format!("cannot send {what}: {}; correct it, or use --text to send it as a string", error.message());
         return Err(Error::new(ErrorKind::InvalidJson, message).with_source(error));

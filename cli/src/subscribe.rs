@@ -55,8 +55,8 @@ pub(crate) fn run(place: &Place, subscribe: Subscribe) -> Result<ExitCode> {
 /// What is said before an event that others were missed before.
 fn missed(count: i64) -> String {
     match count {
+        -1 => "the publisher was replaced; events may have been missed before this one".to_owned(),
         1 => "an event was missed before this one".to_owned(),
-        ..0 => "the publisher was replaced; events may have been missed before this one".to_owned(),
         _ => format!("{count} events were missed before this one"),
     }
 }

@@ -4,10 +4,12 @@ use crate::scratch::{Running, Scratch};
 
 /// The help texts as they were last looked at. After a change that is meant:
 /// `simple-ipc post --help > cli/tests/command_line/help/post.txt`, and so on.
-const HELP: [(&[&str], &str); 6] = [
+const HELP: [(&[&str], &str); 8] = [
     (&["--help"], include_str!("help/simple-ipc.txt")),
     (&["listen", "--help"], include_str!("help/listen.txt")),
     (&["post", "--help"], include_str!("help/post.txt")),
+    (&["publish", "--help"], include_str!("help/publish.txt")),
+    (&["subscribe", "--help"], include_str!("help/subscribe.txt")),
     (&["ls", "--help"], include_str!("help/ls.txt")),
     (&["clean", "--help"], include_str!("help/clean.txt")),
     (&["ping", "--help"], include_str!("help/ping.txt")),
@@ -45,6 +47,8 @@ fn man_pages_and_completions_are_generated() {
             "simple-ipc-ls.1",
             "simple-ipc-ping.1",
             "simple-ipc-post.1",
+            "simple-ipc-publish.1",
+            "simple-ipc-subscribe.1",
             "simple-ipc.1",
             "simple-ipc.bash",
             "simple-ipc.fish",
@@ -73,7 +77,7 @@ fn bash_completes_verbs_options_and_values() {
     let scratch = Scratch::new();
     scratch.run(["generate", "."]).printed("");
     for (words, expected) in [
-        ("simple-ipc p", "post ping"),
+        ("simple-ipc p", "post publish ping"),
         ("simple-ipc post --ti", "--timeout"),
         ("simple-ipc listen x --e", "--echo --exec"),
         ("simple-ipc post x --wire n", "native"),

@@ -30,8 +30,7 @@ fn blank_lines_are_passed_over_and_what_is_not_json_is_a_string() {
     let publisher = publish(&scratch, &[], "{\"a\" : 1.0}\n\n  \ntwo words\nlast without an end");
     subscribe(&scratch, &[]).printed("{\"a\":1.0}\n\"two words\"\n\"last without an end\"\n");
     let outcome = publisher.outcome();
-    let note =
-        "simple-ipc: line 4 is not JSON and is sent as the string \"two words\"; so is every other such line\n";
+    let note = "simple-ipc: line 4 is not JSON and is sent as the string \"two words\"; so is every other such line\n";
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, note));
 }
 
@@ -39,8 +38,7 @@ fn blank_lines_are_passed_over_and_what_is_not_json_is_a_string() {
 fn with_json_an_event_is_an_object() {
     let scratch = Scratch::new();
     let publisher = publish(&scratch, &["--topic", "eur"], "[1]\n");
-    subscribe(&scratch, &["--json"])
-        .printed("{\"data\":[1],\"topic\":\"eur\",\"missed\":0,\"retained\":false}\n");
+    subscribe(&scratch, &["--json"]).printed("{\"data\":[1],\"topic\":\"eur\",\"missed\":0,\"retained\":false}\n");
     publisher.outcome().printed("");
 }
 

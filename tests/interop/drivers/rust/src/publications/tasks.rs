@@ -23,7 +23,7 @@ pub(crate) async fn publish(prefix: &str) -> Result<(), Failure> {
             Publishing::Flood { count, size } => {
                 let mut result = Ok(());
                 for number in 0..count {
-                    let event = Message::text(super::flood_event(number, size));
+                    let event = Message::text(&super::flood_event(number, size));
                     result = publisher.publish_message("", &event).await.map(drop);
                     if result.is_err() {
                         break;

@@ -22,7 +22,7 @@ pub(crate) fn publish(prefix: &str) -> Result<(), Failure> {
                 super::say_published(publisher.publish_message(&topic, &values::build(&value)?));
             }
             Publishing::Flood { count, size } => super::say_flooded((0..count).try_for_each(|number| {
-                let event = Message::text(super::flood_event(number, size));
+                let event = Message::text(&super::flood_event(number, size));
                 publisher.publish_message("", &event).map(drop)
             })),
             Publishing::Counters => super::say_counters(publisher.counters()),
