@@ -7,13 +7,13 @@ const addon = require("./load.cjs");
 const { decode } = require("./body.cjs");
 const { IpcError, fromNative } = require("./error.cjs");
 
-/** Calls in flight, by number. */
+/** Calls in flight, by number: each has `end`, which gets what it ended with, and `fail`, which gets the add-on's error. */
 const pending = new Map();
 /** What takes a listener's messages, by the listener's number. */
 const receivers = new Map();
 /** What hears that nobody waits for a message's answer any more, by the message's number. */
 const watchers = new Map();
-/** The calls that one signal would abort, by the signal: one listener for all of them. */
+/** What one signal would abort, by the signal: one listener for all of them. */
 const aborts = new WeakMap();
 
 let lastCall = 0;
@@ -32,7 +32,7 @@ function release() {
 }
 
 /** How many places an event of each kind takes: see `events` in src/convert.rs. */
-const PLACES = [3, 3, 7, 2, 3, 1, 3];
+const PLACES = [3, 3, 7, 2, 3, 1, 3, 3];
 
 /** Takes what the add-on has ready. Nothing in here throws: what one event does, others do not feel. */
 function deliver(events) {
@@ -68,10 +68,11 @@ function take(events, at) {
             setImmediate(resume);
             break;
         default: {
-            // A client: where nobody waits for it any more, nobody else would let go of it.
+            // A client or a subscription: where nobody waits for it any more, nobody else would let go of it.
             const call = ended(id);
-            if (call === undefined) addon.releaseClient(environment, value);
-            else call.end(value);
+            if (call !== undefined) call.end(value);
+            else if (events[at] === 6) addon.releaseClient(environment, value);
+            else addon.releaseSubscription(environment, value);
         }
     }
 }
@@ -178,16 +179,21 @@ function unreadable(error) {
     return new IpcError("invalid_body", text, { cause: error, mayHaveBeenHandled: true });
 }
 
+/** A number that no call in flight has. */
+function nextNumber() {
+    do {
+        lastCall = (lastCall + 1) >>> 0;
+    } while (pending.has(lastCall));
+    return lastCall;
+}
+
 /**
  * Starts a call and returns its promise. `begin` gets the call's number and starts it in the add-on; `convert` makes
  * the promise's value of what it ends with; `holds` says whether it keeps the environment alive.
  */
 function start(begin, { signal, convert, holds = true } = {}) {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    do {
-        lastCall = (lastCall + 1) >>> 0;
-    } while (pending.has(lastCall));
-    const id = lastCall;
+    const id = nextNumber();
     const outcome = begin(id);
     if (outcome === true) return Promise.resolve();
     if (outcome !== undefined) {
@@ -204,4 +210,20 @@ function start(begin, { signal, convert, holds = true } = {}) {
     });
 }
 
-module.exports = { addon, environment, receivers, watchers, start, hold, release, decode, logged };
+module.exports = {
+    addon,
+    environment,
+    pending,
+    receivers,
+    watchers,
+    start,
+    nextNumber,
+    listen,
+    forget,
+    failed,
+    unreadable,
+    hold,
+    release,
+    decode,
+    logged,
+};

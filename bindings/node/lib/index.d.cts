@@ -1,6 +1,6 @@
 /**
  * Processes on one machine talk by naming a channel. A name is a Unix-domain socket, a port is TCP on 127.0.0.1; a
- * request gets an answer, a broadcast gets none.
+ * request gets an answer, a broadcast gets none; an event that is published reaches everybody who has subscribed.
  *
  * **Bodies.** A `Uint8Array` (so a `Buffer` too, and any view of one) is bytes; everything else is JSON, as
  * `JSON.stringify` writes it, except that what it would change without a word is refused with `invalid_json`, at every
@@ -12,7 +12,8 @@
  *
  * **Errors** are {@link IpcError}. A call whose `signal` is aborted rejects with the signal's reason, as in Node.
  *
- * **Staying alive.** An open listener and a call in flight keep the process alive; an idle client does not.
+ * **Staying alive.** An open listener and a call in flight, `next` of a subscription among them, keep the process alive; an
+ * idle client and a subscription that nobody waits for do not.
  */
 
 /** The stable name of an error kind. */
@@ -124,8 +125,32 @@ export interface PostOptions extends ChannelOptions, CallOptions {
     wait?: number | null | undefined;
 }
 
-/** Choices for a listener. */
-export interface ListenOptions extends ChannelOptions {
+/** Choices for a subscription. Its `timeout` is that of subscribing: an event may take as long as it likes. */
+export interface SubscribeOptions extends PostOptions {
+    /**
+     * The topics that are wanted, each exactly as it is published: 1 to 1,024 of at most 255 bytes of UTF-8 each. Default:
+     * everything that is published, on whatever topic.
+     */
+    topics?: readonly string[] | undefined;
+    /**
+     * What happens when more waits for this subscriber than its `queue`. `fail` (default): it is cut off, and `next` rejects
+     * with `too_slow` after what was sent. `drop_oldest`: it misses the oldest of what waits, and the next event says how
+     * many. `block`: the publisher waits for it, as long as its `patience` lasts; then as `fail`. A publisher without patience
+     * refuses `block` with `wrong_mode`.
+     */
+    overflow?: "fail" | "drop_oldest" | "block" | undefined;
+    /** The most bytes that wait at the publisher, which takes at most its `maxSessionWaiting`. Default: 4 MiB. */
+    queue?: number | undefined;
+    /**
+     * Milliseconds to look for the publisher, or the one that takes its place, after it was lost; `null` or `Infinity`, as by
+     * default, for as long as it takes. With 0 a publisher that closes ends the iteration, and one that dies is
+     * `connection_lost`.
+     */
+    reconnect?: number | null | undefined;
+}
+
+/** Choices for a listener that takes subscribers and no messages. */
+export interface ListenPublishOptions extends ChannelOptions {
     /** The permission bits of the socket's file. Default: `0o600`. */
     socketMode?: number | undefined;
     /** The most connections at once. Default: 1024. */
@@ -148,6 +173,19 @@ export interface ListenOptions extends ChannelOptions {
     plainText?: boolean | undefined;
     /** Milliseconds between looks whether socket and lock file still stand. Default: 30,000. */
     checkInterval?: number | undefined;
+    /**
+     * Whether the last event of each topic is kept for subscribers who come later, within `maxWaiting`. Publishing an empty
+     * `Uint8Array` on a topic forgets its event. Default: false.
+     */
+    retain?: boolean | undefined;
+    /** Milliseconds that one `publish` waits for subscribers with `overflow: "block"`. Default: 0, and they are refused. */
+    patience?: number | undefined;
+}
+
+/** Choices for a listener with a handler. */
+export interface ListenOptions extends ListenPublishOptions {
+    /** Whether it takes subscribers beside its messages, for {@link Server.publish}. Default: false. */
+    publish?: boolean | undefined;
     /**
      * Gets what a handler throws or rejects with. A request's caller is told its type and message in any case. Without it,
      * a failure that no caller hears of (a broadcast's, or a request's whose caller has gone) is said by `console.error`,
@@ -201,6 +239,22 @@ export interface Counters {
     readonly inFlight: number;
     /** Requests that nobody waits for any more and whose handlers still run, now. */
     readonly abandoned: number;
+    /** Subscribers, now. */
+    readonly subscribers: number;
+    /** Events published, whoever heard them. */
+    readonly published: number;
+    /** Events that subscribers missed because they were too slow, counted once for each of them. */
+    readonly dropped: number;
+    /** Subscribers that were cut off because they were too slow. */
+    readonly tooSlow: number;
+}
+
+/** Choices for one event. */
+export interface PublishOptions {
+    /** At most 255 bytes of UTF-8. Default: the empty topic. */
+    topic?: string | undefined;
+    /** Aborting it gives up an event that waits for `block` subscribers: it is then published to nobody. */
+    signal?: AbortSignal | undefined;
 }
 
 /** A listener, made by one of the `listen…` functions. It listens until it is closed or its environment ends. */
@@ -213,8 +267,18 @@ export class Server {
     /** What it has counted so far; after `close`, what it had counted then. */
     readonly counters: Counters;
     /**
-     * Takes nothing new from now on (the channel is free at once), waits until what it has is answered, for the grace
-     * period at most, and ends. It rejects with `timed_out` where a handler still runs then: its caller has been cut off.
+     * Publishes an event to everybody who has subscribed to it by now, in the order of the calls. Resolves with the number of
+     * subscribers for whom it was queued, 0 where there are none: nothing is kept for nobody.
+     *
+     * Where no subscriber has `overflow: "block"` the event is published when this returns. One that has it and no room makes
+     * it wait, for the listener's `patience` at most. What is not awaited meanwhile gathers, up to `maxSessionWaiting` bytes;
+     * beyond that it rejects with `out_of_resources`. Other rejections: `wrong_mode` where the listener was made without
+     * `publish: true`, `too_large`, `invalid_argument` for the topic, `closed`.
+     */
+    publish<T = unknown>(data: T, options?: PublishOptions): Promise<number>;
+    /**
+     * Takes nothing new from now on (the channel is free at once), waits until what it has is answered and what it has
+     * published is sent, for the grace period at most, and ends. It rejects with `timed_out` where a handler still runs then: its caller has been cut off.
      * Closing again returns the same promise.
      *
      * Awaited in one of its own handlers it begins to close and resolves at once, since it would wait for itself: the
@@ -274,6 +338,77 @@ export function listenIpBroadcast<T = unknown>(
     options?: ListenOptions,
 ): IpServer;
 
+/** Publishes on a Unix-socket channel, and takes no messages there; {@link Server.publish}. It listens when it returns. */
+export function listenUdsPublish(channel: string, options?: ListenPublishOptions): UdsServer;
+
+/** Publishes on a port of 127.0.0.1; 0 lets the system pick one. */
+export function listenIpPublish(port: number, options?: ListenPublishOptions): IpServer;
+
+/** What was published, as a subscriber gets it. */
+export interface IpcEvent<T = unknown> {
+    readonly data: T;
+    /** The topic it was published on; empty where there was none. */
+    readonly topic: string;
+    /**
+     * How many events this subscriber was due to get and missed right before this one: 0, or how many, or -1 where that is
+     * not known, because the publisher was replaced.
+     */
+    readonly missed: number;
+    /** Whether it was published before this subscriber came, and kept as its topic's last. */
+    readonly retained: boolean;
+}
+
+/**
+ * What is published on a channel from the subscription on, made by {@link subscribeUds} or {@link subscribeIp}.
+ *
+ * It is meant for `for await`, and is closed by leaving the loop. It connects again by itself where the publisher is lost.
+ * Events are taken from the publisher as the program asks for them: at most 256 KiB and one event wait in this process.
+ */
+export class Subscription<T = unknown> implements AsyncIterableIterator<
+    IpcEvent<T>,
+    undefined,
+    NextOptions | undefined
+> {
+    private constructor();
+    /**
+     * The next event; `done` where the subscription was closed, or the publisher has closed and `reconnect` is 0. Several
+     * calls are served in their order. With a `timeout` it rejects with `timed_out` where no event has come by then, and with
+     * a `signal` with the signal's reason: nothing is lost by that, and it can be called again. It rejects with `invalid_body`
+     * for an event that cannot be read, and the next one can be asked for. Any other rejection is the end, and every further
+     * call rejects with it: `too_slow`, `too_large`, `connection_lost`, …
+     */
+    next(options?: NextOptions): Promise<IteratorResult<IpcEvent<T>, undefined>>;
+    /** Closes it, as `for await` does when the loop is left. */
+    return(): Promise<IteratorReturnResult<undefined>>;
+    /** Closes it, at any time: every `next` that waits is `done`. Closing again does nothing. */
+    close(): Promise<void>;
+    /** A `next` that waits keeps the process alive, as it does unless told otherwise. */
+    ref(): this;
+    /** A `next` that waits does not keep the process alive. */
+    unref(): this;
+    [Symbol.asyncIterator](): this;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** How long one event is waited for. */
+export interface NextOptions {
+    /** Milliseconds; 0 only looks whether one is there. `null` or `Infinity`, as by default, for no limit. */
+    timeout?: number | null | undefined;
+    /** Aborting it ends this wait alone. */
+    signal?: AbortSignal | undefined;
+}
+
+/**
+ * Subscribes to what a Unix-socket channel publishes. Every event whose `publish` begins after this has resolved is due.
+ *
+ * Rejects with `not_listening` where nobody publishes there (`wait` waits for somebody), `wrong_mode` where the listener does
+ * not publish, `unsupported_version` where it is of a version that cannot.
+ */
+export function subscribeUds<T = unknown>(channel: string, options?: SubscribeOptions): Promise<Subscription<T>>;
+
+/** Subscribes to what a port of 127.0.0.1 publishes. */
+export function subscribeIp<T = unknown>(port: number, options?: SubscribeOptions): Promise<Subscription<T>>;
+
 /** Posts a request to a Unix-socket channel; resolves with its answer. */
 export function postUdsRequest<T = unknown, U = unknown>(channel: string, data: T, options?: PostOptions): Promise<U>;
 
@@ -323,13 +458,17 @@ export interface ChannelInfo {
     /** The path of the socket, or `127.0.0.1:port`. */
     readonly address: string;
     /** `null`, as the rest, where its lock file does not say or cannot be read. */
-    readonly mode: "request" | "broadcast" | null;
+    readonly mode: "request" | "broadcast" | "publish" | null;
     /** The process that listens. */
     readonly pid: number | null;
     /** When it began to, in milliseconds since 1970. */
     readonly started: number | null;
     /** The version of the listener's library. */
     readonly version: string | null;
+    /** Whether it takes subscribers. */
+    readonly publishes: boolean;
+    /** How many subscribers it has, as of at most a tenth of a second ago; `null` where it takes none. */
+    readonly subscribers: number | null;
 }
 
 /** The live channels whose lock files are in a directory (or `SIMPLE_IPC_DIR`, or `/tmp`), by name. */

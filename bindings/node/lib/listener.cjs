@@ -4,7 +4,7 @@ const { encode, decode } = require("./body.cjs");
 const { addon, environment, receivers, watchers, start, hold, release, logged } = require("./calls.cjs");
 const { IpcError, fromNative, invalidArgument, isHandlerError, textOf } = require("./error.cjs");
 const { Handler } = require("./inside.cjs");
-const { check, LISTEN } = require("./options.cjs");
+const { check, LISTEN, LISTEN_PUBLISH, PUBLISH } = require("./options.cjs");
 const { place } = require("./post.cjs");
 
 /** What a handler gets beside the data; documented in index.d.ts. */
@@ -148,6 +148,8 @@ function failOnPurpose(id, error) {
     return addon.fail(environment, id, text, code, data);
 }
 
+const identity = (value) => value;
+
 /** A listener; documented in index.d.ts. */
 class Server {
     #id;
@@ -170,10 +172,24 @@ class Server {
         return this.#counted ?? addon.counters(environment, this.#id) ?? gone();
     }
 
+    // Not an async function, as a client's `request` is none.
+    publish(data, options) {
+        try {
+            check(options, PUBLISH);
+            const { topic, signal } = options ?? {};
+            signal?.throwIfAborted();
+            const body = encode(data);
+            const begin = (id) => addon.publish(environment, id, this.#id, topic, body);
+            return start(begin, { signal, convert: identity });
+        } catch (error) {
+            return Promise.reject(error);
+        }
+    }
+
     close() {
         const isFirst = this.#closed === undefined;
         this.#closed ??= this.#close();
-        if (!this.#receiver.handler.isCaller()) return this.#closed;
+        if (!this.#receiver?.handler.isCaller()) return this.#closed;
         if (isFirst) this.#closed.catch((error) => logged("simple-ipc: a listener could not close:", error));
         return Promise.resolve();
     }
@@ -228,23 +244,34 @@ if (Symbol.asyncDispose) {
     });
 }
 
+/** Has the add-on listen to what `takes` says; returns its number, path and port. */
+function make(takes, where, options, table) {
+    const [made, error] = addon.listen(environment, takes, where, check(options, table));
+    if (error !== undefined) throw fromNative(error);
+    return made;
+}
+
 function listen(isPort, isBroadcast, channel, onMessage, options) {
     const where = place(channel, isPort);
     if (typeof onMessage !== "function") {
         throw invalidArgument(`the handler is of type ${typeof onMessage}: pass a function`);
     }
-    const checked = check(options, LISTEN);
+    const made = make(isBroadcast ? "broadcast" : "request", where, options, LISTEN);
     const onError = options?.onError;
-    const [made, error] = addon.listen(environment, isBroadcast, where, checked);
-    if (error !== undefined) throw fromNative(error);
     const name = isPort ? `${made.port}` : `"${channel}"`;
     const receiver = new Receiver(made.id, isBroadcast, onMessage, onError, name);
     receivers.set(made.id, receiver);
     return new Server(TOKEN, made, receiver);
 }
 
+function listenPublish(isPort, channel, options) {
+    return new Server(TOKEN, make("publish", place(channel, isPort), options, LISTEN_PUBLISH));
+}
+
 module.exports = {
     Server,
+    listenUdsPublish: (channel, options) => listenPublish(false, channel, options),
+    listenIpPublish: (port, options) => listenPublish(true, port, options),
     listenUdsRequest: (channel, onMessage, options) => listen(false, false, channel, onMessage, options),
     listenUdsBroadcast: (channel, onMessage, options) => listen(false, true, channel, onMessage, options),
     listenIpRequest: (port, onMessage, options) => listen(true, false, port, onMessage, options),

@@ -35,6 +35,18 @@ function peers(value) {
     return typeof value === "string" || isList ? undefined : '"same-user", "anyone" or a list of user ids';
 }
 
+/** JavaScript's strings may hold halves of characters, which no other language's can. */
+const isText = (value) => typeof value === "string" && value.isWellFormed();
+
+function topic(value) {
+    return isText(value) ? undefined : "a string of whole characters";
+}
+
+function topics(value) {
+    const isList = Array.isArray(value) && Array.from(value).every(isText);
+    return isList ? undefined : "a list of strings of whole characters";
+}
+
 function abortSignal(value) {
     const looksLikeOne =
         typeof value === "object" &&
@@ -48,10 +60,15 @@ function callback(value) {
     return typeof value === "function" ? undefined : "a function";
 }
 
+/** The time limit of one wait for an event, which is not the time limit of a call: 0 looks whether one is there. */
+const NEXT = { timeout: wait, signal: abortSignal };
 const ADDRESS = { directory: string, path: string, pathStyle: string, maxMessage: number, peers };
 const CALL = { timeout, signal: abortSignal };
 const POST = { ...ADDRESS, ...CALL, wire: string, wait };
-const LISTEN = {
+const SUBSCRIBE = { ...POST, topics, overflow: string, queue: number, reconnect: wait };
+const PUBLISH = { topic, signal: abortSignal };
+/** Of a listener that takes subscribers and nothing else. */
+const LISTEN_PUBLISH = {
     ...ADDRESS,
     socketMode: number,
     maxConnections: number,
@@ -64,12 +81,14 @@ const LISTEN = {
     grace: milliseconds,
     plainText: boolean,
     checkInterval: milliseconds,
-    onError: callback,
+    retain: boolean,
+    patience: milliseconds,
 };
+const LISTEN = { ...LISTEN_PUBLISH, publish: boolean, onError: callback };
 const CHANNELS = { directory: string };
 
 /** Where an option may be meant for that is none here. */
-const ELSEWHERE = { listeners: LISTEN, "posts and connect": POST };
+const ELSEWHERE = { listeners: LISTEN, "posts and connect": POST, subscriptions: SUBSCRIBE, publish: PUBLISH };
 
 /** What the add-on does not get: JavaScript's own. */
 const OURS = new Set(["signal", "onError"]);
@@ -100,4 +119,4 @@ function check(options, table) {
     return native;
 }
 
-module.exports = { check, POST, LISTEN, CALL, CHANNELS };
+module.exports = { check, POST, LISTEN, LISTEN_PUBLISH, SUBSCRIBE, PUBLISH, NEXT, CALL, CHANNELS };

@@ -62,10 +62,10 @@ impl Call {
 
 impl Cancel for Call {
     /// Its handler, if it has got there, is told.
-    fn cancel(&self) {
+    fn cancel(&self) -> bool {
         let _on_the_runtime = self.hub.runtime.enter();
         let future = lock(&self.future).take();
-        drop(future);
+        future.is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::{Array, Either, FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice, ValidateNapiValue};
 use napi::{Env, JsValue, Unknown, ValueType, sys};
-use simple_ipc::{Channel, Counters, Error, ErrorKind, Message, MessageKind, Result};
+use simple_ipc::{Channel, Counters, Error, ErrorKind, Event as Publication, Message, MessageKind, Result};
 
 use crate::event::{Event, Outcome};
 
@@ -109,6 +109,7 @@ impl ToNapiValue for Batch {
 /// | 4 | message, why it cannot be shown to JavaScript |
 /// | 5 | (the last: let the loop turn, then ask for more) |
 /// | 6 | call, client |
+/// | 7 | call, subscription |
 fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
     let mut array = env.create_array(0)?;
     for event in events {
@@ -117,6 +118,11 @@ fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
                 array.insert(6)?;
                 array.insert(call)?;
                 array.insert(client)?;
+            }
+            Event::Finished { call, outcome: Ok(Outcome::Subscription(subscription)) } => {
+                array.insert(7)?;
+                array.insert(call)?;
+                array.insert(subscription)?;
             }
             Event::Finished { call, outcome: Ok(outcome) } => match value(env, outcome) {
                 Ok(value) => {
@@ -200,9 +206,22 @@ fn value<'env>(env: &'env Env, outcome: Outcome) -> napi::Result<Unknown<'env>> 
     match outcome {
         Outcome::Nothing => ().into_unknown(env),
         Outcome::Message(message) => body(env, &message),
-        Outcome::Client(client) => client.into_unknown(env),
+        Outcome::Client(number) | Outcome::Subscription(number) => number.into_unknown(env),
+        Outcome::Publication(event) => publication(env, &event),
+        #[expect(clippy::cast_precision_loss, reason = "there are far fewer subscribers than 2^53")]
+        Outcome::Subscribers(count) => (count as f64).into_unknown(env),
         Outcome::Time(time) => (time.as_secs_f64() * 1000.0).into_unknown(env),
     }
+}
+
+/// What a subscription has received: `[body, topic, missed, retained]`. `lib/subscription.cjs` reads it.
+fn publication<'env>(env: &'env Env, event: &Publication) -> napi::Result<Unknown<'env>> {
+    let mut array = env.create_array(4)?;
+    array.set(0, body(env, &event.data)?)?;
+    array.set(1, event.topic.as_str())?;
+    array.set(2, event.missed)?;
+    array.set(3, event.retained)?;
+    array.into_unknown(env)
 }
 
 /// JSON as a string, bytes as a `Uint8Array`, both in memory of JavaScript's own: handing ours over would spare a copy,
@@ -249,6 +268,14 @@ pub struct CountersObject {
     pub in_flight: f64,
     /// Requests that nobody waits for any more and whose handlers go on, now.
     pub abandoned: f64,
+    /// Subscribers, now.
+    pub subscribers: f64,
+    /// Events published.
+    pub published: f64,
+    /// Events that were dropped, for each subscriber that missed them.
+    pub dropped: f64,
+    /// Subscribers that were cut off since they were too slow.
+    pub too_slow: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which no counter reaches")]
@@ -264,6 +291,10 @@ impl From<Counters> for CountersObject {
             incomplete: counters.incomplete as f64,
             in_flight: counters.in_flight as f64,
             abandoned: counters.abandoned as f64,
+            subscribers: counters.subscribers as f64,
+            published: counters.published as f64,
+            dropped: counters.dropped as f64,
+            too_slow: counters.too_slow as f64,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simple_ipc::{Message, Peer, Result};
+use simple_ipc::{Event as Publication, Message, Peer, Result};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What a call ends with.
@@ -11,6 +11,12 @@ pub(crate) enum Outcome {
     Message(Message),
     /// A client, under this number.
     Client(u32),
+    /// A subscription, under this number.
+    Subscription(u32),
+    /// What a subscription has received.
+    Publication(Publication),
+    /// How many subscribers an event was queued for.
+    Subscribers(usize),
     Time(Duration),
 }
 
@@ -42,6 +48,7 @@ impl Event {
             Event::Finished { outcome: Ok(Outcome::Message(message)), .. } | Event::Message { message, .. } => {
                 message.len()
             }
+            Event::Finished { outcome: Ok(Outcome::Publication(event)), .. } => event.data.len(),
             _ => 0,
         }
     }

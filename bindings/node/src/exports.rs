@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use napi::bindgen_prelude::{Either, Function, Null, Object};
 use napi::{Env, Unknown};
 use napi_derive::napi;
-use simple_ipc::{Channel, Client, HandlerFailure, Message, Mode, Options, Result};
+use simple_ipc::{Channel, Client, Error, ErrorKind, HandlerFailure, Message, Mode, Options, Result};
 use tokio::time::timeout;
 
 use crate::call::Call;
 use crate::convert::{self, Batch, Body, CountersObject};
 use crate::deliver::Delivered;
 use crate::event::Outcome;
-use crate::hub::{self, Connected, Hub, hub};
+use crate::hub::{self, Hub, hub};
 use crate::listener;
+use crate::open::{Connected, Listening};
 use crate::options::{OptionsObject, duration};
+use crate::subscription;
 
 /// A listener that was made: what JavaScript shows of it.
 #[napi(object)]
@@ -35,7 +37,7 @@ pub struct ChannelObject {
     pub channel: String,
     /// The path of the socket, or `127.0.0.1:port`.
     pub address: String,
-    /// `request` or `broadcast`; null, as the rest, where the lock file does not say.
+    /// `request`, `broadcast` or `publish`; null, as the rest, where the lock file does not say.
     pub mode: Either<String, Null>,
     /// The process that listens.
     pub pid: Either<i32, Null>,
@@ -43,6 +45,10 @@ pub struct ChannelObject {
     pub started: Either<f64, Null>,
     /// The listener's version.
     pub version: Either<String, Null>,
+    /// Whether it takes subscribers.
+    pub publishes: bool,
+    /// How many subscribers it has.
+    pub subscribers: Either<f64, Null>,
 }
 
 type Place = Either<String, f64>;
@@ -51,8 +57,12 @@ fn prepare(place: &Place, options: Option<OptionsObject>) -> Result<(Channel, Op
     Ok((convert::channel(place)?, options.unwrap_or_default().into_options()?))
 }
 
-fn mode(broadcast: bool) -> Mode {
-    if broadcast { Mode::Broadcast } else { Mode::Request }
+fn mode(name: &str) -> Mode {
+    match name {
+        "request" => Mode::Request,
+        "broadcast" => Mode::Broadcast,
+        _ => Mode::Publish,
+    }
 }
 
 /// Begins a call of this environment; what `begin` fails with is the call's outcome.
@@ -215,33 +225,81 @@ pub fn control<'env>(
 /// A time that is over.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Ends a call that JavaScript no longer waits for.
+/// Subscribes to a publisher.
 #[napi]
-pub fn cancel(environment: u32, id: u32) {
+pub fn subscribe<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    place: Place,
+    options: Option<OptionsObject>,
+) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| {
+        let (channel, options) = prepare(&place, options)?;
+        Ok(subscription::subscribe(hub, id, channel, options))
+    })
+}
+
+/// A subscription's next event; JavaScript has one such call of a subscription at a time.
+#[napi]
+pub fn next<'env>(env: &'env Env, environment: u32, id: u32, subscription: u32) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| Ok(subscription::next(hub, id, hub.subscription(subscription)?)))
+}
+
+/// Closes a subscription.
+#[napi]
+pub fn release_subscription(environment: u32, subscription: u32) {
     if let Ok(hub) = hub(environment) {
-        hub.cancel(id);
+        let _on_the_runtime = hub.runtime.enter();
+        hub.release_subscription(subscription);
     }
 }
 
-/// Listens: `[listener]` or `[undefined, error]`.
+/// Ends a call that JavaScript no longer waits for, and tells whether it ends without an outcome.
+#[napi]
+pub fn cancel(environment: u32, id: u32) -> bool {
+    hub(environment).is_ok_and(|hub| hub.cancel(id))
+}
+
+/// Listens, to `request`, `broadcast` or nothing but subscribers (`publish`): `[listener]` or `[undefined, error]`.
 #[napi]
 pub fn listen<'env>(
     env: &'env Env,
     environment: u32,
-    broadcast: bool,
+    takes: String,
     place: Place,
     options: Option<OptionsObject>,
 ) -> napi::Result<Unknown<'env>> {
     let made = hub(environment).and_then(|hub| {
-        let (channel, options) = prepare(&place, options)?;
+        let options = options.unwrap_or_default();
+        let most_unpublished = options.most_unpublished();
+        let (channel, options) = prepare(&place, Some(options))?;
         let id = hub.next_id();
-        let listener = listener::listen(&hub, id, &channel, mode(broadcast), &options)?;
+        let listener = listener::listen(&hub, id, &channel, mode(&takes), &options)?;
         let path = listener.path().map(|path| path.to_string_lossy().into_owned());
         let object = ListenerObject { id, path, port: listener.port().map(u32::from) };
-        hub.add_listener(id, listener);
+        hub.add_listener(id, Listening::new(listener, most_unpublished));
         Ok(object)
     });
     convert::result(env, made)
+}
+
+/// Publishes to a listener's subscribers.
+#[napi]
+pub fn publish<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    listener: u32,
+    topic: Option<String>,
+    body: Body<'_>,
+) -> napi::Result<Unknown<'env>> {
+    let message = convert::message(body);
+    call(env, environment, |hub| {
+        let listening =
+            hub.listener(listener).ok_or_else(|| Error::new(ErrorKind::Closed, "the listener is closed"))?;
+        listener::publish(hub, id, listening, topic.unwrap_or_default(), message)
+    })
 }
 
 /// What a listener has counted; nothing when JavaScript has let go of it.
@@ -257,7 +315,7 @@ pub fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> 
     let listener = hub.listener(listener);
     let outcome = Call::start(&hub, id, async move {
         match listener {
-            Some(listener) => listener.close().await.map(|()| Outcome::Nothing),
+            Some(listening) => listening.listener.close().await.map(|()| Outcome::Nothing),
             None => Ok(Outcome::Nothing),
         }
     });
@@ -330,7 +388,7 @@ pub fn resume(environment: u32) -> Batch {
 #[napi]
 pub fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi::Result<Unknown<'env>> {
     let found = simple_ipc::channels(directory.as_deref().map(std::path::Path::new));
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 and subscribers are far below 2^53")]
     let object = |info: simple_ipc::ChannelInfo| ChannelObject {
         channel: info.channel,
         address: info.address,
@@ -338,6 +396,8 @@ pub fn channels<'env>(env: &'env Env, directory: Option<String>) -> napi::Result
         pid: or_null(info.pid),
         started: or_null(info.started_ms.map(|ms| ms as f64)),
         version: or_null(info.version),
+        publishes: info.publishes,
+        subscribers: or_null(info.subscribers.map(|count| count as f64)),
     };
     convert::result(env, found.map(|found| found.into_iter().map(object).collect::<Vec<_>>()))
 }

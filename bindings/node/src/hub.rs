@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
-use simple_ipc::{Client, Counters, Error, ErrorKind, Listener, Result, background};
+use simple_ipc::{Client, Counters, Error, ErrorKind, Result, Subscription, background};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex as FairMutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::convert::Batch;
 use crate::deliver::{Deliver, Delivered, Source};
 use crate::event::{Event, Outcome};
 use crate::lock;
+use crate::open::{Connected, Listening, Subscribed};
 use crate::running::Running;
 
 /// The bytes of messages, over all listeners, that may be in the queue at once. What is beyond waits in its session.
@@ -55,15 +56,8 @@ pub(crate) fn ending() -> Error {
 
 /// A call that the hub ends with its environment, or when JavaScript cancels it.
 pub(crate) trait Cancel: Send + Sync {
-    /// Ends the call without an outcome.
-    fn cancel(&self);
-}
-
-/// A client that JavaScript has connected.
-pub(crate) struct Connected {
-    pub(crate) client: Client,
-    /// Held in the order of the calls: broadcasts and flushes take effect in that order.
-    pub(crate) order: FairMutex<()>,
+    /// Ends the call without an outcome, and tells whether it had none.
+    fn cancel(&self) -> bool;
 }
 
 /// One JavaScript environment.
@@ -79,10 +73,11 @@ pub(crate) struct Hub {
     room: Arc<Semaphore>,
     calls: Mutex<HashMap<u32, Arc<dyn Cancel>>>,
     pub(crate) running: Mutex<HashMap<u32, Running>>,
-    listeners: Mutex<HashMap<u32, Arc<Listener>>>,
+    listeners: Mutex<HashMap<u32, Arc<Listening>>>,
     /// What listeners had counted that were open when the environment ended.
     counted: Mutex<HashMap<u32, Counters>>,
     clients: Mutex<HashMap<u32, Arc<Connected>>>,
+    subscriptions: Mutex<HashMap<u32, Arc<Subscribed>>>,
     last_id: AtomicU32,
     ended: AtomicBool,
 }
@@ -104,6 +99,7 @@ impl Hub {
             listeners: Mutex::default(),
             counted: Mutex::default(),
             clients: Mutex::default(),
+            subscriptions: Mutex::default(),
             last_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         });
@@ -141,11 +137,10 @@ impl Hub {
         lock(&self.calls).remove(&id);
     }
 
-    pub(crate) fn cancel(&self, id: u32) {
+    /// Ends a call, and tells whether it has ended without an outcome; else the outcome is on its way to JavaScript.
+    pub(crate) fn cancel(&self, id: u32) -> bool {
         let call = lock(&self.calls).remove(&id);
-        if let Some(call) = call {
-            call.cancel();
-        }
+        call.is_some_and(|call| call.cancel())
     }
 
     pub(crate) fn finished(&self, call: u32, outcome: Result<Outcome>) {
@@ -224,27 +219,27 @@ impl Hub {
         lock(&self.running).remove(&id)
     }
 
-    pub(crate) fn add_listener(&self, id: u32, listener: Listener) {
-        lock(&self.listeners).insert(id, Arc::new(listener));
+    pub(crate) fn add_listener(&self, id: u32, listening: Listening) {
+        lock(&self.listeners).insert(id, Arc::new(listening));
     }
 
-    pub(crate) fn listener(&self, id: u32) -> Option<Arc<Listener>> {
+    pub(crate) fn listener(&self, id: u32) -> Option<Arc<Listening>> {
         lock(&self.listeners).get(&id).cloned()
     }
 
-    pub(crate) fn take_listener(&self, id: u32) -> Option<Arc<Listener>> {
+    pub(crate) fn take_listener(&self, id: u32) -> Option<Arc<Listening>> {
         lock(&self.listeners).remove(&id)
     }
 
     /// What a listener has counted, also one that ended with its environment.
     pub(crate) fn counters(&self, id: u32) -> Option<Counters> {
-        let open = self.listener(id).map(|listener| listener.counters());
+        let open = self.listener(id).map(|listening| listening.listener.counters());
         open.or_else(|| lock(&self.counted).get(&id).copied())
     }
 
     pub(crate) fn add_client(&self, client: Client) -> u32 {
         let id = self.next_id();
-        lock(&self.clients).insert(id, Arc::new(Connected { client, order: FairMutex::default() }));
+        lock(&self.clients).insert(id, Arc::new(Connected::new(client)));
         id
     }
 
@@ -257,6 +252,23 @@ impl Hub {
     pub(crate) fn release_client(&self, id: u32) {
         let client = lock(&self.clients).remove(&id);
         drop(client);
+    }
+
+    pub(crate) fn add_subscription(&self, subscription: Subscription) -> u32 {
+        let id = self.next_id();
+        lock(&self.subscriptions).insert(id, Arc::new(Subscribed::new(subscription)));
+        id
+    }
+
+    pub(crate) fn subscription(&self, id: u32) -> Result<Arc<Subscribed>> {
+        let subscribed = lock(&self.subscriptions).get(&id).cloned();
+        subscribed.ok_or_else(|| Error::new(ErrorKind::Closed, "the subscription is closed"))
+    }
+
+    /// Lets go of a subscription, which closes it.
+    pub(crate) fn release_subscription(&self, id: u32) {
+        let subscribed = lock(&self.subscriptions).remove(&id);
+        drop(subscribed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -281,7 +293,7 @@ impl Hub {
         drop(deliver);
         self.room.close();
         let listeners = std::mem::take(&mut *lock(&self.listeners));
-        lock(&self.counted).extend(listeners.iter().map(|(id, listener)| (*id, listener.counters())));
+        lock(&self.counted).extend(listeners.iter().map(|(id, listening)| (*id, listening.listener.counters())));
         drop(listeners);
         let calls = std::mem::take(&mut *lock(&self.calls));
         for call in calls.into_values() {
@@ -289,6 +301,8 @@ impl Hub {
         }
         let clients = std::mem::take(&mut *lock(&self.clients));
         drop(clients);
+        let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
+        drop(subscriptions);
         let running = std::mem::take(&mut *lock(&self.running));
         drop(running);
         let queue = std::mem::take(&mut *lock(&self.queue));

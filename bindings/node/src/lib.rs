@@ -11,8 +11,10 @@ mod event;
 pub mod exports;
 mod hub;
 mod listener;
+mod open;
 mod options;
 mod running;
+mod subscription;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

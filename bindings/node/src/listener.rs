@@ -1,17 +1,38 @@
-//! Listeners whose handlers are JavaScript's.
+//! Listeners of JavaScript's: its handlers, and what it publishes.
 
 use std::sync::Arc;
 
 use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, Result};
 use tokio::sync::oneshot;
 
-use crate::event::Event;
+use crate::call::Call;
+use crate::event::{Event, Outcome};
 use crate::hub::Hub;
 use crate::lock;
+use crate::open::{Listening, Unpublished};
 use crate::running::{Running, Watch};
+
+/// Publishes an event after those that were called before. Where nobody blocks it is published when this returns.
+pub(crate) fn publish(
+    hub: &Arc<Hub>,
+    id: u32,
+    listening: Arc<Listening>,
+    topic: String,
+    message: Message,
+) -> Result<Option<Result<Outcome>>> {
+    let unpublished = Unpublished::of(listening, &message)?;
+    Ok(Call::start(hub, id, async move {
+        let Listening { listener, order, .. } = &*unpublished.listening;
+        let _turn = order.lock().await;
+        listener.publish_message(&topic, &message).await.map(Outcome::Subscribers)
+    }))
+}
 
 /// Listens, with a handler that hands each message to JavaScript and waits until it is settled.
 pub(crate) fn listen(hub: &Arc<Hub>, id: u32, channel: &Channel, mode: Mode, options: &Options) -> Result<Listener> {
+    if mode == Mode::Publish {
+        return hub.runtime.block_on(Listener::serve_publish(channel, options));
+    }
     let handler = {
         let hub = Arc::clone(hub);
         move |message, responder| handle(Arc::clone(&hub), id, message, responder)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
-use simple_ipc::{Error, ErrorKind, Options, PathStyle, Peers, Result, Wire};
+use simple_ipc::{DEFAULT_MAX_SESSION_WAITING, Error, ErrorKind, Options, Overflow, PathStyle, Peers, Result, Wire};
 
 /// The options that are not left out.
 #[napi(object)]
@@ -48,11 +48,63 @@ pub struct OptionsObject {
     pub plain_text: Option<bool>,
     /// Milliseconds.
     pub check_interval: Option<f64>,
+    /// Whether subscribers are taken beside messages.
+    pub publish: Option<bool>,
+    /// Whether new subscribers get each topic's last event.
+    pub retain: Option<bool>,
+    /// Milliseconds.
+    pub patience: Option<f64>,
+    /// The topics that are wanted.
+    pub topics: Option<Vec<String>>,
+    /// `fail`, `drop_oldest` or `block`.
+    pub overflow: Option<String>,
+    /// Bytes that may wait at the publisher.
+    pub queue: Option<f64>,
+    /// Milliseconds; infinite for no limit.
+    pub reconnect: Option<f64>,
 }
 
 impl OptionsObject {
-    pub(crate) fn into_options(self) -> Result<Options> {
+    /// The most bytes of events that wait to be published, where they are more than one.
+    pub(crate) fn most_unpublished(&self) -> usize {
+        let most = self.max_session_waiting.and_then(|bytes| whole(bytes, "maxSessionWaiting").ok());
+        most.map_or(DEFAULT_MAX_SESSION_WAITING, |bytes| bytes as usize)
+    }
+
+    /// Takes out what is about publishing and subscribing.
+    fn publication(&mut self) -> Result<Options> {
         let mut options = Options::new();
+        if let Some(publish) = self.publish {
+            options = options.publish(publish);
+        }
+        if let Some(retain) = self.retain {
+            options = options.retain(retain);
+        }
+        if let Some(patience) = self.patience {
+            options = options.patience(duration(patience).unwrap_or(LONG));
+        }
+        if let Some(topics) = self.topics.take() {
+            options = options.topics(topics);
+        }
+        if let Some(overflow) = self.overflow.take() {
+            let known = Overflow::from_name(&overflow);
+            options =
+                options.overflow(known.ok_or_else(|| unknown("overflow", &overflow, "fail, drop_oldest and block"))?);
+        }
+        if let Some(bytes) = self.queue {
+            options = options.queue(whole(bytes, "queue")? as usize);
+        }
+        if let Some(reconnect) = self.reconnect {
+            options = match duration(reconnect) {
+                Some(reconnect) => options.reconnect(reconnect),
+                None => options.no_reconnect_limit(),
+            };
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn into_options(mut self) -> Result<Options> {
+        let mut options = self.publication()?;
         if let Some(timeout) = self.timeout {
             options = match duration(timeout) {
                 Some(timeout) => options.timeout(timeout),

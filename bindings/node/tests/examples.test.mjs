@@ -32,6 +32,7 @@ for (const [name, due] of [
     ["one_way", "1000\n"],
     ["cancel", "cancelled\n"],
     ["worker_pool", "328350\n"],
+    ["publish_subscribe", "1\n2\n3\n"],
 ]) {
     test(`the example ${name} prints what it says`, async ({ directory }) => {
         const root = project(directory, "examples");

@@ -98,7 +98,7 @@ test("a call in flight keeps the process alive", async ({ directory, options }) 
 
 test("an open listener keeps the process alive until its peer is answered", async ({ directory, options }) => {
     const program = await ending("wait", directory);
-    await until(async () => (await channels(options)).length === 2);
+    await until(async () => (await channels(options)).length === 3);
     assert.equal(program.isOver, undefined);
     program.kill("SIGKILL");
     await program.ended;
@@ -124,8 +124,10 @@ test("every call after the environment has ended answers that all is closed", as
     const { status, signal, output, errors } = await new Program(file("tests/programs/ended.mjs"), [directory]).ended;
     assert.equal(errors, "");
     assert.equal(signal ?? status, 0);
-    const calls = ["listen", "post", "connect", "request", "broadcast", "flush", "ping", "closeClient"];
-    const due = [...calls.map((call) => `${call} closed`), "closeServer done", "channels []", "counters 2", "over"];
+    const closed = ["listen", "post", "connect", "request", "broadcast", "flush", "ping", "closeClient"];
+    closed.push("publish", "subscribe", "next");
+    const due = closed.map((call) => `${call} closed`);
+    due.push("closeServer done", "closeSubscription done", "channels []", "counters 2", "over");
     assert.deepEqual(output.trim().split("\n"), due);
     assert.deepEqual(readdirSync(directory), []);
 });

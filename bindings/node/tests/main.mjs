@@ -10,6 +10,7 @@ const files = [
     "handlers.test.mjs",
     "closing.test.mjs",
     "cancel.test.mjs",
+    "publications.test.mjs",
     "turns.test.mjs",
     "limits.test.mjs",
     "exit.test.mjs",

@@ -9,13 +9,19 @@ import {
     type IpServer,
     IpcError,
     type IpcErrorCode,
+    type IpcEvent,
     listenIpBroadcast,
+    listenIpPublish,
     listenIpRequest,
     listenUdsBroadcast,
+    listenUdsPublish,
     listenUdsRequest,
     postIpRequest,
     postUdsBroadcast,
     postUdsRequest,
+    type Subscription,
+    subscribeIp,
+    subscribeUds,
 } from "simple-ipc";
 
 interface Order {
@@ -72,6 +78,30 @@ listenUdsRequest("c", () => {
 });
 console.log(server.counters.inFlight + server.counters.abandoned);
 
+const clock = listenUdsPublish("clock", { retain: true, patience: 5 });
+const queued: number = await clock.publish<Order>(
+    { id: 1, items: [] },
+    { topic: "tick", signal: AbortSignal.timeout(5) },
+);
+for await (const event of await subscribeUds<Order>("clock", { topics: ["tick"], overflow: "drop_oldest", queue: 1 })) {
+    const seen: IpcEvent<Order> = event;
+    console.log(seen.data.items, seen.topic, seen.missed, seen.retained, queued);
+}
+{
+    await using events: Subscription<Order> = await subscribeIp(listenIpPublish(0).port, { reconnect: null, wait: 5 });
+    const step = await events.next({ timeout: 5, signal: AbortSignal.timeout(5) });
+    if (!step.done) console.log(step.value.data.id);
+    await events.unref().ref().close();
+}
+const chat = listenUdsBroadcast("chat", (line: string) => void chat.publish(line), { publish: true });
+console.log(clock.counters.subscribers + clock.counters.tooSlow, found[0]?.publishes, found[0]?.subscribers);
+
+// @ts-expect-error: a publisher has no handler
+listenUdsPublish("clock", { onError: () => {} });
+// @ts-expect-error: there is no such way
+subscribeUds("clock", { overflow: "drop_newest" });
+// @ts-expect-error: topics are several
+subscribeUds("clock", { topics: "tick" });
 // @ts-expect-error: a code is a string
 new HandlerError("x", { code: 5 });
 // @ts-expect-error: a name is a string

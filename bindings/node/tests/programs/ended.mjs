@@ -1,6 +1,14 @@
 // Its environment ends while it still runs, as some runtimes have it: it says what each call answers then.
 import { createRequire } from "node:module";
-import { channels, connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from "../../lib/index.mjs";
+import {
+    channels,
+    connect,
+    listenUdsBroadcast,
+    listenUdsPublish,
+    listenUdsRequest,
+    postUdsRequest,
+    subscribeUds,
+} from "../../lib/index.mjs";
 
 const { addon, environment } = createRequire(import.meta.url)("../../lib/calls.cjs");
 const options = { directory: process.argv[2] };
@@ -19,6 +27,8 @@ await client.request("x");
 const waiting = client.request("never");
 waiting.catch(() => {});
 await begun;
+const publisher = listenUdsPublish("p", options);
+const events = await subscribeUds("p", options);
 
 addon.end(environment, false);
 
@@ -31,7 +41,11 @@ const calls = {
     flush: () => client.flush(),
     ping: () => client.ping(),
     closeClient: () => client.close(),
+    publish: () => publisher.publish(1),
+    subscribe: () => subscribeUds("p", options),
+    next: () => events.next(),
     closeServer: () => server.close(),
+    closeSubscription: () => events.close(),
     channels: () => channels(options),
 };
 for (const [name, call] of Object.entries(calls)) {
@@ -54,6 +68,7 @@ for (const number of [environment, 4_000_000_000]) {
     addon.watch(number, 1);
     addon.release(number, 1);
     addon.releaseClient(number, 1);
+    addon.releaseSubscription(number, 1);
     addon.keepAlive(number, false);
     addon.counters(number, 1);
     addon.end(number, false);

@@ -1,7 +1,14 @@
-// Ends in the way that its first argument names, with a listener open, a handler running and calls in flight.
+// Ends in the way that its first argument names, with listeners open, a handler running, a subscription and calls in flight.
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from "../../lib/index.mjs";
+import {
+    connect,
+    listenUdsBroadcast,
+    listenUdsPublish,
+    listenUdsRequest,
+    postUdsRequest,
+    subscribeUds,
+} from "../../lib/index.mjs";
 
 const [, , way, directory] = process.argv;
 const options = { directory };
@@ -20,6 +27,10 @@ const client = await connect("a", options);
 const caster = await connect("b", options);
 const calls = [postUdsRequest("a", 1, options), client.request(2), client.request(new Uint8Array(1 << 20))];
 for (let cast = 0; cast < 100; cast++) calls.push(caster.broadcast("x".repeat(1 << 16)));
+const publisher = listenUdsPublish("p", { ...options, patience: 3_600_000 });
+calls.push((await subscribeUds("p", options)).next());
+await subscribeUds("p", { ...options, overflow: "block", queue: 1 });
+for (let event = 0; event < 10; event++) calls.push(publisher.publish("x".repeat(1 << 18)));
 // They end with the process; where they end before, that is no error of this program's.
 for (const call of calls) call.catch(() => {});
 while (begun < 3) await new Promise((resolve) => setTimeout(resolve, 1));
