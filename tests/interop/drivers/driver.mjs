@@ -1,6 +1,6 @@
 // The JavaScript driver of the interop matrix, for Node, Deno and Bun; ../README.md says what it reads and prints.
 //
-//     driver.mjs listen PREFIX | post        SIMPLE_IPC_MODULE is the address of the module
+//     driver.mjs listen PREFIX | post | publish PREFIX | subscribe        SIMPLE_IPC_MODULE is the address of the module
 
 import { writeSync } from "node:fs";
 import process from "node:process";
@@ -140,8 +140,8 @@ async function obey(verb, address, milliseconds, value, count) {
   return say("ok", describe(await request(build(value), { timeout })));
 }
 
-async function post() {
-  say("ready");
+/** Does what each line says, until there is none. */
+async function obeyAll(obey) {
   for (let line = await nextLine(); line !== undefined; line = await nextLine()) {
     try {
       await obey(...line.split("\t"));
@@ -151,5 +151,74 @@ async function post() {
   }
 }
 
+async function post() {
+  say("ready");
+  await obeyAll(obey);
+}
+
+async function publish(prefix) {
+  const options = { retain: true, patience: 20_000 };
+  const named = ipc.listenUdsPublish(`${prefix}_publications`, options);
+  const numbered = ipc.listenIpPublish(0, options);
+  const verbs = {
+    publish: (publisher, topic, value) => publisher.publish(build(value), topic === "-" ? {} : { topic }),
+    async flood(publisher, count, size) {
+      for (let index = 0; index < Number(count); index++) await publisher.publish(`flood:${index}:`.padEnd(Number(size), "x"));
+    },
+    counters({ counters }) {
+      return [counters.subscribers, counters.published, counters.dropped, counters.tooSlow];
+    },
+  };
+  say("ready", numbered.port);
+  await obeyAll(async (verb, address, ...rest) => {
+    const result = await verbs[verb](address.startsWith(":") ? numbered : named, ...rest);
+    say(...["ok", result ?? []].flat());
+  });
+  await named.close();
+  await numbered.close();
+}
+
+async function subscribe() {
+  let events;
+  const verbs = {
+    async subscribe(address, milliseconds, overflow, queue, topics) {
+      const options = { timeout: Number(milliseconds), overflow };
+      if (queue !== "-") options.queue = Number(queue);
+      if (topics !== "*") options.topics = topics.split(",");
+      const isPort = address.startsWith(":");
+      events = isPort ? await ipc.subscribeIp(Number(address.slice(1)), options) : await ipc.subscribeUds(address, options);
+      return [];
+    },
+    async next(milliseconds) {
+      const { done, value } = await events.next({ timeout: Number(milliseconds) });
+      if (done) return ["end"];
+      return [value.missed, Number(value.retained), value.topic || "-", describe(value.data)];
+    },
+    async take(last, pause) {
+      let [delivered, missed, latest, inOrder] = [0, 0, -1, 1];
+      while (delivered + missed < Number(last)) {
+        const { done, value } = await events.next();
+        if (done) throw new Error("the subscription has ended");
+        delivered += 1;
+        missed += value.missed;
+        const [, index] = /^flood:(\d+):/.exec(value.data) ?? [];
+        if (index !== undefined) {
+          if (Number(index) <= latest) inOrder = 0;
+          latest = Number(index);
+        }
+        if (index === last) break;
+        if (Number(pause) > 0) await new Promise((resolve) => setTimeout(resolve, Number(pause) / 1000));
+      }
+      return [delivered, missed, inOrder];
+    },
+    async close() {
+      await events.close();
+      return [];
+    },
+  };
+  say("ready");
+  await obeyAll(async (verb, ...rest) => say("ok", ...(await verbs[verb](...rest))));
+}
+
 const [role, prefix] = process.argv.slice(2);
-await (role === "listen" ? listen(prefix) : post());
+await { listen, post, publish, subscribe }[role](prefix);
