@@ -409,6 +409,231 @@ class ListenerSession(FrameReader):
             self._ends(frame.id, error)
 
 
+# Publications
+
+#: How many bytes a publisher may send at first.
+WINDOW = 262144
+OVERFLOWS = ("fail", "drop_oldest", "block")
+
+
+def decode_subscribe(body):
+    """What the body of a subscribe asks for; `Violation` with `invalid_body` is answered and ends nothing else."""
+
+    def refuse(why):
+        raise Violation("invalid_body", why)
+
+    def is_count(value):
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    try:
+        asked = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except ValueError:
+        refuse("the body is not JSON")
+    if not isinstance(asked, dict):
+        refuse("the body is no object")
+    wanted = {"topics": None, "overflow": "fail", "queue": 4194304}
+    if "topics" in asked:
+        topics = asked["topics"]
+        if not isinstance(topics, list) or not 1 <= len(topics) <= 1024:
+            refuse("topics is no array of 1 to 1,024")
+        if not all(isinstance(topic, str) and len(topic.encode()) <= 255 for topic in topics):
+            refuse("a topic is no string of at most 255 bytes")
+        wanted["topics"] = topics
+    if asked.get("overflow", "fail") not in OVERFLOWS:
+        refuse("overflow is none of those")
+    wanted["overflow"] = asked.get("overflow", "fail")
+    if not is_count(asked.get("queue", 1)) or asked.get("queue", 1) < 1:
+        refuse("queue is no number of bytes")
+    wanted["queue"] = asked.get("queue", wanted["queue"])
+    if "epoch" in asked:
+        if not isinstance(asked["epoch"], str):
+            refuse("epoch is no string")
+        wanted["epoch"] = asked["epoch"]
+    if "after" in asked:
+        if "epoch" not in asked or not is_count(asked["after"]) or asked["after"] < 0:
+            refuse("after is no number, or without epoch")
+        wanted["after"] = asked["after"]
+    return wanted
+
+
+def number_after(number, count):
+    """The number that is `count` events after this one: those whose low 32 bits are 0 are left out."""
+    for _ in range(min(count, 3)):
+        number += 2 if (number + 1) & 0xFFFFFFFF == 0 else 1
+        count -= 1
+    while count:
+        # As far as the next one that is left out, or as far as is to go.
+        step = min(count, 0xFFFFFFFF - (number & 0xFFFFFFFF))
+        if step == 0:
+            number, step = number + 2, 1
+        else:
+            number += step
+        count -= step
+    return number
+
+
+def number_with(low, number):
+    """The first number after `number` with these low 32 bits."""
+    number += 1
+    return number + ((low - number) & 0xFFFFFFFF)
+
+
+class SubscriberSession(ClientSession):
+    """What a publishing listener makes of all that a subscriber sends; nothing is published meanwhile."""
+
+    def __init__(self, max_message=DEFAULT_MAX_MESSAGE):
+        super().__init__("publish", max_message)
+        self._features = 0
+        self._first = True
+        self._subscribed = False
+        self._balance = WINDOW
+
+    def _event(self, name, **fields):
+        if name == "hello":
+            self._features = fields["features"]
+        super()._event(name, **fields)
+
+    def _frame(self, frame):
+        first, self._first = self._first, False
+        if frame.kind == "subscribe":
+            if not first or self._role != "multiplexed" or not self._features & PUBLISH_SUBSCRIBE:
+                raise Violation("protocol", "a subscribe where none is allowed")
+            self._subscribed = True
+            try:
+                wanted = decode_subscribe(frame.body)
+            except Violation as violation:
+                self._event("refused", id=frame.id, error=violation.code)
+            else:
+                self._event("subscribe", id=frame.id, **wanted)
+        elif frame.kind == "credit":
+            if not self._subscribed or frame.id != 1:
+                raise Violation("protocol", "a credit for no subscription")
+            self._balance += frame.argument
+            if self._balance > MOST_CREDIT:
+                raise Violation("protocol", "too much credit")
+            self._event("credit", id=frame.id, bytes=frame.argument)
+        elif self._subscribed and frame.kind not in ("ping", "pong"):
+            raise Violation("protocol", f"{frame.kind} on the session of a subscription")
+        else:
+            super()._frame(frame)
+
+
+class PublisherSession(FrameReader):
+    """What a subscriber makes of all that its publisher sends on one session, hello first. It takes each event at once.
+
+    `all`: it has named no topics. `seen`: the epoch and the last number of a subscription that goes on. After the end of
+    the stream `ends` tells how the session ended, where it broke no rule.
+    """
+
+    def __init__(self, max_message=DEFAULT_MAX_MESSAGE, all=True, seen=None):
+        super().__init__("listener", max_message)
+        self._all = all
+        self._seen = seen
+        self._greeted = False
+        self._answered = False
+        self._retained = True
+        self._last = 0
+        self._gap = 0
+        self._missed = 0
+        self._balance = WINDOW
+        self._taken = 0
+        self.ends = None
+        self.pongs = []
+
+    def _read(self):
+        if not self._greeted:
+            if len(self._pending) < HELLO.size:
+                return
+            hello = decode_hello(self._take(HELLO.size), "listener")
+            if not hello.features & PUBLISH_SUBSCRIBE:
+                raise Violation("unsupported_version", "the listener does not know subscribers")
+            self._greeted = True
+        if self.ends is None:
+            super()._read()
+
+    def eof(self):
+        super().eof()
+        if self.violation is None and self.ends is None:
+            self.ends = "connection_lost"
+
+    def _frame(self, frame):
+        if self.ends is not None:
+            return
+        if frame.kind == "response":
+            self._response(frame)
+        elif frame.kind == "ping":
+            self.pongs.append(frame.id)
+        elif frame.kind == "goaway":
+            self.ends = "closing"
+        elif frame.kind == "error":
+            code, _text, _more = decode_error_body(frame.body)
+            self.ends = code if code in ERROR_CODES else "protocol"
+        elif frame.kind in ("gap", "event"):
+            if not self._answered:
+                raise Violation("protocol", "published before the answer")
+            if self._balance <= 0:
+                raise Violation("protocol", "published without credit")
+            self._balance -= HEADER.size + len(frame.body)
+            self._gap_frame(frame) if frame.kind == "gap" else self._event_frame(frame)
+        elif frame.kind != "pong":
+            raise Violation("protocol", f"{frame.kind} to a subscriber")
+
+    def _response(self, frame):
+        answer = json.loads(frame.body) if is_json(frame.body) else None
+        if self._answered or frame.id != 1 or frame.flags or not isinstance(answer, dict):
+            raise Violation("protocol", "not the answer that is due")
+        epoch, next, missed = answer.get("epoch"), answer.get("next"), answer.get("missed")
+        hexadecimal = isinstance(epoch, str) and len(epoch) == 16 and set(epoch.lower()) <= set("0123456789abcdef")
+        if not hexadecimal or not isinstance(next, int) or not next & 0xFFFFFFFF:
+            raise Violation("protocol", "the answer makes no sense")
+        if self._seen:
+            if epoch != self._seen["epoch"]:
+                self._missed = -1
+            elif isinstance(missed, int):
+                self._missed = missed
+            else:
+                raise Violation("protocol", "the answer does not say what was missed")
+        self._answered = True
+        self._last = next - 1
+
+    def _gap_frame(self, frame):
+        self._retained = False
+        self._gap += frame.argument
+        least = number_after(self._last, frame.argument + 1)
+        number = number_with(frame.id, least - 1)
+        if self._all and number != least and frame.argument != 0xFFFFFFFF:
+            raise Violation("protocol", "a gap that does not lead to its event")
+        self._last = number - 1
+
+    def _event_frame(self, frame):
+        retained = bool(frame.flags & RETAINED)
+        topic, body = b"", frame.body
+        if frame.flags & TOPIC:
+            if not body or len(body) < 1 + body[0]:
+                raise Violation("protocol", "an event is shorter than its topic")
+            topic, body = body[1 : 1 + body[0]], body[1 + body[0] :]
+        try:
+            topic = topic.decode()
+        except ValueError:
+            raise Violation("protocol", "a topic is not UTF-8") from None
+        if len(body) > self._max_message:
+            raise Violation("too_large", "a message is over the limit")
+        event = {}
+        if retained:
+            if not self._retained:
+                raise Violation("protocol", "a retained event behind one that was due")
+        else:
+            number = number_with(frame.id, self._last)
+            if self._all and number != number_after(self._last, 1):
+                raise Violation("protocol", "an event was left out")
+            self._retained = False
+            self._last = event["number"] = number
+        missed = -1 if self._missed == -1 else self._missed + self._gap
+        self._missed = self._gap = 0
+        event.update(topic=topic, bytes=bool(frame.flags & BYTES), body_hex=body.hex(), missed=missed, retained=retained)
+        self.events.append(event)
+
+
 def encode_session(events):
     """The stream of a client that these events tell of. What was refused does not tell its body."""
     stream = b""

@@ -170,6 +170,28 @@ class ListenerSessionVectors(VectorTest):
             self.check_violation(case, session.violation)
 
 
+class SubscriptionVectors(VectorTest):
+    def session(self, case):
+        if case["sender"] == "client":
+            return decoder.SubscriberSession(case["max_message"])
+        return decoder.PublisherSession(case["max_message"], case["all"], case.get("seen"))
+
+    @for_each("subscriptions.json", "valid", "malformed")
+    def test_sessions_of_subscriptions_mean_the_same_at_every_split(self, case):
+        for pieces in splits(parts(case)):
+            session = self.session(case)
+            for piece in sum(pieces, []):
+                session.feed(piece)
+            if case.get("at_end"):
+                self.assertIsNone(session.violation)
+            session.eof()
+            self.assertEqual(session.events, case["events"])
+            self.check_violation(case, session.violation)
+            if case["sender"] == "listener" and "error" not in case:
+                self.assertEqual(session.ends, case["ends"])
+                self.assertEqual(session.pongs, case.get("pongs", []))
+
+
 class DialectVectors(VectorTest):
     @for_each("dialect.json", "valid", "malformed")
     def test_a_first_byte_tells_the_dialect(self, case):

@@ -11,7 +11,7 @@ mod properties;
 pub(crate) mod sequence;
 pub(crate) mod text;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 use std::fmt;
 

@@ -10,20 +10,20 @@ use super::hello::{HELLO_LEN, Hello, Role};
 use super::text::{Line, TextReader, encode_reply};
 use crate::message::{Message, MessageKind};
 
-fn file(name: &str) -> Value {
+pub(crate) fn file(name: &str) -> Value {
     let path = format!("{}/../tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap()
 }
 
 /// The cases of one list, which is never empty: a test that reads nothing would prove nothing.
-fn cases(file: &Value, list: &str) -> Vec<Value> {
+pub(crate) fn cases(file: &Value, list: &str) -> Vec<Value> {
     let cases = file[list].as_array().unwrap_or_else(|| panic!("no list {list}")).clone();
     assert!(!cases.is_empty(), "{list} is empty");
     cases
 }
 
-fn bytes(hex: &Value) -> Vec<u8> {
+pub(crate) fn bytes(hex: &Value) -> Vec<u8> {
     match hex {
         Value::Array(parts) => parts.iter().flat_map(bytes).collect(),
         _ => {
@@ -37,11 +37,11 @@ fn bytes(hex: &Value) -> Vec<u8> {
     }
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no string"))
 }
 
-fn number(value: &Value) -> u32 {
+pub(crate) fn number(value: &Value) -> u32 {
     value.as_u64().and_then(|value| value.try_into().ok()).unwrap_or_else(|| panic!("{value} is no number"))
 }
 

@@ -52,6 +52,11 @@ impl Credit {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -63,6 +68,37 @@ mod tests {
         credit.spend(1).unwrap();
         assert_eq!(credit.take(1), WINDOW / 2);
         assert_eq!(credit.balance, i64::from(WINDOW));
+    }
+
+    proptest! {
+        /// A publisher that keeps to its credit is never stuck, and what is on its way is a window and a frame at most.
+        #[test]
+        fn half_a_window_is_left_when_all_is_taken(
+            steps in vec((prop_oneof![16usize..2000, 100_000usize..400_000], 0usize..10), 0..100),
+        ) {
+            let mut credit = Credit::new();
+            let mut publisher = i64::from(WINDOW);
+            let mut waiting = VecDeque::new();
+            for (size, taken) in steps {
+                while publisher <= 0 {
+                    let (taken, largest) = (waiting.pop_front(), waiting.iter().copied().max());
+                    let taken: usize = taken.expect("nothing is on its way, and the publisher may not send");
+                    prop_assert!(waiting.iter().sum::<usize>() <= WINDOW as usize + largest.unwrap_or(0));
+                    publisher += i64::from(credit.take(taken));
+                }
+                prop_assert!(credit.spend(size).is_ok());
+                publisher -= size as i64;
+                waiting.push_back(size);
+                for _ in 0..taken {
+                    publisher += waiting.pop_front().map_or(0, |size| i64::from(credit.take(size)));
+                }
+                prop_assert_eq!(publisher, credit.balance);
+            }
+            for size in waiting {
+                publisher += i64::from(credit.take(size));
+            }
+            prop_assert!(publisher > i64::from(WINDOW / 2) && publisher <= i64::from(WINDOW));
+        }
     }
 
     #[test]
