@@ -294,6 +294,120 @@ macro_rules! subscribe_functions {
     };
 }
 
+/// A `Client(Inner)`'s methods. `threads` are plain functions, `tasks` asynchronous ones; the texts say what dropping the
+/// futures of requests does, and what `close` ends.
+macro_rules! client_methods {
+    (threads $inner:ident, $close:literal) => {
+        client_methods! { @all [] [] ['a] [impl Into<MessageRef<'a>>] $inner "" $close }
+    };
+    (tasks $inner:ident, $given_up:literal, $close:literal) => {
+        client_methods! { @all [async] [.await] [] [&Message] $inner $given_up $close }
+    };
+    (@all [$($async:tt)?] [$($await:tt)*] [$($life:lifetime)?] [$($message:tt)*] $inner:ident
+        $given_up:literal $close:literal) => {
+        impl Client {
+            /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
+            pub $($async)? fn connect(channel: &Channel, options: &Options) -> Result<Client> {
+                $inner::open(channel, options)$($await)*.map(Client)
+            }
+
+            #[doc = concat!("Sends a request and waits for its answer, within the options' timeout.", $given_up)]
+            pub $($async)? fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
+                let message = Message::json(&data)?;
+                let reply = self.named(self.0.request((&message).into(), &Call::new())$($await)*)?;
+                // The handler has answered: what the caller makes of it does not undo that.
+                reply.decode().map_err(Error::after_sending)
+            }
+
+            /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
+            #[doc = concat!("JSON answer has been checked to be JSON.", $given_up)]
+            pub $($async)? fn request_message$(<$life>)?(
+                &self,
+                message: $($message)*,
+                timeout: Option<Duration>,
+            ) -> Result<Message> {
+                self.request_message_with(message, &Call::new().timeout(timeout))$($await)*
+            }
+
+            /// As [`request_message`](Client::request_message), with what a [`Call`] says: a timeout of its own, and what
+            /// gives it up from anywhere.
+            pub $($async)? fn request_message_with$(<$life>)?(
+                &self,
+                message: $($message)*,
+                call: &Call,
+            ) -> Result<Message> {
+                let reply = self.named(self.0.request(message.into(), call)$($await)*)?;
+                reply.check().map_err(Error::after_sending)?;
+                Ok(reply)
+            }
+
+            /// Sends a message that nobody answers, without waiting for its arrival; waits only while too much waits to be
+            /// sent. Those that follow each other closely are sent together; [`flush`](Client::flush) makes sure of all.
+            pub $($async)? fn broadcast(&self, data: impl Serialize) -> Result<()> {
+                self.broadcast_message(&Message::json(&data)?)$($await)*
+            }
+
+            /// As [`broadcast`](Client::broadcast), with a raw message.
+            pub $($async)? fn broadcast_message$(<$life>)?(&self, message: $($message)*) -> Result<()> {
+                self.named(self.0.send_one_way(message.into())$($await)*)
+            }
+
+            /// Waits until every broadcast before it has been handed to the listener's handler.
+            pub $($async)? fn flush(&self) -> Result<()> {
+                self.flush_with(&Call::new())$($await)*
+            }
+
+            /// As [`flush`](Client::flush), with what a [`Call`] says. One that ends early says how many broadcasts were not
+            /// confirmed; they are on their way all the same.
+            pub $($async)? fn flush_with(&self, call: &Call) -> Result<()> {
+                self.named(self.0.flush(call)$($await)*)
+            }
+
+            /// Asks the listener whether it is there, and says how long the answer took.
+            pub $($async)? fn ping(&self) -> Result<Duration> {
+                self.ping_with(&Call::new())$($await)*
+            }
+
+            /// As [`ping`](Client::ping), with what a [`Call`] says.
+            pub $($async)? fn ping_with(&self, call: &Call) -> Result<Duration> {
+                self.named(self.0.ping(call)$($await)*)
+            }
+
+            #[doc = $close]
+            pub $($async)? fn close(&self) -> Result<()> {
+                self.close_with(&Call::new())$($await)*
+            }
+
+            /// As [`close`](Client::close), with what a [`Call`] says for what is left to be flushed. When its time is over,
+            /// or it is given up, the client is closed all the same; the error says how many broadcasts were not confirmed.
+            pub $($async)? fn close_with(&self, call: &Call) -> Result<()> {
+                self.named(self.0.close(call)$($await)*)
+            }
+
+            /// The channel.
+            pub fn channel(&self) -> &Channel {
+                self.0.channel()
+            }
+
+            /// Names the channel in an error.
+            fn named<T>(&self, result: Result<T>) -> Result<T> {
+                result.map_err(|error| error.on_channel(self.0.channel()))
+            }
+
+            /// How long a request may take unless told otherwise; `None` is without limit.
+            pub fn timeout(&self) -> Option<Duration> {
+                self.0.timeout()
+            }
+        }
+
+        impl std::fmt::Debug for Client {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Client").field("channel", self.channel()).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use {client_methods, post_functions, subscribe_functions};
 #[cfg(feature = "tokio")]
 pub(crate) use {listen_functions, listener_methods, publishing};
-pub(crate) use {post_functions, subscribe_functions};

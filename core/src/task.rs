@@ -28,7 +28,7 @@ use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
-use crate::surface::{listen_functions, listener_methods, post_functions, publishing};
+use crate::surface::{client_methods, listen_functions, listener_methods, post_functions, publishing};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
@@ -135,94 +135,14 @@ publishing!(tasks);
 /// next call.
 pub struct Client(TaskClient);
 
-impl Client {
-    /// Connects to a channel. A listener of the Deno original is only looked for, not connected to.
-    pub async fn connect(channel: &Channel, options: &Options) -> Result<Client> {
-        TaskClient::open(channel, options).await.map(Client)
-    }
+client_methods! {
+    tasks TaskClient,
+    " Dropping the future cancels the request: its handler is told.",
+    "Ends the calls that wait in other tasks, flushes, and closes. Later calls of `close` do nothing; other calls fail.
 
-    /// Sends a request and waits for its answer, within the options' timeout. Dropping the future
-    /// cancels the request: its handler is told.
-    pub async fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
-        let message = Message::json(&data)?;
-        self.0.request(&message, &Call::new()).await?.decode().map_err(Error::after_sending)
-    }
-
-    /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A
-    /// JSON answer has been checked to be JSON. Dropping the future cancels the request.
-    pub async fn request_message(&self, message: &Message, timeout: Option<Duration>) -> Result<Message> {
-        self.request_message_with(message, &Call::new().timeout(timeout)).await
-    }
-
-    /// As [`request_message`](Client::request_message), with what a [`Call`] says.
-    pub async fn request_message_with(&self, message: &Message, call: &Call) -> Result<Message> {
-        let reply = self.0.request(message, call).await?;
-        reply.check().map_err(Error::after_sending)?;
-        Ok(reply)
-    }
-
-    /// Sends a message that nobody answers; waits only while too much waits to be sent. Those that
-    /// follow each other closely are sent together; [`flush`](Client::flush) makes sure of all.
-    pub async fn broadcast(&self, data: impl Serialize) -> Result<()> {
-        self.broadcast_message(&Message::json(&data)?).await
-    }
-
-    /// As [`broadcast`](Client::broadcast), with a raw message.
-    pub async fn broadcast_message(&self, message: &Message) -> Result<()> {
-        self.0.send_one_way(message).await
-    }
-
-    /// Waits until every broadcast before it has been handed to the listener's handler.
-    pub async fn flush(&self) -> Result<()> {
-        self.flush_with(&Call::new()).await
-    }
-
-    /// As [`flush`](Client::flush), with what a [`Call`] says.
-    pub async fn flush_with(&self, call: &Call) -> Result<()> {
-        self.0.flush(call).await
-    }
-
-    /// Asks the listener whether it is there, and says how long the answer took.
-    pub async fn ping(&self) -> Result<Duration> {
-        self.ping_with(&Call::new()).await
-    }
-
-    /// As [`ping`](Client::ping), with what a [`Call`] says.
-    pub async fn ping_with(&self, call: &Call) -> Result<Duration> {
-        self.0.ping(call).await
-    }
-
-    /// Ends the calls that wait in other tasks, flushes, and closes. Later calls of `close` do nothing; other calls
-    /// fail.
-    ///
-    /// Calls that wait for an answer, a listener or room to send end with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and a handler that has
-    /// such a request is told. Flushes come to their end. If the future is dropped, the client is closed
-    /// all the same, and nobody hears what became of broadcasts.
-    pub async fn close(&self) -> Result<()> {
-        self.close_with(&Call::new()).await
-    }
-
-    /// As [`close`](Client::close), with what a [`Call`] says for what is left to be flushed. When its time is
-    /// over, or it is given up, the client is closed all the same.
-    pub async fn close_with(&self, call: &Call) -> Result<()> {
-        self.0.close(call).await
-    }
-
-    /// The channel.
-    pub fn channel(&self) -> &Channel {
-        self.0.channel()
-    }
-
-    /// How long a request may take unless told otherwise; `None` is without limit.
-    pub fn timeout(&self) -> Option<Duration> {
-        self.0.timeout()
-    }
-}
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("channel", self.0.channel()).finish_non_exhaustive()
-    }
+Calls that wait for an answer, a listener or room to send end with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and a
+handler that has such a request is told. Flushes come to their end. If the future is dropped, the client is closed all the
+same, and nobody hears what became of broadcasts."
 }
 
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON. Dropping the future

@@ -196,7 +196,11 @@ impl BlockingClient {
         self.target.options.timeout
     }
 
-    pub(crate) fn request(
+    pub(crate) fn request(&self, message: MessageRef<'_>, call: &Call) -> Result<Message> {
+        self.request_within(message, call.timeout_or(self.timeout()), call.cancellation.as_ref())
+    }
+
+    pub(crate) fn request_within(
         &self,
         message: MessageRef<'_>,
         timeout: Option<Duration>,

@@ -122,7 +122,7 @@ impl TaskClient {
         let session = lock(&self.session.current).clone();
         let until = Until::new(call.timeout_or(self.timeout()), call.cancellation.as_ref());
         match session {
-            Some(session) => self.target.named(session.flush(&until).await.map_err(Error::from)),
+            Some(session) => session.flush(&until).await.map_err(Error::from),
             None => Ok(()),
         }
     }
@@ -139,7 +139,7 @@ impl TaskClient {
         session.close();
         let until = Until::new(call.timeout_or(self.timeout()), call.cancellation.as_ref());
         let flushed = session.flush(&until).await.map_err(Error::from);
-        self.target.named(flushed.map_err(|error| session.give_up_flushing(error)))
+        flushed.map_err(|error| session.give_up_flushing(error))
     }
 
     fn check_open(&self) -> Result<()> {
@@ -150,10 +150,10 @@ impl TaskClient {
     async fn call(&self, operation: Operation<'_>, call: &Call) -> Result<Option<Message>> {
         self.check_open()?;
         if let Some((message, _)) = operation.as_post() {
-            self.target.named(self.target.check_size(message))?;
+            self.target.check_size(message)?;
         }
         let until = Until { deadline: None, caller: call.cancellation.as_ref(), client: Some(&self.session.closing) };
         let timeout = call.timeout_or(self.timeout());
-        self.target.named(call_async(&self.target, &self.session, timeout, &until, operation).await)
+        call_async(&self.target, &self.session, timeout, &until, operation).await
     }
 }
