@@ -118,6 +118,8 @@ mod watchdog;
 pub mod system {
     pub use crate::os::waker::Waker;
     pub use crate::os::{RawWaitable, path_from_bytes};
+    #[cfg(feature = "tokio")]
+    pub use crate::task::SubscriptionWatch;
 }
 
 pub use cancellation::{Call, Cancellation};

@@ -1,6 +1,7 @@
 //! The calls for tasks on a tokio runtime: the crate's root.
 
 mod subscription;
+mod watch;
 
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -15,6 +16,7 @@ use tokio::runtime::Handle;
 pub use self::subscription::{
     Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
 };
+pub use self::watch::SubscriptionWatch;
 use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::tasks::client::TaskClient;

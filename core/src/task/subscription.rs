@@ -12,13 +12,14 @@ use tokio::runtime::Handle;
 use crate::channel::Channel;
 use crate::client::tasks::no_runtime;
 use crate::client::until::Until;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Event;
 use crate::event_loop::{self, Closer, Next};
 use crate::message::Message;
 use crate::options::Options;
 use crate::os::async_stream::AsyncReadiness;
 use crate::surface::subscribe_functions;
+use crate::task::watch::cannot_watch;
 
 /// How many events may follow each other before other tasks have their turn.
 const IN_A_ROW: u32 = 128;
@@ -137,10 +138,6 @@ impl<T> Subscription<T> {
     pub fn channel(&self) -> &Channel {
         self.raw.channel()
     }
-}
-
-fn cannot_watch(error: std::io::Error) -> Error {
-    Error::from_os("the runtime cannot watch a subscription", error)
 }
 
 impl<T> Stream for Subscription<T> {
