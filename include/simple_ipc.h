@@ -14,6 +14,19 @@
  *     sipc_queue           an event loop; the most messages    a callback in     one queue          `sipc_queue_cancel`
  *                          a second from one thread            the loop's thread
  *
+ * A broadcast goes to the one process that listens. What a listener publishes (`sipc_listen_uds_publish`,
+ * `sipc_publish`) goes to all who subscribe (`sipc_subscribe_uds`): they take it from a `sipc_stream` in the calling
+ * thread, in a callback on another thread, or when an event loop says that its descriptor is readable.
+ *
+ *     sipc_stream *events = NULL;
+ *     sipc_message *event = NULL;
+ *     if (sipc_subscribe_uds("clock", NULL, &events, &error) == SIPC_OK)
+ *         while (sipc_stream_next(events, SIPC_NO_TIMEOUT, &event, &error) == SIPC_OK && event) {
+ *             printf("%s %lld\n", sipc_message_json(event), (long long)sipc_message_missed(event));
+ *             sipc_message_free(event);
+ *         }
+ *     sipc_stream_free(events);
+ *
  * Eight calls, `sipc_listen_` and `sipc_post_` by `uds_` and `ip_` by `request` and `broadcast`, are all that most
  * programs need:
  *
@@ -44,7 +57,7 @@
  * A blocking call that another thread is to end is an asynchronous one: start it with `_async`, wait with
  * `sipc_operation_wait`, and end it from anywhere with `sipc_operation_cancel`. Asynchronous calls leave in the thread
  * that makes them, and share one thread of the library, which is started with the first of them, receives the answers
- * and runs all callbacks: one that does not return holds up the others.
+ * and runs all callbacks: one that does not return holds up the others. Those of streams have another such thread.
  *
  * Ownership. What a function stores through a `T **` belongs to the caller, who frees it with the
  * `_free` of its noun; every `_free` takes NULL. What is passed in stays the caller's and is copied
@@ -59,8 +72,8 @@
  *
  * Unloading. Code that the library calls may be unloaded (`dlclose`) once nothing is left that could call it:
  * `sipc_listener_close` has returned `SIPC_OK` (handler and its `drop`); responders that were kept are used
- * up (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each post, has returned
- * `SIPC_OK` (callbacks and their `drop`); `sipc_queue_free` has returned; options with a callback are freed.
+ * up (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each post and each
+ * `sipc_stream_next_async`, has returned `SIPC_OK` (callbacks and their `drop`); `sipc_queue_free` has returned; options with a callback are freed.
  * All that on a thread of one's own: inside handlers and callbacks closing only begins. A `_free` alone
  * does not wait. The library itself stays loaded.
  *
@@ -281,6 +294,13 @@ typedef struct sipc_queue sipc_queue;
 typedef struct sipc_responder sipc_responder;
 
 /**
+ * What a subscription delivers, one after the other. Made by `sipc_subscribe_uds` and `sipc_subscribe_ip`. Any
+ * number of threads may use it at once; each event comes to one of them. It has no thread: it receives inside the
+ * calls below, and never holds more than 256 KiB and one event that were not taken.
+ */
+typedef struct sipc_stream sipc_stream;
+
+/**
  * What became of a call: `SIPC_OK` or the reason why it failed. `status / 100` is its category.
  * Numbers are never changed or used again; new ones may be added, so treat an unknown number by
  * its category.
@@ -495,6 +515,14 @@ typedef struct {
      * The version of the library that it uses; empty where its lock file does not say.
      */
     const char *version;
+    /**
+     * Whether it publishes, also beside requests or broadcasts.
+     */
+    bool publishes;
+    /**
+     * How many subscribers it had a tenth of a second ago; -1 where it takes none, or its lock file does not say.
+     */
+    int64_t subscribers;
 } sipc_channel_info;
 
 /**
@@ -1248,6 +1276,58 @@ sipc_status sipc_listener_close(const sipc_listener *listener,
 void sipc_listener_free(sipc_listener *listener);
 
 /**
+ * Listens for subscribers on a named channel: `sipc_publish` sends each of them what is published.
+ *
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `options`: may be NULL.
+ * `listener`: where the listener is stored, owned by the caller; not NULL.
+ * `error`: may be NULL.
+ *
+ * A listener for requests or broadcasts publishes, too, if `sipc_options_set_publish` says so. Handle what
+ * `sipc_listen_uds_request` says.
+ */
+sipc_status sipc_listen_uds_publish(const char *channel,
+                                    const sipc_options *options,
+                                    sipc_listener **listener,
+                                    sipc_error **error);
+
+/**
+ * Listens for subscribers on a TCP port of 127.0.0.1.
+ *
+ * `port`: 1 to 65535, or 0 to let the system choose one, which `sipc_listener_port` tells. The other
+ * parameters are those of `sipc_listen_uds_publish`; handle what `sipc_listen_ip_request` says.
+ */
+sipc_status sipc_listen_ip_publish(uint32_t port,
+                                   const sipc_options *options,
+                                   sipc_listener **listener,
+                                   sipc_error **error);
+
+/**
+ * Publishes one event: to each subscriber whose topics let it through, in the order of the calls, which is the
+ * same for all subscribers. Nothing is kept for those who subscribe later, unless the listener retains.
+ *
+ * `listener`: of `sipc_listen_uds_publish` or `sipc_listen_ip_publish`, or one with the option `publish`; not NULL.
+ * `topic`: at most 255 bytes of UTF-8; NULL and the empty text are an event without a topic.
+ * `body`: from `sipc_json`, `sipc_text` or `sipc_bytes`.
+ * `queued`: where the number of subscribers is stored for which it was queued, or to which it was sent
+ * already; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * Any number of threads may publish at once, also in handlers. It waits only for subscribers with
+ * `SIPC_OVERFLOW_BLOCK` that have no room, at most for the listener's `patience`, and cuts off those without
+ * room then; a subscriber that does not read holds up nobody else. `SIPC_OK` does not say that a subscriber has
+ * read it: what a subscriber misses, its next event tells.
+ *
+ * On another status nothing was published. Handle `SIPC_TOO_LARGE`, `SIPC_CLOSED`, `SIPC_OUT_OF_RESOURCES` (the
+ * listener retains all that it may), `SIPC_WRONG_MODE` (the listener does not publish), `SIPC_FORKED`.
+ */
+sipc_status sipc_publish(const sipc_listener *listener,
+                         const char *topic,
+                         sipc_body body,
+                         size_t *queued,
+                         sipc_error **error);
+
+/**
  * Answers a request.
  *
  * `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`.
@@ -1646,6 +1726,107 @@ sipc_status sipc_post_ip_broadcast_async(uint32_t port,
                                          sipc_drop drop,
                                          sipc_operation **operation,
                                          sipc_error **error);
+
+/**
+ * Subscribes to what a named channel publishes. Once this returned `SIPC_OK`, every event whose `sipc_publish`
+ * begins afterwards comes, or is counted by `sipc_message_missed`.
+ *
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `options`: `topics`, `overflow`, `queue` and `reconnect` are for subscribers, and `wait` and `timeout` hold
+ * as for a post; may be NULL.
+ * `stream`: where the stream of events is stored, owned by the caller; not NULL.
+ * `error`: may be NULL.
+ *
+ * Handle `SIPC_NOT_LISTENING`, `SIPC_WRONG_MODE` (nobody publishes there, or `SIPC_OVERFLOW_BLOCK` without the
+ * publisher's `patience`), `SIPC_TIMED_OUT`, `SIPC_PERMISSION_DENIED`, `SIPC_PEER_NOT_ALLOWED`,
+ * `SIPC_UNSUPPORTED_VERSION` (the listener's library is older than subscriptions).
+ */
+sipc_status sipc_subscribe_uds(const char *channel,
+                               const sipc_options *options,
+                               sipc_stream **stream,
+                               sipc_error **error);
+
+/**
+ * Subscribes to what a TCP port of 127.0.0.1 publishes.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_subscribe_uds`.
+ */
+sipc_status sipc_subscribe_ip(uint32_t port,
+                              const sipc_options *options,
+                              sipc_stream **stream,
+                              sipc_error **error);
+
+/**
+ * Takes the next event, and waits for one if there is none.
+ *
+ * `stream`: not NULL.
+ * `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. 0 takes what is there. Afterwards `SIPC_TIMED_OUT` is
+ * returned, which leaves the stream as it was: nothing is lost, call again.
+ * `event`: where the event is stored, owned by the caller; NULL is stored at the end of the stream, which comes
+ * when it was closed here, or when its publisher has closed and `reconnect` is 0; not NULL.
+ * `error`: may be NULL.
+ *
+ * While its publisher is gone, the stream looks for the next one inside this call and does not fail;
+ * `sipc_message_missed` of the event after that tells what was missed. `SIPC_INVALID_BODY` is about one event that
+ * says it is JSON and is not: the next call goes on behind it. Every other status but `SIPC_TIMED_OUT` ends the
+ * stream, and is returned again by later calls. Handle `SIPC_TOO_SLOW`, `SIPC_TOO_LARGE`, `SIPC_CONNECTION_LOST`
+ * (`reconnect` is over), `SIPC_FORKED`.
+ */
+sipc_status sipc_stream_next(const sipc_stream *stream,
+                             int64_t timeout_ms,
+                             sipc_message **event,
+                             sipc_error **error);
+
+/**
+ * Takes the next event without waiting; the callback gets it, or NULL at the end of the stream. Calls of one
+ * stream are served in their order.
+ *
+ * `stream`, `timeout_ms`: as for `sipc_stream_next`.
+ * `callback`: not NULL. If this call returns another status than `SIPC_OK`, it never runs; else it runs exactly
+ * once, and may do so before this call returns. It may make the next such call.
+ * `user_data`: handed to the callback; may be NULL. `drop`: releases it; may be NULL.
+ * `operation`: where the operation is stored, owned by the caller; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * The callback's statuses are those of `sipc_stream_next`, and `SIPC_CANCELLED` after `sipc_operation_cancel`; a
+ * call that is cancelled or timed out takes no event. All streams' callbacks run on one thread, started with the
+ * first such call: one that does not return holds up the others. A program that wants many events takes those that
+ * are there by `sipc_stream_next` with `timeout_ms` 0, and makes this call when there is none.
+ */
+sipc_status sipc_stream_next_async(const sipc_stream *stream,
+                                   int64_t timeout_ms,
+                                   sipc_reply_callback callback,
+                                   void *user_data,
+                                   sipc_drop drop,
+                                   sipc_operation **operation,
+                                   sipc_error **error);
+
+/**
+ * The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do: for `poll`,
+ * `epoll` or an event loop, level-triggered. It stays the same, also while the stream looks for its publisher
+ * again, and the library's; only watch it. It may be readable though no event is there yet: then that call returns
+ * `SIPC_TIMED_OUT`.
+ *
+ * `stream`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
+ */
+int32_t sipc_stream_descriptor(const sipc_stream *stream);
+
+/**
+ * Closes a stream: its publisher forgets it, and calls that wait for an event, here or in other threads, get the
+ * end of the stream. Does not wait. May be called in any thread, any number of times.
+ *
+ * `stream`: may be NULL.
+ */
+void sipc_stream_close(const sipc_stream *stream);
+
+/**
+ * Closes and frees a stream. Calls of `sipc_stream_next_async` that are under way get the end of the stream; no
+ * other call may be using it. Legal inside a callback.
+ *
+ * `stream`: may be NULL; not to be used again.
+ */
+void sipc_stream_free(sipc_stream *stream);
 
 /**
  * Makes an empty queue. It takes two descriptors.

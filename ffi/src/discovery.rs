@@ -45,6 +45,10 @@ pub struct sipc_channel_info {
     pub started_ms: i64,
     /// The version of the library that it uses; empty where its lock file does not say.
     pub version: *const c_char,
+    /// Whether it publishes, also beside requests or broadcasts.
+    pub publishes: bool,
+    /// How many subscribers it had a tenth of a second ago; -1 where it takes none, or its lock file does not say.
+    pub subscribers: i64,
 }
 
 /// A list of live channels.
@@ -75,6 +79,8 @@ impl sipc_channel_list {
                 pid: info.pid.map_or(0, i64::from),
                 started_ms: info.started_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
                 version: keep(info.version.as_deref().unwrap_or_default()),
+                publishes: info.publishes,
+                subscribers: info.subscribers.map_or(-1, |count| i64::try_from(count).unwrap_or(i64::MAX)),
             })
             .collect();
         sipc_channel_list { channels, _strings: strings }

@@ -38,6 +38,8 @@ pub mod post;
 
 pub mod listener;
 
+pub mod publish;
+
 pub mod responder;
 
 pub mod client;
@@ -45,6 +47,10 @@ pub mod client;
 pub mod operation;
 
 pub mod post_async;
+
+pub mod subscribe;
+
+pub mod stream;
 
 pub mod queue;
 

@@ -27,6 +27,11 @@ impl Handle for sipc_listener {
 }
 
 impl sipc_listener {
+    /// What core has of it.
+    pub(crate) fn core(&self) -> &Listener {
+        &self.listener
+    }
+
     pub(crate) fn new(listener: Listener) -> sipc_listener {
         let channel = c_string(&listener.channel().to_string());
         let address = c_string(listener.address());

@@ -12,7 +12,12 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use simpleipc::callback::sipc_handler_report;
 use simpleipc::queue::{client::*, post::*, *};
 use simpleipc::{body::*, client::*, discovery::*, error::*, listen::*, listener::*, message::*, operation::*};
-use simpleipc::{options::*, post::*, post_async::*, responder::*, status::*, version::*};
+use simpleipc::{options::*, post::*, post_async::*, publish::*, responder::*, status::*, version::*};
+
+#[path = "c_arguments/publications.rs"]
+mod publications;
+
+use publications::{OnStream, Publisher};
 
 #[derive(Arbitrary, Debug)]
 enum Set {
@@ -87,6 +92,8 @@ enum Call {
     ListenPort(u8, bool),
     Client(Place, Vec<OnClient>),
     Queue(Vec<OnQueue>),
+    ListenToPublish(Text, usize),
+    Subscribe(Publisher, Vec<OnStream>),
     Bodies(Vec<u8>),
     Channels(Text),
     Status(i32),
@@ -668,6 +675,18 @@ libfuzzer_sys::fuzz_target!(|program: Program| {
                     use_queue(queue, calls, options);
                     status
                 }
+                Call::ListenToPublish(name, room) => {
+                    // As for other listeners.
+                    let here = sipc_options_new();
+                    assert_eq!(sipc_options_set_directory(here, directory.as_ptr()), SIPC_OK);
+                    let mut listener = null_mut();
+                    let status = sipc_listen_uds_publish(pointer(&name.into_c()), here, &mut listener, errors);
+                    assert_eq!(listener.is_null(), status != SIPC_OK);
+                    look_at_listener(listener, room);
+                    sipc_options_free(here);
+                    status
+                }
+                Call::Subscribe(publisher, calls) => publications::subscribe(publisher, calls, options, errors),
                 Call::Bodies(bytes) => {
                     let text = Text::Bytes(bytes.clone()).into_c();
                     let made = [sipc_json(pointer(&text)), sipc_text(pointer(&text))];

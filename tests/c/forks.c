@@ -306,6 +306,64 @@ static void a_child_of_a_handler_does_not_answer_for_its_parent(void) {
     sipc_listener_free(listener);
 }
 
+static void on_event_or_never(sipc_status status, sipc_message *event, sipc_error *error, void *calls) {
+    CHECK_OK(status);
+    CHECK_TEXT("live", sipc_message_text(event));
+    sipc_message_free(event);
+    sipc_error_free(error);
+    count_up(calls);
+}
+
+static void an_inherited_stream_and_publisher_stay_the_parents(void) {
+    struct count calls = COUNT_FROM_ZERO;
+    sipc_listener *publisher = NULL;
+    sipc_stream *stream = NULL, *awaited = NULL;
+    CHECK_OK(sipc_listen_uds_publish("parent", NULL, &publisher, NULL));
+    CHECK_OK(sipc_subscribe_uds("parent", NULL, &stream, NULL));
+    CHECK_OK(sipc_subscribe_uds("parent", NULL, &awaited, NULL));
+    CHECK_OK(sipc_stream_next_async(awaited, SIPC_NO_TIMEOUT, on_event_or_never, &calls, drop_count, NULL, NULL));
+    pid_t child = fork_watched();
+    if (child == 0) {
+        sipc_message *event = NULL;
+        sipc_error *error = NULL;
+        CHECK_STATUS(SIPC_FORKED, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &event, &error));
+        check_error(error, SIPC_FORKED, "fork");
+        CHECK_STATUS(SIPC_FORKED, sipc_stream_next_async(stream, 0, on_event_or_never, NULL, NULL, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_publish(publisher, NULL, sipc_text("from the child"), NULL, NULL));
+        CHECK(sipc_stream_descriptor(stream) == -1);
+        sipc_stream_close(stream);
+        sipc_stream_free(stream);
+        sipc_stream_free(awaited);
+        sipc_listener_free(publisher);
+        CHECK(count_now(&calls) == 0);
+        /* A subscription of the child's own gets what its parent publishes. */
+        CHECK_OK(sipc_subscribe_uds("parent", NULL, &stream, NULL));
+        CHECK_OK(sipc_stream_next(stream, SIPC_NO_TIMEOUT, &event, NULL));
+        CHECK_TEXT("live", sipc_message_text(event));
+        sipc_message_free(event);
+        sipc_stream_free(stream);
+        _exit(0);
+    }
+    size_t queued = 0;
+    sipc_counters counters;
+    counters.size = sizeof counters;
+    do {
+        CHECK_OK(sipc_listener_counters(publisher, &counters, NULL));
+        sched_yield();
+    } while (counters.subscribers < 3);
+    CHECK_OK(sipc_publish(publisher, NULL, sipc_text("live"), &queued, NULL));
+    CHECK(queued == 3);
+    check_child(child);
+    sipc_message *event = NULL;
+    CHECK_OK(sipc_stream_next(stream, SIPC_NO_TIMEOUT, &event, NULL));
+    CHECK_TEXT("live", sipc_message_text(event));
+    sipc_message_free(event);
+    count_await(&calls, 2);
+    sipc_stream_free(stream);
+    sipc_stream_free(awaited);
+    sipc_listener_free(publisher);
+}
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(an_inherited_client_says_forked_and_the_parents_goes_on),
@@ -317,6 +375,7 @@ int main(int argc, char **argv) {
         TEST(every_accessor_of_what_a_child_inherits_says_that_it_is_the_parents),
         TEST(freeing_a_queue_in_a_child_calls_nothing_and_writes_to_no_descriptor),
         TEST(a_child_of_a_handler_does_not_answer_for_its_parent),
+        TEST(an_inherited_stream_and_publisher_stay_the_parents),
     };
     return RUN_TESTS(tests);
 }
