@@ -39,7 +39,14 @@
 // Names of channels and paths are `text`: strings, literals, `std::string_view`, `std::filesystem::path`. A null pointer is an
 // error, as is a zero inside.
 //
-// simple_ipc_queue.hpp has calls for event loops: any number of them behind one descriptor.
+// Publishing. `listen_uds_publish` gives a listener without a handler; its `publish` sends one event to each subscriber.
+//
+//     auto clock = simple_ipc::listen_uds_publish("clock");
+//     clock.publish(1, "tick");
+//     for (auto &event : simple_ipc::subscribe_uds("clock")) std::cout << event.data<int>() << "\n";
+//
+// simple_ipc_subscription.hpp, which this includes, has subscriptions. simple_ipc_queue.hpp has calls for event loops: any number
+// of them behind one descriptor.
 
 #ifndef SIMPLE_IPC_HPP
 #define SIMPLE_IPC_HPP
@@ -52,6 +59,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <locale>
 #include <memory>
@@ -727,6 +735,31 @@ public:
         return set(sipc_options_set_stall_timeout_ms, detail::milliseconds(time));
     }
     options &threads(std::size_t count) { return set(sipc_options_set_threads, count); }
+    options &publish(bool besides) { return set(sipc_options_set_publish, besides); }
+    options &retain(bool last) { return set(sipc_options_set_retain, last); }
+    options &patience(std::chrono::nanoseconds time) { return set(sipc_options_set_patience_ms, detail::milliseconds(time)); }
+    // Any range of strings.
+    template <class Topics> options &topics(const Topics &given) {
+        std::vector<std::string> owned;
+        bool is_whole = true;
+        for (const auto &topic : given) {
+            owned.emplace_back(std::string_view(topic));
+            is_whole = is_whole && owned.back().find('\0') == std::string::npos;
+        }
+        std::vector<const char *> pointers;
+        for (const std::string &topic : owned) pointers.push_back(topic.c_str());
+        // As `whole`: the library refuses NULL.
+        sipc_options_set_topics(options_.get(), is_whole ? pointers.data() : nullptr, pointers.size());
+        return *this;
+    }
+    options &topics(std::initializer_list<std::string_view> given) { return topics<>(given); }
+    // One of the `SIPC_OVERFLOW_` constants.
+    options &overflow(std::int32_t policy) { return set(sipc_options_set_overflow, policy); }
+    options &queue(std::size_t bytes) { return set(sipc_options_set_queue, bytes); }
+    options &reconnect(std::chrono::nanoseconds time) {
+        return set(sipc_options_set_reconnect_ms, detail::milliseconds(time));
+    }
+    options &no_reconnect_limit() { return set(sipc_options_set_reconnect_ms, std::int64_t{SIPC_NO_TIMEOUT}); }
     options &plain_text(bool accept) { return set(sipc_options_set_plain_text, accept); }
     options &allow_user(std::uint32_t uid) { return set(sipc_options_allow_user, uid); }
     options &allow_same_user() { return sipc_options_allow_same_user(options_.get()), *this; }
@@ -784,6 +817,21 @@ private:
     detail::handle<sipc_options, sipc_options_free> options_;
     std::shared_ptr<reports> reports_;
 };
+
+namespace detail {
+
+// Calls a function that makes an object for an address: a listener that publishes, a client, a subscription.
+template <class Object, class Address, class Handle>
+result<Object> open(sipc_status (*function)(Address, const sipc_options *, Handle **, sipc_error **), Address address,
+                    const options &with) {
+    Handle *made = nullptr;
+    sipc_error *failure = nullptr;
+    const sipc_status status = function(address, with.get(), &made, &failure);
+    if (status != SIPC_OK) return take_error(status, failure);
+    return Object(made);
+}
+
+} // namespace detail
 
 // Listening ---------------------------------------------------------------------------------------------------------------
 
@@ -967,6 +1015,19 @@ public:
         return counted;
     }
 
+    // Publishes one event to each subscriber whose topics let it through; gives the number of those for which it was queued or
+    // sent. In any number of threads at once, also in handlers. Waits only for subscribers with `SIPC_OVERFLOW_BLOCK`, at most
+    // for the options' `patience`. `kind::wrong_mode` on a listener that does not publish: see `options::publish`.
+    result<std::size_t> try_publish(const body &message, const text &topic = "") const {
+        if (!listener_) return detail::moved_from("listener");
+        if (auto zero = topic.mistake(kind::invalid_argument)) return *std::move(zero);
+        std::size_t queued = 0;
+        sipc_error *failure = nullptr;
+        const sipc_status status = sipc_publish(listener_.get(), topic.c_str(), message.get(), &queued, &failure);
+        if (status != SIPC_OK) return detail::take_error(status, failure);
+        return queued;
+    }
+
     // Answers what has come, within the options' grace period; afterwards the handler with all that it captured is gone.
     // `kind::timed_out` says that it is not: a handler still runs. Again it does nothing, or says whether that has ended. Inside
     // its own handler it begins to close and returns at once: the answer still goes out.
@@ -979,6 +1040,7 @@ public:
     }
 #if SIMPLE_IPC_EXCEPTIONS
     sipc_counters counters() const { return try_counters().value(); }
+    std::size_t publish(const body &message, const text &topic = "") const { return try_publish(message, topic).value(); }
     void close() const { try_close().value(); }
 #endif
 
@@ -1202,6 +1264,23 @@ listener listen_uds_broadcast(const text &channel, F handler, const options &wit
 template <class In = message_view, class F>
 listener listen_ip_broadcast(std::uint32_t port, F handler, const options &with = {}) {
     return try_listen_ip_broadcast<In>(port, std::move(handler), with).value();
+}
+#endif
+
+// A listener that publishes and takes no messages. One with a handler publishes, too, if `options::publish` says so.
+inline result<listener> try_listen_uds_publish(const text &channel, const options &with = {}) {
+    if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
+    return detail::open<listener>(sipc_listen_uds_publish, channel.c_str(), with);
+}
+inline result<listener> try_listen_ip_publish(std::uint32_t port, const options &with = {}) {
+    return detail::open<listener>(sipc_listen_ip_publish, port, with);
+}
+#if SIMPLE_IPC_EXCEPTIONS
+inline listener listen_uds_publish(const text &channel, const options &with = {}) {
+    return try_listen_uds_publish(channel, with).value();
+}
+inline listener listen_ip_publish(std::uint32_t port, const options &with = {}) {
+    return try_listen_ip_publish(port, with).value();
 }
 #endif
 
@@ -1477,28 +1556,16 @@ private:
     detail::handle<sipc_client, sipc_client_free> client_;
 };
 
-namespace detail {
-
-template <class Connect, class Address> result<client> connect(Connect function, Address address, const options &with) {
-    sipc_client *made = nullptr;
-    sipc_error *failure = nullptr;
-    const sipc_status status = function(address, with.get(), &made, &failure);
-    if (status != SIPC_OK) return take_error(status, failure);
-    return client(made);
-}
-
-} // namespace detail
-
 inline result<client> try_connect_uds(const text &channel, const options &with = {}) {
     if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
-    return detail::connect(sipc_client_connect_uds, channel.c_str(), with);
+    return detail::open<client>(sipc_client_connect_uds, channel.c_str(), with);
 }
 inline result<client> try_connect_ip(std::uint32_t port, const options &with = {}) {
-    return detail::connect(sipc_client_connect_ip, port, with);
+    return detail::open<client>(sipc_client_connect_ip, port, with);
 }
 inline result<client> try_connect_path(const text &path, const options &with = {}) {
     if (auto zero = path.mistake(kind::invalid_argument)) return *std::move(zero);
-    return detail::connect(sipc_client_connect_path, path.c_str(), with);
+    return detail::open<client>(sipc_client_connect_path, path.c_str(), with);
 }
 #if SIMPLE_IPC_EXCEPTIONS
 inline client connect_uds(const text &channel, const options &with = {}) { return try_connect_uds(channel, with).value(); }
@@ -1517,6 +1584,8 @@ struct channel_info {
     std::chrono::system_clock::time_point started;
     std::string version; // of the library that it uses
     bool takes_broadcasts; // false for requests, and where its lock file does not say
+    bool publishes;        // also beside requests or broadcasts
+    std::optional<std::uint64_t> subscribers; // how many it had a tenth of a second ago; nothing where it takes none
 };
 
 namespace detail {
@@ -1532,7 +1601,8 @@ inline result<std::vector<channel_info>> channels(const char *directory) {
         const sipc_channel_info &info = *sipc_channel_list_get(found, index);
         all.push_back({info.channel, info.address, info.mode == SIPC_MODE_REQUEST, info.pid,
                        std::chrono::system_clock::time_point(std::chrono::milliseconds(info.started_ms)), info.version,
-                       info.mode == SIPC_MODE_BROADCAST});
+                       info.mode == SIPC_MODE_BROADCAST, info.publishes,
+                       info.subscribers < 0 ? std::nullopt : std::optional<std::uint64_t>(info.subscribers)});
     }
     return all;
 }
@@ -1566,5 +1636,7 @@ template <> struct std::is_error_code_enum<simple_ipc::kind> : std::true_type {}
 
 #undef SIMPLE_IPC_KINDS
 #undef SIMPLE_IPC_DEMANGLES
+
+#include "simple_ipc_subscription.hpp"
 
 #endif // SIMPLE_IPC_HPP

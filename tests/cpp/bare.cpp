@@ -70,6 +70,18 @@ static void all() {
     while (queue.under_way() > 0) (void)queue.try_wait();
     check(sum == 22, "and calls back");
     check(listener->try_counters()->messages == 8 && listener->try_close().has_value(), "a listener counts and closes");
+    auto clock = *simple_ipc::try_listen_uds_publish("clock", with);
+    auto events = *simple_ipc::try_subscribe_uds("clock", with);
+    check(*clock.try_publish(7, "tick") == 1, "a publication tells for how many it is");
+    const auto event = events.try_next();
+    check((*event)->topic() == "tick" && *(*event)->try_data<int>() == 7, "an event is there without exceptions");
+    std::atomic<int> next(0);
+    auto waiting = events.try_next_async([&next](auto event) { next = *(*event)->template try_data<int>(); });
+    check(clock.try_publish(8).has_value() && waiting->try_wait().has_value() && next == 8, "and comes to a callback");
+    check(events.try_next(std::chrono::milliseconds(0)).error().kind() == kind::timed_out, "a time that is over is an error");
+    events.close();
+    check(events.try_next().has_value() && !*events.try_next(), "the end is no event and no error");
+    check(clock.try_close().has_value(), "a publisher closes");
     check(simple_ipc::try_channels(place)->empty() && std::remove(place) == 0, "nothing is left behind");
 }
 

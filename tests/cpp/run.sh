@@ -4,7 +4,8 @@
 # those of the examples folder. The last line is `N passed, N failed, N skipped`.
 #
 #   tests/cpp/run.sh [--prefix DIR]      a tree that is installed already, instead of building and installing one
-#   tests/cpp/run.sh SUITE [TEST…]       tests or queues, or some of their tests, as C++17; nothing is built that has not changed
+#   tests/cpp/run.sh SUITE [TEST…]       tests, queues or subscriptions, or some of their tests, as C++17; nothing is built that
+#                                        has not changed
 # shellcheck disable=SC2317 # the checks are functions that are called by name
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,13 +19,13 @@ prefix=
 chosen=
 case ${1:-} in
     --prefix) prefix=$2 ;;
-    tests | queues)
+    tests | queues | subscriptions)
         chosen=$1
         shift
         use_stage
         ;;
     ?*)
-        echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR], or tests or queues and names of their tests" >&2
+        echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR], or tests, queues or subscriptions and names of their tests" >&2
         exit 2
         ;;
 esac
@@ -72,7 +73,7 @@ if [ -n "$chosen" ]; then
 fi
 
 sanitize='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g'
-for tests in tests queues; do
+for tests in tests queues subscriptions; do
     for standard in 17 20; do
         check "$tests compile as C++$standard" compile "$scratch/$tests-$standard" "$here/$tests.cpp" -std=c++$standard -O2
         suite "$tests, C++$standard" timeout 900 "$scratch/$tests-$standard"
@@ -96,7 +97,8 @@ warns() { # warning, a statement that is to cause it
     grep -q "$1" "$scratch/discarded.log"
 }
 for discarded in 'simple_ipc::listen_uds_request("x", answer)' 'simple_ipc::try_listen_ip_broadcast(0, answer)' \
-    'simple_ipc::connect_uds("x")' 'simple_ipc::make_queue()'; do
+    'simple_ipc::connect_uds("x")' 'simple_ipc::make_queue()' 'simple_ipc::listen_uds_publish("x")' \
+    'simple_ipc::subscribe_uds("x")'; do
     check "discarding $discarded is warned of" warns unused "$discarded"
     check "  and keeping it is not" compile "$scratch/kept" "$scratch/discarded.cpp" -std=c++17 -fsyntax-only -Wno-unused-result
 done
@@ -104,13 +106,15 @@ done
 awk '/^```cpp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/bindings/cpp/README.md" >"$scratch/readme.cpp"
 check "the README's first example compiles" compile "$scratch/readme" "$scratch/readme.cpp" -std=c++17
 check "  and prints its reply" says response-bar "$scratch/readme"
-for example in echo_listener echo_client one_way cancel worker_pool event_loop; do
+for example in echo_listener echo_client one_way cancel worker_pool event_loop publish hub; do
     check "$example compiles" compile "$scratch/$example" "$examples/$example.cpp" -std=c++17
 done
 check "one_way counts" says 1000 "$scratch/one_way"
 check "cancel is heard" says cancelled "$scratch/cancel"
 check "worker_pool adds squares" says 328350 "$scratch/worker_pool"
 check "event_loop adds answers" says 500500 "$scratch/event_loop"
+check "publish is heard" says "tick 1" "$scratch/publish"
+check "hub passes on" says "hello, everybody" "$scratch/hub"
 check "echo_client hears its own word, and echo_listener ends at an interrupt" echoes
 
 if needs cmake "CMake's package"; then
