@@ -2,6 +2,8 @@
  *
  *     driver listen PREFIX    listens until standard input ends
  *     driver post             posts what standard input says
+ *     driver publish PREFIX   publishes what standard input says
+ *     driver subscribe        subscribes, and takes events, as standard input says
  *     driver handle           handles one message for `simple-ipc listen --exec`; events go to the FIFO $EVENTS */
 
 #define _POSIX_C_SOURCE 200809L
@@ -343,6 +345,8 @@ static int post_until_end(void) {
     return 0;
 }
 
+#include "publications.h"
+
 /* As a command of `simple-ipc listen --exec`. */
 
 static volatile sig_atomic_t let_go, gone;
@@ -416,8 +420,12 @@ int main(int argc, char **argv) {
         return listen_until_end(argv[2]);
     if (argc == 2 && strcmp(argv[1], "post") == 0)
         return post_until_end();
+    if (argc == 3 && strcmp(argv[1], "publish") == 0)
+        return publish_until_end(argv[2]);
+    if (argc == 2 && strcmp(argv[1], "subscribe") == 0)
+        return subscribe_until_end();
     if (argc == 2 && strcmp(argv[1], "handle") == 0)
         return handle();
-    fprintf(stderr, "usage: driver listen PREFIX | driver post | driver handle\n");
+    fprintf(stderr, "usage: driver listen PREFIX | post | publish PREFIX | subscribe | handle\n");
     return 2;
 }

@@ -1,4 +1,5 @@
-/* The C++ driver of the interop matrix; ../README.md says what it reads and prints: driver listen PREFIX | driver post. */
+/* The C++ driver of the interop matrix; ../README.md says what it reads and prints:
+ * driver listen PREFIX | post | publish PREFIX | subscribe. */
 
 #include "simple_ipc.hpp"
 
@@ -12,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -176,13 +178,18 @@ void many(const std::string &address, const std::string &prefix, int count, cons
     say(wrong->second.empty() ? "ok" : "error\tother\tmaybe\t" + wrong->second);
 }
 
+std::vector<std::string> split(const std::string &line, char between) {
+    std::vector<std::string> fields;
+    std::istringstream rest(line);
+    for (std::string field; std::getline(rest, field, between);)
+        fields.push_back(field);
+    return fields;
+}
+
 void post() {
     say("ready\t");
     for (std::string line; std::getline(std::cin, line);) {
-        std::vector<std::string> fields;
-        std::istringstream split(line);
-        for (std::string field; std::getline(split, field, '\t');)
-            fields.push_back(field);
+        const std::vector<std::string> fields = split(line, '\t');
         const std::string &verb = fields.at(0), &address = fields.at(1), &value = fields.at(3);
         simple_ipc::options with;
         with.timeout(std::chrono::milliseconds(std::stoll(fields.at(2))));
@@ -203,11 +210,118 @@ void post() {
     }
 }
 
+/* The strings `flood:0:`, `flood:1:` and so on, filled up with `x`. */
+void flood(const simple_ipc::listener &publisher, std::size_t count, std::size_t size) {
+    for (std::size_t number = 0; number < count; number++) {
+        std::string text = "flood:" + std::to_string(number) + ":";
+        text.resize(size, 'x');
+        publisher.publish(body::text(std::move(text)));
+    }
+}
+
+void publish(const std::string &prefix) {
+    simple_ipc::options with;
+    with.retain(true).patience(std::chrono::seconds(20));
+    auto named = simple_ipc::listen_uds_publish(prefix + "_publications", with);
+    auto on_port = simple_ipc::listen_ip_publish(0, with);
+    say("ready\t" + std::to_string(on_port.port()));
+    for (std::string line; std::getline(std::cin, line);) {
+        const std::vector<std::string> fields = split(line, '\t');
+        const std::string &verb = fields.at(0);
+        const auto &publisher = fields.at(1) == named.channel() ? named : on_port;
+        try {
+            if (verb == "publish") {
+                const std::string topic = fields.at(2) == "-" ? "" : fields.at(2);
+                say("ok\t" + std::to_string(publisher.publish(build(fields.at(3)), topic)));
+            } else if (verb == "flood") {
+                flood(publisher, std::stoul(fields.at(2)), std::stoul(fields.at(3)));
+                say("ok");
+            } else {
+                const sipc_counters now = publisher.counters();
+                say("ok\t" + std::to_string(now.subscribers) + "\t" + std::to_string(now.published) + "\t" +
+                    std::to_string(now.dropped) + "\t" + std::to_string(now.too_slow));
+            }
+        } catch (const simple_ipc::error &error) {
+            say_error(error);
+        }
+    }
+    named.close();
+    on_port.close();
+}
+
+simple_ipc::subscription subscribe(const std::string &address, const std::vector<std::string> &fields) {
+    simple_ipc::options with;
+    with.timeout(std::chrono::milliseconds(std::stoll(fields.at(2))));
+    if (fields.at(3) == "drop_oldest") with.overflow(SIPC_OVERFLOW_DROP_OLDEST);
+    if (fields.at(3) == "block") with.overflow(SIPC_OVERFLOW_BLOCK);
+    if (fields.at(4) != "-") with.queue(std::stoul(fields.at(4)));
+    if (fields.at(5) != "*") with.topics(split(fields.at(5), ','));
+    if (address[0] == ':')
+        return simple_ipc::subscribe_ip(static_cast<std::uint32_t>(std::stoul(address.substr(1))), with);
+    return simple_ipc::subscribe_uds(address, with);
+}
+
+void say_event(const simple_ipc::event &event) {
+    const std::string topic = event.topic().empty() ? "-" : std::string(event.topic());
+    say("ok\t" + std::to_string(event.missed()) + (event.retained() ? "\t1\t" : "\t0\t") + topic + "\t" +
+        describe(event.body()));
+}
+
+/* Takes events of a flood until delivered and missed are `total` together. */
+void take(simple_ipc::subscription &events, std::int64_t total, std::chrono::microseconds pause) {
+    std::int64_t delivered = 0, missed = 0, due = 0;
+    bool in_order = true;
+    for (const simple_ipc::event &event : events) {
+        missed += std::max<std::int64_t>(event.missed(), 0);
+        /* A gap of so many as were told, no more and no fewer. */
+        due += event.missed();
+        in_order = in_order && event.data<std::string>().rfind("flood:" + std::to_string(due) + ":", 0) == 0;
+        due++;
+        delivered++;
+        if (pause.count() > 0) std::this_thread::sleep_for(pause);
+        if (delivered + missed >= total) break;
+    }
+    say("ok\t" + std::to_string(delivered) + "\t" + std::to_string(missed) + (in_order ? "\t1" : "\t0"));
+}
+
+void subscribe() {
+    say("ready\t");
+    std::optional<simple_ipc::subscription> events;
+    for (std::string line; std::getline(std::cin, line);) {
+        const std::vector<std::string> fields = split(line, '\t');
+        const std::string &verb = fields.at(0);
+        try {
+            if (verb == "subscribe") {
+                events.reset();
+                events = subscribe(fields.at(1), fields);
+                say("ok");
+            } else if (verb == "next") {
+                if (const auto event = events.value().next(std::chrono::milliseconds(std::stoll(fields.at(1)))))
+                    say_event(*event);
+                else
+                    say("ok\tend");
+            } else if (verb == "take") {
+                take(events.value(), std::stoll(fields.at(1)), std::chrono::microseconds(std::stoll(fields.at(2))));
+            } else {
+                events.reset();
+                say("ok");
+            }
+        } catch (const simple_ipc::error &error) {
+            say_error(error);
+        }
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc == 3 && std::string_view(argv[1]) == "listen")
+    const std::string_view mode = argc > 1 ? argv[1] : "";
+    if (argc == 3 && mode == "listen")
         listen(argv[2]);
+    else if (argc == 3 && mode == "publish")
+        publish(argv[2]);
+    else if (mode == "subscribe")
+        subscribe();
     else
         post();
 }
