@@ -13,7 +13,7 @@ pub struct Event<T = Message> {
     /// The topic that it was published on; empty where it was published on none.
     pub topic: String,
     /// How many events this subscriber was due to get and missed right before this one: 0 is none. -1: an unknown number,
-    /// because the publisher was replaced by another one.
+    /// because the publisher was replaced by another one, or the connection to it broke and the subscription names topics.
     pub missed: i64,
     /// Whether it was published before this subscriber came, and kept as the last event of its topic.
     pub retained: bool,

@@ -485,7 +485,7 @@ class SubscriberSession(ClientSession):
         super().__init__("publish", max_message)
         self._features = 0
         self._first = True
-        self._subscribed = False
+        self._subscribed, self._id = False, 0
         self._balance = WINDOW
 
     def _event(self, name, **fields):
@@ -498,7 +498,7 @@ class SubscriberSession(ClientSession):
         if frame.kind == "subscribe":
             if not first or self._role != "multiplexed" or not self._features & PUBLISH_SUBSCRIBE:
                 raise Violation("protocol", "a subscribe where none is allowed")
-            self._subscribed = True
+            self._subscribed, self._id = True, frame.id
             try:
                 wanted = decode_subscribe(frame.body)
             except Violation as violation:
@@ -506,7 +506,7 @@ class SubscriberSession(ClientSession):
             else:
                 self._event("subscribe", id=frame.id, **wanted)
         elif frame.kind == "credit":
-            if not self._subscribed or frame.id != 1:
+            if not self._subscribed or frame.id != self._id:
                 raise Violation("protocol", "a credit for no subscription")
             self._balance += frame.argument
             if self._balance > MOST_CREDIT:
@@ -587,12 +587,8 @@ class PublisherSession(FrameReader):
         if not hexadecimal or not isinstance(next, int) or not next & 0xFFFFFFFF:
             raise Violation("protocol", "the answer makes no sense")
         if self._seen:
-            if epoch != self._seen["epoch"]:
-                self._missed = -1
-            elif isinstance(missed, int):
-                self._missed = missed
-            else:
-                raise Violation("protocol", "the answer does not say what was missed")
+            known = epoch == self._seen["epoch"] and missed is not None
+            self._missed = missed if known else -1
         self._answered = True
         self._last = next - 1
 

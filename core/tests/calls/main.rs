@@ -15,6 +15,7 @@ mod polled;
 mod requests;
 mod runtimes;
 mod shared_sessions;
+mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod values;

@@ -1,9 +1,8 @@
 //! What a subscription has got and what it has missed, from one session to the next.
 
 use super::asking::Answer;
-use crate::protocol::Violation;
 
-/// The number of missed events that stands for an unknown one: the publisher was replaced.
+/// The number of missed events that stands for an unknown one: the publisher was replaced, or cannot tell.
 pub(crate) const UNKNOWN: i64 = -1;
 
 /// Where a subscription is in what its publishers publish.
@@ -26,19 +25,18 @@ impl Position {
     }
 
     /// The answer to a subscribe that named what [`resumes`](Position::resumes) gave.
-    pub(crate) fn subscribed(&mut self, answer: &Answer) -> Result<(), Violation> {
+    pub(crate) fn subscribed(&mut self, answer: &Answer) {
         let begins = (answer.epoch.clone(), answer.next - 1);
         match &self.seen {
             None => self.seen = Some(begins.clone()),
             Some(_) if self.missed == UNKNOWN => {}
-            Some((epoch, _)) if *epoch == answer.epoch => match answer.missed {
-                Some(missed) => self.missed = i64::try_from(missed).unwrap_or(i64::MAX),
-                None => return Err(Violation::Malformed("the listener does not say how many events were missed")),
-            },
+            // A publisher does not know how many were for one who named topics.
+            Some((epoch, _)) if *epoch == answer.epoch => {
+                self.missed = answer.missed.map_or(UNKNOWN, |missed| i64::try_from(missed).unwrap_or(i64::MAX));
+            }
             Some(_) => self.missed = UNKNOWN,
         }
         self.begins = Some(begins);
-        Ok(())
     }
 
     /// An event goes to the user: with `number`, if it was due, and so many missed before it on its session. What it
@@ -69,11 +67,11 @@ mod tests {
     fn the_first_event_after_a_loss_tells_what_the_same_publisher_counted() {
         let mut position = Position::default();
         assert_eq!(position.resumes(), None);
-        position.subscribed(&answer("a", 124, None)).unwrap();
+        position.subscribed(&answer("a", 124, None));
         assert_eq!(position.deliver(Some(124), 0), 0);
         assert_eq!(position.deliver(Some(130), 5), 5);
         assert_eq!(position.resumes(), Some(("a", 130)));
-        position.subscribed(&answer("a", 140, Some(9))).unwrap();
+        position.subscribed(&answer("a", 140, Some(9)));
         assert_eq!(position.deliver(Some(142), 2), 11);
         assert_eq!(position.deliver(Some(143), 0), 0);
     }
@@ -81,11 +79,11 @@ mod tests {
     #[test]
     fn what_no_event_has_told_is_asked_again() {
         let mut position = Position::default();
-        position.subscribed(&answer("a", 124, None)).unwrap();
+        position.subscribed(&answer("a", 124, None));
         assert_eq!(position.resumes(), Some(("a", 123)));
-        position.subscribed(&answer("a", 130, Some(6))).unwrap();
+        position.subscribed(&answer("a", 130, Some(6)));
         assert_eq!(position.resumes(), Some(("a", 123)));
-        position.subscribed(&answer("a", 131, Some(7))).unwrap();
+        position.subscribed(&answer("a", 131, Some(7)));
         // A retained one, which has told it.
         assert_eq!(position.deliver(None, 0), 7);
         assert_eq!(position.resumes(), Some(("a", 130)));
@@ -94,22 +92,24 @@ mod tests {
     #[test]
     fn a_replaced_publisher_is_one_event_with_an_unknown_number() {
         let mut position = Position::default();
-        position.subscribed(&answer("a", 124, None)).unwrap();
-        position.subscribed(&answer("b", 7, None)).unwrap();
+        position.subscribed(&answer("a", 124, None));
+        position.subscribed(&answer("b", 7, None));
         assert_eq!(position.resumes(), None);
-        position.subscribed(&answer("b", 9, None)).unwrap();
+        position.subscribed(&answer("b", 9, None));
         assert_eq!(position.deliver(None, 0), UNKNOWN);
         assert_eq!(position.resumes(), Some(("b", 8)));
         assert_eq!(position.deliver(Some(9), 0), 0);
-        position.subscribed(&answer("a", 1, None)).unwrap();
+        position.subscribed(&answer("a", 1, None));
         assert_eq!(position.deliver(Some(4), 3), UNKNOWN);
         assert_eq!(position.resumes(), Some(("a", 4)));
     }
 
     #[test]
-    fn an_answer_without_the_number_that_was_asked_for_breaks_the_protocol() {
+    fn what_the_same_publisher_cannot_tell_is_unknown() {
         let mut position = Position::default();
-        position.subscribed(&answer("a", 124, None)).unwrap();
-        assert!(position.subscribed(&answer("a", 130, None)).is_err());
+        position.subscribed(&answer("a", 124, None));
+        position.subscribed(&answer("a", 130, None));
+        assert_eq!(position.deliver(Some(131), 1), UNKNOWN);
+        assert_eq!(position.resumes(), Some(("a", 131)));
     }
 }
