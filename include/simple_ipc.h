@@ -1019,6 +1019,21 @@ sipc_status sipc_options_set_spin_us(sipc_options *options, int64_t spin_us);
 sipc_status sipc_options_set_check_interval_ms(sipc_options *options, int64_t check_interval_ms);
 
 /**
+ * Has a listener call back once for each failure of its handler that no caller hears of: of a broadcast, or
+ * of a request whose caller has gone, has given up, or speaks a wire that carries no text. It is called,
+ * too, when the listener first has as many messages in flight as it may. Not called unless set.
+ *
+ * `callback`: not NULL; on the thread of the handler or another one of the library, several at once where
+ * several fail at once. `user_data`: handed to it; may be NULL. `drop`: releases it; may be NULL: called
+ * when these options, their clones and all listeners that were given them are gone, or have another
+ * callback; at once if this fails.
+ */
+sipc_status sipc_options_on_handler_failure(sipc_options *options,
+                                            sipc_failure_callback callback,
+                                            void *user_data,
+                                            sipc_drop drop);
+
+/**
  * Whether a listener for requests or broadcasts publishes besides, so that others may subscribe to the same
  * channel: no unless set. A listener of `sipc_listen_uds_publish` always does.
  */
@@ -1072,21 +1087,6 @@ sipc_status sipc_options_set_queue(sipc_options *options,
  */
 sipc_status sipc_options_set_reconnect_ms(sipc_options *options,
                                           int64_t reconnect_ms);
-
-/**
- * Has a listener call back once for each failure of its handler that no caller hears of: of a broadcast, or
- * of a request whose caller has gone, has given up, or speaks a wire that carries no text. It is called,
- * too, when the listener first has as many messages in flight as it may. Not called unless set.
- *
- * `callback`: not NULL; on the thread of the handler or another one of the library, several at once where
- * several fail at once. `user_data`: handed to it; may be NULL. `drop`: releases it; may be NULL: called
- * when these options, their clones and all listeners that were given them are gone, or have another
- * callback; at once if this fails.
- */
-sipc_status sipc_options_on_handler_failure(sipc_options *options,
-                                            sipc_failure_callback callback,
-                                            void *user_data,
-                                            sipc_drop drop);
 
 /**
  * Listens for requests on a named channel.

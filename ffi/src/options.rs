@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Options, Overflow, PathStyle, Peers, Result, Wire};
+use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Options, PathStyle, Peers, Result, Wire};
 
 use crate::argument;
 use crate::boundary;
@@ -12,6 +12,8 @@ use crate::discovery::mode_number;
 use crate::error::c_string;
 use crate::handle::Handle;
 use crate::status::sipc_status;
+
+pub mod publications;
 
 /// No limit of time, where a call takes milliseconds.
 pub const SIPC_NO_TIMEOUT: i64 = -1;
@@ -31,14 +33,6 @@ pub const SIPC_PATH_V0_0_3: i32 = 1;
 pub const SIPC_PATH_V0_0_5: i32 = 2;
 /// `{name}.sock`: the original's v0.0.14.
 pub const SIPC_PATH_V0_0_14: i32 = 3;
-
-/// The subscription ends with `SIPC_TOO_SLOW`. The default.
-pub const SIPC_OVERFLOW_FAIL: i32 = 0;
-/// The oldest events that wait for it are dropped; the next event tells how many were missed.
-pub const SIPC_OVERFLOW_DROP_OLDEST: i32 = 1;
-/// `sipc_publish` waits, for as long as the publisher's `patience` says; then the subscription ends with
-/// `SIPC_TOO_SLOW`.
-pub const SIPC_OVERFLOW_BLOCK: i32 = 2;
 
 /// Limits and choices for listening, posting, connecting and subscribing. What does not concern a call is ignored
 /// by it. Calls copy what they need: options may be changed or freed right after.
@@ -411,88 +405,6 @@ pub unsafe extern "C" fn sipc_options_set_check_interval_ms(
     }
 }
 
-/// Whether a listener for requests or broadcasts publishes besides, so that others may subscribe to the same
-/// channel: no unless set. A listener of `sipc_listen_uds_publish` always does.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_publish(options: *mut sipc_options, publish: bool) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe { set(options, |options, _| Ok(options.publish(publish))) }
-}
-
-/// Whether a publisher keeps the last event of each topic for those who subscribe later: no unless set. They get
-/// it first, marked `sipc_message_retained`. What is kept counts against `max_waiting`; a publication beyond it
-/// fails with `SIPC_OUT_OF_RESOURCES`. Empty bytes on a topic forget it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_retain(options: *mut sipc_options, retain: bool) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe { set(options, |options, _| Ok(options.retain(retain))) }
-}
-
-/// How long one `sipc_publish` waits for subscribers with `SIPC_OVERFLOW_BLOCK` that have no room: 0 unless set,
-/// which refuses such subscribers with `SIPC_WRONG_MODE`. Those without room afterwards are cut off.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_patience_ms(options: *mut sipc_options, patience_ms: i64) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe { set(options, |options, _| Ok(options.patience(argument::milliseconds(patience_ms, "patience_ms")?))) }
-}
-
-/// The topics that a subscriber wants, each as a whole: an event comes if it was published to one of them. All
-/// events unless set. Copied.
-///
-/// `topics`: `count` texts of at most 255 bytes of UTF-8; the empty one stands for events without a topic.
-/// `count`: 1 to 1024. NULL, as `topics` or in it, and 0 give `SIPC_INVALID_ARGUMENT`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_topics(
-    options: *mut sipc_options,
-    topics: *const *const c_char,
-    count: usize,
-) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe { set(options, |options, _| Ok(options.topics(argument::topics(topics, count)?))) }
-}
-
-/// What becomes of a subscription for which more waits than its queue holds: one of the `SIPC_OVERFLOW_`
-/// constants, `SIPC_OVERFLOW_FAIL` unless set.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_overflow(options: *mut sipc_options, overflow: i32) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe {
-        set(options, |options, _| {
-            Ok(options.overflow(match overflow {
-                SIPC_OVERFLOW_FAIL => Overflow::Fail,
-                SIPC_OVERFLOW_DROP_OLDEST => Overflow::DropOldest,
-                SIPC_OVERFLOW_BLOCK => Overflow::Block,
-                other => return Err(unknown("overflow", other)),
-            }))
-        })
-    }
-}
-
-/// The most bytes that may wait at the publisher for a subscriber: 4 MiB unless set, more than 0, at most the
-/// publisher's `max_session_waiting`, to which more is lowered. A single larger event still passes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_queue(options: *mut sipc_options, bytes: usize) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe { set(options, |options, _| Ok(options.queue(bytes))) }
-}
-
-/// How long a subscription looks for its publisher again, once that has closed or died: `SIPC_NO_TIMEOUT`, no
-/// limit, unless set. 0 does not look: the end of the publisher's own accord is the end of the stream, and its
-/// death `SIPC_CONNECTION_LOST`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sipc_options_set_reconnect_ms(options: *mut sipc_options, reconnect_ms: i64) -> sipc_status {
-    // SAFETY: by the header's contract.
-    unsafe {
-        set(options, |options, _| {
-            Ok(if reconnect_ms == SIPC_NO_TIMEOUT {
-                options.no_reconnect_limit()
-            } else {
-                options.reconnect(argument::milliseconds(reconnect_ms, "reconnect_ms")?)
-            })
-        })
-    }
-}
-
 /// Has a listener call back once for each failure of its handler that no caller hears of: of a broadcast, or
 /// of a request whose caller has gone, has given up, or speaks a wire that carries no text. It is called,
 /// too, when the listener first has as many messages in flight as it may. Not called unless set.
@@ -579,13 +491,6 @@ mod tests {
                 sipc_options_set_max_waiting(options, 17),
                 sipc_options_set_hello_timeout_ms(options, 18),
                 sipc_options_set_stall_timeout_ms(options, 19),
-                sipc_options_set_publish(options, true),
-                sipc_options_set_retain(options, true),
-                sipc_options_set_patience_ms(options, 20),
-                sipc_options_set_topics(options, [c"a".as_ptr(), c"".as_ptr()].as_ptr(), 2),
-                sipc_options_set_overflow(options, SIPC_OVERFLOW_DROP_OLDEST),
-                sipc_options_set_queue(options, 21),
-                sipc_options_set_reconnect_ms(options, 22),
             ];
             assert!(statuses.iter().all(|&status| status == SIPC_OK), "{statuses:?}");
             let expected = Options::new()
@@ -609,23 +514,13 @@ mod tests {
                 .max_session_waiting(16)
                 .max_waiting(17)
                 .hello_timeout(Duration::from_millis(18))
-                .stall_timeout(Duration::from_millis(19))
-                .publish(true)
-                .retain(true)
-                .patience(Duration::from_millis(20))
-                .topics(["a", ""])
-                .overflow(Overflow::DropOldest)
-                .queue(21)
-                .reconnect(Duration::from_millis(22));
+                .stall_timeout(Duration::from_millis(19));
             let copy = sipc_options_clone(options);
             sipc_options_free(options);
             assert_eq!(sipc_options::read(copy).unwrap(), expected);
             assert_eq!(sipc_options::read_timeout(copy, Some(Duration::ZERO)).unwrap(), None);
             sipc_options_allow_same_user(copy);
-            let expected = expected.peers(Peers::SameOwner);
-            assert_eq!(sipc_options::read(copy).unwrap(), expected);
-            sipc_options_set_reconnect_ms(copy, SIPC_NO_TIMEOUT);
-            assert_eq!(sipc_options::read(copy).unwrap(), expected.no_reconnect_limit());
+            assert_eq!(sipc_options::read(copy).unwrap(), expected.peers(Peers::SameOwner));
             sipc_options_free(copy);
         }
     }
@@ -641,15 +536,6 @@ mod tests {
             assert_eq!(error.message(), "there is no wire 9; use one of the constants");
             sipc_options_free(options);
             assert_eq!(sipc_options_set_threads(std::ptr::null_mut(), 1), SIPC_INVALID_ARGUMENT);
-            let (nothing, broken) = (std::ptr::null(), [c"a".as_ptr(), c"\xff".as_ptr(), std::ptr::null()]);
-            for (topics, count) in [(nothing, 0), (nothing, 2), (broken.as_ptr(), 0), (broken.as_ptr(), 3)] {
-                let options = sipc_options_new();
-                assert_eq!(sipc_options_set_topics(options, topics, count), SIPC_INVALID_ARGUMENT);
-                sipc_options_free(options);
-            }
-            assert_eq!(sipc_options::read(std::ptr::null()).unwrap(), Options::new());
-            let of_client = Some(Duration::from_secs(7));
-            assert_eq!(sipc_options::read_timeout(std::ptr::null(), of_client).unwrap(), of_client);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use simpleipc::callback::sipc_handler_report;
+use simpleipc::options::publications::*;
 use simpleipc::queue::{client::*, post::*, *};
 use simpleipc::{body::*, client::*, discovery::*, error::*, listen::*, listener::*, message::*, operation::*};
 use simpleipc::{options::*, post::*, post_async::*, publish::*, responder::*, status::*, version::*};
