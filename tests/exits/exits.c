@@ -115,6 +115,29 @@ static void exit_with_a_queue(void) {
     count_await(&answered, 1);
 }
 
+static void *take_for_ever(void *stream) {
+    for (;;) {
+        sipc_message *event = NULL;
+        sipc_stream_next(stream, SIPC_NO_TIMEOUT, &event, NULL);
+        sipc_message_free(event);
+    }
+    return NULL;
+}
+
+static void exit_with_streams_that_are_waited_for(void) {
+    sipc_listener *listener = NULL;
+    sipc_stream *taken = NULL, *awaited = NULL;
+    CHECK_OK(sipc_listen_uds_publish("exits", NULL, &listener, NULL));
+    CHECK_OK(sipc_subscribe_uds("exits", NULL, &taken, NULL));
+    CHECK_OK(sipc_subscribe_uds("exits", NULL, &awaited, NULL));
+    thread_start(take_for_ever, taken);
+    for (int i = 0; i < 8; i++) {
+        CHECK_OK(sipc_stream_next_async(awaited, SIPC_NO_TIMEOUT, on_reply, NULL, NULL, NULL, NULL));
+        CHECK_OK(sipc_publish(listener, NULL, sipc_text("x"), NULL, NULL));
+    }
+    CHECK_OK(sipc_stream_next_async(awaited, SIPC_NO_TIMEOUT, on_reply, NULL, NULL, NULL, NULL));
+}
+
 static void exit_from_a_handler(void) {
     listen_with("exits", on_exit_request, NULL);
     ask("exits");
@@ -129,6 +152,17 @@ static void on_exit_reply(sipc_status status, sipc_message *reply, sipc_error *e
 static void exit_from_a_callback(void) {
     listen_echo("exits");
     CHECK_OK(sipc_post_uds_request_async("exits", sipc_text("x"), NULL, on_exit_reply, NULL, NULL, NULL, NULL));
+    for (;;)
+        pause();
+}
+
+static void exit_from_an_events_callback(void) {
+    sipc_listener *listener = NULL;
+    sipc_stream *stream = NULL;
+    CHECK_OK(sipc_listen_uds_publish("exits", NULL, &listener, NULL));
+    CHECK_OK(sipc_subscribe_uds("exits", NULL, &stream, NULL));
+    CHECK_OK(sipc_stream_next_async(stream, SIPC_NO_TIMEOUT, on_exit_reply, NULL, NULL, NULL, NULL));
+    CHECK_OK(sipc_publish(listener, NULL, sipc_text("x"), NULL, NULL));
     for (;;)
         pause();
 }
@@ -385,8 +419,10 @@ static const struct test scenarios[] = {
     TEST(exit_while_threads_call),
     TEST(exit_with_broadcasts_on_their_way),
     TEST(exit_with_a_queue),
+    TEST(exit_with_streams_that_are_waited_for),
     TEST(exit_from_a_handler),
     TEST(exit_from_a_callback),
+    TEST(exit_from_an_events_callback),
     TEST(exit_from_a_second_thread),
     TEST(end_the_first_thread),
     TEST(free_in_atexit),

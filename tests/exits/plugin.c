@@ -178,6 +178,30 @@ void use_queue(const char *channel) {
     use_free(use);
 }
 
+/* Calls that wait for an event: some get one, some are cancelled, the others end with their stream. */
+void use_stream(const char *channel) {
+    struct use *use = use_new(channel), *calls = use_new(channel);
+    sipc_stream *stream = NULL;
+    sipc_operation *waiting[3 * CALLS];
+    CHECK(sipc_listen_uds_publish(use->channel, NULL, &use->listener, NULL) == SIPC_OK);
+    CHECK(sipc_subscribe_uds(use->channel, NULL, &stream, NULL) == SIPC_OK);
+    for (int i = 0; i < 3 * CALLS; i++)
+        CHECK(sipc_stream_next_async(stream, SIPC_NO_TIMEOUT, on_reply, calls, drop, &waiting[i], NULL) == SIPC_OK);
+    for (int i = 0; i < CALLS; i++) {
+        CHECK(sipc_publish(use->listener, NULL, sipc_json("1"), NULL, NULL) == SIPC_OK);
+        sipc_operation_cancel(waiting[3 * i]);
+    }
+    sipc_stream_free(stream);
+    for (int i = 0; i < 3 * CALLS; i++) {
+        CHECK(sipc_operation_wait(waiting[i], SIPC_NO_TIMEOUT, NULL) == SIPC_OK);
+        sipc_operation_free(waiting[i]);
+    }
+    CHECK(calls->called == 3 * CALLS && calls->dropped == 3 * CALLS);
+    end(use);
+    use_free(calls);
+    use_free(use);
+}
+
 /* A responder that is used up in the callback that says that nobody waits for it: the callback outlives it. */
 struct unwanted {
     struct use *use;

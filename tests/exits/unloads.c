@@ -19,7 +19,7 @@ enum { ROUNDS = 10, MOST_THREADS = 8 };
 /* What the plug-in does between being loaded and being unloaded. */
 static const char *const scenarios[] = {
     "use_listener",  "use_listener_that_closes_itself", "use_failures", "use_callbacks", "use_queue",
-    "use_cancel_callbacks",
+    "use_stream",    "use_cancel_callbacks",
 };
 
 struct host {
