@@ -138,6 +138,12 @@ def no_cross():
     return "building for other machines needs Linux and the Rust component rust-src"
 
 
+def no_nats():
+    """That there is no NATS server, and none can be brought."""
+    bring = subprocess.run(["tools/nats.sh"], stdout=subprocess.DEVNULL, cwd=ROOT)
+    return None if bring.returncode == 0 or "CI" in os.environ else "there is no nats-server"
+
+
 def no_node():
     return None if shutil.which("node") or "CI" in os.environ else "node is not on PATH"
 
@@ -164,6 +170,8 @@ def runners():
     else:
         tests = [cargo, "test", "--workspace", "--all-targets", "--no-fail-fast"]
         yield Runner("rust", "Rust tests (cargo-nextest is not installed)", tests, count_cargo_test)
+    carried = "channels between machines, over a NATS server"
+    yield Runner("bridge", carried, ["tests/bridge/run.sh"], count_summary_line, missing=no_nats)
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
     yield Runner(
         "node",

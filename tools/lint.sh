@@ -42,11 +42,20 @@ c_is_clean() {
         xargs -r "${CC:-cc}" -std=gnu11 -Wall -Wextra -Werror -pedantic -fsyntax-only -Ibenches/measure
 }
 
+bridge_is_clean() {
+    "$cargo" clippy --manifest-path bridge/Cargo.toml --all-targets --quiet -- -D warnings &&
+        RUSTDOCFLAGS="-D warnings" "$cargo" doc --manifest-path bridge/Cargo.toml --lib --no-deps --quiet
+}
+
 versions_agree() {
     version=$(tools/version.sh) || return 1
     newest=$(sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)
     if [ "$newest" != "$version" ]; then
         echo "CHANGELOG.md begins with version $newest, Cargo.toml has $version: write the missing section" >&2
+        return 1
+    fi
+    if [ "$(sed -n 's/^version = "\(.*\)"/\1/p' bridge/Cargo.toml | head -n 1)" != "$version" ]; then
+        echo "Cargo.toml has version $version, bridge/Cargo.toml another" >&2
         return 1
     fi
     # Crates of the workspace that name each other by version.
@@ -65,7 +74,8 @@ lock_is_current() {
     # Where a dependency of the library has changed: cargo metadata --manifest-path fuzz/Cargo.toml
     cargo metadata --locked --format-version 1 >/dev/null &&
         cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null &&
-        cargo metadata --locked --format-version 1 --manifest-path tests/loom/Cargo.toml >/dev/null
+        cargo metadata --locked --format-version 1 --manifest-path tests/loom/Cargo.toml >/dev/null &&
+        cargo metadata --locked --format-version 1 --manifest-path bridge/Cargo.toml >/dev/null
 }
 
 dotnet_is_clean() {
@@ -81,8 +91,10 @@ check "formatting" "$cargo" fmt --all --check
 check "Cargo.lock is current" lock_is_current
 check "fuzz targets are formatted" "$cargo" fmt --manifest-path fuzz/Cargo.toml --check
 check "models are formatted" "$cargo" fmt --manifest-path tests/loom/Cargo.toml --check
+check "the bridge is formatted" "$cargo" fmt --manifest-path bridge/Cargo.toml --check
 check "clippy" "$cargo" clippy --workspace --all-targets --quiet -- -D warnings
 check "clippy without tokio" "$cargo" clippy -p simple-ipc --no-default-features --quiet -- -D warnings
+check "the bridge without warnings" bridge_is_clean
 check "rustdoc" env RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --lib --no-deps --quiet
 check "who imports whom" tools/layers.py
 check "no operating system is named outside os" tools/os_names.py

@@ -58,6 +58,7 @@ case $verb in test | all)
     want cmake cmake
     want valgrind valgrind
     want chromium chromium
+    want openssl openssl
     ;;
 esac
 case $verb in lint | all)
@@ -101,6 +102,7 @@ if [ -n "$packages" ]; then
     case " $packages " in *" cmake "*) want cmake cmake ;; esac
     case " $packages " in *" valgrind "*) want valgrind valgrind ;; esac
     case " $packages " in *" chromium "*) want chromium chromium ;; esac
+    case " $packages " in *" openssl "*) want openssl openssl ;; esac
     case " $packages " in *" shellcheck "*) want shellcheck shellcheck ;; esac
 fi
 
@@ -121,6 +123,13 @@ case $verb in test | lint | all)
     if ! "$(dirname "$0")/dotnet.sh" --bring; then
         if [ "$verb" = all ] || [ -n "${CI:-}" ]; then fail "still missing: a .NET SDK"; fi
         say "going on without a .NET SDK; the checks that use it are left out" >&2
+    fi
+    ;;
+esac
+case $verb in test | all)
+    if ! "$(dirname "$0")/nats.sh" >/dev/null; then
+        if [ "$verb" = all ] || [ -n "${CI:-}" ]; then fail "still missing: nats-server"; fi
+        say "going on without nats-server; the tests of the bridge are left out" >&2
     fi
     ;;
 esac

@@ -134,6 +134,12 @@ pub(crate) enum Verb {
     /// Works with listeners of this library; the handler is not called.
     #[command(after_long_help = PING_EXAMPLES)]
     Ping(Ping),
+    /// Carry channels between machines, over NATS
+    ///
+    /// Runs the program simple-ipc-bridge with these arguments; it is installed by itself. With --help it
+    /// tells its own.
+    #[command(disable_help_flag = true)]
+    Bridge(Bridge),
     /// Write the man pages and the shell completions into a directory
     #[command(hide = true)]
     Generate(Generate),
@@ -412,6 +418,13 @@ pub(crate) struct Ping {
     /// Print one JSON object per reply and one at the end
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bridge {
+    /// What simple-ipc-bridge is told
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! The `simple-ipc` command: listen, post, list and ping channels from a shell.
 
 mod arguments;
+mod bridge;
 mod channels;
 mod clean;
 mod closed_output;
@@ -52,6 +53,7 @@ fn run(Arguments { place, verb }: Arguments) -> ExitCode {
         Verb::Ls(ls) => (Reporter::new(ls.json, VerbKind::Other), channels::run(&place, &ls)),
         Verb::Clean(clean) => (Reporter::new(clean.json, VerbKind::Other), clean::run(&place, &clean)),
         Verb::Ping(ping) => (Reporter::new(ping.json, VerbKind::Ping), ping::run(&place, ping)),
+        Verb::Bridge(bridge) => (Reporter::new(false, VerbKind::Other), bridge::run(&place, bridge)),
         Verb::Generate(generate) => (Reporter::new(false, VerbKind::Other), documents::run(&generate.directory)),
     };
     result.unwrap_or_else(|error| reporter.error(&error))

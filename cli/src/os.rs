@@ -75,6 +75,12 @@ pub(crate) fn keep_from_ctrl_c(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
+/// Has another program take this one's place, with its standard streams and its environment. Comes back only with what stood in
+/// the way.
+pub(crate) fn become_program(command: &mut Command) -> io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
 /// A pipe to or from a process.
 pub(crate) trait Pipe: AsFd {}
 

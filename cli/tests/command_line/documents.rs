@@ -42,6 +42,7 @@ fn man_pages_and_completions_are_generated() {
         files,
         [
             "_simple-ipc",
+            "simple-ipc-bridge.1",
             "simple-ipc-clean.1",
             "simple-ipc-listen.1",
             "simple-ipc-ls.1",

@@ -1,5 +1,6 @@
 //! The command as its users meet it: the real binary, in scratch directories.
 
+mod bridging;
 mod cleaning;
 mod documents;
 mod executing;
