@@ -12,6 +12,7 @@ mod limits;
 mod mistakes;
 mod passing_on;
 mod polled;
+mod publications;
 mod requests;
 mod runtimes;
 mod shared_sessions;
