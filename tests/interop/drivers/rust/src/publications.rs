@@ -65,7 +65,7 @@ fn say_counters(counters: Counters) {
 
 /// What a subscriber is told to do.
 enum Subscribing {
-    Subscribe { channel: Channel, options: Options },
+    Subscribe { channel: Channel, options: Box<Options> },
     Next { timeout: Duration },
     Take { total: u64, pause: Duration },
     Close,
@@ -85,7 +85,7 @@ fn subscribing(line: &str) -> std::result::Result<Subscribing, Failure> {
             if topics != "*" {
                 options = options.topics(topics.split(','));
             }
-            Subscribing::Subscribe { channel: address.parse()?, options }
+            Subscribing::Subscribe { channel: address.parse()?, options: Box::new(options) }
         }
         ["next", timeout] => Subscribing::Next { timeout: milliseconds(timeout)? },
         ["take", total, pause] => {
