@@ -206,7 +206,6 @@ async function subscribe() {
           if (Number(index) <= latest) inOrder = 0;
           latest = Number(index);
         }
-        if (index === last) break;
         if (Number(pause) > 0) await new Promise((resolve) => setTimeout(resolve, Number(pause) / 1000));
       }
       return [delivered, missed, inOrder];
