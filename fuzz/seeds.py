@@ -35,6 +35,10 @@ def seeds():
         yield "session", bytes([1, 64, 6]) + stream(case)
     for case in cases("native_sessions"):
         yield "connection", bytes([128, 15]) + stream(case)
+    for case in cases("subscriptions"):
+        if case["sender"] == "listener":
+            flags = (0 if case["all"] else 1) | (2 if "seen" in case else 0)
+            yield "subscription", bytes([flags, min(case["max_message"] // 16, 255), 6]) + stream(case)
     for case in cases("deno"):
         yield "connection", bytes([1, 3]) + stream(case)
     for case in cases("text"):

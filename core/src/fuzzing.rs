@@ -1,6 +1,8 @@
 //! What holds of every input of the parsers. The fuzz targets (`fuzz/`, `--cfg fuzzing`) and the property
 //! tests call the same functions; each panics where something does not hold.
 
+mod subscription;
+
 use std::path::Path;
 
 use crate::channel::{Address, Channel, MAX_NAME_LEN, PathStyle};
@@ -8,10 +10,14 @@ use crate::error::ErrorKind;
 use crate::message::MessageKind;
 use crate::os::lock_file::parse_content;
 use crate::protocol::dialect::Dialect;
-use crate::protocol::frame::{ERROR_ALWAYS, FrameReader, Header, Kind, Sender, Slot};
+use crate::protocol::frame::{ERROR_ALWAYS, FrameReader, Header, Kind, MOST_TOPIC, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello};
 use crate::protocol::text::TextReader;
 use crate::protocol::{Violation, deno};
+
+pub use self::subscription::subscription;
+#[cfg(test)]
+pub(crate) use self::subscription::{Heard, hear, went_on};
 
 pub(crate) type Frame = (Header, Vec<u8>);
 
@@ -74,7 +80,11 @@ pub fn session(data: &[u8]) {
     }
     for (header, body) in &whole.0 {
         assert_eq!(header.len as usize, body.len());
-        let most = if header.kind == Kind::Error { max.max(ERROR_ALWAYS) } else { max };
+        let most = match header.kind {
+            Kind::Error => max.max(ERROR_ALWAYS),
+            Kind::Event => max + MOST_TOPIC,
+            _ => max,
+        };
         assert!(body.len() <= most);
         assert_eq!(Header::decode(&header.encode(), sender, max).as_ref(), Ok(header));
     }

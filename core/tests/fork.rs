@@ -127,6 +127,54 @@ fn a_forked_child_is_told_so_by_what_it_inherited_and_opens_its_own() {
 }
 
 #[test]
+fn a_subscription_goes_on_in_the_parent_and_not_in_a_forked_child() {
+    let Some(options) = started() else {
+        let scratch = Scratch::new();
+        let name = "a_subscription_goes_on_in_the_parent_and_not_in_a_forked_child";
+        assert!(start(name, &scratch.options()).wait_with_output().unwrap().status.success());
+        return;
+    };
+    let _scratch = Scratch::new();
+    let clock = Channel::uds("clock").unwrap();
+    let publisher = blocking::Listener::serve_publish(&clock, &options).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let task = runtime.block_on(simple_ipc::subscribe(&clock, &options)).unwrap();
+    let raw = simple_ipc::event_loop::Subscription::subscribe(&clock, &options).unwrap();
+    let thread = blocking::subscribe(&clock, &options).unwrap();
+    let mut held = Some((task, raw, thread));
+    let child = fork(|| {
+        let (task, raw, thread) = held.as_mut().unwrap();
+        let fresh = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for error in [
+            raw.next(None).unwrap_err(),
+            raw.try_next().unwrap_err(),
+            raw.is_subscribed().unwrap_err(),
+            raw.wait(None).unwrap_err(),
+            thread.next().unwrap().unwrap_err(),
+            fresh.block_on(task.next()).unwrap().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Forked, "{error}");
+        }
+        // Neither closes anything of the parent's, and the child has its own.
+        raw.close();
+        drop(held.take());
+        let mut own = blocking::subscribe_uds_with::<u8>("clock", &options).unwrap();
+        assert_eq!(own.next().unwrap().unwrap().data, 1);
+    });
+    while publisher.counters().subscribers < 4 {
+        std::thread::yield_now();
+    }
+    publisher.publish(1).unwrap();
+    assert!(ended_well(child));
+    let (mut task, raw, mut thread) = held.unwrap();
+    for event in
+        [raw.next(None).unwrap(), thread.next().map(Result::unwrap), runtime.block_on(task.next()).map(Result::unwrap)]
+    {
+        assert_eq!(event.unwrap().data.decode::<u8>().unwrap(), 1);
+    }
+}
+
+#[test]
 fn a_channel_can_be_taken_over_when_its_listener_was_killed_though_a_child_of_it_lives() {
     if let Some(options) = started() {
         let listeners: Vec<_> = (0..2)

@@ -69,6 +69,14 @@ fn blocking_calls_end_when_the_check_says_so() {
     ends("waiting for a listener", || blocking::post_request(&nobody, &Message::null(), &patient));
     ends("connecting", || blocking::Client::connect(&nobody, &patient));
 
+    ends("subscribing", || blocking::subscribe(&nobody, &patient));
+    let clock = Channel::uds("clock").unwrap();
+    let publisher = blocking::Listener::serve_publish(&clock, &options).unwrap();
+    let mut numbers = blocking::subscribe_uds_with::<u8>("clock", &options).unwrap();
+    ends("waiting for an event", || numbers.next().unwrap());
+    publisher.publish(7).unwrap();
+    assert_eq!(numbers.next().unwrap().unwrap().data, 7, "it goes on");
+
     // A listener that takes nothing: its socket fills up.
     let full = Channel::uds("full").unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -96,11 +96,12 @@ impl Subscription {
         while !made.is_subscribed()? {
             // Where there is no waker to be had, one has to look from time to time.
             let most = matches!(waker, Some(None)).then_some(LOOK);
-            let woken = made.wait_once(waker.clone().flatten(), most)?;
+            made.wait_once(waker.clone().flatten(), most)?;
             if let Some(error) = given_up() {
                 return Err(error.on_channel(channel));
             }
-            if !woken && interrupt::wants_end() {
+            // Asked each time: the wait for a listener ends every few milliseconds by itself.
+            if interrupt::wants_end() {
                 return Err(interrupt::error());
             }
         }
@@ -163,10 +164,9 @@ impl Subscription {
                 return came;
             }
             match waited {
-                Ok(true) => {}
-                Ok(false) if interrupt::wants_end() => return Err(interrupt::error()),
-                Ok(false) if until.is_some_and(|until| Instant::now() >= until) => return Err(self.nothing_yet()),
-                Ok(false) => {}
+                Ok(_) if interrupt::wants_end() => return Err(interrupt::error()),
+                Ok(_) if until.is_some_and(|until| Instant::now() >= until) => return Err(self.nothing_yet()),
+                Ok(_) => {}
                 Err(error) => return Err(cannot_wait(error)),
             }
         }

@@ -45,8 +45,8 @@ const IN_A_ROW: u32 = 128;
 #[derive(Debug)]
 pub struct Subscription<T = Message> {
     raw: Arc<event_loop::Subscription>,
-    /// What the runtime watches. Dropped with the subscription, as is the raw one.
-    ready: AsyncReadiness,
+    /// What the runtime watches. There until the subscription is dropped.
+    ready: Option<AsyncReadiness>,
     decode: fn(Message) -> Result<T>,
     /// It has given its last item.
     over: bool,
@@ -74,7 +74,7 @@ impl<T> Subscription<T> {
             Ok(())
         };
         until.drive(subscribed).await.and_then(|subscribed| subscribed).map_err(|error| error.on_channel(channel))?;
-        Ok(Subscription { raw, ready, decode, over: false, in_a_row: 0 })
+        Ok(Subscription { raw, ready: Some(ready), decode, over: false, in_a_row: 0 })
     }
 
     /// Waits for the next event; `None` is the end. Dropping the future loses nothing.
@@ -108,7 +108,8 @@ impl<T> Subscription<T> {
                 }
             }
             self.in_a_row = 0;
-            match ready!(self.ready.poll_readable(context)) {
+            let watched = self.ready.as_ref().expect("taken only in drop");
+            match ready!(watched.poll_readable(context)) {
                 Ok(mut readable) => readable.clear_ready(),
                 Err(error) => {
                     self.over = true;
@@ -157,6 +158,10 @@ impl<T> FusedStream for Subscription<T> {
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
         self.raw.close();
+        if !self.raw.made_in().is_current() {
+            // The runtime is the parent's: another thread of it may have held its locks at the fork.
+            std::mem::forget(self.ready.take());
+        }
     }
 }
 

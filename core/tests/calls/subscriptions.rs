@@ -433,6 +433,21 @@ fn an_error_is_the_last_item_of_an_iterator_and_of_a_stream() {
 }
 
 #[test]
+fn a_wait_for_an_event_has_its_time_wherever_the_subscription_is() {
+    let scratch = Scratch::new();
+    let briefly = Some(Duration::from_millis(30));
+    let begun = Subscription::begin(&channel(), &scratch.options().wait(Duration::MAX)).unwrap();
+    assert_eq!(begun.next(briefly).unwrap_err().kind(), ErrorKind::TimedOut);
+    let publisher = publisher(&scratch.options());
+    while publisher.counters().subscribers == 0 {
+        assert_eq!(begun.next(briefly).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+    publisher.close().unwrap();
+    assert_eq!(begun.next(briefly).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert!(!begun.is_over());
+}
+
+#[test]
 fn closing_ends_a_wait_wherever_the_subscription_is() {
     let scratch = Scratch::new();
     // It waits for a publisher, for an event, and for the publisher to come back.

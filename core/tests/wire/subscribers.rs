@@ -262,15 +262,49 @@ fn a_subscriber_goes_on_with_the_same_publisher_and_tells_what_it_missed() {
     });
 }
 
+/// What the listener of version 0.1.0 answered to a hello and a subscribe, before it closed.
+const LISTENER_OF_0_1_0: &[u8] = b"\xf5SIP\x01\x11\0\0\0\0\0\0\0\0\0\x04\
+    \x3d\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0{\"code\":\"protocol\",\"message\":\"a frame is of an unknown kind\"}";
+
+/// What the client of version 0.1.0 sent to post the request `"x"`, with 30 seconds to wait.
+const CLIENT_OF_0_1_0: &[u8] = b"\xf5SIP\x01\x01\0\0\0\0\0\0\0\0\0\x04\
+    \x03\0\0\0\x01\0\0\0\x01\0\0\0\x30\x75\0\0\"x\"";
+
+/// What the listener of version 0.1.0 answered to that.
+const ANSWER_OF_0_1_0: &[u8] = b"\xf5SIP\x01\x11\0\0\0\0\0\0\0\0\0\x04\
+    \x03\0\0\0\x02\0\0\0\x01\0\0\0\0\0\0\0\"x\"";
+
 #[test]
-fn a_listener_of_a_version_that_cannot_publish_is_said_to_be_one() {
-    let serve = |_, mut raw: Raw| {
-        raw.receive(16);
-        raw.send(&crate::raw::hello(crate::raw::REQUEST_LISTENER));
-        let body = b"{\"code\":\"protocol\",\"message\":\"a frame is of an unknown kind\"}";
-        raw.send(&frame(ERROR, 0, 0, 0, body));
-    };
-    gets(serve, &[], Some(ErrorKind::UnsupportedVersion));
+fn a_listener_of_0_1_0_is_said_to_be_of_a_version_that_cannot_publish() {
+    // It may have closed before the subscribe was whole.
+    for answered in [LISTENER_OF_0_1_0.len(), 16] {
+        let serve = move |_, mut raw: Raw| {
+            raw.receive(16);
+            raw.send(&LISTENER_OF_0_1_0[..answered]);
+        };
+        gets(serve, &[], Some(ErrorKind::UnsupportedVersion));
+    }
+}
+
+#[test]
+fn clients_and_listeners_of_0_1_0_are_served_as_ever() {
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, |_, mut raw: Raw| {
+        let sent = raw.receive(CLIENT_OF_0_1_0.len());
+        // But for the bit of a feature, which that listener passes over.
+        assert_eq!((&sent[..8], &sent[9..]), (&CLIENT_OF_0_1_0[..8], &CLIENT_OF_0_1_0[9..]));
+        raw.send(ANSWER_OF_0_1_0);
+        raw.receive_to_end();
+    });
+    let reply = blocking::post_request(&build(), &simple_ipc::Message::text("x"), &scratch.options()).unwrap();
+    assert_eq!(reply, simple_ipc::Message::text("x"));
+
+    let scratch = Scratch::new();
+    let listener = scratch.listen(simple_ipc::Mode::Request, &scratch.options().publish(true), crate::scratch::echo);
+    let mut raw = Raw::to(&listener);
+    raw.send(CLIENT_OF_0_1_0);
+    let answered = raw.receive(ANSWER_OF_0_1_0.len());
+    assert_eq!((&answered[..8], &answered[9..]), (&ANSWER_OF_0_1_0[..8], &ANSWER_OF_0_1_0[9..]));
 }
 
 #[test]

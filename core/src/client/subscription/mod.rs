@@ -16,4 +16,8 @@ pub(crate) mod losses;
 pub(crate) mod position;
 pub(crate) mod session;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::asking::Answer;
 pub(crate) use self::asking::subscribe_body;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::credit::WINDOW;

@@ -3,95 +3,23 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::client::subscription::asking::Answer;
 use crate::client::subscription::position::Position;
+use crate::fuzzing::{Heard, hear, went_on};
 use crate::message::MessageKind;
 use crate::protocol::vectors::{bytes, cases, file, number, text};
 
-/// What a subscriber makes of a stream that comes in pieces of these sizes, over and over, and takes at once.
-struct Heard {
-    events: Vec<Value>,
-    ends: String,
-    pongs: Vec<u32>,
-    granted: u64,
-}
-
-fn hear(case: &Value, stream: &[u8], sizes: &[usize]) -> Heard {
-    let mut position = Position::default();
-    if let Some(seen) = case.get("seen") {
-        let after = seen["after"].as_u64().unwrap();
-        let before = Answer { epoch: text(&seen["epoch"]).to_owned(), next: after + 1, missed: None };
-        position.subscribed(&before);
+fn told((number, event): &(Option<u64>, Event)) -> Value {
+    let mut told = json!({
+        "topic": event.topic,
+        "bytes": event.data.kind() == MessageKind::Bytes,
+        "body_hex": event.data.data().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "missed": event.missed,
+        "retained": event.retained,
+    });
+    if let Some(number) = number {
+        told["number"] = (*number).into();
     }
-    let mut session = Session::new(number(&case["max_message"]) as usize, case["all"] == true, b"{}");
-    let begun = session.outgoing().len();
-    session.sent(begun);
-    let mut heard = Heard { events: Vec::new(), ends: String::new(), pongs: Vec::new(), granted: 0 };
-    let (mut rest, mut sizes) = (stream, sizes.iter().cycle());
-    loop {
-        let told = session.next();
-        for frame in session.outgoing().as_chunks::<HEADER_LEN>().0 {
-            let header = Header::decode(frame, Sender::Client, 0).unwrap();
-            match header.kind {
-                Kind::Pong => heard.pongs.push(header.id),
-                Kind::Credit => heard.granted += u64::from(header.argument),
-                other => panic!("a subscriber sends {other:?}"),
-            }
-        }
-        let sent = session.outgoing().len();
-        session.sent(sent);
-        match told {
-            Ok(Told::NotYet) => {
-                assert!(!session.has_more(), "{case}");
-                let size = *sizes.next().unwrap();
-                let received = session
-                    .receive(|slot| {
-                        let count = match slot {
-                            Slot::Buffer(slot) => {
-                                let count = slot.len().min(rest.len()).min(size);
-                                slot[..count].copy_from_slice(&rest[..count]);
-                                count
-                            }
-                            Slot::Body(body, missing) => {
-                                let count = missing.min(rest.len()).min(size);
-                                body.extend_from_slice(&rest[..count]);
-                                count
-                            }
-                        };
-                        rest = &rest[count..];
-                        Ok(count)
-                    })
-                    .unwrap();
-                if received == 0 {
-                    heard.ends = "connection_lost".to_owned();
-                    return heard;
-                }
-            }
-            Ok(Told::Subscribed(answer)) => position.subscribed(&answer),
-            Ok(Told::Event { number, gap, event }) => {
-                let mut told = json!({
-                    "topic": event.topic,
-                    "bytes": event.data.kind() == MessageKind::Bytes,
-                    "body_hex": event.data.data().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-                    "missed": position.deliver(number, gap),
-                    "retained": event.retained,
-                });
-                if let Some(number) = number {
-                    told["number"] = number.into();
-                }
-                assert_eq!(number.is_none(), event.retained);
-                heard.events.push(told);
-            }
-            Ok(Told::Closing(_)) => {
-                heard.ends = "closing".to_owned();
-                return heard;
-            }
-            Err(error) => {
-                heard.ends = error.kind().name().to_owned();
-                return heard;
-            }
-        }
-    }
+    told
 }
 
 #[test]
@@ -112,8 +40,12 @@ fn every_session_of_a_publisher_means_what_its_vector_says_however_it_is_cut() {
         };
         let whole = stream.len().max(1);
         for sizes in [vec![whole], vec![1], vec![15, 1], vec![16], vec![7, 17, 3]] {
-            let heard = hear(&case, &stream, &sizes);
-            assert_eq!(heard.events, *case["events"].as_array().unwrap(), "{case}");
+            let position = case
+                .get("seen")
+                .map_or_else(Position::default, |seen| went_on(text(&seen["epoch"]), seen["after"].as_u64().unwrap()));
+            let heard = hear(position, number(&case["max_message"]) as usize, case["all"] == true, &stream, &sizes);
+            let events: Vec<Value> = heard.events.iter().map(told).collect();
+            assert_eq!(events, *case["events"].as_array().unwrap(), "{case}");
             assert_eq!(heard.ends, ends, "{case}");
             let pongs: Vec<u32> =
                 case.get("pongs").map_or(Vec::new(), |pongs| pongs.as_array().unwrap().iter().map(number).collect());
@@ -123,8 +55,9 @@ fn every_session_of_a_publisher_means_what_its_vector_says_however_it_is_cut() {
     assert!(played > 50, "{played}");
 }
 
-fn case(all: bool) -> Value {
-    json!({"max_message": 1 << 20, "all": all})
+/// As [`fuzzing::hear`](crate::fuzzing::hear), of a new subscription that takes a MiB.
+fn listen(all: bool, stream: &[u8], sizes: &[usize]) -> Heard {
+    hear(Position::default(), 1 << 20, all, stream, sizes)
 }
 
 fn greeting(next: u64) -> Vec<u8> {
@@ -162,11 +95,10 @@ proptest! {
             due += missed + 1;
             last = next;
         }
-        let heard = hear(&case(true), &stream, &sizes);
-        prop_assert_eq!(&heard.ends, "connection_lost");
-        let told: Vec<_> = heard.events.iter().map(|event| {
-            (event["number"].as_u64().unwrap(), event["missed"].as_i64().unwrap(), text(&event["topic"]).to_owned())
-        }).collect();
+        let heard = listen(true, &stream, &sizes);
+        prop_assert_eq!(heard.ends, "connection_lost");
+        let told: Vec<_> =
+            heard.events.iter().map(|(number, event)| (number.unwrap(), event.missed, event.topic.clone())).collect();
         prop_assert_eq!(&told, &expected);
         let missed: i64 = told.iter().map(|(_, missed, _)| missed).sum();
         prop_assert_eq!(told.len() as u64 + missed as u64, due);
@@ -188,8 +120,7 @@ proptest! {
         }
         stream.extend_from_slice(&tail);
         for all in [true, false] {
-            let (whole, cut) = (hear(&case(all), &stream, &[usize::MAX]), hear(&case(all), &stream, &sizes));
-            prop_assert_eq!((whole.events, whole.ends, whole.pongs), (cut.events, cut.ends, cut.pongs));
+            prop_assert_eq!(listen(all, &stream, &[usize::MAX]), listen(all, &stream, &sizes));
         }
     }
 }
@@ -200,7 +131,7 @@ fn nothing_is_granted_for_what_only_arrived() {
     let mut stream = greeting(1);
     stream.extend_from_slice(&event(1, "", &[0; 200_000]));
     stream.extend_from_slice(&event(2, "", b"x"));
-    let heard = hear(&case(true), &stream, &[usize::MAX]);
+    let heard = listen(true, &stream, &[usize::MAX]);
     assert_eq!((heard.events.len(), heard.granted), (2, 200_016));
     let mut session = Session::new(1 << 20, true, b"{}");
     session
