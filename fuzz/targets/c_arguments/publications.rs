@@ -3,9 +3,7 @@
 use std::ptr::{null, null_mut};
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
-use simpleipc::{
-    body::*, error::*, listener::*, message::*, options::*, publish::*, status::*, stream::*, subscribe::*,
-};
+use simpleipc::{error::*, listener::*, message::*, options::*, publish::*, status::*, stream::*, subscribe::*};
 
 use super::{Body, Came, Limit, Text, Then, check, finish, look_at_message, on_drop, on_reply, pointer, port};
 
