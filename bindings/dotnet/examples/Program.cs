@@ -16,8 +16,9 @@ namespace SimpleIpc.Examples
                 case "one_way": OneWay.Run(); return 0;
                 case "cancel": await Cancel.RunAsync(); return 0;
                 case "worker_pool": await WorkerPool.RunAsync(); return 0;
+                case "clock": await Clock.RunAsync(); return 0;
                 default:
-                    Console.Error.WriteLine("usage: echo_listener [channel] | echo_client [channel] | one_way | cancel | worker_pool");
+                    Console.Error.WriteLine("usage: echo_listener [channel] | echo_client [channel] | one_way | cancel | worker_pool | clock");
                     return 2;
             }
         }

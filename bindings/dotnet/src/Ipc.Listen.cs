@@ -147,7 +147,7 @@ namespace SimpleIpc
             using Borrowed borrowed = native.Borrow();
             int status = target.Listen(dispatcher, borrowed.Pointer, out IntPtr listener, out IntPtr error);
             Failure.Check(status, error);
-            return new IpcListener(new ListenerHandle(listener), dispatcher);
+            return new IpcListener(new ListenerHandle(listener), dispatcher, options);
         }
     }
 }

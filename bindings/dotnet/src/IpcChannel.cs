@@ -16,6 +16,8 @@ namespace SimpleIpc
             ProcessId = (int)info->Pid;
             Started = DateTimeOffset.FromUnixTimeMilliseconds(info->StartedMilliseconds);
             Version = Text.FromNative((byte*)info->Version) ?? "";
+            Publishes = info->Publishes != 0;
+            Subscribers = info->Subscribers < 0 ? (long?)null : info->Subscribers;
         }
 
         /// <summary>Its name, <c>:port</c>, or the path of its socket.</summary>
@@ -24,7 +26,10 @@ namespace SimpleIpc
         /// <summary>The path of its socket, or <c>127.0.0.1:port</c>.</summary>
         public string Address { get; }
 
-        /// <summary>Whether its listener answers requests. Neither this nor <see cref="TakesBroadcasts"/> where its lock file does not say.</summary>
+        /// <summary>
+        /// Whether its listener answers requests. Neither this nor <see cref="TakesBroadcasts"/> where it only publishes, or its
+        /// lock file does not say.
+        /// </summary>
         public bool TakesRequests { get; }
 
         /// <summary>Whether its listener takes broadcasts.</summary>
@@ -38,6 +43,12 @@ namespace SimpleIpc
 
         /// <summary>The version of the library that it uses; empty where its lock file does not say.</summary>
         public string Version { get; }
+
+        /// <summary>Whether its listener publishes, alone or beside requests or broadcasts.</summary>
+        public bool Publishes { get; }
+
+        /// <summary>How many subscribers it had, a moment ago at most; null where its lock file does not say.</summary>
+        public long? Subscribers { get; }
     }
 
     public static partial class Ipc

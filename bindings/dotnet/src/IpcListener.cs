@@ -9,22 +9,29 @@ namespace SimpleIpc
     /// A channel that this process serves, from the calls of <see cref="Ipc"/> that listen. Any thread may use it. Keep it
     /// as long as the channel is to be served: one that nothing refers to is stopped by the garbage collector.
     /// </summary>
-    public sealed class IpcListener : IDisposable, IAsyncDisposable
+    public sealed partial class IpcListener : IDisposable, IAsyncDisposable
     {
         private readonly ListenerHandle handle;
-        private readonly Dispatcher dispatcher;
+        private readonly Publications publications;
 
-        internal unsafe IpcListener(ListenerHandle handle, Dispatcher dispatcher)
+        // None where it only publishes.
+        private readonly Dispatcher? dispatcher;
+
+        internal unsafe IpcListener(ListenerHandle handle, Dispatcher? dispatcher, IpcOptions? options)
         {
             this.handle = handle;
             this.dispatcher = dispatcher;
+            publications = new Publications(handle, options);
             using var listener = handle.Borrow();
             Channel = Text.FromNative(NativeMethods.sipc_listener_channel(listener.Pointer)) ?? "";
             Address = Text.FromNative(NativeMethods.sipc_listener_address(listener.Pointer)) ?? "";
             Path = Text.FromNative(NativeMethods.sipc_listener_path(listener.Pointer));
             uint port = NativeMethods.sipc_listener_port(listener.Pointer);
             Port = port == 0 ? (int?)null : (int)port;
-            dispatcher.Channel = Channel;
+            if (dispatcher != null)
+            {
+                dispatcher.Channel = Channel;
+            }
         }
 
         /// <summary>The channel as the command line writes it: its name, <c>:port</c>, or its path.</summary>
@@ -53,7 +60,7 @@ namespace SimpleIpc
         }
 
         /// <summary>
-        /// Stops accepting, answers what it has within the options' grace period, then returns. Closing again does nothing.
+        /// Stops accepting, answers what it has and sends what was published within the options' grace period, then returns. Closing again does nothing.
         /// Inside the listener's own handler, also behind an <c>await</c>, it begins to close and returns at once; the
         /// handler's answer still goes out.
         /// </summary>
@@ -66,7 +73,7 @@ namespace SimpleIpc
             {
                 return;
             }
-            if (dispatcher.IsAround && !dispatcher.IsRunning)
+            if (IsAround && !dispatcher!.IsRunning)
             {
                 // The C library knows its own threads only.
                 Offload.Begin(CloseHere);
@@ -81,7 +88,7 @@ namespace SimpleIpc
         /// <param name="cancellationToken">Gives up waiting; the listener closes all the same.</param>
         public Task CloseAsync(CancellationToken cancellationToken = default)
         {
-            if (!dispatcher.IsAround && !handle.IsClosed)
+            if (!IsAround && !handle.IsClosed)
             {
                 return Offload.RunAsync(CloseHere, cancellationToken);
             }
@@ -102,7 +109,7 @@ namespace SimpleIpc
         /// </summary>
         public void Dispose()
         {
-            if (dispatcher.IsAround && !handle.IsClosed)
+            if (IsAround && !handle.IsClosed)
             {
                 // On a thread that can wait for the handler.
                 Offload.Begin(CloseAndFree);
@@ -116,13 +123,16 @@ namespace SimpleIpc
         /// <summary>As <see cref="Dispose"/>, without holding a thread of the caller's.</summary>
         public ValueTask DisposeAsync()
         {
-            if (dispatcher.IsAround || handle.IsClosed)
+            if (IsAround || handle.IsClosed)
             {
                 Dispose();
                 return default;
             }
             return new ValueTask(Offload.RunAsync(CloseAndFree, CancellationToken.None));
         }
+
+        /// <summary>Whether this code is of its handler, also behind an <c>await</c> of it.</summary>
+        private bool IsAround => dispatcher != null && dispatcher.IsAround;
 
         private void CloseHere()
         {
@@ -183,5 +193,17 @@ namespace SimpleIpc
 
         /// <summary>Requests that nobody waits for any more and whose handlers have not ended, now.</summary>
         public long Abandoned => (long)counters.Abandoned;
+
+        /// <summary>Subscribers now.</summary>
+        public long Subscribers => (long)counters.Subscribers;
+
+        /// <summary>Events published.</summary>
+        public long Published => (long)counters.Published;
+
+        /// <summary>Events that were dropped for subscribers with <see cref="IpcOverflow.DropOldest"/>, each counted for each of them.</summary>
+        public long Dropped => (long)counters.Dropped;
+
+        /// <summary>Subscriptions that ended with <see cref="IpcStatus.TooSlow"/>.</summary>
+        public long TooSlow => (long)counters.TooSlow;
     }
 }

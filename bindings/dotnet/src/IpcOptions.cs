@@ -35,7 +35,7 @@ namespace SimpleIpc
     }
 
     /// <summary>
-    /// Limits and choices for listening, posting and connecting. What is null is as it is by default, which suits most
+    /// Limits and choices for listening, posting, connecting, publishing and subscribing. What is null is as it is by default, which suits most
     /// programs; what does not concern a call is ignored by it. Nonsense is reported by the call that is given it, as
     /// <see cref="IpcStatus.InvalidArgument"/>. Calls copy what they need: options may be changed afterwards.
     /// </summary>
@@ -139,6 +139,50 @@ namespace SimpleIpc
         public TimeSpan? CheckInterval { get; set; }
 
         /// <summary>
+        /// Whether a listener for requests or broadcasts takes subscribers besides, for <see cref="IpcListener.Publish"/>: no by
+        /// default. One that was made to publish does so in any case.
+        /// </summary>
+        public bool Publish { get; set; }
+
+        /// <summary>
+        /// Whether a publisher keeps the last event of each topic, and gives it first to those who subscribe later, as
+        /// <see cref="IpcEvent{T}.Retained"/>: no by default. What is kept counts as <see cref="MaxWaiting"/>, beyond which
+        /// publishing fails with <see cref="IpcStatus.OutOfResources"/>. Publishing no bytes on a topic forgets it.
+        /// </summary>
+        public bool Retain { get; set; }
+
+        /// <summary>
+        /// How long one publish waits for subscribers with <see cref="IpcOverflow.Block"/> that do not keep up: not at all by
+        /// default, and such subscribers are refused. Whoever has no room afterwards is cut off with
+        /// <see cref="IpcStatus.TooSlow"/>. Whole milliseconds, rounded up.
+        /// </summary>
+        public TimeSpan? Patience { get; set; }
+
+        /// <summary>
+        /// The topics that a subscriber gets, each exactly as it is published; the empty one is that of events without a
+        /// topic: all of them by default. From 1 to 1024, of at most 255 bytes each in UTF-8.
+        /// </summary>
+        public IReadOnlyCollection<string>? Topics { get; set; }
+
+        /// <summary>
+        /// What becomes of a subscription for which more waits than its <see cref="Queue"/>: <see cref="IpcOverflow.Fail"/> by default.
+        /// </summary>
+        public IpcOverflow? Overflow { get; set; }
+
+        /// <summary>
+        /// The most bytes that wait at the publisher for a subscriber: 4 MiB by default, and no more than the publisher's
+        /// <see cref="MaxSessionWaiting"/>. One larger event still passes.
+        /// </summary>
+        public long? Queue { get; set; }
+
+        /// <summary>
+        /// How long a subscription that has lost its publisher looks for it, or for the next one: without limit by default.
+        /// With zero it ends with its publisher, without an error where that closed, and with
+        /// <see cref="IpcStatus.ConnectionLost"/> where it died.
+        /// </summary>
+        public TimeSpan? Reconnect { get; set; }
+
+        /// <summary>
         /// How values become JSON and back: what <see cref="IpcJson.CreateOptions"/> gives by default. Options that are given
         /// rule alone. In a trimmed or ahead-of-time compiled program: options with a generated JsonSerializerContext.
         /// </summary>
@@ -193,6 +237,13 @@ namespace SimpleIpc
                 if (Threads is int threads) NativeMethods.sipc_options_set_threads(options, Count(threads));
                 if (Spin is TimeSpan spin) NativeMethods.sipc_options_set_spin_us(options, Units(spin, TimeSpan.TicksPerMillisecond / 1000));
                 if (CheckInterval is TimeSpan check) NativeMethods.sipc_options_set_check_interval_ms(options, Ever(check));
+                if (Publish) NativeMethods.sipc_options_set_publish(options, 1);
+                if (Retain) NativeMethods.sipc_options_set_retain(options, 1);
+                if (Patience is TimeSpan patience) NativeMethods.sipc_options_set_patience_ms(options, Ever(patience));
+                if (Topics is IReadOnlyCollection<string> topics) SetTopics(options, topics);
+                if (Overflow is IpcOverflow overflow) NativeMethods.sipc_options_set_overflow(options, (int)overflow);
+                if (Queue is long bytesOfQueue) NativeMethods.sipc_options_set_queue(options, Size(bytesOfQueue));
+                if (Reconnect is TimeSpan reconnect) NativeMethods.sipc_options_set_reconnect_ms(options, Milliseconds(reconnect));
                 foreach (uint user in AllowedUsers ?? Array.Empty<uint>())
                 {
                     NativeMethods.sipc_options_allow_user(options, user);
@@ -218,6 +269,29 @@ namespace SimpleIpc
             {
                 handle.Dispose();
                 throw;
+            }
+        }
+
+        private static unsafe void SetTopics(IntPtr options, IReadOnlyCollection<string> topics)
+        {
+            // All texts in one piece of memory, which is held still once.
+            var starts = new List<int>(topics.Count);
+            using var texts = new System.IO.MemoryStream();
+            foreach (string topic in topics)
+            {
+                starts.Add((int)texts.Length);
+                byte[] text = Text.ToNative(topic, "topic", IpcStatus.InvalidArgument);
+                texts.Write(text, 0, text.Length);
+            }
+            IntPtr[] pointers = new IntPtr[starts.Count];
+            fixed (byte* start = texts.ToArray())
+            fixed (IntPtr* list = pointers)
+            {
+                for (int at = 0; at < pointers.Length; at++)
+                {
+                    list[at] = (IntPtr)(start + starts[at]);
+                }
+                NativeMethods.sipc_options_set_topics(options, (byte**)list, (UIntPtr)(uint)pointers.Length);
             }
         }
 

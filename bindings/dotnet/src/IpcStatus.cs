@@ -46,7 +46,10 @@ namespace SimpleIpc
         /// <summary>The process at the other end belongs to a user that is not trusted here.</summary>
         PeerNotAllowed = 206,
 
-        /// <summary>A request was sent to a broadcast listener, or a broadcast to a request listener.</summary>
+        /// <summary>
+        /// A request was sent to a broadcast listener, or a broadcast to a request listener; or one does not publish that is
+        /// published on or subscribed to.
+        /// </summary>
         WrongMode = 207,
 
         /// <summary>The listener takes no more connections or messages just now.</summary>
@@ -73,7 +76,7 @@ namespace SimpleIpc
         /// <summary>The listener is closing and did not take the message.</summary>
         Closing = 307,
 
-        /// <summary>The subscriber did not take what was published fast enough, and was cut off.</summary>
+        /// <summary>A subscriber did not take its events as fast as they came; which came before this was delivered.</summary>
         TooSlow = 308,
 
         /// <summary>The peer broke the protocol.</summary>

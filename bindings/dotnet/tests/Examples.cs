@@ -21,6 +21,9 @@ namespace SimpleIpc.Tests
         internal static void worker_pool_adds_squares() => Check.Equal("328350", Say("SIMPLE_IPC_EXAMPLES", "worker_pool"));
 
         [Test]
+        internal static void clock_ticks_three_times() => Check.Equal("tick 1\ntick 2\ntick 3", Say("SIMPLE_IPC_EXAMPLES", "clock"));
+
+        [Test]
         internal static async Task echo_client_hears_itself_and_the_listener_ends_at_an_interrupt()
         {
             using var scratch = new Scratch();

@@ -42,6 +42,9 @@ namespace SimpleIpc.Tests
         internal static Task after_callers_died_with_sigpipe_at_its_default() => AllEndWell(nameof(CallersDied));
 
         [Test]
+        internal static Task with_subscriptions_open() => AllEndWell(nameof(Subscribed));
+
+        [Test]
         internal static Task after_starting_processes() => AllEndWell(nameof(StartedProcesses));
 
         [Test]
@@ -87,6 +90,7 @@ namespace SimpleIpc.Tests
                 case nameof(CalledInSecondThread): return CalledInSecondThread(options);
                 case nameof(UnderSignals): return UnderSignals(options);
                 case nameof(CallersDied): return CallersDied(options);
+                case nameof(Subscribed): return Subscribed(options);
                 case nameof(StartedProcesses): return StartedProcesses(options);
                 case nameof(Unloaded): return Unloaded(options);
                 default: throw new ArgumentException($"no program is called {name}");
@@ -233,6 +237,55 @@ namespace SimpleIpc.Tests
             release.SetResult(new string('x', 100000));
             Task<string> next = Ipc.PostUdsRequestAsync<string, string>("exit", "x", options);
             Check.Equal(100000, next.GetAwaiter().GetResult().Length);
+            Console.WriteLine("ready");
+            return 0;
+        }
+
+        private static int Subscribed(IpcOptions options)
+        {
+            options.Publish = true;
+            IpcListener listener = Ipc.ListenUdsRequest<int, int>("exit", data => data, options);
+            // A thread and a task that wait for an event, and a thread that goes on publishing.
+            using var entered = new CountdownEvent(3);
+            new Thread(() =>
+            {
+                foreach (IpcEvent<int> number in Ipc.SubscribeUds<int>("exit", options))
+                {
+                    if (number.Data == 10)
+                    {
+                        entered.Signal();
+                        Ipc.SubscribeUds<int>("exit", new IpcOptions { Directory = options.Directory, Topics = new[] { "none" } }).Next();
+                    }
+                }
+            })
+            { IsBackground = true }.Start();
+            Task.Run(async () =>
+            {
+                await foreach (IpcEvent<int> number in await Ipc.SubscribeUdsAsync<int>("exit", options))
+                {
+                    if (number.Data == 10)
+                    {
+                        entered.Signal();
+                    }
+                }
+            });
+            new Thread(() =>
+            {
+                while (listener.Counters.Subscribers < 2)
+                {
+                    Thread.Yield();
+                }
+                for (int number = 0; ; number++)
+                {
+                    listener.Publish(number);
+                    if (number == 10)
+                    {
+                        entered.Signal();
+                    }
+                }
+            })
+            { IsBackground = true }.Start();
+            entered.Wait();
             Console.WriteLine("ready");
             return 0;
         }

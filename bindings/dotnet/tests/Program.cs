@@ -97,6 +97,9 @@ namespace SimpleIpc.Tests
         /// <summary>One line of what the process prints.</summary>
         internal string? ReadLine() => process.StandardOutput.ReadLine();
 
+        /// <summary>Gives it one line to read.</summary>
+        internal void WriteLine(string line) => process.StandardInput.WriteLine(line);
+
         /// <summary>Waits for its end; gives its exit code and what it printed.</summary>
         internal async Task<(int Code, string Output, string Errors)> EndAsync()
         {

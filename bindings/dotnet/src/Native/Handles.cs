@@ -68,6 +68,13 @@ namespace SimpleIpc.Native
         protected override void Free() => NativeMethods.sipc_client_free(handle);
     }
 
+    internal sealed class StreamHandle : NativeHandle
+    {
+        internal StreamHandle(IntPtr pointer) : base(pointer, "subscription") { }
+
+        protected override void Free() => NativeMethods.sipc_stream_free(handle);
+    }
+
     internal sealed class OptionsHandle : NativeHandle
     {
         internal OptionsHandle(IntPtr pointer) : base(pointer, "options") { }

@@ -26,6 +26,10 @@ namespace SimpleIpc.Native
         internal ulong Incomplete;
         internal ulong InFlight;
         internal ulong Abandoned;
+        internal ulong Subscribers;
+        internal ulong Published;
+        internal ulong Dropped;
+        internal ulong TooSlow;
     }
 
     /// <summary><c>sipc_handler_report</c>; what is behind these fields is not asked for.</summary>
@@ -48,6 +52,8 @@ namespace SimpleIpc.Native
         internal long Pid;
         internal long StartedMilliseconds;
         internal IntPtr Version;
+        internal byte Publishes;
+        internal long Subscribers;
     }
 
     /// <summary>
@@ -78,6 +84,9 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_message_kind(IntPtr message);
         [DllImport(LibraryName)] internal static extern byte* sipc_message_data(IntPtr message);
         [DllImport(LibraryName)] internal static extern UIntPtr sipc_message_len(IntPtr message);
+        [DllImport(LibraryName)] internal static extern byte* sipc_message_topic(IntPtr message);
+        [DllImport(LibraryName)] internal static extern long sipc_message_missed(IntPtr message);
+        [DllImport(LibraryName)] internal static extern byte sipc_message_retained(IntPtr message);
         [DllImport(LibraryName)] internal static extern void sipc_message_free(IntPtr message);
 
         [DllImport(LibraryName)] internal static extern IntPtr sipc_options_new();
@@ -106,6 +115,13 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_options_set_threads(IntPtr options, UIntPtr threads);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_spin_us(IntPtr options, long microseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_check_interval_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_publish(IntPtr options, byte take);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_retain(IntPtr options, byte keep);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_patience_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_topics(IntPtr options, byte** topics, UIntPtr count);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_overflow(IntPtr options, int overflow);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_queue(IntPtr options, UIntPtr bytes);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_reconnect_ms(IntPtr options, long milliseconds);
 
         [DllImport(LibraryName)]
         internal static extern int sipc_listen_uds_request(
@@ -147,6 +163,26 @@ namespace SimpleIpc.Native
         internal static extern int sipc_post_ip_broadcast_async(
             uint port, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
             out IntPtr operation, out IntPtr error);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listen_uds_publish(byte* channel, IntPtr options, out IntPtr listener, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_listen_ip_publish(uint port, IntPtr options, out IntPtr listener, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_publish(
+            IntPtr listener, byte* topic, NativeBody body, out UIntPtr queued, out IntPtr error);
+
+        [DllImport(LibraryName)]
+        internal static extern int sipc_subscribe_uds(byte* channel, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_subscribe_ip(uint port, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_stream_next(IntPtr stream, long milliseconds, out IntPtr message, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_stream_next_async(
+            IntPtr stream, long milliseconds, IntPtr callback, IntPtr userData, IntPtr drop, out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern void sipc_stream_close(IntPtr stream);
+        [DllImport(LibraryName)] internal static extern void sipc_stream_free(IntPtr stream);
 
         [DllImport(LibraryName)] internal static extern byte* sipc_listener_channel(IntPtr listener);
         [DllImport(LibraryName)] internal static extern byte* sipc_listener_address(IntPtr listener);

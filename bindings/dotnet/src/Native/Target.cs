@@ -46,6 +46,26 @@ namespace SimpleIpc.Native
             }
         }
 
+        internal unsafe int ListenPublish(IntPtr options, out IntPtr listener, out IntPtr error)
+        {
+            fixed (byte* channel = name)
+            {
+                return name != null
+                    ? NativeMethods.sipc_listen_uds_publish(channel, options, out listener, out error)
+                    : NativeMethods.sipc_listen_ip_publish(port, options, out listener, out error);
+            }
+        }
+
+        internal unsafe int Subscribe(IntPtr options, out IntPtr stream, out IntPtr error)
+        {
+            fixed (byte* channel = name)
+            {
+                return name != null
+                    ? NativeMethods.sipc_subscribe_uds(channel, options, out stream, out error)
+                    : NativeMethods.sipc_subscribe_ip(port, options, out stream, out error);
+            }
+        }
+
         internal unsafe TOut Request<TIn, TOut>(TIn body, IpcOptions? options, CancellationToken token)
         {
             token.ThrowIfCancellationRequested();

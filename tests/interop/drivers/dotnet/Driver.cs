@@ -23,11 +23,16 @@ namespace SimpleIpc.Interop
                 Listen(arguments[1]);
                 return 0;
             }
-            await Post();
+            await (arguments[0] switch
+            {
+                "publish" => Publications.Publish(arguments[1]),
+                "subscribe" => Publications.Subscribe(),
+                _ => Post(),
+            });
             return 0;
         }
 
-        static void Say(params string[] fields)
+        internal static void Say(params string[] fields)
         {
             lock (OneWriter)
             {
@@ -36,7 +41,7 @@ namespace SimpleIpc.Interop
             }
         }
 
-        static async Task<IpcMessage> Answer(IpcMessage message, IpcContext context)
+        static async Task<IpcMessage> Handle(IpcMessage message, IpcContext context)
         {
             string text = message.IsJson && message.Text.StartsWith("\"do:", StringComparison.Ordinal)
                 ? System.Text.Json.JsonSerializer.Deserialize<string>(message.Text)
@@ -84,9 +89,9 @@ namespace SimpleIpc.Interop
         {
             var options = new IpcOptions { PlainText = true };
             void Hear(IpcMessage message) => Say("heard", Values.Describe(message));
-            using var named = Ipc.ListenUdsRequest<IpcMessage, IpcMessage>($"{prefix}_requests", Answer, options);
+            using var named = Ipc.ListenUdsRequest<IpcMessage, IpcMessage>($"{prefix}_requests", Handle, options);
             using var heard = Ipc.ListenUdsBroadcast<IpcMessage>($"{prefix}_broadcasts", Hear, options);
-            using var onPort = Ipc.ListenIpRequest<IpcMessage, IpcMessage>(0, Answer, options);
+            using var onPort = Ipc.ListenIpRequest<IpcMessage, IpcMessage>(0, Handle, options);
             using var heardOnPort = Ipc.ListenIpBroadcast<IpcMessage>(0, Hear, options);
             Say("ready", $"{onPort.Port}", $"{heardOnPort.Port}");
             for (string? line; (line = Console.In.ReadLine()) != null;)
@@ -100,7 +105,7 @@ namespace SimpleIpc.Interop
                 ? Ipc.PostIpRequestAsync<object?, IpcMessage>(Port(address), body, options, token)
                 : Ipc.PostUdsRequestAsync<object?, IpcMessage>(address, body, options, token);
 
-        static int Port(string address) => int.Parse(address.Substring(1), CultureInfo.InvariantCulture);
+        internal static int Port(string address) => int.Parse(address.Substring(1), CultureInfo.InvariantCulture);
 
         static async Task Post()
         {
@@ -113,7 +118,7 @@ namespace SimpleIpc.Interop
                 {
                     Timeout = TimeSpan.FromMilliseconds(double.Parse(fields[2], CultureInfo.InvariantCulture)),
                 };
-                try
+                await Answer(async () =>
                 {
                     switch (fields[0])
                     {
@@ -142,15 +147,24 @@ namespace SimpleIpc.Interop
                             Say("ok");
                             break;
                     }
-                }
-                catch (OperationCanceledException error)
-                {
-                    Say("error", "cancelled", "maybe", error.Message);
-                }
-                catch (IpcException error)
-                {
-                    Say("error", Name(error.Status), error.MayHaveBeenHandled ? "maybe" : "no", error.Message);
-                }
+                });
+            }
+        }
+
+        /// <summary>Does what one line asks for, and says how it failed.</summary>
+        internal static async Task Answer(Func<Task> command)
+        {
+            try
+            {
+                await command();
+            }
+            catch (OperationCanceledException error)
+            {
+                Say("error", "cancelled", "maybe", error.Message);
+            }
+            catch (IpcException error)
+            {
+                Say("error", Name(error.Status), error.MayHaveBeenHandled ? "maybe" : "no", error.Message);
             }
         }
 
