@@ -1,29 +1,33 @@
 using System;
 using System.Diagnostics;
 using System.IO;
+using System.Threading;
 using System.Threading.Tasks;
 
 namespace SimpleIpc.Tests
 {
-    /// <summary>Makes 100,000 calls of many kinds and prints how many descriptors and MiB more there are afterwards.</summary>
+    /// <summary>Makes 100,000 calls of many kinds, publications among them, and prints how many descriptors and MiB more there are afterwards.</summary>
     internal static class Flat
     {
         internal static async Task<int> RunAsync(string directory)
         {
-            var options = new IpcOptions { Directory = directory, HandlerFailed = _ => { } };
+            var options = new IpcOptions { Directory = directory, HandlerFailed = _ => { }, Publish = true };
             using var listener = Ipc.ListenUdsRequest<string, string>("flat", (data, context) => data == "bad" ? throw new Exception(data) : data, options);
             await using IpcClient client = await IpcClient.ConnectUdsAsync("flat", options);
-            await RoundAsync(client, options, 20_000);
+            using IpcSubscription<string> blocking = Ipc.SubscribeUds<string>("flat", options);
+            await using IpcAsyncSubscription<string> later = await Ipc.SubscribeUdsAsync<string>("flat", options);
+            var events = new Events(listener, blocking, later);
+            await RoundAsync(client, events, options, 20_000);
             Lifetimes.Collect();
             int descriptors = Directory.GetFiles("/proc/self/fd").Length;
             long memory = Resident();
-            await RoundAsync(client, options, 100_000);
+            await RoundAsync(client, events, options, 100_000);
             Lifetimes.Collect();
             Console.WriteLine($"{Directory.GetFiles("/proc/self/fd").Length - descriptors} {(Resident() - memory) >> 20}");
             return 0;
         }
 
-        private static async Task RoundAsync(IpcClient client, IpcOptions options, int calls)
+        private static async Task RoundAsync(IpcClient client, Events events, IpcOptions options, int calls)
         {
             for (int n = 0; n < calls; n++)
             {
@@ -40,11 +44,40 @@ namespace SimpleIpc.Tests
                     case 4: Check.Equal("x", Ipc.PostUdsRequest<string, string>("flat", "x", options)); break;
                     case 5: Check.Fails(IpcStatus.InvalidJson, () => client.Request<double, string>(double.NaN)); break;
                     case 6: Check.Fails(IpcStatus.InvalidBody, () => client.Request<string, int>("x")); break;
+                    case 8: await events.RoundAsync(); break;
                     case 7 when n % 1000 == 7:
                         using (IpcClient brief = IpcClient.ConnectUds("flat", options)) brief.Ping();
                         break;
                     default: Check.Equal("x", client.Request<string, string>("x")); break;
                 }
+            }
+        }
+
+        /// <summary>One event to two subscriptions, with waits that are given up before it.</summary>
+        private sealed class Events
+        {
+            private readonly IpcListener listener;
+            private readonly IpcSubscription<string> blocking;
+            private readonly IpcAsyncSubscription<string> later;
+
+            internal Events(IpcListener listener, IpcSubscription<string> blocking, IpcAsyncSubscription<string> later)
+            {
+                this.listener = listener;
+                this.blocking = blocking;
+                this.later = later;
+            }
+
+            internal async Task RoundAsync()
+            {
+                using var source = new CancellationTokenSource();
+                Task<IpcEvent<string>?> given_up = later.NextAsync(source.Token).AsTask();
+                source.Cancel();
+                await Check.ThrowsAsync<OperationCanceledException>(() => given_up);
+                Check.Fails(IpcStatus.TimedOut, () => blocking.Next(TimeSpan.Zero));
+                Task<IpcEvent<string>?> waiting = later.NextAsync().AsTask();
+                Check.Equal(2, listener.Publish("x", "topic"));
+                Check.Equal("x", blocking.Next()!.Data);
+                Check.Equal("topic", (await waiting)!.Topic);
             }
         }
 
