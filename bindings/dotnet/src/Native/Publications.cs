@@ -21,8 +21,7 @@ namespace SimpleIpc.Native
         private readonly bool isPatient;
         private readonly long mostWaiting;
 
-        // One asynchronous call at a time waits in C, the others here, first come, first served: a thread and not one for each.
-        private readonly SemaphoreSlim turn = new SemaphoreSlim(1, 1);
+        private readonly Turns turns = new Turns();
 
         // Bytes of the asynchronous calls that are not done, by all threads. Interlocked: nothing else is read after it.
         private long waiting;
@@ -56,17 +55,9 @@ namespace SimpleIpc.Native
                         IpcStatus.OutOfResources,
                         $"cannot publish {outgoing.Data.Length} bytes: {all - size} bytes of calls that nobody awaits wait for subscribers, and {mostWaiting} may; await each call, or raise MaxSessionWaiting in the options");
                 }
-                await turn.WaitAsync(token).ConfigureAwait(false);
-                try
-                {
-                    // It waits for subscribers no longer than the listener's patience, and is not given up meanwhile: the bytes stay
-                    // the caller's, and what was cancelled is certainly not published.
-                    return await Offload.RunAsync(() => PublishHere(outgoing, name), CancellationToken.None).ConfigureAwait(false);
-                }
-                finally
-                {
-                    turn.Release();
-                }
+                // In its turn it waits for subscribers no longer than the listener's patience, and is not given up meanwhile: the
+                // bytes stay the caller's, and what was cancelled is certainly not published.
+                return await turns.RunAsync(() => PublishHere(outgoing, name), token).ConfigureAwait(false);
             }
             finally
             {
