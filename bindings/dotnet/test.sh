@@ -29,14 +29,14 @@ built() { # project
 }
 only() { find "$target/dotnet/$1/bin/Release" -name "$2" -printf "%T@ %p\n" | sort -n | tail -n 1 | cut -d " " -f 2-; } # the newest, of several frameworks
 
-# The README's first example, as a program of its own, and its second, which is compiled only.
+# The README's first example, as a program of its own, and the others, which are compiled only.
 readme=$target/dotnet/readme-source
 mkdir -p "$readme"
 awk '/^```csharp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$here/README.md" >"$readme/Program.cs"
 {
     printf '%s\n' 'using System;' 'using System.Threading.Tasks;' 'using SimpleIpc;' 'class Tick { public Tick(int n) => N = n; public int N { get; } }' \
         'static class Published { internal static async Task Run() {'
-    awk '/^```csharp$/ { inside = ++count == 2; next } /^```$/ { inside = 0 } inside' "$here/README.md"
+    awk '/^ *```csharp$/ { if (++count > 1) { inside = 1; print "{" } next } /^ *```$/ { if (inside) print "}"; inside = 0 } inside' "$here/README.md"
     printf '%s\n' '} }'
 } >"$readme/Published.cs"
 sed "s|Include=\"../src/|Include=\"$here/src/|; s|Project=\"../|Project=\"$here/|; s|<RootNamespace>.*|<AssemblyName>Readme</AssemblyName>|" \

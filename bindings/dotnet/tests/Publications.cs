@@ -150,12 +150,11 @@ namespace SimpleIpc.Tests
             using var scratch = new Scratch();
             IpcOptions options = scratch.Options;
             options.Publish = true;
-            using var made = new ManualResetEventSlim();
-            IpcListener? hub = null;
-            using (hub = Ipc.ListenUdsBroadcast<string>("chat", line => { made.Wait(); hub!.Publish(line + "!"); }, options))
+            var made = new TaskCompletionSource<IpcListener>();
+            using (var hub = Ipc.ListenUdsBroadcast<string>("chat", async line => { await (await made.Task).PublishAsync(line + "!"); }, options))
             using (IpcListener asked = Ipc.ListenUdsRequest<string, string>("asked", line => line + "?", options))
             {
-                made.Set();
+                made.SetResult(hub);
                 using IpcSubscription<string> first = Ipc.SubscribeUds<string>("chat", scratch.Options);
                 using IpcSubscription<string> second = Ipc.SubscribeUds<string>("chat", scratch.Options);
                 using IpcSubscription<string> signals = Ipc.SubscribeUds<string>("asked", scratch.Options);
