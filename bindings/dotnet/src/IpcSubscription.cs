@@ -25,7 +25,8 @@ namespace SimpleIpc
         /// <exception cref="IpcException">
         /// <see cref="IpcStatus.TooSlow"/>, <see cref="IpcStatus.TooLarge"/>, <see cref="IpcStatus.ConnectionLost"/>,
         /// <see cref="IpcStatus.NotListening"/>, <see cref="IpcStatus.WrongMode"/> and others: the subscription is over, and
-        /// every later call says the same.
+        /// every later call says the same. <see cref="IpcStatus.InvalidBody"/>: one event said that it is JSON and is not; the
+        /// next call goes on behind it.
         /// </exception>
         public IpcEvent<T>? Next() => Next(Timeout.InfiniteTimeSpan);
 
@@ -88,7 +89,8 @@ namespace SimpleIpc
         /// <exception cref="IpcException">
         /// <see cref="IpcStatus.TooSlow"/>, <see cref="IpcStatus.TooLarge"/>, <see cref="IpcStatus.ConnectionLost"/>,
         /// <see cref="IpcStatus.NotListening"/>, <see cref="IpcStatus.WrongMode"/> and others: the subscription is over, and
-        /// every later call says the same.
+        /// every later call says the same. <see cref="IpcStatus.InvalidBody"/>: one event said that it is JSON and is not; the
+        /// next call goes on behind it.
         /// </exception>
         public ValueTask<IpcEvent<T>?> NextAsync(CancellationToken cancellationToken = default) =>
             stream.NextAsync<T>(cancellationToken);
