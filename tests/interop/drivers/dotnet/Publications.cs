@@ -72,7 +72,7 @@ namespace SimpleIpc.Interop
                             }
                             else
                             {
-                                Driver.Say("ok", $"{next.Missed}", next.Retained ? "1" : "0", next.Topic, Values.Describe(next.Data));
+                                Driver.Say("ok", $"{next.Missed}", next.Retained ? "1" : "0", next.Topic.Length == 0 ? "-" : next.Topic, Values.Describe(next.Data));
                             }
                             break;
                         case "take":
@@ -103,7 +103,7 @@ namespace SimpleIpc.Interop
                 missed += Math.Max(taken.Missed, 0);
                 string[] text = taken.Data.Text.Split(new[] { ':' }, 3);
                 long number = long.Parse(text[1], CultureInfo.InvariantCulture);
-                inOrder &= text[0] == "\"flood" && number > before;
+                inOrder &= text[0] == "\"flood" && (before < 0 || number == before + 1 + taken.Missed);
                 before = number;
                 isLast = number == last;
                 if (pause > 0)
