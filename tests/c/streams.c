@@ -265,6 +265,71 @@ static void a_callback_may_wait_for_the_next_event(void) {
     sipc_listener_free(listener);
 }
 
+/* Another channel's whole life. */
+static void on_event_that_calls(sipc_status status, sipc_message *event, sipc_error *error, void *user_data) {
+    const sipc_listener *publisher = user_data;
+    CHECK_OK(status);
+    CHECK(event && !error);
+    sipc_message_free(event);
+    sipc_listener *listener = listen_echo("inside");
+    sipc_client *client = connect_to("inside");
+    CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
+    CHECK_OK(sipc_post_uds_request("inside", sipc_text("x"), NULL, NULL, NULL));
+    CHECK_OK(sipc_client_close(client, NULL));
+    sipc_client_free(client);
+    sipc_stream *stream = subscribe_to("callbacks", NULL);
+    publish_text(publisher, NULL, "from a callback");
+    expect_text(stream, "", "from a callback");
+    sipc_stream_free(stream);
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+}
+
+static void a_callback_may_listen_post_publish_and_subscribe(void) {
+    sipc_listener *listener = publish_on("callbacks", NULL);
+    sipc_stream *stream = subscribe_to("callbacks", NULL);
+    sipc_operation *operation = NULL;
+    CHECK_OK(sipc_stream_next_async(stream, SIPC_NO_TIMEOUT, on_event_that_calls, listener, NULL, &operation, NULL));
+    publish_text(listener, NULL, "x");
+    CHECK_OK(sipc_operation_wait(operation, SIPC_NO_TIMEOUT, NULL));
+    sipc_operation_free(operation);
+    expect_text(stream, "", "from a callback");
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+/* A subscriber with room for nothing, for which the publisher waits inside a callback. */
+static void on_event_that_publishes(sipc_status status, sipc_message *event, sipc_error *error, void *publisher) {
+    static const char piece[16 << 10];
+    CHECK_OK(status);
+    CHECK(event && !error);
+    sipc_message_free(event);
+    for (int i = 0; i < 200; i++)
+        CHECK_OK(sipc_publish(publisher, NULL, sipc_bytes(piece, sizeof piece), NULL, NULL));
+}
+
+static void a_callback_that_publishes_may_wait_for_a_subscriber(void) {
+    sipc_options *options = sipc_options_new();
+    CHECK_OK(sipc_options_set_patience_ms(options, WATCHDOG_SECONDS * 1000));
+    sipc_listener *listener = publish_on("waits", options), *trigger = publish_on("trigger", NULL);
+    CHECK_OK(sipc_options_set_overflow(options, SIPC_OVERFLOW_BLOCK));
+    CHECK_OK(sipc_options_set_queue(options, 1));
+    sipc_stream *stream = subscribe_to("waits", options), *triggered = subscribe_to("trigger", NULL);
+    sipc_options_free(options);
+    CHECK_OK(sipc_stream_next_async(triggered, SIPC_NO_TIMEOUT, on_event_that_publishes, listener, NULL, NULL, NULL));
+    publish_text(trigger, NULL, "x");
+    for (int i = 0; i < 200; i++) {
+        sipc_message *event = next_event(stream);
+        CHECK(sipc_message_len(event) == 16 << 10 && sipc_message_missed(event) == 0);
+        sipc_message_free(event);
+    }
+    sipc_stream_free(stream);
+    sipc_stream_free(triggered);
+    sipc_listener_free(trigger);
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+}
+
 static void the_end_of_a_publisher_ends_a_stream_that_does_not_look_for_another(void) {
     sipc_options *options = sipc_options_new();
     CHECK_OK(sipc_options_set_reconnect_ms(options, 0));
@@ -348,6 +413,8 @@ int main(int argc, char **argv) {
         TEST(a_call_that_times_out_takes_no_event),
         TEST(a_stream_that_is_closed_or_freed_ends_the_calls_that_wait),
         TEST(a_callback_may_wait_for_the_next_event),
+        TEST(a_callback_may_listen_post_publish_and_subscribe),
+        TEST(a_callback_that_publishes_may_wait_for_a_subscriber),
         TEST(the_end_of_a_publisher_ends_a_stream_that_does_not_look_for_another),
         TEST(the_death_of_a_publisher_is_no_orderly_end),
         TEST(nonsense_is_refused_and_what_was_given_is_released),
