@@ -49,9 +49,9 @@ check "the add-on needs glibc $oldest_glibc at most" needs_no_newer_glibc
 check "the add-on is stripped" is_stripped
 check "no package has an install script" runs_no_script
 
-# The README's example.
+# The README's first example.
 # shellcheck disable=SC2016 # the backticks are Markdown's
-sed -n '/^```js$/,/^```$/{/^```/d;p}' node_modules/simple-ipc/README.md >example.mjs
+sed -n '/^```js$/,/^```$/{/^```js$/d;/^```$/q;p}' node_modules/simple-ipc/README.md >example.mjs
 {
     echo '(async () => {'
     sed 's/^import \(.*\) from \(".*"\);$/const \1 = require(\2);/' example.mjs

@@ -384,6 +384,19 @@ test("a publisher that is closed in the loop of its own subscriber does not hang
     assert.deepEqual(seen, [0, 1, 2]);
 });
 
+test("another process that publishes as soon as subscribe has resolved is heard, each of 300 times", async (t) => {
+    const publisher = new Program(file("tests/programs/publisher.mjs"), [t.directory]);
+    await publisher.says("ready");
+    for (let round = 0; round < 300; round++) {
+        const events = await subscribeUds("clock", t.options);
+        assert.equal((await postUdsRequest("clock", round, t.options)) >= 1, true);
+        assert.deepEqual(await next(events), event(round));
+        await events.close();
+    }
+    publisher.kill("SIGKILL");
+    await publisher.ended;
+});
+
 test("a publisher that dies is connection_lost where reconnect is 0", async ({ options }) => {
     const publisher = new Program(file("tests/programs/publisher.mjs"), [options.directory]);
     await publisher.says("ready");

@@ -1,5 +1,5 @@
-// publisher.mjs DIRECTORY: a publisher on `clock`, until it is killed.
-import { listenUdsPublish } from "../../lib/index.mjs";
+// publisher.mjs DIRECTORY: publishes on `clock` what it is asked to, until it is killed.
+import { listenUdsRequest } from "../../lib/index.mjs";
 
-listenUdsPublish("clock", { directory: process.argv[2] });
+const clock = listenUdsRequest("clock", (data) => clock.publish(data), { directory: process.argv[2], publish: true });
 console.log("ready");
