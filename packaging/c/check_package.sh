@@ -28,11 +28,16 @@ says() {
     [ "$said" = response-bar ] || fail "$* said \"$said\" instead of response-bar"
 }
 awk '/^```c$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/README.md" >example.c
+awk '/^```c$/ { inside = 1; block += 1; next } /^```$/ { inside = 0 } inside && block == 2' "$root/README.md" >clock.c
 # shellcheck disable=SC2046 # lists of flags
 {
     "${CC:-cc}" example.c $(pkg-config --cflags --libs simple_ipc) -o shared
     "${CC:-cc}" example.c $(pkg-config --cflags simple_ipc) $(pkg-config --variable=static_libs simple_ipc) -o static
 }
+# shellcheck disable=SC2046 # a list of flags
+"${CC:-cc}" clock.c $(pkg-config --cflags --libs simple_ipc) -o clock
+said=$(timeout 120 ./clock) || fail "the clock of the README failed"
+[ "$said" = "tick 1, 0 missed" ] || fail "the clock of the README said \"$said\""
 says ./shared
 says env -u LD_LIBRARY_PATH ./static
 if command -v cmake >/dev/null 2>&1; then

@@ -37,7 +37,7 @@ sed -i 's|^prefix=.*|prefix=${pcfiledir}/../..|' "$tree/lib/pkgconfig/simple_ipc
 # The example is the one of the project's README, which has it tested.
 awk '/^```c$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/README.md" >"$staged/example.c"
 sed -e "s|@VERSION@|$version|g; s|@NAME@|$name|g" -e "/^@EXAMPLE@\$/{r $staged/example.c" -e 'd}' \
-    "$here/README.md.in" >"$tree/README.md"
+    -e "/^@CLOCK@\$/{r $root/tests/c/clock.c" -e 'd}' "$here/README.md.in" >"$tree/README.md"
 cp "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$root/CHANGELOG.md" "$tree/"
 "$root/tools/sbom.sh" "$tree/sbom.cdx.json" simple-ipc-ffi simple-ipc-cli
 

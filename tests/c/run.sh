@@ -124,6 +124,9 @@ test_installed() {
             "$cc" -std=c99 $warnings $cflags "$here/example.c" $libs
         check "  and it is $kind" links_as "$kind" "$scratch/example-$kind"
         # shellcheck disable=SC2086
+        check "C99 publishes, $kind" builds_and_says "tick 1, 0 missed" "$scratch/clock-$kind" \
+            "$cc" -std=c99 $warnings $cflags "$here/clock.c" $libs
+        # shellcheck disable=SC2086
         check "C++11 through pkg-config, $kind" builds_and_says "hello, C++" "$scratch/cpp_smoke-$kind" \
             "$cxx" -std=c++11 $warnings $cflags "$here/cpp_smoke.cpp" $libs
         check "  and it is $kind" links_as "$kind" "$scratch/cpp_smoke-$kind"
