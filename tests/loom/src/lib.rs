@@ -11,6 +11,15 @@ mod server {
     pub(crate) mod driver {
         pub(crate) mod handover;
     }
+    pub(crate) mod publication {
+        pub(crate) use crate::stand_ins::{burst, frames};
+        #[expect(dead_code, reason = "not all of it takes part")]
+        pub(crate) mod cursor;
+        pub(crate) mod log;
+        #[expect(dead_code, reason = "not all of it takes part")]
+        pub(crate) mod publisher;
+        pub(crate) mod retained;
+    }
     pub(crate) mod repeated_check;
     pub(crate) mod session {
         #[expect(dead_code, reason = "not all of it takes part")]
@@ -28,11 +37,20 @@ mod session {
 mod admission;
 mod answers;
 mod due;
+mod publications;
 
 mod sends;
 mod stand_ins;
 mod state;
 mod stuck;
+
+mod event {
+    pub(crate) use crate::stand_ins::Overflow;
+}
+
+mod message {
+    pub(crate) use crate::stand_ins::MessageRef;
+}
 
 mod sync {
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};

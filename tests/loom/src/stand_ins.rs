@@ -8,8 +8,10 @@ use loom::sync::{Condvar, Mutex};
 use crate::lock::lock;
 use crate::os::interest::Interest;
 
+#[derive(Debug)]
 pub(crate) struct Stream(Mutex<State>);
 
+#[derive(Debug)]
 struct State {
     taken: Vec<u8>,
     room: usize,
@@ -45,6 +47,10 @@ impl Stream {
         state.room -= most;
         state.taken.extend(head.iter().chain(body).take(most));
         Ok(most)
+    }
+
+    pub(crate) fn send_all_of(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.send(&parts.iter().flat_map(|part| part.iter()).copied().collect::<Vec<u8>>(), &[])
     }
 
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
@@ -102,5 +108,90 @@ impl Notify {
         while !std::mem::take(&mut *permit) {
             permit = self.given.wait(permit).unwrap();
         }
+    }
+}
+
+/// Whether a publisher is in a burst. Outside of loom it is a question of time, of which there is none here.
+pub(crate) mod burst {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
+
+    /// Set before a model, for all of its runs.
+    pub(crate) static IS_BURST: AtomicBool = AtomicBool::new(false);
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Burst;
+
+    impl Burst {
+        pub(crate) fn gathers(&mut self, _now: Instant) -> bool {
+            IS_BURST.load(Ordering::SeqCst)
+        }
+
+        pub(crate) fn sent(&mut self, _began: Instant, _now: Instant) {}
+    }
+}
+
+/// What becomes of a slow subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    Fail,
+    DropOldest,
+    Block,
+}
+
+/// A message that lies elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageRef<'a>(&'a [u8]);
+
+impl<'a> MessageRef<'a> {
+    pub(crate) fn bytes(data: &'a [u8]) -> MessageRef<'a> {
+        MessageRef(data)
+    }
+
+    pub(crate) fn data(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// The frames of a publisher: length, kind and number where the protocol has them, and nothing else.
+pub(crate) mod frames {
+    use bytes::Bytes;
+
+    use super::MessageRef;
+
+    pub(crate) struct Head([u8; 16]);
+
+    impl Head {
+        pub(crate) fn of_event(sequence: u64, _topic: &str, message: MessageRef<'_>) -> Head {
+            let mut head = [0; 16];
+            head[..4].copy_from_slice(&u32::try_from(message.data().len()).unwrap().to_le_bytes());
+            head[4] = 18;
+            head[8..12].copy_from_slice(&u32::try_from(sequence).unwrap().to_le_bytes());
+            Head(head)
+        }
+
+        pub(crate) fn as_slice(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    pub(crate) fn retained(head: &[u8], message: &[u8]) -> Bytes {
+        Bytes::from([head, message].concat())
+    }
+
+    pub(crate) fn topic_of(_frame: &[u8]) -> &[u8] {
+        &[]
+    }
+
+    pub(crate) fn gap(_next: &[u8], _missed: u64) -> Bytes {
+        Bytes::from_static(&[17; 16])
+    }
+
+    pub(crate) fn too_slow(_id: u32, _waiting: usize, _queue: usize) -> Bytes {
+        Bytes::from_static(b"too slow")
+    }
+
+    pub(crate) fn too_large(_id: u32, _len: usize, _largest: usize) -> Bytes {
+        Bytes::from_static(b"too large")
     }
 }

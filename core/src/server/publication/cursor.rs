@@ -63,9 +63,9 @@ pub(crate) struct Terms {
 /// A subscriber's place in the log.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    terms: Terms,
+    pub(super) terms: Terms,
     /// How many bytes of frames it may still be sent. Below 0 where the last frame was larger than what was left.
-    credit: i64,
+    pub(super) credit: i64,
     /// What leaves before anything of the log: frames that have begun, the response, answers to pings.
     unsent: VecDeque<Bytes>,
     /// Events that were retained before it subscribed. They are never dropped.
@@ -73,7 +73,7 @@ pub(crate) struct Cursor {
     /// The position of the first event that waits; no meaning where none does.
     next: u64,
     /// How many events of the log wait that are not claimed, and how many bytes they are.
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
     /// How many events were dropped right before `next` and are not told yet.
     gap: u64,
     claim: Option<Claim>,
@@ -83,9 +83,9 @@ pub(crate) struct Cursor {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Waiting {
-    events: usize,
-    bytes: usize,
+pub(super) struct Waiting {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
 }
 
 /// How near its end a subscription is.
@@ -470,6 +470,3 @@ impl Runs {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,6 +20,8 @@ mod log;
 mod publisher;
 mod retained;
 mod room;
+#[cfg(test)]
+mod schedules;
 mod subscribe;
 
 use std::collections::hash_map::RandomState;

@@ -3,12 +3,17 @@
 //! A send is a claim, and later, after whatever else, a commit of as much as the socket took. What has left is taken apart
 //! by the reader of a client, which grants credit as its user takes events.
 
+use std::collections::{HashSet, VecDeque};
+
+use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::*;
+use super::cursor::{Batch, Cursor, Filter, Limit, Terms, WINDOW};
+use super::frames::{self, Head};
+use super::log::{HEADER, Log};
+use crate::event::Overflow;
 use crate::message::MessageRef;
 use crate::protocol::frame::{FrameReader, Kind, Sender};
-use crate::server::publication::frames::Head;
 
 const TOPICS: [&str; 3] = ["", "a", "b"];
 /// The largest body here, in bytes; what is larger than a chunk is in the log's own tests.
