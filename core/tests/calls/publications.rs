@@ -110,7 +110,7 @@ fn every_event_is_delivered_once_in_one_order_or_told_as_missed() {
                     scope.spawn(move || {
                         for nth in 0..EACH {
                             let number = thread * EACH + nth;
-                            let topic = if nth % 2 == 0 { "even" } else { "" };
+                            let topic = if nth.is_multiple_of(2) { "even" } else { "" };
                             listener.publish_message(topic, &body(number, 8 + nth as usize % 900)).unwrap();
                         }
                     })
@@ -131,7 +131,7 @@ fn every_event_is_delivered_once_in_one_order_or_told_as_missed() {
             assert!(of_one.is_sorted(), "the events of one thread came in another order");
         }
         for ((overflow, _, topic), (delivered, missed)) in ways.iter().zip(&got) {
-            let due = order.iter().filter(|number| topic.is_none() || **number % EACH % 2 == 0);
+            let due = order.iter().filter(|number| topic.is_none() || (**number % EACH).is_multiple_of(2));
             assert_eq!(delivered.len() as u64 + missed, due.clone().count() as u64, "{overflow} {topic:?}");
             let mut due = due;
             assert!(delivered.iter().all(|number| due.any(|other| other == number)), "{overflow}: another order");

@@ -123,14 +123,14 @@ fn an_event_of_a_subscriber_who_has_left_is_not_sent_to_who_has_its_place() {
         let _makes_room = publisher.remove(leaves.key);
         let comes = subscribe(&publisher, 5, Overflow::Fail, 1000);
         assert_eq!(comes.key, leaves.key);
-        let found = pump(&publisher, &comes);
-        other.join().unwrap();
         publish(&publisher, b'b');
+        other.join().unwrap();
+        let found = pump(&publisher, &comes);
         drive(&publisher, &comes, found, 1);
         comes.socket.make_room();
         let _all_that_is_left = pump(&publisher, &comes);
         let got = events(&comes.socket.taken());
-        assert!(got == [(2, b'b')] || got == [(1, b'a'), (2, b'b')], "{got:?}");
+        assert!([1, 2].iter().any(|number| got.contains(&(*number, b'b'))) && got.is_sorted(), "{got:?}");
     });
 }
 
