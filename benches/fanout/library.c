@@ -14,21 +14,21 @@ static sipc_stream *events;
 
 static void check(sipc_status status, const sipc_error *error, const char *attempted) {
     if (status != SIPC_OK)
-        fail(attempted, sipc_error_message(error));
+        fail(attempted, error ? sipc_error_message(error) : sipc_status_name(status));
 }
 
 void publisher_open(const char *name) {
     sipc_options *options = sipc_options_new();
     sipc_error *error = NULL;
-    sipc_options_set_patience(options, PATIENCE_MS);
+    sipc_options_set_patience_ms(options, PATIENCE_MS);
     check(sipc_listen_uds_publish(name, options, &publisher, &error), error, "publish");
     sipc_options_free(options);
 }
 
 void publisher_wait_for(unsigned subscribers) {
     for (;;) {
-        sipc_counters counters = {0};
-        sipc_listener_counters(publisher, &counters, sizeof counters);
+        sipc_counters counters = {.size = sizeof counters};
+        check(sipc_listener_counters(publisher, &counters, NULL), NULL, "count subscribers");
         if (counters.subscribers >= subscribers)
             return;
         usleep(1000);
@@ -48,7 +48,7 @@ void subscriber_open(const char *name, size_t bytes) {
     (void)bytes;
     sipc_options *options = sipc_options_new();
     sipc_error *error = NULL;
-    sipc_options_set_wait(options, 10000);
+    sipc_options_set_wait_ms(options, 10000);
     sipc_options_set_overflow(options, SIPC_OVERFLOW_BLOCK);
     check(sipc_subscribe_uds(name, options, &events, &error), error, "subscribe");
     sipc_options_free(options);

@@ -13,8 +13,8 @@ int main(int argc, char **argv) {
     sipc_stream *events = NULL;
     sipc_message *event = NULL;
     sipc_error *error = NULL;
-    sipc_options_set_wait(options, 60000);
-    sipc_options_set_reconnect(options, 0);
+    sipc_options_set_wait_ms(options, 60000);
+    sipc_options_set_reconnect_ms(options, 0);
     if (sipc_subscribe_uds(argv[1], options, &events, &error) == SIPC_OK) {
         while (sipc_stream_next(events, SIPC_NO_TIMEOUT, &event, &error) == SIPC_OK && event) {
             const char *text = sipc_message_text(event);
