@@ -29,6 +29,8 @@ import values  # noqa: E402
 from driving import Driver, Failed, prefix_of  # noqa: E402
 
 TIMEOUT = "60000"
+# Of events at which something is killed: enough that a subscriber which is stopped for a moment misses some.
+PADDING, SMALL_QUEUE = "x" * 4000, "4096"
 # What a subscriber may take besides its programs' own memory: a window, an event, and what its language leaves to collect.
 GROWTH_KIB = 48 << 10
 # A publisher keeps as much as the largest queue, and an event.
@@ -215,7 +217,7 @@ class Journal:
     def take(self, event, form):
         missed, retained, _, value = event
         missed, (kind, content) = int(missed), values.parse(value)[:2]
-        publisher, number = map(int, content.split(":"))
+        publisher, number = map(int, content.split(":")[:2])
         self.events += 1
         if publisher == self.publisher:
             if missed < 0:
@@ -240,7 +242,7 @@ def kills(who, extent):
     survivor, address = Driver(c, "subscribe"), f"{prefix_of(c)}_publications"
     number_of_publisher, journal, subscribers_killed = 0, Journal(), 0
     publisher, _ = publisher_of(c)
-    subscribed(survivor, address, "drop_oldest")
+    subscribed(survivor, address, "drop_oldest", SMALL_QUEUE)
     stop = threading.Event()
     trouble = []
 
@@ -263,25 +265,25 @@ def kills(who, extent):
             victim = Driver(c, "subscribe") if number_of_publisher % 2 else None
             if victim:
                 victim.tell("subscribe", address, TIMEOUT, "fail", "-", "*")
+            # Of what comes while it is stopped it misses some, which is to be told.
+            is_stopped = chance.random() < 0.3
+            if is_stopped:
+                survivor.process.send_signal(signal.SIGSTOP)
             until = time.monotonic() + chance.uniform(0.001, 0.03)
             sent = 0
             while sent < 3 or time.monotonic() < until:
-                publisher.tell("publish", address, "-", text(publisher, f"{number_of_publisher}:{sent}"))
+                publisher.tell("publish", address, "-", text(publisher, f"{number_of_publisher}:{sent}:{PADDING}"))
                 sent += 1
+            if is_stopped:
+                survivor.process.send_signal(signal.SIGCONT)
             if victim:
                 victim.process.kill()
                 victim.process.wait()
                 subscribers_killed += 1
-                ask_last = text(publisher, f"{number_of_publisher}:{sent}")
+                ask_last = text(publisher, f"{number_of_publisher}:{sent}:{PADDING}")
                 publisher.tell("publish", address, "-", ask_last)
             if trouble:
                 raise trouble[0]
-            if chance.random() < 0.2:
-                # What the subscriber has is not all that there was: that is what is to be told.
-                survivor_pause = chance.uniform(0, 0.01)
-                survivor.process.send_signal(signal.SIGSTOP)
-                time.sleep(survivor_pause)
-                survivor.process.send_signal(signal.SIGCONT)
             # The survivor has to have heard of it before the next one, so that it is seen to be replaced.
             waited = time.monotonic() + 60
             while journal.publisher != number_of_publisher and not trouble and time.monotonic() < waited:
