@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos publications exits sanitize soak cross
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -130,6 +130,18 @@ demo: ## processes in several languages talk on one channel
 	@tools/setup.sh demo
 	@$(MAKE) --no-print-directory stage
 	@env STAGE=$(STAGE) tests/demo/run.sh
+
+bridge: ## the program that carries channels between machines, release profile, into bridge/target/release
+	@tools/setup.sh build
+	$(CARGO) build --release --locked --manifest-path bridge/Cargo.toml
+
+demo-bridge: stage ## two machines of a kind, a NATS server with TLS and two users between them, and who said what to whom
+	@$(CARGO) build --quiet --locked --manifest-path bridge/Cargo.toml
+	@env STAGE=$(STAGE) python3 tests/bridge/demo.py
+
+bench-bridge: ## requests through two bridges beside those of the NATS client alone; QUICK=1 as well
+	@$(CARGO) build --quiet --release --locked --manifest-path bridge/Cargo.toml --bins --example bench
+	@nats=$$(tools/nats.sh) && PATH=$$(dirname "$$nats"):$$PATH bridge/target/release/examples/bench $(if $(QUICK),quick)
 
 package: ## every language's packages, into target/packages
 	@tools/setup.sh test

@@ -86,6 +86,11 @@ fill SimpleIpcConfig.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfig.cmake
 fill SimpleIpcConfigVersion.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfigVersion.cmake
 
 put 755 "$release/simple-ipc" "$bindir" simple-ipc
+# Built by `make bridge`, where that was wanted.
+if [ -x "$root/bridge/target/release/simple-ipc-bridge" ]; then
+    put 755 "$root/bridge/target/release/simple-ipc-bridge" "$bindir" simple-ipc-bridge
+    put 644 "$root/packaging/simple-ipc-bridge.service" "$prefix/lib/systemd/user" simple-ipc-bridge.service
+fi
 generated=$(mktemp -d)
 trap 'rm -rf "$generated"' EXIT
 "$release/simple-ipc" generate "$generated"

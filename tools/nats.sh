@@ -17,7 +17,7 @@ fail() {
     echo "nats.sh: cannot bring nats-server: $*; install it, or put it on PATH" >&2
     exit 1
 }
-command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || fail "it is brought from Debian's package"
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg >/dev/null 2>&1; then fail "it is brought from Debian's package"; fi
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/simple-ipc/nats-server
 mkdir -p "$cache" .tools
