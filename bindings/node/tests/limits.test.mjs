@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { connect, listenUdsBroadcast, listenUdsRequest, postUdsRequest } from "../lib/index.mjs";
-import { file, Program, runtime, test } from "./harness.mjs";
+import {
+    connect,
+    listenUdsBroadcast,
+    listenUdsPublish,
+    listenUdsRequest,
+    postUdsRequest,
+    subscribeUds,
+} from "../lib/index.mjs";
+import { file, Program, runtime, test, until } from "./harness.mjs";
 
 function resident() {
     return Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
+}
+
+function collect() {
+    if (globalThis.gc) globalThis.gc();
+    if (globalThis.Bun) Bun.gc(true);
 }
 
 const descriptors = () => readdirSync("/proc/self/fd").length;
@@ -47,10 +59,6 @@ test("a hundred thousand calls leave memory and descriptors as they were", async
         await caster.flush();
         collect();
     }
-    function collect() {
-        if (globalThis.gc) globalThis.gc();
-        if (globalThis.Bun) Bun.gc(true);
-    }
     await round(30_000);
     const before = { memory: resident(), files: descriptors() };
     await round(70_000);
@@ -61,6 +69,38 @@ test("a hundred thousand calls leave memory and descriptors as they were", async
     // A leak of a hundred bytes a call would be 7 MiB; a collector's own unrest is more, a body's leak far more.
     assert.equal(grown < 60, true, `memory has grown by ${grown} MiB`);
     assert.equal(server.counters.messages > 100_000 && broadcasts.counters.messages > 20_000, true);
+});
+
+test("a hundred thousand events to subscriptions that come and go leave memory and descriptors as they were", async (t) => {
+    const clock = t.use(listenUdsPublish("clock", { ...t.options, retain: true }));
+    async function round(subscriptions) {
+        for (let turn = 0; turn < subscriptions; turn++) {
+            const events = await subscribeUds("clock", { ...t.options, topics: ["tick"] });
+            const late = await subscribeUds("clock", {
+                ...t.options,
+                topics: ["tick"],
+                overflow: "drop_oldest",
+                queue: 1,
+            });
+            // One is left while events wait for it, the other when it has had all of them.
+            for (let tick = 0; tick < 100; tick++)
+                await clock.publish({ turn, tick, text: "some text" }, { topic: "tick" });
+            for await (const { data } of events) if (data.turn === turn && data.tick === 99) break;
+            await late.next();
+            await late.close();
+        }
+        await until(() => clock.counters.subscribers === 0);
+        collect();
+    }
+    await round(300);
+    const before = { memory: resident(), files: descriptors() };
+    await round(700);
+    const after = { memory: resident(), files: descriptors() };
+    const grown = (after.memory - before.memory) / 2 ** 20;
+    console.log(`# ${runtime}: grown by ${grown.toFixed(1)} MiB`);
+    assert.equal(after.files <= before.files + 2, true, `${before.files} descriptors became ${after.files}`);
+    assert.equal(grown < 60, true, `memory has grown by ${grown} MiB`);
+    assert.equal(clock.counters.published, 100_000);
 });
 
 test("a body too long for a string of the engine fails its call and harms nothing else", async ({ options, use }) => {
