@@ -13,6 +13,7 @@ namespace SimpleIpc.Tests
             switch (name)
             {
                 case "flat": return await Flat.RunAsync(arguments[0]);
+                case "clock": return Subscriptions.PublishOne(arguments[0]);
                 case "slow": return await Overflowing.TakeLateAsync(arguments[0]);
                 case "version": return Version();
                 case "fail_unheard": return Failing.FailUnheard(arguments[0]);

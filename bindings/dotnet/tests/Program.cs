@@ -110,6 +110,13 @@ namespace SimpleIpc.Tests
             return (process.ExitCode, printed.TrimEnd(), complained.TrimEnd());
         }
 
+        /// <summary>Returns when it is gone.</summary>
+        internal void Kill()
+        {
+            process.Kill();
+            process.WaitForExit();
+        }
+
         public void Dispose()
         {
             if (!process.HasExited)

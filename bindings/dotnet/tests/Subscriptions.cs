@@ -228,6 +228,43 @@ namespace SimpleIpc.Tests
             Check.Equal("1:0 2:0 3:-1 4:0", await asynchronous);
         }
 
+        [Test]
+        internal static async Task publisher_that_is_killed_is_waited_for_or_is_an_error_that_is_told_again()
+        {
+            using var scratch = new Scratch();
+            IpcOptions brief = scratch.Options;
+            brief.Reconnect = TimeSpan.Zero;
+            using var child = new Child("clock", null, scratch.Path);
+            Check.Equal("ready", child.ReadLine());
+            using IpcSubscription<int> ending = Ipc.SubscribeUds<int>("clock", brief);
+            await using IpcAsyncSubscription<int> endingLater = await Ipc.SubscribeUdsAsync<int>("clock", brief);
+            using IpcSubscription<int> lasting = Ipc.SubscribeUds<int>("clock", scratch.Options);
+            child.WriteLine("publish");
+            Check.Equal((1, 1), (ending.Next()!.Data, (await endingLater.NextAsync())!.Data));
+            child.Kill();
+            for (int time = 0; time < 2; time++)
+            {
+                Check.Fails(IpcStatus.ConnectionLost, () => ending.Next());
+                await Check.FailsAsync(IpcStatus.ConnectionLost, () => endingLater.NextAsync().AsTask());
+            }
+            Task<string> told = Task.Factory.StartNew(() => Told(lasting.Take(2)), TaskCreationOptions.LongRunning);
+            using IpcListener next = Ipc.ListenUdsPublish("clock", scratch.Options);
+            AwaitSubscribers(next, 1);
+            next.Publish(2);
+            Check.Equal("1:0 2:-1", await told);
+        }
+
+        /// <summary>Publishes an event when it reads a line, and goes on until it is killed.</summary>
+        internal static int PublishOne(string directory)
+        {
+            using IpcListener clock = Ipc.ListenUdsPublish("clock", new IpcOptions { Directory = directory });
+            Console.WriteLine("ready");
+            Console.ReadLine();
+            clock.Publish(1);
+            Console.ReadLine();
+            return 0;
+        }
+
         private static string Told(IEnumerable<IpcEvent<int>> events) =>
             string.Join(" ", events.Select(number => $"{number.Data}:{number.Missed}"));
 
