@@ -12,6 +12,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use simple_ipc::{Error, ErrorKind, Message, MessageKind, MessageRef};
 
 use self::reading::{by_module, directly};
+pub(crate) use self::refusing::type_name;
 use self::writing::{Trouble, Value};
 use crate::error::{exception, of_kind};
 

@@ -32,9 +32,10 @@ pub(crate) fn post<'py>(
     }
 }
 
-type Found = (String, String, Option<&'static str>, Option<i32>, Option<u64>, Option<String>);
+type Found = (String, String, Option<&'static str>, Option<i32>, Option<u64>, Option<String>, bool, Option<u64>);
 
-/// The live channels of a directory: channel, address, mode, process id, start in ms, version.
+/// The live channels of a directory: channel, address, mode, process id, start in ms, version, whether it takes
+/// subscribers, and how many it has.
 #[pyfunction]
 #[pyo3(signature = (directory=None, /))]
 pub(crate) fn channels(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<Vec<Found>> {
@@ -49,6 +50,8 @@ pub(crate) fn channels(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<V
                 channel.pid,
                 channel.started_ms,
                 channel.version,
+                channel.publishes,
+                channel.subscribers,
             )
         })
         .collect())

@@ -3,7 +3,6 @@
 //! The library's thread puts messages into an inbox and makes a descriptor readable; the loop takes
 //! them out. No thread of the library runs Python for it.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,60 +10,19 @@ use std::time::Instant;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use simple_ipc::system::{RawWaitable, Waker};
-use simple_ipc::{Counters, Error, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
+use simple_ipc::system::RawWaitable;
+use simple_ipc::{Counters, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
 use tokio::sync::oneshot;
 
-use crate::body;
+use crate::body::{self, Body};
 use crate::context::{Caller, Context};
 use crate::error::exception;
 use crate::failure::{failure_of, is_on_purpose};
 use crate::interpreter;
-use crate::listener::{Answer, Numbers, numbers, unheard};
-use crate::options::{Taker, channel, options};
-
-enum News {
-    Message(Arrived),
-    /// Nobody waits for the answer to this message any more.
-    Cancelled(u64),
-    /// What is to be logged: why an answer could not be sent.
-    Undelivered(String),
-    Closed,
-}
-
-struct Arrived {
-    number: u64,
-    message: Message,
-    peer: Peer,
-    deadline: Option<Instant>,
-    mode: Mode,
-    cancelled: Arc<AtomicBool>,
-    answer: oneshot::Sender<Sent>,
-}
-
-/// An answer, and whether somebody has to hear of it where its caller does not.
-struct Sent {
-    answer: Answer,
-    matters: bool,
-}
-
-struct Post {
-    news: Mutex<(VecDeque<News>, u64)>,
-    waker: Waker,
-}
-
-impl Post {
-    fn put(&self, make: impl FnOnce(u64) -> News) -> u64 {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.1 += 1;
-        let number = news.1;
-        news.0.push_back(make(number));
-        if news.0.len() == 1 {
-            self.waker.wake();
-        }
-        number
-    }
-}
+use crate::listener::{Answer, Numbers, cannot_publish, numbers, unheard};
+use crate::options::{Taker, channel, options, topic};
+use crate::post::{Arrived, News, Post, Sent};
+use crate::publication::{Attempt, Publication};
 
 /// A listener whose messages an event loop takes out. Watch `fileno()` for reading, then call `take`.
 #[pyclass(frozen, module = "simple_ipc._native")]
@@ -80,6 +38,17 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    fn of(post: Arc<Post>, listener: Listener) -> Inbox {
+        Inbox {
+            address: listener.address().to_owned(),
+            path: listener.path().map(|path| path.to_string_lossy().into_owned()),
+            port: listener.port(),
+            post,
+            listener: Mutex::new(Some(Arc::new(listener))),
+            counted: Mutex::default(),
+        }
+    }
+
     fn get(&self) -> Option<Arc<Listener>> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -122,9 +91,12 @@ async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
     }
 }
 
+/// A publication's number, and for how many subscribers it was queued, or why it was not published.
+type Published = (u64, Option<usize>, Option<PyErr>);
+
 /// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, what is to be
-/// logged, whether the listener has closed.
-type Taken = (Vec<Call>, Vec<u64>, Vec<String>, bool);
+/// logged, what became of publications, whether the listener has closed.
+type Taken = (Vec<Call>, Vec<u64>, Vec<String>, Vec<Published>, bool);
 
 #[pymethods]
 impl Inbox {
@@ -134,8 +106,7 @@ impl Inbox {
         let py = where_.py();
         let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Listener)?);
         let mode = if request { Mode::Request } else { Mode::Broadcast };
-        let waker = Waker::new().map_err(|error| exception(py, &Error::from_os("cannot make an inbox", error)))?;
-        let post = Arc::new(Post { news: Mutex::default(), waker });
+        let post = Post::new(py)?;
         let inbox = Arc::clone(&post);
         let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
         let listener = interpreter::blocking(py, || {
@@ -147,18 +118,47 @@ impl Inbox {
                 }
             })
         })?;
-        Ok(Inbox {
-            address: listener.address().to_owned(),
-            path: listener.path().map(|path| path.to_string_lossy().into_owned()),
-            port: listener.port(),
-            post,
-            listener: Mutex::new(Some(Arc::new(listener))),
-            counted: Mutex::default(),
-        })
+        Ok(Inbox::of(post, listener))
+    }
+
+    /// A listener without a handler.
+    #[staticmethod]
+    #[pyo3(signature = (where_, keywords, /))]
+    fn publisher(where_: &Bound<'_, PyAny>, keywords: &Bound<'_, PyDict>) -> PyResult<Inbox> {
+        let py = where_.py();
+        let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Publisher)?);
+        let post = Post::new(py)?;
+        let serve = || background::calls()?.block_on(Listener::serve_publish(&channel, &options));
+        interpreter::blocking(py, serve).map(|listener| Inbox::of(post, listener))
+    }
+
+    /// Publishes an event where no subscriber has to be waited for, and returns for how many it was queued. Else, and
+    /// where it has to stand `behind` others, a `Publication` that is to be started.
+    #[pyo3(signature = (topic, data, behind, /))]
+    fn publish(
+        &self,
+        py: Python<'_>,
+        topic: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
+        behind: bool,
+    ) -> PyResult<Attempt> {
+        let (topic, body) = (self::topic(topic)?, Body::of(data)?);
+        let listener = self.get().ok_or_else(|| cannot_publish(py))?;
+        if !behind {
+            let attempt = py.detach(|| listener.try_publish_message(topic, body.message()));
+            if let Some(queued) = attempt.map_err(|error| exception(py, &error))? {
+                return Ok(Attempt::Published(queued));
+            }
+        }
+        let message = match body {
+            Body::Lent(body) => body.to_message(),
+            Body::Made(message) => message,
+        };
+        Ok(Attempt::HasToWait(Publication::new(Arc::clone(&self.post), listener, topic.to_owned(), message)))
     }
 
     fn fileno(&self) -> RawWaitable {
-        self.post.waker.raw_waitable()
+        self.post.raw_waitable()
     }
 
     #[getter]
@@ -182,16 +182,17 @@ impl Inbox {
     }
 
     /// Takes out what has come.
-    fn take(&self) -> Taken {
-        self.post.waker.clear();
-        let news = std::mem::take(&mut self.post.news.lock().unwrap_or_else(PoisonError::into_inner).0);
+    fn take(&self, py: Python<'_>) -> Taken {
+        let news = self.post.take();
         let mut taken = Taken::default();
         for item in news {
             match item {
                 News::Message(arrived) => taken.0.push(arrived.into()),
                 News::Cancelled(number) => taken.1.push(number),
                 News::Undelivered(text) => taken.2.push(text),
-                News::Closed => taken.3 = true,
+                News::Published(number, Ok(queued)) => taken.3.push((number, Some(queued), None)),
+                News::Published(number, Err(error)) => taken.3.push((number, None, Some(exception(py, &error)))),
+                News::Closed => taken.4 = true,
             }
         }
         taken

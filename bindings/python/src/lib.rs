@@ -10,7 +10,10 @@
 //! | `calls` | calls that block |
 //! | `cancellation` | giving such calls up |
 //! | `listener` | listeners with handlers on threads |
+//! | `post` | what threads of the library leave for an event loop |
 //! | `inbox` | listeners with handlers on an event loop |
+//! | `publication` | publishing from an event loop |
+//! | `subscription` | events of a publisher, blocking and on an event loop |
 //! | `queue` | calls on an event loop |
 //! | `context` | what a handler may know about its caller |
 
@@ -24,7 +27,10 @@ mod inbox;
 mod interpreter;
 mod listener;
 mod options;
+mod post;
+mod publication;
 mod queue;
+mod subscription;
 
 use pyo3::prelude::*;
 
@@ -42,7 +48,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<inbox::Inbox>()?;
     module.add_class::<interpreter::Process>()?;
     module.add_class::<listener::Listener>()?;
+    module.add_class::<publication::Publication>()?;
     module.add_class::<queue::Queue>()?;
+    module.add_class::<subscription::Event>()?;
+    module.add_class::<subscription::LoopSubscription>()?;
+    module.add_class::<subscription::Subscription>()?;
     module.add_function(wrap_pyfunction!(calls::post, module)?)?;
     module.add_function(wrap_pyfunction!(calls::channels, module)?)?;
     module.add_function(wrap_pyfunction!(options::checked_timeout, module)?)?;

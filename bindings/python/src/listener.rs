@@ -8,16 +8,16 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use simple_ipc::blocking;
-use simple_ipc::{Counters, Error, HandlerFailure, Message, Mode, Responder};
+use simple_ipc::{Counters, Error, ErrorKind, HandlerFailure, Message, Mode, Responder};
 
-use crate::body;
+use crate::body::{self, Body};
 use crate::context::{Caller, Context, take};
-use crate::error::exception;
+use crate::error::{exception, of_kind};
 use crate::failure::failure_of;
 use crate::interpreter::{self, attach_again, call_user};
-use crate::options::{Taker, channel, options};
+use crate::options::{Taker, channel, options, topic};
 
-/// A listener whose handler runs on threads of the library.
+/// A listener whose handler runs on threads of the library, or that only publishes.
 #[pyclass(frozen, module = "simple_ipc._native")]
 pub(crate) struct Listener {
     /// Absent when it was abandoned.
@@ -25,6 +25,7 @@ pub(crate) struct Listener {
     address: String,
     path: Option<String>,
     port: Option<u16>,
+    /// Under which `WITHIN` has it: 1 and more; 0 where there is no handler.
     number: u64,
     /// What it had counted when it was abandoned.
     counted: Mutex<Option<Counters>>,
@@ -36,6 +37,17 @@ thread_local! {
 }
 
 impl Listener {
+    fn of(listener: blocking::Listener, number: u64) -> Listener {
+        Listener {
+            address: listener.address().to_owned(),
+            path: listener.path().map(|path| path.to_string_lossy().into_owned()),
+            port: listener.port(),
+            listener: Mutex::new(Some(Arc::new(listener))),
+            number,
+            counted: Mutex::default(),
+        }
+    }
+
     fn get(&self) -> Option<Arc<blocking::Listener>> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -68,14 +80,25 @@ impl Listener {
                 _ => blocking::Listener::serve(&channel, mode, &options, answer),
             }
         })?;
-        Ok(Listener {
-            address: listener.address().to_owned(),
-            path: listener.path().map(|path| path.to_string_lossy().into_owned()),
-            port: listener.port(),
-            listener: Mutex::new(Some(Arc::new(listener))),
-            number,
-            counted: Mutex::default(),
-        })
+        Ok(Listener::of(listener, number))
+    }
+
+    /// A listener without a handler.
+    #[staticmethod]
+    #[pyo3(signature = (where_, keywords, /))]
+    fn publisher(where_: &Bound<'_, PyAny>, keywords: &Bound<'_, PyDict>) -> PyResult<Listener> {
+        let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Publisher)?);
+        let serve = || blocking::Listener::serve_publish(&channel, &options);
+        interpreter::blocking(where_.py(), serve).map(|listener| Listener::of(listener, 0))
+    }
+
+    /// Publishes an event, and waits for subscribers that let themselves be waited for; returns for how many it was
+    /// queued.
+    #[pyo3(signature = (topic, data, /))]
+    fn publish(&self, py: Python<'_>, topic: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (topic, body) = (self::topic(topic)?, Body::of(data)?);
+        let listener = self.get().ok_or_else(|| cannot_publish(py))?;
+        interpreter::blocking(py, || listener.publish_message(topic, body.message()))
     }
 
     #[getter]
@@ -95,7 +118,7 @@ impl Listener {
 
     /// Whether the calling thread runs the handler.
     fn is_within(&self) -> bool {
-        WITHIN.get() == self.number
+        self.number != 0 && WITHIN.get() == self.number
     }
 
     /// Begins to close, and waits for nothing.
@@ -129,13 +152,33 @@ impl Listener {
     }
 }
 
+/// The exception of a publish on a listener that was abandoned.
+pub(crate) fn cannot_publish(py: Python<'_>) -> PyErr {
+    of_kind(py, ErrorKind::Closed, "cannot publish: the listener is closed; listen again for a new one")
+}
+
 /// Counters in the order of `simple_ipc.Counters`.
-pub(crate) type Numbers = (u64, u64, u64, u64, u64, u64, u64, u64, u64);
+pub(crate) type Numbers = [u64; 13];
 
 pub(crate) fn numbers(counters: Counters) -> Numbers {
     let Counters { connections, open, messages, failed, malformed, refused, incomplete, in_flight, abandoned, .. } =
         counters;
-    (connections, open, messages, failed, malformed, refused, incomplete, in_flight, abandoned)
+    let Counters { subscribers, published, dropped, too_slow, .. } = counters;
+    [
+        connections,
+        open,
+        messages,
+        failed,
+        malformed,
+        refused,
+        incomplete,
+        in_flight,
+        abandoned,
+        subscribers,
+        published,
+        dropped,
+        too_slow,
+    ]
 }
 
 /// What a listener calls in Python.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
-use simple_ipc::{Call, Channel, ErrorKind, Options, PathStyle, Peers, Wire};
+use simple_ipc::{Call, Channel, ErrorKind, Options, Overflow, PathStyle, Peers, Wire};
 
+use crate::body::type_name;
 use crate::cancellation::Cancellation;
 use crate::error::{exception, of_kind};
 
@@ -18,11 +19,20 @@ pub(crate) enum Taker {
     Caller,
     /// The same on an event loop, where the task is cancelled and not the call.
     CallerOnLoop,
+    /// A listener with a handler.
     Listener,
+    /// A listener that only publishes.
+    Publisher,
+    Subscriber,
+    /// A subscription on an event loop, where the task is cancelled and not the call.
+    SubscriberOnLoop,
 }
 
 const ANYBODYS: [&str; 6] = ["directory", "path", "path_style", "max_message", "peers", "spin"];
 const CALLERS: [&str; 4] = ["timeout", "wait", "wire", "cancellation"];
+const SUBSCRIBERS: [&str; 4] = ["topics", "overflow", "queue", "reconnect"];
+/// Those of listeners that concern nobody but a handler and those who post to it.
+const HANDLERS: [&str; 5] = ["max_session_in_flight", "max_in_flight", "plain_text", "threads", "publish"];
 
 /// Options from keyword arguments.
 pub(crate) fn options(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Options> {
@@ -40,13 +50,19 @@ pub(crate) fn options(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Op
 
 /// Refuses an option that would change nothing where it stands.
 fn check_taker(name: &str, taker: Taker) -> PyResult<()> {
-    let of_callers = CALLERS.contains(&name);
+    let listens = matches!(taker, Taker::Listener | Taker::Publisher);
+    let subscribes = matches!(taker, Taker::Subscriber | Taker::SubscriberOnLoop);
+    let (of_callers, of_subscribers) = (CALLERS.contains(&name), SUBSCRIBERS.contains(&name));
     let text = match taker {
-        _ if ANYBODYS.contains(&name) => return Ok(()),
-        Taker::Listener if of_callers => "is for posts and clients; a listener has nothing to do with it",
-        Taker::CallerOnLoop if name == "cancellation" => "is for calls that block; cancel the task instead",
-        Taker::Caller | Taker::CallerOnLoop if !of_callers => "is for listeners; give it to listen_…",
-        _ => return Ok(()),
+        _ if ANYBODYS.contains(&name) || (subscribes && of_subscribers) => return Ok(()),
+        _ if of_subscribers => "is for subscriptions; give it to subscribe_…",
+        _ if listens && of_callers => "is for posts and clients; a listener has nothing to do with it",
+        Taker::CallerOnLoop | Taker::SubscriberOnLoop if name == "cancellation" => {
+            "is for calls that block; cancel the task instead"
+        }
+        Taker::Publisher if HANDLERS.contains(&name) => "is for listeners with a handler; this one only publishes",
+        _ if listens || of_callers => return Ok(()),
+        _ => "is for listeners; give it to listen_…",
     };
     Err(PyTypeError::new_err(format!("option '{name}' {text}")))
 }
@@ -169,6 +185,17 @@ fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Optio
         "threads" => options.threads(number(name, value)?),
         "spin" => options.spin(seconds(name, value)?),
         "check_interval" => options.check_interval(seconds(name, value)?),
+        "publish" => options.publish(value.extract()?),
+        "retain" => options.retain(value.extract()?),
+        "patience" => options.patience(seconds(name, value)?),
+        "topics" => options.topics(topics(value)?),
+        "overflow" => match Overflow::from_name(value.extract()?) {
+            Some(overflow) => options.overflow(overflow),
+            None => return Err(not_one_of(name, value, "\"fail\", \"drop_oldest\", \"block\"")),
+        },
+        "queue" => options.queue(number(name, value)?),
+        "reconnect" if value.is_none() => options.no_reconnect_limit(),
+        "reconnect" => options.reconnect(seconds(name, value)?),
         _ => return Err(PyTypeError::new_err("there is no option of this name")),
     })
 }
@@ -193,7 +220,7 @@ fn cancellation(value: &Bound<'_, PyAny>) -> PyResult<Option<simple_ipc::Cancell
 fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let number: f64 = value.extract()?;
     Duration::try_from_secs_f64(number).map_err(|_| {
-        let for_ever = if matches!(name, "timeout" | "wait") { ", or None for no limit" } else { "" };
+        let for_ever = if matches!(name, "timeout" | "wait" | "reconnect") { ", or None for no limit" } else { "" };
         let text = format!("{name} of {number:?} s is not a length of time; give seconds from 0 on{for_ever}");
         of_kind(value.py(), ErrorKind::InvalidArgument, text)
     })
@@ -221,6 +248,25 @@ fn peers(value: &Bound<'_, PyAny>) -> PyResult<Peers> {
     }
     let uids = value.try_iter()?.map(|id| number("a user id of peers", &id?)).collect::<PyResult<Vec<u32>>>()?;
     Ok(Peers::uids(uids))
+}
+
+/// A topic's text.
+pub(crate) fn topic<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    let text = value
+        .cast::<PyString>()
+        .map_err(|_| PyTypeError::new_err(format!("a topic is a str, not {}", type_name(value))))?;
+    text.to_str().map_err(|_| {
+        let text = format!("{value:?} is not a topic: it has a lone surrogate; give text that can be UTF-8");
+        of_kind(value.py(), ErrorKind::InvalidArgument, text)
+    })
+}
+
+fn topics(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if value.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("a list of topics, not a str; give [topic]"));
+    }
+    let one = |one: PyResult<Bound<'_, PyAny>>| topic(&one?).map(str::to_owned);
+    value.try_iter()?.map(one).collect()
 }
 
 fn not_one_of(name: &str, value: &Bound<'_, PyAny>, known: &str) -> PyErr {

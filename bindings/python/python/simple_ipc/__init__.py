@@ -7,9 +7,18 @@ One side listens, the other posts. A request gets an answer, a broadcast gets no
 ...     print(simple_ipc.post_uds_request("example_channel", "request-foo"))
 response-bar
 
+A listener publishes, and everybody who subscribes gets each event:
+
+>>> with simple_ipc.listen_uds_publish("clock") as clock, simple_ipc.subscribe_uds("clock") as events:
+...     clock.publish({"n": 1})
+...     print(next(events).data)
+1
+{'n': 1}
+
 `bytes`, `bytearray` and `memoryview` travel as bytes and arrive as `bytes`; everything else is JSON. The
 functions here block, release the GIL, and end at Ctrl-C; `simple_ipc.aio` has the same for asyncio.
-Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions` and `ListenOptions`.
+Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions`, `ListenOptions`, `PublishOptions` and
+`SubscribeOptions`.
 """
 
 from __future__ import annotations
@@ -52,9 +61,9 @@ from ._errors import (
     UnsupportedVersionError,
     WrongModeError,
 )
-from ._listen import listen
-from ._native import Cancellation, Client, Context, __version__
-from ._options import CallOptions, ListenOptions, PostOptions
+from ._listen import listen, publish
+from ._native import Cancellation, Client, Context, Event, Subscription, __version__
+from ._options import CallOptions, ListenOptions, PostOptions, PublishOptions, SubscribeOptions
 from ._options import CallOptions as RequestOptions
 from ._server import Counters, Server
 
@@ -69,6 +78,7 @@ __all__ = [
     "ConnectionLostError",
     "Context",
     "Counters",
+    "Event",
     "ForkedError",
     "HandlerError",
     "HandlerFailedError",
@@ -92,8 +102,11 @@ __all__ = [
     "PermissionDeniedError",
     "PostOptions",
     "ProtocolError",
+    "PublishOptions",
     "RequestOptions",
     "Server",
+    "SubscribeOptions",
+    "Subscription",
     "TimedOutError",
     "TooLargeError",
     "TooManyConnectionsError",
@@ -104,13 +117,17 @@ __all__ = [
     "channels",
     "connect",
     "listen_ip_broadcast",
+    "listen_ip_publish",
     "listen_ip_request",
     "listen_uds_broadcast",
+    "listen_uds_publish",
     "listen_uds_request",
     "post_ip_broadcast",
     "post_ip_request",
     "post_uds_broadcast",
     "post_uds_request",
+    "subscribe_ip",
+    "subscribe_uds",
 ]
 
 
@@ -122,13 +139,18 @@ class ChannelInfo(NamedTuple):
     address: str
     """The socket's path, or `127.0.0.1:port`."""
     mode: str | None
-    """`"request"` or `"broadcast"`; `None`, as the rest, where its lock file does not say or cannot be read."""
+    """`"request"`, `"broadcast"` or `"publish"`; `None`, as the rest, where its lock file does not say or cannot be
+    read."""
     pid: int | None
     """The process that listens."""
     started_ms: int | None
     """When it began to, in milliseconds since the Unix epoch."""
     version: str | None
     """The version of the listener's library."""
+    publishes: bool
+    """Whether it takes subscribers."""
+    subscribers: int | None
+    """How many it has, a moment ago; `None` where it takes none."""
 
 
 def channels(directory: str | os.PathLike[str] | None = None) -> list[ChannelInfo]:
@@ -175,6 +197,34 @@ def listen_ip_broadcast(
 ) -> Server:
     """Takes broadcasts on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_broadcast`."""
     return listen(_port(port), False, handler, context, options)
+
+
+def listen_uds_publish(channel: str, /, **options: Unpack[PublishOptions]) -> Server:
+    """Publishes on a Unix-socket channel: what is given to the server's `publish` reaches everybody who subscribes.
+
+    A listener of requests or broadcasts publishes, too, with `publish=True`. With `retain=True` those who subscribe
+    later get the last event of each topic first.
+    """
+    return publish(_name(channel), options)
+
+
+def listen_ip_publish(port: int, /, **options: Unpack[PublishOptions]) -> Server:
+    """Publishes on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_publish`."""
+    return publish(_port(port), options)
+
+
+def subscribe_uds(channel: str, /, **options: Unpack[SubscribeOptions]) -> Subscription:
+    """Subscribes to a Unix-socket channel; iterate over it for its events.
+
+    Everything that is published after it has returned arrives, or is counted: an event's `missed` is how many were lost
+    right before it. A publisher that goes away is looked for again; see `reconnect`.
+    """
+    return Subscription(_name(channel), **options)
+
+
+def subscribe_ip(port: int, /, **options: Unpack[SubscribeOptions]) -> Subscription:
+    """Subscribes to a port of 127.0.0.1; as `subscribe_uds`."""
+    return Subscription(_port(port), **options)
 
 
 def post_uds_request(channel: str, data: Any, /, **options: Unpack[PostOptions]) -> Any:

@@ -12,7 +12,7 @@ from types import NoneType
 from typing import Any
 
 from . import _native
-from ._errors import InvalidArgumentError, IpcError, TimedOutError
+from ._errors import ClosedError, InvalidArgumentError, IpcError, TimedOutError
 from ._failures import Failures
 from ._listen import check_handler
 from ._loop import check_loop, running_loop
@@ -30,7 +30,8 @@ _numbers = itertools.count(1)
 
 
 class Server(BaseServer):
-    """A listener whose handler runs on an event loop. `async with` closes it at the end; so does `close`.
+    """A listener whose handler runs on an event loop, or one that only publishes. `async with` closes it at the end;
+    so does `close`.
 
     It listens as long as the object lives and is open; keep a reference to it.
     """
@@ -57,11 +58,15 @@ class Server(BaseServer):
         self._end: asyncio.Future[None] = loop.create_future()
         self._closing = False
         self._cut: asyncio.TimerHandle | None = None
+        # Publications that wait for subscribers: one after another, so that events have the order of the calls.
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+        self._publications: dict[int, asyncio.Future[int]] = {}
         super().__init__(native, failures)
         loop.add_reader(native.fileno(), _take, weakref.ref(self))
 
     def _take(self) -> None:
-        calls, cancelled, unheard, closed = self._listener.take()
+        calls, cancelled, unheard, published, closed = self._listener.take()
         raised: BaseException | None = None
         # Whatever one of them raises, the others have their turn; then the loop hears of the first. sys.exit() in a
         # handler and Ctrl-C, which end the loop, come this far, and a logging handler that raises.
@@ -82,6 +87,14 @@ class Server(BaseServer):
                 self._failures.unheard(text)
             except BaseException as error:
                 raised = error if raised is None else raised
+        for number, queued, failed in published:
+            future = self._publications.get(number)
+            if future is None or future.done():
+                continue
+            if failed is None:
+                future.set_result(queued or 0)
+            else:
+                future.set_exception(failed)
         if closed:
             self._ended()
         if raised is not None:
@@ -168,6 +181,37 @@ class Server(BaseServer):
         server, call = _within.get()
         return server == self._number and (call in self._tasks or call == self._starting)
 
+    async def publish(self, data: Any, /, *, topic: str = "") -> int:
+        """Publishes to all who subscribe now, and to this topic; returns for how many of them it was queued.
+
+        For a listener of `listen_…_publish`, or one with `publish=True`; else it is `WrongModeError`. Events arrive in
+        the order of the calls. It waits only for subscribers with `overflow="block"`, and at most for the listener's
+        `patience`; a task that is cancelled while it waits has published nothing, but where the event was just on its
+        way. With `retain=True` empty `bytes` are an event as any other, and forget the one that is kept of this topic.
+        """
+        check_loop(self._loop, self._process, "listener")
+        attempt = self._listener.publish(topic, data, self._waiting > 0)
+        if isinstance(attempt, int):
+            return attempt
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._published(attempt)
+        finally:
+            self._waiting -= 1
+
+    async def _published(self, publication: _native.Publication) -> int:
+        if self._closed:
+            raise ClosedError("cannot publish: the listener is closed; listen again for a new one")
+        future: asyncio.Future[int] = self._loop.create_future()
+        number = publication.start()
+        self._publications[number] = future
+        try:
+            return await future
+        finally:
+            del self._publications[number]
+            publication.cancel()
+
     async def wait(self) -> None:
         """Waits until it is closed. In its own handler that is `InvalidArgumentError`."""
         check_loop(self._loop, self._process, "listener")
@@ -179,7 +223,8 @@ class Server(BaseServer):
         await asyncio.shield(self._end)
 
     async def close(self) -> None:
-        """Stops taking messages, answers those it has (at most for the grace period), and returns.
+        """Stops taking messages, answers those it has, delivers what was published (at most for the grace period), and
+        returns.
 
         Handlers that still run then are cancelled; where one does not end, it raises `TimedOutError`. Closing
         again does nothing. In one of its own handlers, and in what that has started while the handler runs, it
@@ -219,6 +264,9 @@ class Server(BaseServer):
             self._cut.cancel()
         # Their callers have been let go, and nothing tells them so any more.
         self._cut_off()
+        for future in self._publications.values():
+            if not future.done():
+                future.set_exception(ClosedError("the listener was closed while the event waited to be published"))
         if not self._end.done():
             self._end.set_result(None)
 
@@ -253,6 +301,18 @@ def _let_go(result: Awaitable[Any]) -> None:
         result.close()
     elif isinstance(result, asyncio.Future):
         result.cancel()
+
+
+def publish(where: str | int, options: Mapping[str, Any]) -> Server:
+    """Listens on a name or a port for subscribers only, on the running loop."""
+    loop = running_loop()
+    native = _native.Inbox.publisher(where, dict(options))
+    failures = Failures(native.port or where, None, False)
+    return Server(loop, native, _no_handler, False, failures, options.get("grace", _native.DEFAULT_GRACE))
+
+
+def _no_handler(_: Any) -> None:
+    """What only publishes hands no messages on."""
 
 
 def listen(

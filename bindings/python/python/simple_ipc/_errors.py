@@ -182,7 +182,7 @@ class ClosingError(IpcError, ConnectionRefusedError):
 
 
 class TooSlowError(IpcError, ConnectionAbortedError):
-    """The subscriber did not take what was published fast enough, and was cut off."""
+    """A subscriber did not take what was published fast enough, and was cut off."""
 
     code = "too_slow"
 

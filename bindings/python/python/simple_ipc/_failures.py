@@ -1,4 +1,4 @@
-"""What a listener logs of its handler: what nobody else would hear of, each once, to the logger `simple_ipc`."""
+"""What a listener logs: what nobody else would hear of, each once, to the logger `simple_ipc`."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def name_of(handler: Callable[..., Any]) -> str:
 class Failures:
     """The failures of one listener's handler."""
 
-    def __init__(self, channel: str | int, handler: Callable[..., Any], request: bool) -> None:
-        self._name = name_of(handler)
+    def __init__(self, channel: str | int, handler: Callable[..., Any] | None, request: bool) -> None:
+        self._name = "publisher" if handler is None else f"handler {name_of(handler)}"
         self._request = request
         self.on(channel)
 
     def on(self, channel: str | int) -> None:
         """Where it listens, once the system has picked a port."""
         where = f"port {channel}" if isinstance(channel, int) else f'"{channel}"'
-        self._who = f"handler {self._name} of channel {where}"
+        self._who = f"{self._name} of channel {where}"
 
     def failed(self, error: BaseException, untold: str | None = None) -> None:
         """The handler has raised this; `untold` is why its caller could not be told, where there is one to tell.

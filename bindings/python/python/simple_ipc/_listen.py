@@ -25,6 +25,12 @@ def check_handler(handler: Callable[..., Any]) -> None:
         raise InvalidArgumentError("a handler with yield never runs, since nobody iterates over it; return the answer")
 
 
+def publish(where: str | int, options: Mapping[str, Any]) -> Server:
+    """Listens on a name or a port for subscribers only."""
+    native = _native.Listener.publisher(where, dict(options))
+    return Server(native, Failures(native.port or where, None, False))
+
+
 def listen(
     where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
 ) -> Server:

@@ -45,33 +45,73 @@ class PostOptions(AioPostOptions, total=False):
     """What gives the post up, or the client while it connects, from another thread. Default: nothing."""
 
 
-class ListenOptions(CommonOptions, total=False):
-    """Keyword arguments of listeners. All are optional."""
+class AioSubscribeOptions(AioPostOptions, total=False):
+    """Keyword arguments of subscriptions of `simple_ipc.aio`. All are optional; `timeout` and `wait` are for the time
+    until it is subscribed."""
+
+    topics: Iterable[str]
+    """The topics of the events to get, each exactly as it is published; `""` is what is published on none.
+    Default: all events."""
+    overflow: Literal["fail", "drop_oldest", "block"]
+    """What happens where more than `queue` waits: the subscription fails with `TooSlowError`, the oldest events are
+    dropped and counted in `missed`, or the publisher waits for its `patience`. Default: `"fail"`."""
+    queue: int
+    """How many bytes may wait at the publisher for this subscriber to take them; at most the publisher's
+    `max_session_waiting`. Default: 4 MiB."""
+    reconnect: float | None
+    """For how many seconds to look for the publisher again after it is gone; `None` for no limit, 0 not at all.
+    Default: no limit."""
+
+
+class SubscribeOptions(AioSubscribeOptions, total=False):
+    """Keyword arguments of subscriptions. All are optional; `timeout` and `wait` are for the time until it is
+    subscribed."""
+
+    cancellation: Cancellation | None
+    """What gives the subscription up from another thread, until it is subscribed. Default: nothing."""
+
+
+class PublishOptions(CommonOptions, total=False):
+    """Keyword arguments of listeners that only publish. All are optional."""
 
     socket_mode: int
     """Permission bits of the socket's file. Default: 0o600."""
     max_connections: int
     """The most connections at once. Default: 1024."""
-    max_session_in_flight: int
-    """The most requests of one client in flight, and broadcasts that wait; then it is not read. Default: 1024."""
-    max_in_flight: int
-    """The most messages in flight, of all clients together; then nobody is read. Default: 16384."""
     max_session_waiting: int
-    """The most bytes of one client that wait for handlers, or for it to read its answers. Default: 4 MiB."""
+    """The most bytes of one client that wait for handlers, or for it to read its answers or its events.
+    Default: 4 MiB."""
     max_waiting: int
-    """The same, of all clients together. Default: 256 MiB."""
+    """The same, of all clients together; and the most bytes that `retain` keeps. Default: 256 MiB."""
     hello_timeout: float
     """Seconds that a new connection may take to its first byte, and to the end of its hello. Default: 10."""
     stall_timeout: float
     """Seconds that a sender may be silent inside a message. Default: 30."""
     grace: float
-    """Seconds that `close` waits for handlers that are running. Default: 5."""
+    """Seconds that `close` waits for handlers that are running, and for subscribers to take what was published.
+    Default: 5."""
+    check_interval: float
+    """Every how many seconds to look whether the socket's file still stands. Default: 30."""
+    retain: bool
+    """Whether the last event of each topic is kept for subscribers that come later. Default: no."""
+    patience: float
+    """Seconds that a publish may wait for subscribers with `overflow="block"`, whose queue is full; who is still
+    behind then is cut off. Default: 0: no such subscribers are taken."""
+
+
+class ListenOptions(PublishOptions, total=False):
+    """Keyword arguments of listeners. All are optional."""
+
+    max_session_in_flight: int
+    """The most requests of one client in flight, and broadcasts that wait; then it is not read. Default: 1024."""
+    max_in_flight: int
+    """The most messages in flight, of all clients together; then nobody is read. Default: 16384."""
     plain_text: bool
     """Whether plain text is taken. Default: on Unix sockets yes, on TCP no."""
     threads: int
     """The most threads for `def` handlers. Default: 256. Beyond it messages wait for a thread."""
-    check_interval: float
-    """Every how many seconds to look whether the socket's file still stands. Default: 30."""
+    publish: bool
+    """Whether it takes subscribers, too, and `publish` reaches them. Default: no."""
 
 
 class AioCallOptions(TypedDict, total=False):

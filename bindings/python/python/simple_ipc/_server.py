@@ -37,6 +37,14 @@ class Counters(NamedTuple):
     """Messages in hand now: taken and not yet answered."""
     abandoned: int
     """Calls that nobody waits for any more and whose handler still runs."""
+    subscribers: int
+    """Subscribers that it has now."""
+    published: int
+    """Events published."""
+    dropped: int
+    """Events that were dropped, one for each subscriber that did not get it and was told so."""
+    too_slow: int
+    """Subscriptions that were ended because their subscriber did not take its events."""
 
 
 class _Native(Protocol):
@@ -46,7 +54,7 @@ class _Native(Protocol):
     def path(self) -> str | None: ...
     @property
     def port(self) -> int | None: ...
-    def counters(self) -> tuple[int, ...]: ...
+    def counters(self) -> list[int]: ...
     def abandon(self) -> None: ...
 
 
@@ -143,7 +151,8 @@ def adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Server(BaseServer):
-    """A listener whose handler runs on threads. `with` closes it at the end; so does `close`.
+    """A listener whose handler runs on threads, or one that only publishes. `with` closes it at the end; so does
+    `close`.
 
     It listens as long as the object lives and is open; keep a reference to it.
     """
@@ -153,6 +162,17 @@ class Server(BaseServer):
     def __init__(self, native: _native.Listener, failures: Failures) -> None:
         self._end = threading.Event()
         super().__init__(native, failures)
+
+    def publish(self, data: Any, /, *, topic: str = "") -> int:
+        """Publishes to all who subscribe now, and to this topic; returns for how many of them it was queued.
+
+        For a listener of `listen_…_publish`, or one with `publish=True`; else it is `WrongModeError`. It may be called
+        from any thread and in handlers. Events arrive in the order of the calls. It waits only for subscribers with
+        `overflow="block"`, and at most for the listener's `patience`. With `retain=True` empty `bytes` are an event as
+        any other, and forget the one that is kept of this topic.
+        """
+        self._own()
+        return self._listener.publish(topic, data)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it is closed, at most `timeout` seconds; says whether it is. Ctrl-C ends the wait.
@@ -169,7 +189,8 @@ class Server(BaseServer):
         return self._end.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
     def close(self) -> None:
-        """Stops taking messages, answers those it has (at most for the grace period), and returns.
+        """Stops taking messages, answers those it has, delivers what was published (at most for the grace period), and
+        returns.
 
         Where a handler still runs then, it raises `TimedOutError`: the listener is closed, and the handler goes on.
         Closing again does nothing. In one of its own handlers it begins to close and returns at once: the handler's

@@ -6,6 +6,9 @@ from simple_ipc import aio
 async def main():
     async with aio.listen_uds_request("example_channel", handler):   # handler may be async
         reply = await aio.post_uds_request("example_channel", {"n": 1}, timeout=2.0)
+    async with aio.subscribe_uds("clock") as events:
+        async for event in events:
+            print(event.data)
 ```
 
 Calls ride on the running event loop by the readiness of a descriptor; no thread is started for them. Cancelling
@@ -20,28 +23,35 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Unpack
 
-from . import ChannelInfo, Context, Counters, _name, _native, _port, channels
-from ._aio_server import Server, listen
+from . import ChannelInfo, Context, Counters, Event, _name, _native, _port, channels
+from ._aio_server import Server, listen, publish
+from ._aio_subscription import Subscribing, Subscription
 from ._errors import ClosedError
 from ._loop import calls_of, check_loop, running_loop
-from ._options import AioCallOptions, AioPostOptions, ListenOptions
+from ._options import AioCallOptions, AioPostOptions, AioSubscribeOptions, ListenOptions, PublishOptions
 
 __all__ = [
     "ChannelInfo",
     "Client",
     "Context",
     "Counters",
+    "Event",
     "Server",
+    "Subscription",
     "channels",
     "connect",
     "listen_ip_broadcast",
+    "listen_ip_publish",
     "listen_ip_request",
     "listen_uds_broadcast",
+    "listen_uds_publish",
     "listen_uds_request",
     "post_ip_broadcast",
     "post_ip_request",
     "post_uds_broadcast",
     "post_uds_request",
+    "subscribe_ip",
+    "subscribe_uds",
 ]
 
 
@@ -107,6 +117,36 @@ def listen_ip_broadcast(
 ) -> Server:
     """Takes broadcasts on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_broadcast`."""
     return listen(_port(port), False, handler, context, options)
+
+
+def listen_uds_publish(channel: str, /, **options: Unpack[PublishOptions]) -> Server:
+    """Publishes on a Unix-socket channel; needs a running loop. What is given to the server's `publish` reaches
+    everybody who subscribes.
+
+    A listener of requests or broadcasts publishes, too, with `publish=True`. With `retain=True` those who subscribe
+    later get the last event of each topic first.
+    """
+    return publish(_name(channel), options)
+
+
+def listen_ip_publish(port: int, /, **options: Unpack[PublishOptions]) -> Server:
+    """Publishes on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_publish`."""
+    return publish(_port(port), options)
+
+
+def subscribe_uds(channel: str, /, **options: Unpack[AioSubscribeOptions]) -> Subscribing:
+    """Subscribes to a Unix-socket channel: `async with subscribe_uds(…) as events`, or `events = await
+    subscribe_uds(…)`; then `async for event in events`.
+
+    Everything that is published after it has subscribed arrives, or is counted: an event's `missed` is how many were
+    lost right before it. A publisher that goes away is looked for again; see `reconnect`.
+    """
+    return Subscribing(_name(channel), options)
+
+
+def subscribe_ip(port: int, /, **options: Unpack[AioSubscribeOptions]) -> Subscribing:
+    """Subscribes to a port of 127.0.0.1; as `subscribe_uds`."""
+    return Subscribing(_port(port), options)
 
 
 class Client:

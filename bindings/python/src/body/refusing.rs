@@ -93,6 +93,6 @@ fn advice(object: &Bound<'_, PyAny>) -> Option<&'static str> {
     })
 }
 
-pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
+pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().qualname().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
 }
