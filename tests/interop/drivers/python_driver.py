@@ -1,66 +1,22 @@
 #!/usr/bin/env python3
 """The Python driver of the interop matrix; ../README.md says what it reads and prints.
 
-    python_driver.py (sync|asyncio) (listen PREFIX|post)
+python_driver.py (sync|asyncio) (listen PREFIX|post|publish PREFIX|subscribe)
 """
 
 import asyncio
-import json
 import logging
 import sys
 import threading
 
 import simple_ipc
+from python_publications import publish, publish_async, subscribe, subscribe_async
+from python_values import build, describe, lines, say_error
 from simple_ipc import aio
-from spoken import at_once, commands, pattern, say, say_many
+from spoken import at_once, commands, say, say_many
 
 # A handler that is to fail would be logged.
 logging.disable()
-
-
-def units(text):
-    return text.encode("utf-16-be", "surrogatepass").hex()
-
-
-def from_units(text):
-    return bytes.fromhex(text).decode("utf-16-be", "surrogatepass")
-
-
-def build(value):
-    """A body from `value:DESCRIPTION` or `bytes:LENGTH`."""
-    form, _, rest = value.partition(":")
-    return pattern(int(rest)) if form == "bytes" else from_description(json.loads(rest))
-
-
-def from_description(value):
-    if not isinstance(value, dict):
-        return value
-    [(kind, content)] = value.items()
-    if kind == "s":
-        return from_units(content)
-    if kind == "n":
-        return int(content) if content.lstrip("-").isdecimal() else float(content)
-    if kind == "a":
-        return [from_description(item) for item in content]
-    return {from_units(key): from_description(item) for key, item in content}
-
-
-def describe(value):
-    if isinstance(value, bytes):
-        return f"bytes:{len(value)}:{'good' if value == pattern(len(value)) else 'bad'}"
-    return "value:" + json.dumps(to_description(value))
-
-
-def to_description(value):
-    if isinstance(value, str):
-        return {"s": units(value)}
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {"n": repr(value)}
-    if isinstance(value, list):
-        return {"a": [to_description(item) for item in value]}
-    if isinstance(value, dict):
-        return {"o": [[units(key), to_description(item)] for key, item in value.items()]}
-    return value
 
 
 def order(data):
@@ -136,10 +92,6 @@ def calls(module, address):
     return module.post_uds_request, module.post_uds_broadcast, address
 
 
-def say_error(error):
-    say("error", error.code, "maybe" if error.may_have_been_handled else "no", str(error))
-
-
 def post():
     say("ready")
     for verb, address, milliseconds, value, *count in commands():
@@ -198,14 +150,6 @@ class AsyncWaiting:
         await complete
 
 
-async def lines():
-    """The commands of the runner, without blocking the loop."""
-    reader = asyncio.StreamReader(limit=1 << 26)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        yield line.decode().rstrip("\n").split("\t")
-
-
 async def listen_async(prefix):
     waiting = AsyncWaiting()
     async with (
@@ -246,9 +190,12 @@ async def post_async():
             say_error(error)
 
 
+ROLES = {"listen": listen, "post": post, "publish": publish, "subscribe": subscribe}
+ASYNC_ROLES = {"listen": listen_async, "post": post_async, "publish": publish_async, "subscribe": subscribe_async}
+
 if __name__ == "__main__":
     how, role, *prefix = sys.argv[1:]
     if how == "asyncio":
-        asyncio.run(listen_async(*prefix) if role == "listen" else post_async())
+        asyncio.run(ASYNC_ROLES[role](*prefix))
     else:
-        listen(*prefix) if role == "listen" else post()
+        ROLES[role](*prefix)
