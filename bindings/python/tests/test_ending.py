@@ -39,6 +39,27 @@ for _ in range(4):
     started.acquire()
 """
 
+EVENTS = """
+server = simple_ipc.listen_uds_publish(name, grace=GRACE, patience=GRACE)
+events = simple_ipc.subscribe_uds(name)
+def wait():
+    for event in events:
+        pass
+def publish():
+    while True:
+        server.publish("x" * 1000)
+"""
+
+AIO_EVENTS = """
+async def main():
+    global server, events, task
+    server = aio.listen_uds_publish(name, grace=GRACE, patience=GRACE)
+    events = await aio.subscribe_uds(name)
+    task = asyncio.create_task(events.next())
+    await asyncio.sleep(0)
+run(main())
+"""
+
 AIO = """
 async def main():
     began = asyncio.Event()
@@ -68,6 +89,17 @@ PROGRAMS = {
         "client = simple_ipc.connect(name)\nfor number in range(1000): client.broadcast(number)"
     ),
     "flood": THREADS.format(body="return 1") + "for _ in range(100): started.acquire()",
+    "a subscription open": EVENTS,
+    "a subscription that waits": EVENTS + "threading.Thread(target=wait, daemon=True).start()",
+    "events published and taken": EVENTS
+    + "threading.Thread(target=wait, daemon=True).start()\nthreading.Thread(target=publish, daemon=True).start()",
+    "a publish that waits": EVENTS
+    + "blocked = simple_ipc.subscribe_uds(name, overflow='block', queue=1)\n"
+    + "threading.Thread(target=publish, daemon=True).start()\nblocked.next()",
+    "asyncio, a subscription that waits": "run = asyncio.run\n" + AIO_EVENTS,
+    "asyncio, a subscription in a loop left open": "run = asyncio.new_event_loop().run_until_complete\n" + AIO_EVENTS,
+    "uvloop, a subscription in a loop left open": "import uvloop\nrun = uvloop.new_event_loop().run_until_complete\n"
+    + AIO_EVENTS,
     "exit in a handler's sight": THREADS.format(body="time.sleep(3600)") + "print('end', flush=True); sys.exit(0)",
     "asyncio": "run = asyncio.run\n" + AIO.format(end="pass"),
     "asyncio, the loop left open": "run = asyncio.new_event_loop().run_until_complete\n" + AIO.format(end="pass"),

@@ -19,12 +19,16 @@ def blocks(request):
 
 
 def test_the_readmes_examples_run(python, request):
-    blocking, aio = blocks(request)
+    blocking, aio, publishing, aio_publishing = blocks(request)
     assert python(blocking) == "response-bar\n"
     assert python(aio) == "{'n': 2}\n"
+    assert python(publishing) == "{'n': 1} 0\n"
+    assert python(aio_publishing) == "{'n': 1}\n"
 
 
-@pytest.mark.parametrize(("name", "prints"), [("one_way", "1000"), ("cancel", "cancelled"), ("worker_pool", "328350")])
+@pytest.mark.parametrize(
+    ("name", "prints"), [("one_way", "1000"), ("cancel", "cancelled"), ("worker_pool", "328350"), ("hub", "ann: hello")]
+)
 def test_example(name, prints, directory):
     done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, timeout=300)
     assert (done.stdout, done.returncode) == (f"{prints}\n", 0), done.stderr

@@ -144,3 +144,74 @@ print("end")
 """
     )
     assert printed.split() == ["left", "end"]
+
+
+def test_a_publisher_and_a_subscription_are_the_parents(python):
+    """The child's end takes nothing from the parent's subscription, and closes nothing of it."""
+    python(
+        f"""{START}
+server = simple_ipc.listen_uds_publish("news")
+events = simple_ipc.subscribe_uds("news")
+def work():
+    expect("publish", lambda: server.publish(1))
+    expect("next", lambda: events.next(timeout=0))
+    expect("iterating", lambda: list(events))
+    expect("events.close", events.close)
+    with server, events:
+        pass
+    # The child may subscribe to its parent.
+    with simple_ipc.subscribe_uds("news") as own:
+        assert os.write(ready[1], b"1") == 1
+        assert next(own).data == "both"
+ready = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        work()
+    except BaseException as error:
+        failed.append(repr(error))
+    print(failed, flush=True) if failed else None
+    os._exit(bool(failed))
+os.close(ready[1])
+assert os.read(ready[0], 1) == b"1", "the child failed"
+assert server.publish("both") == 2
+assert os.waitpid(child, 0)[1] == 0
+assert next(events).data == "both"
+events.close()
+server.close()
+"""
+    )
+
+
+def test_the_same_of_asyncios_publisher_and_subscription(python):
+    python(
+        f"""{START}
+async def main():
+    global server, events
+    server = aio.listen_uds_publish("news")
+    events = await aio.subscribe_uds("news")
+    assert await server.publish(1) == 1
+    assert (await anext(events)).data == 1
+def call(coroutine):
+    loop.run_until_complete(coroutine())
+def work():
+    global loop
+    for loop in (loop, asyncio.new_event_loop()):
+        expect("publish", lambda: call(lambda: server.publish(1)))
+        expect("next", lambda: call(events.next))
+        expect("events.close", lambda: call(events.close))
+        async def leave():
+            async with server, events:
+                pass
+        call(leave)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+in_child(work)
+async def end():
+    assert await server.publish(2) == 1
+    assert (await anext(events)).data == 2
+    await events.close()
+    await server.close()
+loop.run_until_complete(end())
+"""
+    )

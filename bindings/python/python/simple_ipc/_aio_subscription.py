@@ -87,8 +87,8 @@ class Subscription:
         (`reconnect=0`).
 
         `TimedOutError`: nothing has come, call again. A timeout of 0 looks without waiting. `InvalidBodyError`: the
-        value of an event cannot be read; the next one may. Every other error is the end, and is raised again. A task that is
-        cancelled while it waits takes no event with it.
+        value of an event cannot be read; the next one may. Every other error is the end, and is raised again. A task
+        that is cancelled while it waits takes no event with it.
         """
         seconds = None if timeout is None else _native.timeout(timeout)
         check_loop(self._loop, self._process, "subscription")
