@@ -132,8 +132,14 @@ impl Subscription {
         slf
     }
 
+    /// What is there is taken with the GIL held: to get it back from another thread that is busy may take milliseconds.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Event>> {
-        self.next(py, None)
+        let events = self.own(py)?;
+        match events.engine.try_next().map_err(|error| exception(py, &error))? {
+            Next::Event(event) => events.event(py, event).map(Some),
+            Next::Ended => Ok(None),
+            _ => self.next(py, None),
+        }
     }
 
     /// Ends it, from any thread: who waits for an event comes to the end of the loop. Closing again does nothing.
@@ -188,11 +194,11 @@ impl LoopSubscription {
     fn take(&self, py: Python<'_>) -> PyResult<Option<Event>> {
         match py.detach(|| self.events.engine.try_next()).map_err(|error| exception(py, &error))? {
             Next::Event(event) => self.events.event(py, event).map(Some),
-            Next::NotYet => Ok(None),
             Next::Ended => {
                 self.ended.store(true, Ordering::Relaxed);
                 Ok(None)
             }
+            _ => Ok(None),
         }
     }
 

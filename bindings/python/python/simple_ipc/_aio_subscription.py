@@ -112,9 +112,9 @@ class Subscription:
 
     async def _wait(self, seconds: float | None) -> Event | None:
         if seconds == 0:
-            raise self._timed_out(0)
+            raise self._timed_out()
         future: asyncio.Future[Event | None] = self._loop.create_future()
-        limit = None if seconds is None else self._loop.call_later(seconds, self._expire, future, seconds)
+        limit = None if seconds is None else self._loop.call_later(seconds, self._expire, future)
         self._waiting.append(future)
         self._watch()
         try:
@@ -139,15 +139,16 @@ class Subscription:
         if not self._closed:
             self._back.append(event)
 
-    def _expire(self, future: asyncio.Future[Event | None], seconds: float) -> None:
+    def _expire(self, future: asyncio.Future[Event | None]) -> None:
         if not future.done():
-            future.set_exception(self._timed_out(seconds))
+            future.set_exception(self._timed_out())
 
-    def _timed_out(self, seconds: float) -> TimedOutError:
-        return TimedOutError(f"no event of {self._channel()} has come within {seconds:g} s; wait again")
+    def _timed_out(self) -> TimedOutError:
+        text = "nothing was published within the timeout; ask again, or allow more time"
+        return TimedOutError(f"{self._channel()}: {text}")
 
     def _channel(self) -> str:
-        return f"port {self._where}" if isinstance(self._where, int) else f'channel "{self._where}"'
+        return f'channel "{self._where}"' if isinstance(self._where, str) else f'channel ":{self._where}"'
 
     def __aiter__(self) -> Subscription:
         return self
