@@ -71,3 +71,31 @@ def test_asyncio_calls(caplog):
             await asyncio.gather(*(some(client, calls // 10) for _ in range(10)))
 
     stays_flat(lambda calls: asyncio.run(main(calls)))
+
+
+def test_events(caplog):
+    def work(calls):
+        with (
+            simple_ipc.listen_uds_publish("leak", retain=True) as server,
+            simple_ipc.subscribe_uds("leak") as events,
+        ):
+            for number in range(calls):
+                server.publish({"n": number, "s": "text"}, topic="t")
+                assert next(events).data["n"] == number
+                if number % 100 == 0:
+                    with simple_ipc.subscribe_uds("leak") as late:
+                        assert next(late).retained
+
+    stays_flat(work)
+
+
+def test_events_on_a_loop():
+    async def main(calls):
+        async with aio.listen_uds_publish("leak") as server, aio.subscribe_uds("leak") as events:
+            for number in range(calls):
+                waits = asyncio.ensure_future(anext(events)) if number % 100 == 0 else None
+                await asyncio.sleep(0)
+                await server.publish({"n": number})
+                assert (await (waits or anext(events))).data["n"] == number
+
+    stays_flat(lambda calls: asyncio.run(main(calls)))
