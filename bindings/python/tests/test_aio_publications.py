@@ -1,7 +1,6 @@
 """Publishing and subscribing on an event loop, asyncio's own and uvloop."""
 
 import asyncio
-import gc
 import os
 import threading
 
@@ -341,7 +340,6 @@ def test_one_that_is_let_go_is_closed(run):
             with pytest.raises(TimeoutError):
                 await events.next(timeout=0.01)
             del events
-            gc.collect()
             await until(lambda: server.counters.subscribers == 0)
 
     run(main())

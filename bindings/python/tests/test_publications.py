@@ -301,14 +301,15 @@ def test_other_threads_run_while_one_waits_for_an_event():
 
 
 def test_a_publisher_that_is_replaced_is_one_event_with_an_unknown_number_missed():
-    with simple_ipc.listen_uds_publish("again", retain=True) as server:
+    with simple_ipc.listen_uds_publish("again") as server:
         events = simple_ipc.subscribe_uds("again")
         server.publish(1)
         assert next(events).missed == 0
-    with events, simple_ipc.listen_uds_publish("again") as server:
-        until(lambda: server.publish(2) == 1)
-        server.publish(3)
+    with events, simple_ipc.listen_uds_publish("again") as server, ThreadPoolExecutor() as pool:
+        # It is the loop below that looks for the publisher.
+        publishing = pool.submit(lambda: (until(lambda: server.publish(2) == 1), server.publish(3)))
         got = [next(events) for _ in range(2)]
+        publishing.result()
         assert [(event.data, event.missed) for event in got] == [(2, -1), (3, 0)]
 
 

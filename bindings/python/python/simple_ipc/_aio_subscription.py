@@ -19,6 +19,14 @@ from ._native import Event
 _IN_A_ROW = 64
 
 
+class _Expired:
+    """What a wait comes to whose time is over. An exception would keep, by its traceback, the subscription alive."""
+
+
+# What a wait comes to; `None` is the end.
+_Found = Event | _Expired | None
+
+
 class Subscription:
     """The events of one publisher, in the order in which it published them: `async for event in events`.
 
@@ -35,7 +43,7 @@ class Subscription:
         self._watched = False
         self._row = 0
         # Who waits for an event, and events that came to a task which was cancelled in that moment.
-        self._waiting: collections.deque[asyncio.Future[Event | None]] = collections.deque()
+        self._waiting: collections.deque[asyncio.Future[_Found]] = collections.deque()
         self._back: collections.deque[Event] = collections.deque()
 
     def _watch(self) -> None:
@@ -113,24 +121,29 @@ class Subscription:
     async def _wait(self, seconds: float | None) -> Event | None:
         if seconds == 0:
             raise self._timed_out()
-        future: asyncio.Future[Event | None] = self._loop.create_future()
+        future: asyncio.Future[_Found] = self._loop.create_future()
         limit = None if seconds is None else self._loop.call_later(seconds, self._expire, future)
         self._waiting.append(future)
         self._watch()
         try:
-            return await future
+            found = await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None and (event := future.result()):
-                self._give_back(event)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._give_back(future.result())
             raise
         finally:
             if limit is not None:
                 limit.cancel()
             with contextlib.suppress(ValueError):
                 self._waiting.remove(future)
+        if isinstance(found, _Expired):
+            raise self._timed_out()
+        return found
 
-    def _give_back(self, event: Event) -> None:
+    def _give_back(self, event: _Found) -> None:
         """Keeps an event for the next who wants one, unless it is closed."""
+        if not isinstance(event, Event):
+            return
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -139,9 +152,10 @@ class Subscription:
         if not self._closed:
             self._back.append(event)
 
-    def _expire(self, future: asyncio.Future[Event | None]) -> None:
+    @staticmethod
+    def _expire(future: asyncio.Future[_Found]) -> None:
         if not future.done():
-            future.set_exception(self._timed_out())
+            future.set_result(_Expired())
 
     def _timed_out(self) -> TimedOutError:
         text = "nothing was published within the timeout; ask again, or allow more time"
