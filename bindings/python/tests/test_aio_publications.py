@@ -349,14 +349,15 @@ def test_a_subscription_that_is_under_way_is_given_up(run):
     async def main():
         for options in ({"wait": None}, {"wait": 3600}):
             task = asyncio.create_task(aio.subscribe_uds("nobody", timeout=None, **options)._subscribe())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()
-        with pytest.raises(simple_ipc.NotListeningError):
-            await aio.subscribe_uds("nobody")
+        for wait in (0, 0.01):
+            with pytest.raises(simple_ipc.NotListeningError):
+                await aio.subscribe_uds("nobody", wait=wait)
         with pytest.raises(simple_ipc.TimedOutError):
-            await aio.subscribe_uds("nobody", wait=0.01)
+            await aio.subscribe_uds("nobody", timeout=0)
         with pytest.raises(TypeError, match="cancel the task instead"):
             await aio.subscribe_uds("nobody", cancellation=simple_ipc.Cancellation())
 
