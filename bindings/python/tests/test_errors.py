@@ -150,21 +150,34 @@ def test_options_of_posts_without_sense_are_refused(post, options, error):
 
 LISTENERS = sorted(set(simple_ipc.ListenOptions.__annotations__) - set(simple_ipc.PostOptions.__annotations__))
 CALLERS = sorted(set(simple_ipc.PostOptions.__annotations__) - set(simple_ipc.ListenOptions.__annotations__))
+SUBSCRIBERS = sorted(set(simple_ipc.SubscribeOptions.__annotations__) - set(simple_ipc.PostOptions.__annotations__))
 
 
 def test_who_takes_which_option_is_as_the_librarys_table_says(request):
     table = json.loads((request.config.rootpath / "../../core/options.json").read_text())["options"]
-    takers = {"posts": set(CALLERS), "listeners": set(LISTENERS)}
-    takers["both"] = set(simple_ipc.PostOptions.__annotations__) & set(simple_ipc.ListenOptions.__annotations__)
+    both = set(simple_ipc.PostOptions.__annotations__) & set(simple_ipc.ListenOptions.__annotations__)
+    takers = {
+        ("posts",): set(CALLERS),
+        ("listeners", "publishers"): set(LISTENERS),
+        ("subscribers",): set(SUBSCRIBERS),
+        ("both",): both,
+    }
     for who, names in takers.items():
-        assert names == {row["name"] for row in table if row["for"] == who and "python" not in row.get("not_in", {})}
+        assert names == {row["name"] for row in table if row["for"] in who and "python" not in row.get("not_in", {})}
 
 
 @pytest.mark.parametrize("post", POSTS)
 @pytest.mark.parametrize("name", LISTENERS)
 def test_a_post_refuses_an_option_that_only_listeners_take(post, name):
     with pytest.raises(TypeError, match=f"option '{name}' is for listeners"):
-        POSTS[post]({name: True if name == "plain_text" else 1})
+        POSTS[post]({name: True if name in ("plain_text", "publish", "retain") else 1})
+
+
+@pytest.mark.parametrize("post", POSTS)
+@pytest.mark.parametrize("name", SUBSCRIBERS)
+def test_a_post_refuses_an_option_that_only_subscriptions_take(post, name):
+    with pytest.raises(TypeError, match=f"option '{name}' is for subscriptions"):
+        POSTS[post]({name: {"topics": ["a"], "overflow": "block"}.get(name, 1)})
 
 
 @pytest.mark.parametrize("name", CALLERS)

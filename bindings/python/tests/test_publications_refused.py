@@ -64,7 +64,7 @@ PUBLISH = {
         (simple_ipc.subscribe_uds, {"topics": "tick"}, TypeError, "option 'topics': a list of topics"),
         (simple_ipc.subscribe_uds, {"topics": [1]}, TypeError, "option 'topics': a topic is a str, not int"),
         (simple_ipc.subscribe_uds, {"topics": 1}, TypeError, "option 'topics'"),
-        (simple_ipc.subscribe_uds, {"queue": 0}, simple_ipc.InvalidArgumentError, ""),
+        (simple_ipc.subscribe_uds, {"queue": 0}, simple_ipc.InvalidArgumentError, "room"),
         (simple_ipc.subscribe_uds, {"queue": -1}, simple_ipc.InvalidArgumentError, "queue"),
         (simple_ipc.subscribe_uds, {"overflow": "drop_newest"}, simple_ipc.InvalidArgumentError, '"drop_oldest"'),
         (simple_ipc.subscribe_uds, {"overflow": 1}, TypeError, "overflow"),
