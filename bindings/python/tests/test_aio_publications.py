@@ -137,35 +137,27 @@ def test_publish_waits_for_who_blocks_and_the_loop_goes_on(run):
     run(main())
 
 
-async def full(server):
-    """Publishes until a publish has to wait; returns its task, and how many were published before."""
-    published = 0
-    while True:
-        task = asyncio.create_task(server.publish(published))
-        # A task that does not wait is done in its first step.
-        await asyncio.sleep(0)
-        if not task.done():
-            return task, published
-        published += 1
+# More than goes to a subscriber that takes nothing: one of these is on its way, one more may wait, no third one.
+LARGE = "x" * 300_000
 
 
 def test_publications_that_wait_keep_their_order_and_those_that_are_cancelled_are_not_published(run):
     async def main():
         async with (
             aio.listen_uds_publish("flood", patience=100) as server,
-            aio.subscribe_uds("flood", overflow="block", queue=10_000) as events,
+            aio.subscribe_uds("flood", overflow="block", queue=1) as events,
         ):
-            first, published = await full(server)
-            waiting = [asyncio.create_task(server.publish(number)) for number in range(-1, -11, -1)]
-            await asyncio.sleep(0)
-            for task in (first, waiting[3], waiting[7]):
+            tasks = [asyncio.create_task(server.publish([number, LARGE])) for number in range(12)]
+            await until(lambda: server.counters.published > 0)
+            cancelled = [tasks[number] for number in (3, 6, 11)]
+            for task in cancelled:
                 task.cancel()
-            await asyncio.wait([first, waiting[3], waiting[7]])
-            assert first.cancelled()
-            expected = [*range(published), *(number for number in range(-1, -11, -1) if number not in (-4, -8))]
-            assert [(await anext(events)).data for _ in expected] == expected
-            assert [await task for task in waiting if not task.cancelled()] == [1] * 8
-            assert server.counters.published == published + 8
+            await asyncio.wait(cancelled)
+            assert all(task.cancelled() for task in cancelled)
+            expected = [0, 1, 2, 4, 5, 7, 8, 9, 10]
+            assert [(await anext(events)).data[0] for _ in expected] == expected
+            assert [await task for task in tasks if not task.cancelled()] == [1] * 9
+            assert server.counters.published == 9
 
     run(main())
 
@@ -173,12 +165,11 @@ def test_publications_that_wait_keep_their_order_and_those_that_are_cancelled_ar
 def test_publications_that_wait_end_with_the_listener(run):
     async def main():
         server = aio.listen_uds_publish("flood", patience=100, grace=0.01)
-        async with aio.subscribe_uds("flood", overflow="block", queue=10_000):
-            first, _ = await full(server)
-            second = asyncio.create_task(server.publish(1))
-            await asyncio.sleep(0)
+        async with aio.subscribe_uds("flood", overflow="block", queue=1):
+            tasks = [asyncio.create_task(server.publish(LARGE)) for _ in range(6)]
+            await until(lambda: server.counters.published > 0)
             closing = asyncio.create_task(server.close())
-            for task in (first, second):
+            for task in tasks[3:]:
                 with pytest.raises(simple_ipc.IpcError) as caught:
                     await task
                 assert caught.value.code in ("closed", "closing")
