@@ -17,6 +17,7 @@ mod raw_text;
 mod scratch;
 mod sessions_end;
 mod subscribers;
+mod subscription_vectors;
 mod vectors;
 #[path = "../support/watchdog.rs"]
 mod watchdog;

@@ -84,6 +84,11 @@ fn begin(session: &Session, id: u32, body: &[u8]) -> Result<Place, NotBegun> {
 }
 
 async fn serve(session: &Session, fd: &AsyncStream, reader: &mut FrameReader, place: Place) -> Next {
+    // What came together with the subscribe.
+    if let Err(violation) = take(&place, reader) {
+        dismiss(session, fd, &place, &violation).await;
+        return Next::End;
+    }
     let (mut is_finishing, mut has_parted) = (false, false);
     loop {
         match session.state.see().ending() {
