@@ -123,6 +123,7 @@ fn an_event_of_a_subscriber_who_has_left_is_not_sent_to_who_has_its_place() {
         let _makes_room = publisher.remove(leaves.key);
         let comes = subscribe(&publisher, 5, Overflow::Fail, 1000);
         assert_eq!(comes.key, leaves.key);
+        let _sends_the_response = pump(&publisher, &comes);
         publish(&publisher, b'b');
         other.join().unwrap();
         let found = pump(&publisher, &comes);

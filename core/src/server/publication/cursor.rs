@@ -308,7 +308,9 @@ impl Cursor {
         }
         let front = batch.len;
         let mut claim = Claim { events: self.next..self.next, bytes: 0, front, gap: 0 };
-        if self.credit > 0 && self.waiting.events > 0 && self.retained.is_empty() {
+        // An event begins right behind its gap: credit has to be left after that.
+        let of_gap = if self.gap > 0 { HEADER as i64 } else { 0 };
+        if self.credit > of_gap && self.waiting.events > 0 && self.retained.is_empty() {
             self.claim_events(log, &mut claim, &mut batch);
         }
         if batch.len == 0 {

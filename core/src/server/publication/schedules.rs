@@ -112,6 +112,7 @@ impl Subscriber {
         while let Some((header, body)) = self.reader.next().unwrap() {
             let len = (HEADER + header.len as usize) as u32;
             if matches!(header.kind, Kind::Event | Kind::Gap) {
+                assert!(self.outstanding < self.window, "a {:?} began without credit", header.kind);
                 self.outstanding += i64::from(len);
             }
             self.arrived.push_back((header.kind, header.id, header.argument, body.into_vec()));
