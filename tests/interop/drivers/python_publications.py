@@ -88,23 +88,26 @@ def say_event(event):
 class Taken:
     """What `take` has had of a flood."""
 
-    def __init__(self, last):
-        self.last = int(last)
+    def __init__(self, total):
+        self.total = int(total)
         self.delivered = self.missed = 0
-        self.number = -1
         self.in_order = True
 
     def add(self, event):
-        """Counts an event; whether it was the last one that is due."""
-        self.delivered += 1
+        """Counts an event; whether all that is due has come."""
         self.missed += event.missed
-        number = int(event.data.split(":")[1])
-        self.in_order = self.in_order and number > self.number
-        self.number = number
-        return number == self.last or self.delivered + self.missed >= self.last
+        # A gap of so many as were told, no more and no fewer.
+        self.in_order = self.in_order and event.data.startswith(f"flood:{self.delivered + self.missed}:")
+        self.delivered += 1
+        return self.is_all()
+
+    def is_all(self):
+        return self.delivered + self.missed >= self.total
 
     def say(self):
-        say("ok", str(self.delivered), str(self.missed), "1" if self.in_order else "0")
+        if not self.is_all():
+            return say("ok", "end")
+        return say("ok", str(self.delivered), str(self.missed), "1" if self.in_order else "0")
 
 
 def subscribe():
