@@ -314,7 +314,7 @@ macro_rules! client_methods {
             #[doc = concat!("Sends a request and waits for its answer, within the options' timeout.", $given_up)]
             pub $($async)? fn request<A: DeserializeOwned>(&self, data: impl Serialize) -> Result<A> {
                 let message = Message::json(&data)?;
-                let reply = self.named(self.0.request((&message).into(), &Call::new())$($await)*)?;
+                let reply = self.named(self.0.request((&message).into(), self.timeout(), None)$($await)*)?;
                 // The handler has answered: what the caller makes of it does not undo that.
                 reply.decode().map_err(Error::after_sending)
             }
@@ -326,7 +326,9 @@ macro_rules! client_methods {
                 message: $($message)*,
                 timeout: Option<Duration>,
             ) -> Result<Message> {
-                self.request_message_with(message, &Call::new().timeout(timeout))$($await)*
+                let reply = self.named(self.0.request(message.into(), timeout, None)$($await)*)?;
+                reply.check().map_err(Error::after_sending)?;
+                Ok(reply)
             }
 
             /// As [`request_message`](Client::request_message), with what a [`Call`] says: a timeout of its own, and what
@@ -336,7 +338,8 @@ macro_rules! client_methods {
                 message: $($message)*,
                 call: &Call,
             ) -> Result<Message> {
-                let reply = self.named(self.0.request(message.into(), call)$($await)*)?;
+                let (timeout, caller) = (call.timeout_or(self.timeout()), call.cancellation.as_ref());
+                let reply = self.named(self.0.request(message.into(), timeout, caller)$($await)*)?;
                 reply.check().map_err(Error::after_sending)?;
                 Ok(reply)
             }

@@ -67,7 +67,7 @@ impl Client {
         message: impl Into<MessageRef<'a>>,
         timeout: Option<Duration>,
     ) -> Result<Message> {
-        self.named(self.0.request_within(message.into(), timeout, None))
+        self.named(self.0.request(message.into(), timeout, None))
     }
 
     /// As [`request_message_unchecked`](Client::request_message_unchecked), with what a [`Call`] says.
@@ -76,7 +76,7 @@ impl Client {
         message: impl Into<MessageRef<'a>>,
         call: &Call,
     ) -> Result<Message> {
-        self.named(self.0.request(message.into(), call))
+        self.named(self.0.request(message.into(), call.timeout_or(self.timeout()), call.cancellation.as_ref()))
     }
 }
 

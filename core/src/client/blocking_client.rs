@@ -196,11 +196,7 @@ impl BlockingClient {
         self.target.options.timeout
     }
 
-    pub(crate) fn request(&self, message: MessageRef<'_>, call: &Call) -> Result<Message> {
-        self.request_within(message, call.timeout_or(self.timeout()), call.cancellation.as_ref())
-    }
-
-    pub(crate) fn request_within(
+    pub(crate) fn request(
         &self,
         message: MessageRef<'_>,
         timeout: Option<Duration>,

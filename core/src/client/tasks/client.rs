@@ -97,13 +97,18 @@ impl TaskClient {
         self.target.options.timeout
     }
 
-    pub(crate) async fn request(&self, message: &Message, call: &Call) -> Result<Message> {
-        let reply = self.call(Operation::Request(message), call).await?;
+    pub(crate) async fn request(
+        &self,
+        message: &Message,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+    ) -> Result<Message> {
+        let reply = self.call(Operation::Request(message), timeout, caller).await?;
         Ok(reply.unwrap_or_else(Message::null))
     }
 
     pub(crate) async fn send_one_way(&self, message: &Message) -> Result<()> {
-        self.call(Operation::OneWay(message), &Call::new()).await.map(drop)
+        self.call(Operation::OneWay(message), self.timeout(), None).await.map(drop)
     }
 
     pub(crate) async fn ping(&self, call: &Call) -> Result<Duration> {
@@ -113,7 +118,7 @@ impl TaskClient {
             return Err(no_ping());
         }
         let began = Instant::now();
-        self.call(Operation::Ping, call).await?;
+        self.call(Operation::Ping, call.timeout_or(self.timeout()), call.cancellation.as_ref()).await?;
         Ok(began.elapsed())
     }
 
@@ -147,13 +152,17 @@ impl TaskClient {
         if self.session.closed.load(Ordering::Relaxed) { Err(closed()) } else { Ok(()) }
     }
 
-    async fn call(&self, operation: Operation<'_>, call: &Call) -> Result<Option<Message>> {
+    async fn call(
+        &self,
+        operation: Operation<'_>,
+        timeout: Option<Duration>,
+        caller: Option<&Cancellation>,
+    ) -> Result<Option<Message>> {
         self.check_open()?;
         if let Some((message, _)) = operation.as_post() {
             self.target.check_size(message)?;
         }
-        let until = Until { deadline: None, caller: call.cancellation.as_ref(), client: Some(&self.session.closing) };
-        let timeout = call.timeout_or(self.timeout());
+        let until = Until { deadline: None, caller, client: Some(&self.session.closing) };
         call_async(&self.target, &self.session, timeout, &until, operation).await
     }
 }
