@@ -32,7 +32,10 @@ impl Piece {
 /// A queue of bytes. Used by one thread at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
+    /// What is to be sent before `tail`.
     queue: VecDeque<Piece>,
+    /// Where small bytes gather, beside each other.
+    tail: Vec<u8>,
     /// How many bytes of the first piece have left.
     sent: usize,
     /// How many bytes wait in all.
@@ -47,35 +50,38 @@ impl Pieces {
 
     /// Adds a frame. Of a large body it takes what `shared` returns, a message with this body.
     pub(crate) fn push(&mut self, header: &[u8], body: &[u8], shared: impl FnOnce() -> Message) {
-        let small = body.len() <= SMALL;
-        let bytes = self.place(header.len() + if small { body.len() } else { 0 });
-        bytes.extend_from_slice(header);
-        if small {
-            bytes.extend_from_slice(body);
-        } else {
-            self.queue.push_back(Piece::Body(shared()));
-        }
-        self.len += header.len() + body.len();
+        self.add(header, body, || Piece::Body(shared()));
+    }
+
+    /// Adds a frame by copying it.
+    pub(crate) fn push_copy(&mut self, header: &[u8], body: &[u8]) {
+        self.add(header, body, || Piece::Bytes(body.to_vec()));
     }
 
     /// Adds bytes by copying them.
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        if bytes.len() <= SMALL {
-            self.place(bytes.len()).extend_from_slice(bytes);
-        } else {
-            self.queue.push_back(Piece::Bytes(bytes.to_vec()));
-        }
-        self.len += bytes.len();
+        self.push_copy(&[], bytes);
     }
 
-    /// Where to add small bytes, `wanted` of them.
-    fn place(&mut self, wanted: usize) -> &mut Vec<u8> {
-        if !matches!(self.queue.back(), Some(Piece::Bytes(bytes)) if bytes.len() < GATHER) {
-            self.queue.push_back(Piece::Bytes(Vec::with_capacity(wanted.max(256))));
+    #[inline(always)]
+    fn add(&mut self, header: &[u8], body: &[u8], large: impl FnOnce() -> Piece) {
+        self.tail.extend_from_slice(header);
+        if body.len() <= SMALL {
+            self.tail.extend_from_slice(body);
+            if self.tail.len() >= GATHER {
+                self.close_tail();
+            }
+        } else {
+            self.close_tail();
+            self.queue.push_back(large());
         }
-        match self.queue.back_mut() {
-            Some(Piece::Bytes(bytes)) => bytes,
-            _ => unreachable!("it was looked at, or just added"),
+        self.len += header.len() + body.len();
+    }
+
+    /// Has what comes next stand in another place.
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.queue.push_back(Piece::Bytes(std::mem::take(&mut self.tail)));
         }
     }
 
@@ -83,9 +89,12 @@ impl Pieces {
     /// until nothing waits, or until an error, which may be 'would block'.
     pub(crate) fn send(&mut self, mut send: impl FnMut(&[u8], &[u8]) -> io::Result<usize>) -> io::Result<()> {
         while self.len > 0 {
-            let head = &self.queue[0].data()[self.sent..];
-            let next = self.queue.get(1).map_or(&[][..], Piece::data);
-            match send(head, next) {
+            let mut pieces = self.queue.iter().map(Piece::data);
+            let (first, next) = match pieces.next() {
+                Some(first) => (first, pieces.next().unwrap_or(&self.tail)),
+                None => (&self.tail[..], &[][..]),
+            };
+            match send(&first[self.sent..], next) {
                 Ok(count) => self.advance(count),
                 Err(error) if interrupted(&error) => {}
                 Err(error) => return Err(error),
@@ -106,11 +115,11 @@ impl Pieces {
         let mut done = Ok(());
         // One copy of a few bytes costs less than a send from two places.
         if body.len() > ONE_PLACE {
-            if self.queue.len() > 1 {
+            if !self.queue.is_empty() {
                 done = self.send(&mut send);
             }
             while done.is_ok() && !rest.is_empty() {
-                let head = self.queue.front().map_or(&[][..], |piece| &piece.data()[self.sent..]);
+                let head = &self.tail[self.sent..];
                 let of_head = head.len();
                 match if of_head == 0 { send(rest, &[]) } else { send(head, rest) } {
                     Ok(count) => {
@@ -129,23 +138,49 @@ impl Pieces {
     fn advance(&mut self, count: usize) {
         self.len -= count;
         self.sent += count;
-        loop {
-            let alone = self.queue.len() == 1;
-            let Some(first) = self.queue.front_mut() else { return };
+        while let Some(first) = self.queue.front() {
             let len = first.data().len();
             if self.sent < len {
                 return;
             }
             self.sent -= len;
-            match first {
-                // Its memory serves what comes next.
-                Piece::Bytes(bytes) if alone && bytes.capacity() <= 4 * GATHER => return bytes.clear(),
-                _ => drop(self.queue.pop_front()),
+            if let Some(Piece::Bytes(bytes)) = self.queue.pop_front() {
+                self.keep_memory(bytes);
             }
+        }
+        if self.sent == self.tail.len() {
+            self.sent = 0;
+            let bytes = std::mem::take(&mut self.tail);
+            self.keep_memory(bytes);
         }
     }
 
-    /// Throws away what waits.
+    /// Has memory serve what comes next, where there is none for that and it is not too much.
+    fn keep_memory(&mut self, mut bytes: Vec<u8>) {
+        if self.tail.capacity() == 0 && bytes.capacity() <= 4 * GATHER {
+            bytes.clear();
+            self.tail = bytes;
+        }
+    }
+
+    /// Adds what another queue holds, which is empty then.
+    pub(crate) fn append(&mut self, other: &mut Pieces) {
+        debug_assert!(other.sent == 0, "nothing of it has left");
+        if other.len > 0 {
+            self.close_tail();
+            self.queue.append(&mut other.queue);
+            self.tail = std::mem::take(&mut other.tail);
+            self.len += std::mem::take(&mut other.len);
+        }
+    }
+
+    /// Takes an empty queue's memory, where this one is empty, too, and has none.
+    pub(crate) fn take_memory(&mut self, other: Pieces) {
+        debug_assert!(self.len == 0 && other.len == 0, "nothing waits in either");
+        self.keep_memory(other.tail);
+    }
+
+    /// Throws away what waits, and the memory.
     pub(crate) fn clear(&mut self) {
         *self = Pieces::default();
     }
@@ -170,6 +205,26 @@ mod tests {
             }
             self.taken.extend([head, body].concat().into_iter().take(count));
             Ok(count)
+        }
+    }
+
+    #[test]
+    fn what_is_added_to_a_queue_that_was_sent_in_part_follows_it() {
+        for at_first in [0, 1, 15, 100, 70_000, 90_000] {
+            let mut narrow = Narrow { taken: Vec::new(), at_a_time: usize::MAX, in_all: at_first };
+            let (mut pieces, mut more) = (Pieces::default(), Pieces::default());
+            let mut expected = Vec::new();
+            for (nth, len) in [10, 15_000, 15_000, 15_000, 15_000, 15_000, 20_000, 5].into_iter().enumerate() {
+                let body = vec![nth as u8; len];
+                expected.extend_from_slice(&body);
+                if nth < 5 { pieces.push_bytes(&body) } else { more.push_copy(&body[..4], &body[4..]) }
+            }
+            let _would_block = pieces.send(|head, body| narrow.send(head, body));
+            pieces.append(&mut more);
+            assert_eq!((pieces.len() + narrow.taken.len(), more.len()), (expected.len(), 0));
+            narrow.in_all = usize::MAX;
+            pieces.send(|head, body| narrow.send(head, body)).unwrap();
+            assert!(pieces.len() == 0 && narrow.taken == expected, "stopped at {at_first}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What one side of a session has to send, from any number of threads.
 //!
 //! Whoever has something sends it in its own thread. While a thread is sending, others only append;
-//! the sender takes what has gathered and sends it with one call, until nothing is left. What the
+//! the sender takes what has gathered out of the lock and sends it, until nothing is left. What the
 //! socket does not take waits here for the session's driver, which sends it when there is room.
 
 use std::io;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::lock::lock;
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, advance, interrupted, would_block};
+use crate::session::pieces::Pieces;
 use crate::sync::{Mutex, MutexGuard};
 
 /// A frame up to this many bytes is sent from one place.
@@ -30,7 +31,8 @@ pub(crate) struct SendQueue(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Vec<u8>,
+    /// What is to be sent, but for what the thread that is sending has taken out.
+    waiting: Pieces,
     /// A thread is in the middle of a send.
     sending: bool,
     /// What has been handed over is the last.
@@ -45,9 +47,8 @@ impl SendQueue {
     pub(crate) fn send(&self, socket: &Stream, head: &[u8], body: &[u8], patience: Duration) -> io::Result<Sent> {
         {
             let mut state = self.usable()?;
-            if state.sending || !state.waiting.is_empty() {
-                state.waiting.extend_from_slice(head);
-                state.waiting.extend_from_slice(body);
+            if state.sending || state.waiting.len() > 0 {
+                state.waiting.push_copy(head, body);
                 return Ok(if state.sending { Sent::Gone } else { Sent::Waiting });
             }
             state.sending = true;
@@ -58,9 +59,9 @@ impl SendQueue {
             Some(whole) if !body.is_empty() => {
                 whole[..head.len()].copy_from_slice(head);
                 whole[head.len()..].copy_from_slice(body);
-                send_all(socket, whole, &[], patience)
+                send_frame(socket, whole, &[], patience)
             }
-            _ => send_all(socket, head, body, patience),
+            _ => send_frame(socket, head, body, patience),
         };
         self.after_send(socket, result, patience)
     }
@@ -68,16 +69,14 @@ impl SendQueue {
     /// Adds bytes without sending; the driver has to be told. How many wait now.
     pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
         let mut state = self.usable()?;
-        state.waiting.extend_from_slice(head);
-        state.waiting.extend_from_slice(body);
+        state.waiting.push_copy(head, body);
         Ok(state.waiting.len())
     }
 
     /// Adds the last bytes: nothing is taken after them. The driver sends them.
     pub(crate) fn append_last(&self, head: &[u8], body: &[u8]) -> io::Result<()> {
         let mut state = self.usable()?;
-        state.waiting.extend_from_slice(head);
-        state.waiting.extend_from_slice(body);
+        state.waiting.push_copy(head, body);
         state.closed = true;
         Ok(())
     }
@@ -86,19 +85,19 @@ impl SendQueue {
     pub(crate) fn flush(&self, socket: &Stream, patience: Duration) -> io::Result<Sent> {
         {
             let mut state = self.unbroken()?;
-            if state.sending || state.waiting.is_empty() {
+            if state.sending || state.waiting.len() == 0 {
                 return Ok(Sent::Gone);
             }
             state.sending = true;
         }
-        self.after_send(socket, Ok(Vec::new()), patience)
+        self.after_send(socket, Ok(None), patience)
     }
 
     /// Gives memory back that nothing is in.
     pub(crate) fn rest(&self) {
         let mut state = lock(&self.0);
-        if state.waiting.is_empty() {
-            state.waiting = Vec::new();
+        if state.waiting.len() == 0 {
+            state.waiting.clear();
         }
     }
 
@@ -110,33 +109,39 @@ impl SendQueue {
     /// Whether nothing waits and nothing is being sent.
     pub(crate) fn is_empty(&self) -> bool {
         let state = lock(&self.0);
-        !state.sending && state.waiting.is_empty()
+        !state.sending && state.waiting.len() == 0
     }
 
-    /// Ends a send: with what others added meanwhile, or with what the socket did not take.
-    fn after_send(&self, socket: &Stream, mut result: io::Result<Vec<u8>>, patience: Duration) -> io::Result<Sent> {
+    /// Ends a send: with what others added meanwhile, or with what the socket did not take. `None` is nothing.
+    fn after_send(
+        &self,
+        socket: &Stream,
+        mut sent: io::Result<Option<Pieces>>,
+        patience: Duration,
+    ) -> io::Result<Sent> {
         loop {
             let mut batch = {
                 let mut state = lock(&self.0);
-                match result {
-                    Ok(mut rest) if !rest.is_empty() => {
+                match sent {
+                    Ok(Some(mut rest)) if rest.len() > 0 => {
                         rest.append(&mut state.waiting);
                         state.waiting = rest;
                         state.sending = false;
                         return Ok(Sent::Waiting);
                     }
-                    Ok(spare) if state.waiting.is_empty() => {
-                        if state.waiting.capacity() < spare.capacity() {
-                            state.waiting = spare;
+                    Ok(spare) if state.waiting.len() == 0 => {
+                        if let Some(spare) = spare {
+                            state.waiting.take_memory(spare);
                         }
                         state.sending = false;
                         return Ok(Sent::Gone);
                     }
-                    Ok(spare) => std::mem::replace(&mut state.waiting, spare),
+                    // Its memory serves the next batch.
+                    Ok(spare) => std::mem::replace(&mut state.waiting, spare.unwrap_or_default()),
                     Err(error) => {
                         state.sending = false;
                         state.broken = Some(error.kind());
-                        state.waiting = Vec::new();
+                        state.waiting.clear();
                         // Whatever it was, nothing can follow what is missing now: a peer that lives must
                         // not wait for it, nor for more on this session.
                         let _gone_already = socket.shutdown_write();
@@ -144,15 +149,10 @@ impl SendQueue {
                     }
                 }
             };
-            result = send_all(socket, &batch, &[], patience).map(|rest| {
-                if rest.is_empty() && batch.capacity() <= 256 << 10 {
-                    // Its memory serves the next batch.
-                    batch.clear();
-                    batch
-                } else {
-                    rest
-                }
-            });
+            sent = match batch.send(|head, body| send_in_time(socket, head, body, patience)) {
+                Err(error) if !would_block(&error) => Err(error),
+                _ => Ok(Some(batch)),
+            };
         }
     }
 
@@ -171,25 +171,39 @@ impl SendQueue {
     }
 }
 
-/// Sends until all is gone, or until the socket has taken nothing for `patience`: returns the rest.
-fn send_all<'a>(socket: &Stream, mut head: &'a [u8], mut body: &'a [u8], patience: Duration) -> io::Result<Vec<u8>> {
+/// Sends a frame until all of it is gone, or until the socket has taken nothing for `patience`: returns the rest.
+fn send_frame<'a>(
+    socket: &Stream,
+    mut head: &'a [u8],
+    mut body: &'a [u8],
+    patience: Duration,
+) -> io::Result<Option<Pieces>> {
     while !(head.is_empty() && body.is_empty()) {
-        match socket.send(head, body) {
+        match send_in_time(socket, head, body, patience) {
             Ok(sent) => advance(&mut head, &mut body, sent),
             Err(error) if interrupted(&error) => {}
             Err(error) if would_block(&error) => {
-                let has_room = match patience {
-                    Duration::ZERO => Ok(false),
-                    patience => socket.wait_for(Interest::Write, Some(patience)),
-                };
-                match has_room {
-                    Ok(true) => {}
-                    Ok(false) => return Ok([head, body].concat()),
-                    Err(error) => return Err(error),
-                }
+                let mut rest = Pieces::default();
+                rest.push_copy(head, body);
+                return Ok(Some(rest));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Vec::new())
+    Ok(None)
+}
+
+/// Sends what goes; 'would block' where the socket has taken nothing for `patience`.
+#[inline(always)]
+fn send_in_time(socket: &Stream, head: &[u8], body: &[u8], patience: Duration) -> io::Result<usize> {
+    loop {
+        match socket.send(head, body) {
+            Err(error) if would_block(&error) && !patience.is_zero() => {
+                if !socket.wait_for(Interest::Write, Some(patience))? {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
 }

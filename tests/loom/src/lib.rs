@@ -30,6 +30,7 @@ mod server {
 }
 #[path = "../../../core/src/session"]
 mod session {
+    pub(crate) mod pieces;
     #[expect(dead_code, reason = "not all of it takes part")]
     pub(crate) mod send_queue;
 }
@@ -56,6 +57,10 @@ mod sync {
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
     pub(crate) use crate::stand_ins::Notify;
+}
+
+mod message {
+    pub(crate) use crate::stand_ins::Message;
 }
 
 mod lock {

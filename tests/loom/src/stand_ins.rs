@@ -75,6 +75,20 @@ impl Stream {
     }
 }
 
+/// A body.
+#[derive(Debug)]
+pub(crate) struct Message(Vec<u8>);
+
+impl Message {
+    pub(crate) fn bytes(data: Vec<u8>) -> Message {
+        Message(data)
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 pub(crate) fn advance<'a>(head: &mut &'a [u8], body: &mut &'a [u8], sent: usize) {
     let of_head = sent.min(head.len());
     *head = &head[of_head..];
