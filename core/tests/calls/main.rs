@@ -20,3 +20,4 @@ mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod values;
+mod watched_by_tasks;
