@@ -50,17 +50,13 @@ mod event {
 }
 
 mod message {
-    pub(crate) use crate::stand_ins::MessageRef;
+    pub(crate) use crate::stand_ins::{Message, MessageRef};
 }
 
 mod sync {
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
     pub(crate) use crate::stand_ins::Notify;
-}
-
-mod message {
-    pub(crate) use crate::stand_ins::Message;
 }
 
 mod lock {
