@@ -41,9 +41,10 @@
 //
 // Publishing. `listen_uds_publish` gives a listener without a handler; its `publish` sends one event to each subscriber.
 //
-//     auto clock = simple_ipc::listen_uds_publish("clock");
-//     clock.publish(1, "tick");
-//     for (auto &event : simple_ipc::subscribe_uds("clock")) std::cout << event.data<int>() << "\n";
+//     auto clock = simple_ipc::listen_uds_publish("clock");                                                   // one process
+//     for (int second = 1;; ++second) clock.publish(second, "tick"), std::this_thread::sleep_for(std::chrono::seconds(1));
+//
+//     for (auto &event : simple_ipc::subscribe_uds("clock")) std::cout << event.data<int>() << "\n";           // any others
 //
 // simple_ipc_subscription.hpp, which this includes, has subscriptions. simple_ipc_queue.hpp has calls for event loops: any number
 // of them behind one descriptor.

@@ -106,6 +106,13 @@ done
 awk '/^```cpp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/bindings/cpp/README.md" >"$scratch/readme.cpp"
 check "the README's first example compiles" compile "$scratch/readme" "$scratch/readme.cpp" -std=c++17
 check "  and prints its reply" says response-bar "$scratch/readme"
+{
+    printf '#include <simple_ipc.hpp>\n#include <iostream>\nint main() {\n'
+    awk '/^```cpp$/ { inside = 1; block += 1; next } /^```$/ { inside = 0 } inside && block == 2' "$root/bindings/cpp/README.md"
+    echo '}'
+} >"$scratch/published.cpp"
+check "the README's publication compiles" compile "$scratch/published" "$scratch/published.cpp" -std=c++17
+check "  and prints its event" says "tick 1, 0 missed" "$scratch/published"
 for example in echo_listener echo_client one_way cancel worker_pool event_loop publish hub; do
     check "$example compiles" compile "$scratch/$example" "$examples/$example.cpp" -std=c++17
 done
