@@ -81,8 +81,8 @@ async fn export(link: &Link, connection: &Connection, channel: &Channel) -> Find
 }
 
 async fn may_export(link: &Link, connection: &Connection, channel: &Channel) -> Result<String, Error> {
-    let mode = Local::new(channel, &link.settings.options, &link.settings.directory).look()?;
-    let Subjects { requests, broadcasts, info, cancel } = &Subjects::new(&link.settings.prefix, channel);
+    let found = Local::new(channel, &link.settings.options, &link.settings.directory).look()?;
+    let Subjects { requests, broadcasts, info, cancel, events: _ } = &Subjects::new(&link.settings.prefix, channel);
     // Requests that another exporter of the channel should get are not taken from it: each subject is only asked about
     // without the group, whose permission is told when the bridge works.
     let mut subscriptions = Vec::new();
@@ -97,8 +97,8 @@ async fn may_export(link: &Link, connection: &Connection, channel: &Channel) -> 
         let text = format!("the server does not let this user subscribe to {subject}; permit that");
         return Err(Error::new(simple_ipc::ErrorKind::PermissionDenied, text));
     }
-    Ok(match mode {
-        Some(mode) => format!("{mode} listener here"),
+    Ok(match found {
+        Some(found) => format!("{} listener here", found.mode),
         None => "nobody listens here yet".to_owned(),
     })
 }
@@ -115,7 +115,10 @@ async fn import(link: &Link, connection: &Connection, channel: &Channel) -> Find
         let why = told.why.unwrap_or_else(|| format!("nobody listens on it at {}", told.host));
         return no("import", name, why);
     };
-    let subject = if mode == simple_ipc::Mode::Request { &subjects.requests } else { &subjects.broadcasts };
+    let subject = match mode {
+        simple_ipc::Mode::Request => &subjects.requests,
+        _ => &subjects.broadcasts,
+    };
     let mut headers = HeaderMap::new();
     headers.insert(wire::PROBE, "1");
     let began = Instant::now();

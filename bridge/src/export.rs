@@ -25,6 +25,8 @@ const MOST_BYTES: usize = 64 << 20;
 /// A message that has been under way for longer is not handled, whatever time its caller has: the caller's bridge has found its
 /// connection lost by then, and said so.
 const MOST_AGE: Duration = Duration::from_secs(8);
+/// How long the server may take to send no more.
+const LEAVING: Duration = Duration::from_secs(1);
 /// How long calls may go on when the bridge ends.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -99,7 +101,7 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
 
 impl Export {
     async fn subscribe(&self, connection: &Connection) -> Result<Incoming> {
-        let Subjects { requests, broadcasts, info, cancel } = &self.subjects;
+        let Subjects { requests, broadcasts, info, cancel, events: _ } = &self.subjects;
         let incoming = Incoming {
             requests: connection.subscribe(requests, Some(wire::GROUP)).await?,
             broadcasts: connection.subscribe(broadcasts, Some(wire::GROUP)).await?,
@@ -124,7 +126,7 @@ impl Export {
         loop {
             let message = tokio::select! {
                 biased;
-                () = self.link.closed() => return,
+                () = self.link.closed() => return self.leave(connection, incoming).await,
                 () = connection.lost() => return,
                 message = incoming.cancel.next() => {
                     if let Some(message) = message {
@@ -149,6 +151,24 @@ impl Export {
         }
     }
 
+    /// Has the server send no more, and refuses what was on its way: a call whose exporter had gone without a word would wait.
+    async fn leave(&self, connection: &Connection, incoming: Incoming) {
+        let refuse = async {
+            for mut messages in [incoming.requests, incoming.broadcasts] {
+                if messages.drain().await.is_err() {
+                    continue;
+                }
+                while let Some(message) = messages.next().await {
+                    let text = format!("whoever exported channel \"{}\" is ending", self.channel);
+                    let (headers, body) = wire::of_error(&Error::new(ErrorKind::NotListening, text));
+                    self.answer(connection, &message, headers, body).await;
+                }
+            }
+        };
+        // Where the server does not go along, its connection ends all the same.
+        let _in_vain = tokio::time::timeout(LEAVING, refuse).await;
+    }
+
     fn give_up(&self, message: &NatsMessage) {
         let reply = String::from_utf8_lossy(&message.payload);
         if let Some(call) = lock(&self.calls).remove(reply.as_ref()) {
@@ -160,11 +180,13 @@ impl Export {
     async fn tell_of_it(&self, connection: &Connection, message: &NatsMessage) {
         // What it says of its age is kept.
         let _not_asked = self.link.ages.of(wire::header(message, wire::SENT));
-        let (mode, why) = match self.local.look() {
-            Ok(mode) => (mode.map(|mode| mode.name().to_owned()), None),
+        let (found, why) = match self.local.look() {
+            Ok(found) => (found, None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let info = Info { host: self.link.host.clone(), bridge: self.link.id.clone(), mode, why };
+        let mode = found.map(|found| found.mode.name().to_owned());
+        let publishes = found.is_some_and(|found| found.publishes);
+        let info = Info { host: self.link.host.clone(), bridge: self.link.id.clone(), mode, publishes, why };
         let body = serde_json::to_vec(&info).unwrap_or_default();
         self.answer(connection, message, HeaderMap::new(), body.into()).await;
     }

@@ -1,6 +1,6 @@
 //! An imported channel: a listener on its name here, whose messages are handled on another machine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +8,8 @@ use simple_ipc::{Channel, DEFAULT_TIMEOUT, Error, ErrorKind, HandlerFailure, Lis
 use tokio::sync::watch;
 
 use crate::connection::{Connection, Outcome};
+use crate::events::Positions;
+use crate::import_events::Held;
 use crate::info::{self, NoInfo};
 use crate::link::Link;
 use crate::progress::Progress;
@@ -19,10 +21,13 @@ const SEARCH: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// One imported channel.
-struct Import {
-    link: Arc<Link>,
+pub(crate) struct Import {
+    pub(crate) link: Arc<Link>,
     channel: Channel,
-    subjects: Subjects,
+    pub(crate) subjects: Subjects,
+    /// Where it is in what exporters publish, and what came after a hole. Written by the task that publishes.
+    pub(crate) positions: Mutex<Positions>,
+    pub(crate) held: Mutex<Option<Held>>,
     /// How often all exporters were found gone: calls under way then have lost theirs. Written by the task of the import.
     gone: watch::Sender<u64>,
 }
@@ -30,7 +35,14 @@ struct Import {
 /// Listens on the channel whenever somebody exports it, until the bridge ends.
 pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
     let subjects = Subjects::new(&link.settings.prefix, &channel);
-    let import = Arc::new(Import { link, channel, subjects, gone: watch::Sender::new(0) });
+    let import = Arc::new(Import {
+        link,
+        channel,
+        subjects,
+        positions: Mutex::default(),
+        held: Mutex::default(),
+        gone: watch::Sender::new(0),
+    });
     tokio::select! {
         () = import.link.closed() => {}
         () = import.search() => {}
@@ -45,7 +57,7 @@ impl Import {
         while let Some(connection) = self.link.connected().await {
             let why = match info::ask(&self.link, &connection, &self.subjects).await {
                 Ok(info) => match info.mode() {
-                    Some(mode) => match self.listen(mode, &info.host).await {
+                    Some(mode) => match self.listen(&connection, mode, info.publishes, &info.host).await {
                         Ok(()) => {
                             told = None;
                             continue;
@@ -66,26 +78,46 @@ impl Import {
     }
 
     /// Listens in this mode until the exporter's listener has another one.
-    async fn listen(self: &Arc<Import>, mode: Mode, from: &str) -> simple_ipc::Result<()> {
-        let (import, options) = (Arc::clone(self), self.link.settings.options.clone().bridge(true));
+    async fn listen(
+        self: &Arc<Import>,
+        connection: &Connection,
+        mode: Mode,
+        publishes: bool,
+        from: &str,
+    ) -> simple_ipc::Result<()> {
+        let (import, options) = (Arc::clone(self), self.link.settings.options.clone().bridge(true).publish(publishes));
+        // Before there can be subscribers, to whom all is due from then on.
+        let events = if publishes { Some(self.events_over(connection).await?) } else { None };
         let handler = move |message, responder| {
             let import = Arc::clone(&import);
             async move { import.pass_on(mode, message, responder).await }
         };
-        let listener = Listener::serve(&self.channel, mode, &options, handler).await?;
+        let listener = match mode {
+            Mode::Publish => Listener::serve_publish(&self.channel, &options).await?,
+            _ => Listener::serve(&self.channel, mode, &options, handler).await?,
+        };
         let (channel, from) = (self.channel.to_string(), from.to_owned());
         self.link.tell(&Progress::Importing { channel, mode: mode.name().to_owned(), from });
         let closes = Closes { link: &self.link, listener: Some(listener) };
-        self.until_another_mode(mode).await;
+        let publishing = async {
+            match (events, &closes.listener) {
+                (Some(events), Some(listener)) => self.publish_all(listener, events).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.until_another_mode(mode, publishes) => {}
+            () = publishing => {}
+        }
         closes.close().await
     }
 
-    async fn until_another_mode(&self, mode: Mode) {
+    async fn until_another_mode(&self, mode: Mode, publishes: bool) {
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(connection) = self.link.connection() else { continue };
             match info::ask(&self.link, &connection, &self.subjects).await {
-                Ok(info) if info.mode().is_some_and(|now| now != mode) => return,
+                Ok(info) if info.mode().is_some_and(|now| (now, info.publishes) != (mode, publishes)) => return,
                 // What waits for an answer waits in vain: who would give it is no longer at the server.
                 Err(NoInfo::Nobody) => self.gone.send_modify(|times| *times += 1),
                 Ok(_) | Err(NoInfo::Unknown(_)) => {}

@@ -23,6 +23,9 @@ pub(crate) struct Info {
     pub(crate) bridge: String,
     /// The mode of the listener; absent where nobody listens.
     pub(crate) mode: Option<String>,
+    /// Whether it takes subscribers.
+    #[serde(default)]
+    pub(crate) publishes: bool,
     /// Why the channel cannot be imported just now, in words.
     #[serde(default)]
     pub(crate) why: Option<String>,
@@ -31,7 +34,9 @@ pub(crate) struct Info {
 impl Info {
     /// The mode in which to listen; `None` where nobody listens, or in a way that this version does not carry.
     pub(crate) fn mode(&self) -> Option<Mode> {
-        [Mode::Request, Mode::Broadcast].into_iter().find(|mode| self.mode.as_deref() == Some(mode.name()))
+        [Mode::Request, Mode::Broadcast, Mode::Publish]
+            .into_iter()
+            .find(|mode| self.mode.as_deref() == Some(mode.name()))
     }
 }
 

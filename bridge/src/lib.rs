@@ -24,8 +24,11 @@ mod builder;
 pub mod check;
 mod connection;
 mod credentials;
+mod events;
 mod export;
+mod export_events;
 mod import;
+mod import_events;
 mod info;
 mod link;
 mod local;
@@ -65,6 +68,7 @@ impl Bridge {
         let mut tasks = vec![tokio::spawn(Arc::clone(&link).run())];
         for channel in &link.settings.exports {
             tasks.push(tokio::spawn(export::run(Arc::clone(&link), channel.clone())));
+            tasks.push(tokio::spawn(export_events::run(Arc::clone(&link), channel.clone())));
         }
         for channel in &link.settings.imports {
             tasks.push(tokio::spawn(import::run(Arc::clone(&link), channel.clone())));

@@ -19,6 +19,13 @@ pub(crate) struct Local {
     known: Mutex<Option<(Identity, Option<i32>)>>,
 }
 
+/// How somebody listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) mode: Mode,
+    pub(crate) publishes: bool,
+}
+
 /// Tells one state of a lock file from any other. Its length is among it, since it is empty until its content is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
@@ -49,11 +56,11 @@ impl Local {
         Local { channel: channel.clone(), options: options.clone(), lock_path, known: Mutex::default() }
     }
 
-    /// In which mode somebody listens; `None` where nobody does. An error where it is a bridge.
-    pub(crate) fn look(&self) -> Result<Option<Mode>> {
+    /// How somebody listens; `None` where nobody does, or where that is not known. An error where it is a bridge.
+    pub(crate) fn look(&self) -> Result<Option<Found>> {
         match simple_ipc::channel_info(&self.channel, &self.options)? {
             Some(info) if info.bridge => Err(self.is_imported(info.pid)),
-            Some(info) => Ok(info.mode),
+            Some(info) => Ok(info.mode.map(|mode| Found { mode, publishes: info.publishes })),
             None => Ok(None),
         }
     }

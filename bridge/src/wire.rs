@@ -36,6 +36,8 @@ const MOST_HOPS: usize = 8;
 pub(crate) struct Subjects {
     pub(crate) requests: String,
     pub(crate) broadcasts: String,
+    /// What the channel publishes; a topic follows as one more token.
+    pub(crate) events: String,
     /// What an exporter tells of its channel.
     pub(crate) info: String,
     /// Calls that nobody waits for any more; the body is the call's reply subject.
@@ -49,6 +51,7 @@ impl Subjects {
         Subjects {
             requests: subject("req"),
             broadcasts: subject("cast"),
+            events: subject("evt"),
             info: subject("info"),
             cancel: subject("cancel"),
         }

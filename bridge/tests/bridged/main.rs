@@ -5,6 +5,7 @@ mod carrying;
 mod errors;
 mod names;
 mod program;
+mod publishing;
 mod security;
 mod support;
 mod traps;

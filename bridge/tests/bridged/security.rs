@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nkeys::KeyPair;
-use simple_ipc::{ErrorKind, listen_uds_request_with, post_uds_request_with};
+use simple_ipc::{ErrorKind, listen_uds_request_with, post_uds_request_with, subscribe_uds_with};
 use simple_ipc_bridge::Progress;
 
-use crate::support::{Machine, Server, Told, file};
+use crate::support::{Machine, Server, Told, eventually, file};
 
 /// A certificate authority of the test's own, and a server's certificate by it.
 struct Authority {
@@ -73,9 +73,9 @@ authorization {
   users = [
     { user: a, password: secret_a, permissions: {
         subscribe: ["sipc.*.example_channel sipc", "sipc.*.example_channel", "_INBOX.>"],
-        publish: ["_INBOX.>"] } }
+        publish: ["sipc.evt.example_channel.*", "_INBOX.>"] } }
     { user: b, password: secret_b, permissions: {
-        subscribe: ["_INBOX.>"],
+        subscribe: ["sipc.evt.example_channel.*", "_INBOX.>"],
         publish: ["sipc.*.example_channel", "_INBOX.>"] } }
   ]
 }
@@ -92,9 +92,14 @@ async fn with_tls_two_users_and_their_permissions_a_request_crosses() {
     let importer = there.bridge(&server.url()).certificate_authority(authority.path("ca.pem"));
     let importer = importer.user("b").password_file(password).import("example_channel").start().await.unwrap();
     let handler = async |data: String| Ok(data + "!");
-    let _listener = listen_uds_request_with("example_channel", &here.options(), handler).await.unwrap();
+    let publishes = here.options().publish(true);
+    let listener = listen_uds_request_with("example_channel", &publishes, handler).await.unwrap();
     let reply: String = post_uds_request_with("example_channel", "hello", &there.options()).await.unwrap();
     assert_eq!(reply, "hello!");
+    let mut events = subscribe_uds_with::<String>("example_channel", &there.options()).await.unwrap();
+    eventually("the bridge's subscription", || listener.counters().subscribers == 1).await;
+    listener.publish("tick").await.unwrap();
+    assert_eq!(events.next().await.unwrap().unwrap().data, "tick");
     drop((exporter, importer));
 }
 

@@ -84,7 +84,19 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        signal(self.child.as_ref().unwrap().id(), name);
+        let pid = self.child.as_ref().unwrap().id();
+        signal(pid, name);
+        if name == "STOP" {
+            // Its threads stop one after another.
+            let is_stopped = || {
+                let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+                threads.all(|thread| {
+                    let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
+                    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+                })
+            };
+            until("the stop", || is_stopped().then_some(()));
+        }
     }
 }
 

@@ -1,0 +1,88 @@
+//! Publishes here what an imported channel publishes on another machine.
+
+use std::time::{Duration, Instant};
+
+use async_nats::{Message as NatsMessage, Subscriber};
+use futures_util::StreamExt;
+use simple_ipc::{Listener, Message, Result};
+
+use crate::connection::{Connection, lock};
+use crate::events::{self, Follows};
+use crate::import::Import;
+use crate::wire;
+
+/// How long subscribers may take to come back to a listener that takes another's place.
+const RETURN: Duration = Duration::from_secs(1);
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// An event that has come, for the next listener: the one before it cannot tell that others are missing.
+#[derive(Debug)]
+pub(crate) struct Held {
+    topic: String,
+    message: Message,
+    /// How many subscribers there were.
+    subscribers: u64,
+}
+
+impl Import {
+    /// What comes of the channel's events over a connection, from now on.
+    pub(crate) async fn events_over(&self, connection: &Connection) -> Result<Subscriber> {
+        let all = events::all(&self.subjects.events);
+        let incoming = connection.subscribe(&all, None).await?;
+        connection.settle().await?;
+        if connection.is_refused(&all) {
+            let text = format!("{} does not let this user subscribe to {all}; permit that", connection.server());
+            return Err(simple_ipc::Error::new(simple_ipc::ErrorKind::PermissionDenied, text));
+        }
+        Ok(incoming)
+    }
+
+    /// Publishes events until one was missed. Local subscribers can be told exactly that by a listener that takes this one's
+    /// place: they miss an unknown number then.
+    pub(crate) async fn publish_all(&self, listener: &Listener, incoming: Subscriber) {
+        let held = lock(&self.held).take();
+        if let Some(Held { topic, message, subscribers }) = held {
+            let until = Instant::now() + RETURN;
+            while listener.counters().subscribers < subscribers && Instant::now() < until {
+                tokio::time::sleep(LOOK).await;
+            }
+            publish(listener, &topic, &message).await;
+        }
+        let mut incoming = Some(incoming);
+        loop {
+            let Some(events) = &mut incoming else {
+                let Some(connection) = self.link.connected().await else { return };
+                incoming = self.events_over(&connection).await.ok();
+                if incoming.is_none() {
+                    connection.lost().await;
+                }
+                continue;
+            };
+            // It ends with its connection; what is missing is seen by the numbers on the next.
+            let Some(event) = events.next().await else {
+                incoming = None;
+                continue;
+            };
+            let Some((topic, message)) = read(&event) else { continue };
+            let follows = lock(&self.positions).note(&event);
+            if follows == Follows::AfterAHole {
+                let subscribers = listener.counters().subscribers;
+                if subscribers > 0 {
+                    *lock(&self.held) = Some(Held { topic, message, subscribers });
+                    return;
+                }
+            }
+            publish(listener, &topic, &message).await;
+        }
+    }
+}
+
+fn read(event: &NatsMessage) -> Option<(String, Message)> {
+    Some((events::topic(&event.subject)?, wire::body(event).ok()?))
+}
+
+async fn publish(listener: &Listener, topic: &str, message: &Message) {
+    // Larger than the local limit, which is 64 times what a server takes by default, or the listener is closing.
+    let _nobody_is_left_to_tell = listener.publish_message(topic, message).await;
+}
