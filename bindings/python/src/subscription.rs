@@ -190,9 +190,10 @@ impl LoopSubscription {
         py.detach(|| self.events.engine.is_subscribed()).map_err(|error| exception(py, &error))
     }
 
-    /// The next event. `None` where none has come, or none will: see `ended`.
+    /// The next event. `None` where none has come, or none will: see `ended`. With the GIL held, as by
+    /// `Subscription.__next__`.
     fn take(&self, py: Python<'_>) -> PyResult<Option<Event>> {
-        match py.detach(|| self.events.engine.try_next()).map_err(|error| exception(py, &error))? {
+        match self.events.engine.try_next().map_err(|error| exception(py, &error))? {
             Next::Event(event) => self.events.event(py, event).map(Some),
             Next::Ended => {
                 self.ended.store(true, Ordering::Relaxed);

@@ -103,20 +103,22 @@ class Subscription:
         if self._row >= _IN_A_ROW and seconds != 0:
             self._row = 0
             await asyncio.sleep(0)
-        if not self._waiting:
-            if self._back:
-                self._row += 1
-                return self._back.popleft()
-            if self._closed:
-                return None
-            event = self._native.take()
-            if event is not None:
-                self._row += 1
-                return event
-            if self._native.ended:
-                return None
+        event = self._at_once()
+        if event is not None:
+            return event
+        if not self._waiting and (self._closed or self._native.ended):
+            return None
         self._row = 0
         return await self._wait(seconds)
+
+    def _at_once(self) -> Event | None:
+        """An event that is there, unless others wait for it."""
+        if self._waiting:
+            return None
+        event = self._back.popleft() if self._back else None if self._closed else self._native.take()
+        if event is not None:
+            self._row += 1
+        return event
 
     async def _wait(self, seconds: float | None) -> Event | None:
         if seconds == 0:
@@ -168,6 +170,11 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event:
+        # As `next`, without one more coroutine for each event that is there.
+        if self._row < _IN_A_ROW:
+            check_loop(self._loop, self._process, "subscription")
+            if (event := self._at_once()) is not None:
+                return event
         event = await self.next()
         if event is None:
             raise StopAsyncIteration
