@@ -4,6 +4,9 @@
 #
 #   tools/portable_build.sh PACKAGE...      for instance: tools/portable_build.sh simple-ipc-ffi
 #   tools/portable_build.sh --flags         only prints CARGO_ENCODED_RUSTFLAGS, for what another tool builds
+#   tools/portable_build.sh --triple        only prints Rust's name of what is built for
+#
+# On macOS it is built by cargo alone, for the oldest system that the Rust compiler names.
 #
 # The oldest glibc is $SIMPLE_IPC_GLIBC (2.17 unless set). The linker is zig's, which brings the old libraries along; it
 # comes from PyPI into the ignored folder .tools of the checkout, in the versions named here.
@@ -12,7 +15,11 @@ set -eu
 cargo_zigbuild=0.24.0
 ziglang=0.17.1
 glibc=${SIMPLE_IPC_GLIBC:-2.17}
-triple=$(uname -m)-unknown-linux-gnu
+machine=$(uname -m)
+case $(uname -s) in
+    Darwin) triple=$(printf '%s' "$machine" | sed 's/^arm64$/aarch64/')-apple-darwin ;;
+    *) triple=$machine-unknown-linux-gnu ;;
+esac
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -gt 0 ] || {
@@ -20,12 +27,16 @@ root=$(cd "$(dirname "$0")/.." && pwd)
     exit 2
 }
 case $(uname -s) in
-    Linux) ;;
+    Linux | Darwin) ;;
     *)
-        echo "portable_build.sh: cannot build portable libraries on $(uname -s): run it on Linux" >&2
+        echo "portable_build.sh: cannot build portable libraries on $(uname -s): run it on Linux or macOS" >&2
         exit 1
         ;;
 esac
+if [ "$1" = --triple ]; then
+    printf '%s\n' "$triple"
+    exit
+fi
 
 target=${CARGO_TARGET_DIR:-$root/target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
@@ -46,6 +57,17 @@ if [ "$1" = --flags ]; then
     exit
 fi
 
+packages=
+for package in "$@"; do packages="$packages --package $package"; done
+export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$target" CARGO_INCREMENTAL=0
+unset RUSTFLAGS
+if [ "$(uname -s)" = Darwin ]; then
+    # shellcheck disable=SC2086 # one word an option and name
+    (cd "$root" && "${CARGO:-cargo}" build --release --locked $packages --target "$triple") >&2
+    printf '%s\n' "$target/$triple/release"
+    exit
+fi
+
 tools=$root/.tools/zig-$cargo_zigbuild-$ziglang
 mkdir -p "$root/.tools"
 (
@@ -60,9 +82,6 @@ mkdir -p "$root/.tools"
     } >&2
 ) 9>"$root/.tools/zig.lock"
 
-export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$target"
-unset RUSTFLAGS
-export CARGO_INCREMENTAL=0
 export CARGO_ZIGBUILD_ZIG_PATH="$tools/zig"
 export CARGO_ZIGBUILD_CACHE_DIR="$root/.tools/zig-cache"
 [ -x "$tools/zig" ] || {
@@ -71,8 +90,6 @@ export CARGO_ZIGBUILD_CACHE_DIR="$root/.tools/zig-cache"
     mv "$tools/zig.$$" "$tools/zig"
 }
 
-packages=
-for package in "$@"; do packages="$packages --package $package"; done
 # shellcheck disable=SC2086 # one word an option and name
 (cd "$root" && PATH="$tools/bin:$PATH" cargo-zigbuild zigbuild --release --locked $packages \
     --target "$triple.$glibc") >&2

@@ -16,5 +16,5 @@ bin=node_modules/.bin
 "$bin/tsc" -p . &&
     "$bin/publint" --strict &&
     "$bin/attw" --quiet --pack . &&
-    "$bin/eslint" lib tests examples &&
-    "$bin/prettier" --log-level warn --check lib tests examples ./*.mjs ./*.json
+    "$bin/eslint" lib tests examples manifests.cjs &&
+    "$bin/prettier" --log-level warn --check lib tests examples ./*.mjs ./*.cjs ./*.json

@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
-[ $# -gt 0 ] || set -- "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
+[ $# -gt 0 ] || set -- "$out"/libsimpleipc-*.whl "$out"/libsimpleipc-*.tar.gz
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -22,7 +22,7 @@ for package in "$@"; do
             "$here/environment.sh"
             PATH=$root/.venv/bin:$PATH "$root/.venv/bin/python" -m pip wheel -q --disable-pip-version-check --no-index \
                 --no-deps --no-build-isolation -w "$place" "$package"
-            wheel=$(echo "$place"/simple_ipc-*.whl)
+            wheel=$(echo "$place"/libsimpleipc-*.whl)
             ;;
     esac
     python3 -m venv "$place/venv"

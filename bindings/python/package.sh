@@ -9,13 +9,13 @@ out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
 # Its own words go to the other output: what is printed here is what was made. maturin looks for zig as a module of the Python on PATH.
 PATH=$root/.venv/bin:$PATH
 mkdir -p "$out"
-rm -f "$out"/simple_ipc-*.whl "$out"/simple_ipc-*.tar.gz
+rm -f "$out"/libsimpleipc-*.whl "$out"/libsimpleipc-*.tar.gz
 # No path of this machine stays in what is built.
 CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
 export CARGO_ENCODED_RUSTFLAGS
 maturin build -q --locked --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
 maturin sdist -m "$here/Cargo.toml" -o "$out" >&2
-for wheel in "$out"/simple_ipc-*.whl; do
+for wheel in "$out"/libsimpleipc-*.whl; do
     # The tag says what was asked for; auditwheel says what the library needs.
     shown=$(auditwheel show "$wheel" | tr '\n' ' ')
     case $shown in
@@ -30,4 +30,4 @@ for wheel in "$out"/simple_ipc-*.whl; do
     esac
     echo "$wheel"
 done
-ls "$out"/simple_ipc-*.tar.gz
+ls "$out"/libsimpleipc-*.tar.gz

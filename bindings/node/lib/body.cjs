@@ -2,7 +2,7 @@
 
 // JavaScript's values to bodies and back: a Uint8Array is bytes, everything else JSON.
 
-const addon = require("./load.cjs");
+const { addon } = require("./load.cjs");
 const { toJson, refused } = require("./json.cjs");
 
 /** From this length on, asking the add-on whether a string needs escapes is quicker than JSON.stringify's own look. */

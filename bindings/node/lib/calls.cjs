@@ -3,7 +3,7 @@
 // Calls in flight, running handlers, and the one function through which the add-on reports both.
 
 const { setImmediate } = require("node:timers");
-const addon = require("./load.cjs");
+const { addon, supported } = require("./load.cjs");
 const { decode } = require("./body.cjs");
 const { IpcError, fromNative } = require("./error.cjs");
 
@@ -20,7 +20,7 @@ let lastCall = 0;
 let alive = 0;
 
 /** This environment's number: the add-on gives no objects, since some runtimes take them away while timers still run. */
-const environment = addon.open(deliver, { hasRef: () => alive > 0 });
+const environment = supported ? addon.open(deliver, { hasRef: () => alive > 0 }) : undefined;
 
 /** Keeps the environment alive until as many releases. */
 function hold() {
@@ -212,6 +212,7 @@ function start(begin, { signal, convert, holds = true } = {}) {
 
 module.exports = {
     addon,
+    supported,
     environment,
     pending,
     receivers,

@@ -1,7 +1,7 @@
 "use strict";
 
 const { isMainThread } = require("node:worker_threads");
-const { addon, environment } = require("./calls.cjs");
+const { addon, environment, supported } = require("./calls.cjs");
 const { Client, connect } = require("./client.cjs");
 const { HandlerError, IpcError, fromNative } = require("./error.cjs");
 const listener = require("./listener.cjs");
@@ -33,8 +33,10 @@ function endsOfProcess() {
 
 // `process.exit` and the end of the program: listeners remove their files. A worker that is terminated does it in the
 // add-on's own hook.
-process[ENDS] ??= endsOfProcess();
-process[ENDS].add(() => addon.end(environment, isMainThread));
+if (supported) {
+    process[ENDS] ??= endsOfProcess();
+    process[ENDS].add(() => addon.end(environment, isMainThread));
+}
 
 exports.Client = Client;
 exports.HandlerError = HandlerError;
@@ -43,7 +45,7 @@ exports.Server = listener.Server;
 exports.Subscription = subscription.Subscription;
 exports.channels = channels;
 exports.connect = connect;
-exports.errorCodes = Object.freeze(addon.errorKinds());
+exports.errorCodes = Object.freeze(supported ? addon.errorKinds() : []);
 exports.listenIpBroadcast = listener.listenIpBroadcast;
 exports.listenIpPublish = listener.listenIpPublish;
 exports.listenIpRequest = listener.listenIpRequest;
@@ -56,4 +58,5 @@ exports.postUdsBroadcast = post.postUdsBroadcast;
 exports.postUdsRequest = post.postUdsRequest;
 exports.subscribeIp = subscription.subscribeIp;
 exports.subscribeUds = subscription.subscribeUds;
+exports.supported = supported;
 exports.version = version;

@@ -51,8 +51,11 @@ export type IpcErrorCode =
 /** Why a call failed. */
 export class IpcError extends Error {
     readonly name: "IpcError";
-    /** What a program decides by. */
-    readonly code: IpcErrorCode;
+    /**
+     * What a program decides by. `native_library`: this platform has no add-on, or it cannot be loaded; the message says what
+     * was tried and what to do. See {@link supported}.
+     */
+    readonly code: IpcErrorCode | "native_library";
     /**
      * Whether the message may have been handled in spite of this error. `false` is certain: sending it again cannot do
      * the work twice.
@@ -65,7 +68,7 @@ export class IpcError extends Error {
     /** `handler_failed` alone: the data with which the handler failed on purpose. */
     readonly handlerData?: unknown;
     constructor(
-        code: IpcErrorCode,
+        code: IpcErrorCode | "native_library",
         message: string,
         options?: { cause?: unknown; mayHaveBeenHandled?: boolean; handlerCode?: string; handlerData?: unknown },
     );
@@ -86,7 +89,13 @@ export class HandlerError extends Error {
     constructor(message: string, options?: { code?: string; data?: unknown; cause?: unknown });
 }
 
-/** Every {@link IpcErrorCode}, in the order of their numbers. */
+/**
+ * Whether the library can work here: its add-on for this platform was found and loaded. Where it is `false` the package can
+ * be imported all the same, and every call fails with `native_library`.
+ */
+export const supported: boolean;
+
+/** Every {@link IpcErrorCode}, in the order of their numbers; empty where the library is not {@link supported}. */
 export const errorCodes: readonly IpcErrorCode[];
 
 /** The package's version. */

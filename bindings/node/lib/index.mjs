@@ -22,5 +22,6 @@ export const {
     postUdsRequest,
     subscribeIp,
     subscribeUds,
+    supported,
     version,
 } = simpleIpc;

@@ -1,8 +1,10 @@
 "use strict";
 
-// Finds the add-on: beside this file in a checkout, in the platform's own package where it was installed.
+// Finds the add-on: beside this file in a checkout, in the platform's own package where it was installed. A program can load
+// this package where there is none: its first call fails then, with what was tried and what to do.
 
-const platforms = require("./platforms.cjs");
+const { IpcError } = require("./error.cjs");
+const platforms = require("./platforms.json");
 const { version } = require("../package.json");
 
 /** The file in which a checkout's own build lies. */
@@ -22,26 +24,46 @@ function load() {
             continue;
         }
         const found = typeof native.version === "function" ? native.version() : "unknown";
-        if (found === version) return native;
+        if (found === version) return { addon: native, supported: true };
         const advice = "install simple-ipc and its add-on again, in one version";
         const why = `is of version ${found}, but simple-ipc is ${version}: install both again`;
         tried.push({ candidate, why, advice });
     }
     const list = tried.map(({ candidate, why }) => `${candidate}: ${why}`).join("; ");
     // What is there and cannot be loaded tells more than what is not there.
-    const cause = tried.find(({ advice }) => advice !== undefined) ?? tried.at(-1);
-    const text = `cannot load the add-on of simple-ipc for ${platform}-${arch}: ${cause.advice ?? absent(fitting)} (tried ${list})`;
-    const error = new Error(text, { cause: cause.error });
-    error.code = "native_library";
-    throw error;
+    const reason = tried.find(({ advice }) => advice !== undefined) ?? tried.at(-1);
+    const text = `cannot load the add-on of simple-ipc for ${platform}-${arch}: ${reason.advice ?? absent(fitting)} (tried ${list})`;
+    return { addon: missing(text, reason.error), supported: false };
+}
+
+/** What stands in the add-on's place where there is none: whatever is called of it throws, with the stack of the call. */
+function missing(text, cause) {
+    const fail = () => {
+        throw new IpcError("native_library", text, { cause });
+    };
+    return new Proxy({}, { get: () => fail });
+}
+
+/** Whether this process's C library is `libc`; one that does not tell may be any. It takes long, and is asked after a failure only. */
+function hasLibc(libc) {
+    if (libc === undefined) return true;
+    let header;
+    try {
+        ({ header } = process.report.getReport());
+    } catch {
+        return true;
+    }
+    if (header === undefined || process.versions.bun !== undefined) return true;
+    return (header.glibcVersionRuntime !== undefined) === (libc === "glibc");
 }
 
 /** What to do where no file of the add-on was found. */
-function absent([fitting]) {
-    if (fitting === undefined) {
+function absent(fitting) {
+    const installable = fitting.find(({ libc }) => hasLibc(libc));
+    if (installable === undefined) {
         return `there is none for this platform; there are ${platforms.map(({ name }) => name).join(", ")}`;
     }
-    return `install simple-ipc-${fitting.name}, which package managers leave out with --omit=optional`;
+    return `install simple-ipc-${installable.name}, which package managers leave out with --omit=optional`;
 }
 
 /** What to do where the add-on was found and cannot be loaded; undefined where it was not found. */

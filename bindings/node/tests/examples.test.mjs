@@ -87,9 +87,16 @@ function load(directory, change) {
     cpSync(file("lib"), join(copy, "lib"), { recursive: true });
     cpSync(file("package.json"), join(copy, "package.json"));
     change(copy);
-    writeFileSync(join(root, "load.cjs"), 'require("../copy/lib/index.cjs")');
+    writeFileSync(join(root, "load.cjs"), FIRST_CALL);
     return { root, name: "load.cjs" };
 }
+
+/** Loads the package, says whether it can work here, and then calls something of it. */
+const FIRST_CALL = `
+const simpleIpc = require("../copy/lib/index.cjs");
+console.log(simpleIpc.supported);
+simpleIpc.listenUdsPublish("a_channel");
+`;
 
 const addOn = (copy) => join(copy, "lib/simple-ipc.node");
 
@@ -110,13 +117,35 @@ for (const [what, change, texts] of [
 ]) {
     test(`an add-on that is ${what} is named, with what was tried and what to do`, async ({ directory }) => {
         const { root, name } = load(directory, change);
-        const { status, errors } = await start(root, directory, name).ended;
+        const { status, output, errors } = await start(root, directory, name).ended;
         assert.notEqual(status, 0);
+        assert.equal(output, "false\n");
         assert.match(errors, /cannot load the add-on of simple-ipc for linux-/);
         for (const text of texts) assert.match(errors, text);
         assert.equal(errors.includes("--omit=optional"), what === "absent");
     });
 }
+
+test("a program imports the package where there is no add-on, and each of its calls fails", async ({ directory }) => {
+    const { root } = load(directory, (copy) => rmSync(addOn(copy)));
+    writeFileSync(
+        join(root, "calls.mjs"),
+        `import * as ipc from "../copy/lib/index.mjs";
+        const codes = [];
+        const refuse = ({ name, code, mayHaveBeenHandled }) => codes.push(name + " " + code + " " + mayHaveBeenHandled);
+        const { length } = ipc.errorCodes;
+        for (const [listen, ...handler] of [[ipc.listenUdsRequest, () => {}], [ipc.listenUdsBroadcast, () => {}], [ipc.listenUdsPublish]]) {
+            try { listen("a", ...handler); } catch (error) { refuse(error); }
+        }
+        for (const [call, ...given] of [[ipc.postUdsRequest, "a", 1], [ipc.postIpBroadcast, 1, 1], [ipc.connect, "a"], [ipc.subscribeIp, 1]]) {
+            await call(...given).catch(refuse);
+        }
+        await ipc.postUdsRequest("a", "x".repeat(10_000)).catch(refuse);
+        await ipc.channels().catch(refuse);
+        console.log(length, codes.length, ...new Set(codes));`,
+    );
+    assert.equal(await output(start(root, directory, "calls.mjs")), "0 9 IpcError native_library false\n");
+});
 
 const LOCKED = {
     node: [["--no-addons", "load.cjs"], /run node with --allow-addons/],

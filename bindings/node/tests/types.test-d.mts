@@ -66,7 +66,7 @@ try {
     await server.close();
 } catch (error) {
     if (error instanceof IpcError) {
-        const code: IpcErrorCode = error.code;
+        const code: IpcErrorCode | "native_library" = error.code;
         const shown: [string | undefined, unknown] = [error.handlerCode, error.handlerData];
         console.log(shown);
         if (error.code === "timed_out" && error.mayHaveBeenHandled) console.log(code, error.cause);
