@@ -1,5 +1,5 @@
 #!/bin/sh
-# A program that only posts is built without tokio, and posts to the command's listeners: tests/without_tokio/run.sh
+# A program that only posts and subscribes is built without tokio, and does so with the command's listeners: tests/without_tokio/run.sh
 # `make stage` installs the command; --prefix DIR names another place than its own.
 # shellcheck disable=SC2317 # functions are called by name
 set -u
@@ -24,7 +24,9 @@ export SIMPLE_IPC_DIR="$scratch"
 requests=$!
 "$prefix/bin/simple-ipc" listen broadcasts --broadcast >/dev/null &
 broadcasts=$!
-suite "posts without tokio" timeout 300 "$target/debug/simple-ipc-without-tokio"
-kill "$requests" "$broadcasts"
+printf '1\n2\n3\n' | "$prefix/bin/simple-ipc" publish publications --wait-for 1 --quiet &
+publications=$!
+suite "posts and subscribes without tokio" timeout 300 "$target/debug/simple-ipc-without-tokio"
+kill "$requests" "$broadcasts" "$publications" 2>/dev/null
 wait
 finish

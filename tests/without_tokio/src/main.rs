@@ -1,5 +1,6 @@
-//! Posts in each way that does without tokio, to a listener that answers requests on `requests` with themselves and to one
-//! that takes broadcasts on `broadcasts`. The directory of both is in `SIMPLE_IPC_DIR`.
+//! Posts and subscribes in each way that does without tokio: to a listener that answers requests on `requests` with
+//! themselves, to one that takes broadcasts on `broadcasts`, and to what is published on `publications`, which is 1, 2 and 3.
+//! The directory of all is in `SIMPLE_IPC_DIR`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,14 +48,22 @@ fn queue(options: &Options) -> Result<bool> {
     Ok(sum == 45)
 }
 
+fn subscription(options: &Options) -> Result<bool> {
+    let mut numbers = blocking::subscribe_uds_with::<u32>("publications", options)?;
+    let taken = numbers.by_ref().take(3).map(|event| event.map(|event| event.data)).collect::<Result<Vec<_>>>()?;
+    numbers.close();
+    Ok(taken == [1, 2, 3])
+}
+
 #[expect(clippy::print_stdout, reason = "a test tells on standard output what came of it")]
 fn main() -> ExitCode {
     // The listeners may be starting.
     let options = Options::new().wait(Duration::from_secs(60));
-    let checks: [(&str, Check); 3] = [
+    let checks: [(&str, Check); 4] = [
         ("a request and a broadcast are posted without tokio", posts),
         ("a blocking client keeps its channels open without tokio", client),
         ("a queue of calls is driven without tokio", queue),
+        ("what is published is taken without tokio", subscription),
     ];
     let mut failed = 0;
     for (title, check) in checks {
