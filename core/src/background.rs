@@ -1,5 +1,5 @@
-//! The threads of this library: one that serves the listeners of blocking callers, one that does
-//! what clients and bindings leave to the background. Neither is started before it is needed.
+//! The runtimes of this library, each with a thread: one that serves the listeners of blocking callers, one that drives
+//! what bindings call asynchronously. Neither is started before it is needed.
 
 use std::io;
 use std::panic::catch_unwind;
