@@ -147,6 +147,12 @@ WAITS = {
     "request": "simple_ipc.post_uds_request(name, 1, timeout=None)",
     "client": "client.request(1, timeout=None)",
     "wait for a listener": "simple_ipc.post_uds_request('nobody', 1, wait=3600)",
+    "wait for a publisher": "simple_ipc.subscribe_uds('nobody', wait=3600)",
+    "wait for an event": "p = simple_ipc.listen_uds_publish('p'); list(simple_ipc.subscribe_uds('p'))",
+    "wait for an event of a publisher that is gone": "p = simple_ipc.listen_uds_publish('p'); "
+    "s = simple_ipc.subscribe_uds('p'); p.close(); next(s)",
+    "publish": "p = simple_ipc.listen_uds_publish('p', patience=3600, grace=0); "
+    "s = simple_ipc.subscribe_uds('p', overflow='block', queue=1); [p.publish('x' * 300_000) for _ in range(9)]",
     "server.wait": "server.wait()",
     "close": "threading.Thread(target=simple_ipc.post_uds_request, args=(name, 1), daemon=True).start(); "
     "began.acquire(); server.close()",
