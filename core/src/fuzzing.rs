@@ -149,6 +149,12 @@ fn lines(stream: &[u8], size: usize, max: usize) -> Lines {
     (lines, None)
 }
 
+/// The body of a subscribe frame.
+#[cfg(feature = "tokio")]
+pub fn subscribe(body: &[u8]) {
+    crate::server::check_any_subscribe(body);
+}
+
 /// The content of a lock file.
 pub fn lock_file(content: &[u8]) {
     let Some(info) = parse_content(content) else { return };

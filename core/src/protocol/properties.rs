@@ -162,6 +162,8 @@ proptest! {
     #[test]
     fn any_lock_file_and_any_name_is_taken_as_what_it_is(content in vec(any::<u8>(), 0..200), name in any::<String>()) {
         fuzzing::lock_file(&content);
+        #[cfg(feature = "tokio")]
+        fuzzing::subscribe(&content);
         fuzzing::channel(&name);
     }
 }

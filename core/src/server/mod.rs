@@ -36,4 +36,6 @@ mod single;
 pub(crate) mod start;
 mod threads;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use publication::check_any as check_any_subscribe;
 pub use responder::Responder;

@@ -66,7 +66,7 @@ pub(crate) struct LockInfo {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) publishes: bool,
     /// How many it has. Written by itself, always as many bytes.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) subscribers: Option<u64>,
 }
 

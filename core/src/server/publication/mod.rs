@@ -37,6 +37,8 @@ use self::cursor::Terms;
 pub(crate) use self::publisher::{Counted, MakesRoom, Pumped};
 use self::publisher::{Outlet, Published, Publisher, between};
 use self::room::Room;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::subscribe::check_any;
 use self::subscribe::{Answer, Asked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Overflow;
