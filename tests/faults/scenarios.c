@@ -33,6 +33,8 @@ const struct scenario scenarios[] = {
     {"a listener that takes over from a dead one", true, false, NATIVE, REQUEST, takes_over, false, false},
     {"a listener whose socket is removed", true, false, NATIVE, REQUEST, heals, false, false},
     {"a listener whose lock file is removed", true, false, NATIVE, REQUEST, heals_lock, false, false},
+    {"a publisher and its subscriber, Unix socket", true, false, NATIVE, REQUEST, publishes, false, false},
+    {"a publisher and its subscriber, TCP", true, true, NATIVE, REQUEST, publishes, false, false},
     /* What would keep the one above from getting as far goes wrong later. */
     {"a kept client's requests, connected before", false, false, NATIVE, REQUEST, kept_requests, false, true},
     {"a kept client's requests over TCP, connected before", false, true, NATIVE, REQUEST, kept_requests, false, true},
@@ -43,6 +45,7 @@ const struct scenario scenarios[] = {
     {"a listener to broadcasts, there before", true, false, NATIVE, BROADCAST, listens, false, true},
     {"a listener that closes with a call in flight, there before", true, false, NATIVE, REQUEST, closes_in_flight, false, true},
     {"a listener whose socket is removed, there before", true, false, NATIVE, REQUEST, heals, false, true},
+    {"a publisher and its subscriber, there before", true, false, NATIVE, REQUEST, publishes, false, true},
     {"a listener whose lock file is removed, there before", true, false, NATIVE, REQUEST, heals_lock, false, true},
 };
 const size_t scenarios_len = sizeof scenarios / sizeof scenarios[0];

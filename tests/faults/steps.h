@@ -37,6 +37,9 @@ ACT(asynchronous_request);
 ACT(queued_requests);
 ACT(list_channels);
 
+/* publications.c */
+ACT(publishes);
+
 /* listeners.c */
 ACT(waits_for_listener);
 ACT(listens);

@@ -135,14 +135,17 @@ impl Driven {
     /// From now on the descriptor is readable for what was received and not taken, too.
     pub(super) fn be_precise(&mut self) {
         self.precise = true;
-        self.rearm();
+        let _the_next_drive_says_so = self.rearm();
     }
 
     /// Does what there is to do without waiting, until there is what is wanted or nothing more can be done.
     pub(super) fn drive(&mut self, wanted: Wanted) -> Result<Next> {
         let next = self.run(wanted);
-        self.rearm();
-        next
+        match (next, self.rearm()) {
+            // Nobody would be told when there is something to do.
+            (Ok(Next::NotYet), Err(error)) => Err(Error::from_os("cannot set the clock of a subscription", error)),
+            (next, _) => next,
+        }
     }
 
     /// The same for a thread that waits: what it leaves it comes for itself.
@@ -332,11 +335,11 @@ impl Driven {
         if !self.is_over() {
             self.phase = Phase::Closed;
         }
-        self.rearm();
+        let _who_waits_sees_the_end_of_the_stream = self.rearm();
     }
 
     /// Has the descriptor become readable when there is something to do.
-    fn rearm(&mut self) {
+    fn rearm(&mut self) -> std::io::Result<()> {
         let at = match &mut self.phase {
             Phase::Connecting { due, .. } => Some(due.unwrap_or_else(Instant::now)),
             Phase::Lost(due) => Some(*due),
@@ -347,7 +350,7 @@ impl Driven {
             // It tells its end to whoever asks, each time.
             Phase::Closed | Phase::Ended | Phase::Failed(..) => Some(self.at_once()),
         };
-        let _the_clock_takes_any_time = self.poller.arm(at);
+        self.poller.arm(at)
     }
 
     /// A time that has come; the one that is set, if it has.
