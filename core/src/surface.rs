@@ -53,6 +53,18 @@ macro_rules! listener_methods {
                 self.listening.publication()?.try_publish(topic, message.into())
             }
 
+            /// Counts so many events as missed by every subscriber, right before the next one that is published: for programs
+            /// that pass on what another publisher publishes, of which they have missed some. Waits for nothing.
+            ///
+            /// A subscriber that gets all topics is told this number in [`Event::missed`](crate::Event::missed). One that gets
+            /// some, or for which events wait, has its session ended after those; when it has come back by itself, it is
+            /// told -1 in the first case, and the number of all that it missed meanwhile in the second. Fails as
+            /// [`publish_message`](Listener::publish_message).
+            pub fn publish_missed(&self, events: u64) -> Result<()> {
+                fork::check(self.listening.born(), "listener")?;
+                self.listening.publication()?.skip(events)
+            }
+
             /// Stops taking messages and returns at once; what it has is answered in the background, within the grace
             /// period. [`close`](Listener::close) can wait for the end of that.
             pub fn close_begin(&self) -> Result<()> {

@@ -113,3 +113,71 @@ fn a_bridge_is_known_by_its_lock_file_and_other_listeners_are_not() {
     bridge.close().unwrap();
     assert_eq!(channel_info(&Channel::uds("far").unwrap(), &options).unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_publisher_has_missed_itself_is_told_to_each_subscriber_before_the_next_event() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let listener = simple_ipc::listen_uds_publish_with("relay", &options).await.unwrap();
+    let mut all = simple_ipc::subscribe_uds_with::<u32>("relay", &options).await.unwrap();
+    let mut some = simple_ipc::subscribe_uds_with::<u32>("relay", &options.clone().topics(["a"])).await.unwrap();
+    listener.publish_to("a", 1).await.unwrap();
+    for events in [&mut all, &mut some] {
+        assert_eq!(events.next().await.unwrap().unwrap().missed, 0);
+    }
+    listener.publish_missed(5).unwrap();
+    listener.publish_missed(2).unwrap();
+    // The one of all topics stays, the other comes back.
+    let mut published = 1;
+    let first_of_some = loop {
+        published += 1;
+        listener.publish_to("a", published).await.unwrap();
+        if let Ok(event) = tokio::time::timeout(Duration::from_millis(100), some.next()).await {
+            break event.unwrap().unwrap();
+        }
+    };
+    assert_eq!(first_of_some.missed, -1);
+    for number in 2..=published {
+        let event = all.next().await.unwrap().unwrap();
+        assert_eq!((event.data, event.missed), (number, if number == 2 { 7 } else { 0 }));
+    }
+}
+
+/// More waits for the subscriber than it takes at once, so that it cannot be told where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_subscriber_is_told_what_was_missed_when_it_has_what_waited() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let listener = simple_ipc::listen_uds_publish_with("slow_relay", &options).await.unwrap();
+    let mut events = simple_ipc::subscribe_uds_with::<Message>("slow_relay", &options).await.unwrap();
+    let large = Message::bytes(vec![1; 200 << 10]);
+    for _ in 0..5 {
+        listener.publish_message("", &large).await.unwrap();
+    }
+    listener.publish_missed(7).unwrap();
+    let (mut due, mut delivered, mut missed) = (5 + 7, 0, 0);
+    loop {
+        match tokio::time::timeout(Duration::from_millis(100), events.next()).await {
+            Ok(event) => {
+                let event = event.unwrap().unwrap();
+                delivered += 1;
+                missed += event.missed;
+                if event.data != large {
+                    break;
+                }
+            }
+            Err(_quiet) => {
+                listener.publish("end").await.unwrap();
+                due += 1;
+            }
+        }
+    }
+    // Further ends that have been published are on their way.
+    while delivered + missed < due {
+        let event = events.next().await.unwrap().unwrap();
+        delivered += 1;
+        missed += event.missed;
+    }
+    assert_eq!(delivered + missed, due);
+    assert!(missed >= 7, "{missed}");
+}

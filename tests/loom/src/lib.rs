@@ -28,6 +28,10 @@ mod server {
         pub(crate) mod state;
     }
 }
+#[path = "../../../core/src/protocol"]
+mod protocol {
+    pub(crate) mod sequence;
+}
 #[path = "../../../core/src/session"]
 mod session {
     pub(crate) mod pieces;

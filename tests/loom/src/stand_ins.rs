@@ -201,6 +201,10 @@ pub(crate) mod frames {
         Bytes::from_static(&[17; 16])
     }
 
+    pub(crate) fn goodbye(_id: u32) -> Bytes {
+        Bytes::from_static(b"goodbye")
+    }
+
     pub(crate) fn too_slow(_id: u32, _waiting: usize, _queue: usize) -> Bytes {
         Bytes::from_static(b"too slow")
     }

@@ -245,6 +245,16 @@ impl Cursor {
         Limit::Dropped(self.gap - before)
     }
 
+    /// So many events are missed right before the next one. `false` if that cannot be told: others wait, or are being sent, or
+    /// it does not get all, so that nobody knows how many of them were due to it.
+    pub(crate) fn miss(&mut self, events: u64) -> bool {
+        let may = self.waiting.events == 0 && self.claim.is_none() && self.terms.filter.is_all();
+        if may {
+            self.gap = self.gap.saturating_add(events);
+        }
+        may
+    }
+
     /// Ends the subscription with this frame when all that waits has been sent.
     pub(crate) fn finish(&mut self, last: Bytes) {
         if self.ending == Ending::Open {

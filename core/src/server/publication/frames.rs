@@ -66,6 +66,11 @@ pub(crate) fn bare(kind: Kind, id: u32) -> Bytes {
     Bytes::copy_from_slice(&Header::bare(kind, id).encode())
 }
 
+/// The frame that says that no more comes.
+pub(crate) fn goodbye(id: u32) -> Bytes {
+    bare(Kind::Goaway, id)
+}
+
 /// The frame that says that the subscription has begun.
 pub(crate) fn response(id: u32, body: Vec<u8>) -> Bytes {
     let body = Message::from_parts(MessageKind::Json, body);

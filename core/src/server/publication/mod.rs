@@ -147,6 +147,11 @@ impl Publication {
         self.try_once(topic, message, self.patience.is_zero())
     }
 
+    /// Has all subscribers miss so many events before the next one.
+    pub(crate) fn skip(&self, missed: u64) -> Result<()> {
+        if self.publisher.skip(missed) { Ok(()) } else { Err(Error::closed_listener()) }
+    }
+
     fn check(&self, topic: &str, message: MessageRef<'_>) -> Result<()> {
         check_topic(topic)?;
         if message.len() <= self.max_message {
@@ -265,7 +270,7 @@ impl Place {
 
     /// Says goodbye after all that waits.
     pub(crate) fn finish(&self) {
-        self.publication.publisher.finish(self.key, frames::bare(Kind::Goaway, self.id));
+        self.publication.publisher.finish(self.key, frames::goodbye(self.id));
     }
 
     /// Ends the subscription now: with an error, after the frame that has begun.
@@ -276,7 +281,7 @@ impl Place {
 
     /// Ends the subscription now: with a goodbye, after the frame that has begun.
     pub(crate) fn part(&self) {
-        let makes_room = self.publication.publisher.fail(self.key, frames::bare(Kind::Goaway, self.id));
+        let makes_room = self.publication.publisher.fail(self.key, frames::goodbye(self.id));
         self.publication.tell(makes_room);
     }
 

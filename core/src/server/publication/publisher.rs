@@ -20,6 +20,7 @@ use crate::event::Overflow;
 use crate::lock::lock;
 use crate::message::MessageRef;
 use crate::os::stream::{Stream, advance, interrupted, would_block};
+use crate::protocol::sequence;
 use crate::sync::{Arc, Mutex, MutexGuard, Notify};
 
 /// How many sends a thread makes for one subscriber before others have their turn.
@@ -246,6 +247,23 @@ impl Publisher {
         state.spare = direct;
         state.burst.sent(began, Instant::now());
         (Published::For(due), state.makes_room())
+    }
+
+    /// Counts so many events as missed by all subscribers, before the next one. Those to whom that cannot be told where they are
+    /// now are sent away after what waits for them, and are told when they come back. `false` once the publisher has closed.
+    pub(crate) fn skip(&self, missed: u64) -> bool {
+        let mut state = self.state();
+        if state.is_closed {
+            return false;
+        }
+        state.next = sequence::after(state.next, missed);
+        for (_, subscriber) in state.subscribers.iter_mut().filter(|(_, subscriber)| subscriber.cursor.is_open()) {
+            if !subscriber.cursor.miss(missed) {
+                subscriber.cursor.finish(frames::goodbye(subscriber.outlet.id));
+                subscriber.tell();
+            }
+        }
+        true
     }
 
     /// Sends what a subscriber may be sent now. An error: its client has gone.
