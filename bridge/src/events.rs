@@ -65,8 +65,10 @@ pub(crate) struct Positions {
 pub(crate) enum Follows {
     /// Nothing was missed.
     Next,
-    /// Some events before it were not got, or it is another publisher's: how many is not known.
-    AfterAHole,
+    /// So many events before it were not got.
+    After(u64),
+    /// It is another publisher's, or of another bridge: how many were not got is not known.
+    AfterAnUnknownNumber,
 }
 
 /// More exporters of one channel than anybody has: beyond them all are forgotten.
@@ -88,10 +90,13 @@ impl Positions {
         }
         let before = self.last.insert(exporter.to_owned(), (epoch.to_owned(), sequence));
         match before {
-            Some((same, last)) if same == epoch && last.checked_add(1) == Some(sequence) => Follows::Next,
+            Some((same, last)) if same == epoch && sequence > last => match sequence - last - 1 {
+                0 => Follows::Next,
+                missed => Follows::After(missed),
+            },
             // What was published before the first was not due to anybody here.
             None if is_first_of_all => Follows::Next,
-            _ => Follows::AfterAHole,
+            _ => Follows::AfterAnUnknownNumber,
         }
     }
 }
@@ -122,11 +127,13 @@ mod tests {
         let mut positions = Positions::default();
         assert_eq!(positions.follows("a", "1", 7), Follows::Next);
         assert_eq!(positions.follows("a", "1", 8), Follows::Next);
-        assert_eq!(positions.follows("a", "1", 10), Follows::AfterAHole);
+        assert_eq!(positions.follows("a", "1", 10), Follows::After(1));
         assert_eq!(positions.follows("a", "1", 11), Follows::Next);
-        assert_eq!(positions.follows("a", "2", 12), Follows::AfterAHole);
-        assert_eq!(positions.follows("b", "1", 1), Follows::AfterAHole);
+        assert_eq!(positions.follows("a", "2", 12), Follows::AfterAnUnknownNumber);
+        assert_eq!(positions.follows("b", "1", 1), Follows::AfterAnUnknownNumber);
         assert_eq!(positions.follows("a", "2", 13), Follows::Next);
         assert_eq!(positions.follows("b", "1", 2), Follows::Next);
+        // Numbers only grow.
+        assert_eq!(positions.follows("b", "1", 2), Follows::AfterAnUnknownNumber);
     }
 }

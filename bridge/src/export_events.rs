@@ -24,9 +24,7 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
         let mut publishers = 0_u64;
         loop {
             if local.look().is_ok_and(|found| found.is_some_and(|found| found.publishes)) {
-                publishers += 1;
-                let epoch = format!("{}-{publishers}", link.id);
-                pass_on(&link, &local, &channel, &subject, epoch).await;
+                pass_on(&link, &local, &channel, &subject, &mut publishers).await;
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -38,7 +36,7 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
 }
 
 /// Passes on what one publisher publishes, until it ends.
-async fn pass_on(link: &Link, local: &Local, channel: &Channel, subject: &str, epoch: String) {
+async fn pass_on(link: &Link, local: &Local, channel: &Channel, subject: &str, publishers: &mut u64) {
     // It ends with its publisher: the next one may be a bridge, whose events have come from elsewhere.
     let options = link.settings.options.clone().overflow(Overflow::DropOldest).queue(QUEUE).reconnect(Duration::ZERO);
     let Ok(mut subscription) = simple_ipc::subscribe(channel, &options).await else { return };
@@ -46,13 +44,19 @@ async fn pass_on(link: &Link, local: &Local, channel: &Channel, subject: &str, e
         return;
     }
     let mut sequence = 0_u64;
+    *publishers += 1;
     while let Some(Ok(event)) = subscription.next().await {
         // The last events of topics from before this subscription: nobody was due to get them.
         if event.retained {
             continue;
         }
-        sequence = sequence.saturating_add(u64::try_from(event.missed).unwrap_or(1)).saturating_add(1);
-        send(link, subject, event, &epoch, sequence).await;
+        match u64::try_from(event.missed) {
+            Ok(missed) => sequence = sequence.saturating_add(missed),
+            // An unknown number: it goes on as another publisher's events do.
+            Err(_) => *publishers += 1,
+        }
+        sequence = sequence.saturating_add(1);
+        send(link, subject, event, &format!("{}-{publishers}", link.id), sequence).await;
     }
 }
 

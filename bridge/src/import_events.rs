@@ -16,7 +16,7 @@ const RETURN: Duration = Duration::from_secs(1);
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// An event that has come, for the next listener: the one before it cannot tell that others are missing.
+/// An event that has come, for the next listener: the one before it cannot tell that an unknown number is missing.
 #[derive(Debug)]
 pub(crate) struct Held {
     topic: String,
@@ -38,8 +38,8 @@ impl Import {
         Ok(incoming)
     }
 
-    /// Publishes events until one was missed. Local subscribers can be told exactly that by a listener that takes this one's
-    /// place: they miss an unknown number then.
+    /// Publishes events until an unknown number was missed. Local subscribers are told exactly that by a listener that takes this
+    /// one's place.
     pub(crate) async fn publish_all(&self, listener: &Listener, incoming: Subscriber) {
         let held = lock(&self.held).take();
         if let Some(Held { topic, message, subscribers }) = held {
@@ -66,12 +66,16 @@ impl Import {
             };
             let Some((topic, message)) = read(&event) else { continue };
             let follows = lock(&self.positions).note(&event);
-            if follows == Follows::AfterAHole {
-                let subscribers = listener.counters().subscribers;
-                if subscribers > 0 {
+            let subscribers = listener.counters().subscribers;
+            match follows {
+                Follows::AfterAnUnknownNumber if subscribers > 0 => {
                     *lock(&self.held) = Some(Held { topic, message, subscribers });
                     return;
                 }
+                Follows::After(missed) => {
+                    let _it_is_closing = listener.publish_missed(missed);
+                }
+                Follows::Next | Follows::AfterAnUnknownNumber => {}
             }
             publish(listener, &topic, &message).await;
         }
