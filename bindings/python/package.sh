@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the wheel, for glibc 2.28 and later, and the source distribution in $OUT (default: <target>/packages).
+# Makes the wheel of this platform (for glibc 2.28 and later), the wheel without a native part, and the source distribution in $OUT (default: <target>/packages).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -13,9 +13,17 @@ rm -f "$out"/libsimpleipc-*.whl "$out"/libsimpleipc-*.tar.gz
 # No path of this machine stays in what is built.
 CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
 export CARGO_ENCODED_RUSTFLAGS
-maturin build -q --locked --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
+if [ "$(uname -s)" = Darwin ]; then
+    maturin build -q --locked --release -m "$here/Cargo.toml" -o "$out" >&2
+else
+    maturin build -q --locked --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
+fi
 maturin sdist -m "$here/Cargo.toml" -o "$out" >&2
 for wheel in "$out"/libsimpleipc-*.whl; do
+    if [ "$(uname -s)" = Darwin ]; then
+        echo "$wheel"
+        continue
+    fi
     # The tag says what was asked for; auditwheel says what the library needs.
     shown=$(auditwheel show "$wheel" | tr '\n' ' ')
     case $shown in
@@ -30,4 +38,5 @@ for wheel in "$out"/libsimpleipc-*.whl; do
     esac
     echo "$wheel"
 done
+"$here/pure_wheel.py" "$wheel" "$out"
 ls "$out"/libsimpleipc-*.tar.gz

@@ -53,6 +53,27 @@ namespace SimpleIpc
 
     public static partial class Ipc
     {
+        /// <summary>
+        /// Whether the library can work here: whether the C library is there for this platform and fits this assembly. Where it
+        /// is false every other call throws what stands in the way, an <see cref="IpcException"/> of <see cref="IpcStatus.Os"/>
+        /// or <see cref="IpcStatus.UnsupportedVersion"/>. It is asked anew as long as it is false.
+        /// </summary>
+        public static bool Supported
+        {
+            get
+            {
+                try
+                {
+                    Library.Ensure();
+                    return true;
+                }
+                catch (IpcException)
+                {
+                    return false;
+                }
+            }
+        }
+
         /// <summary>The version of the C library, such as "0.1.0".</summary>
         public static unsafe string Version
         {

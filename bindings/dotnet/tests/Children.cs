@@ -23,18 +23,18 @@ namespace SimpleIpc.Tests
             }
         }
 
-        /// <summary>Prints the library's version, or how it cannot be loaded, twice.</summary>
+        /// <summary>Prints whether the library is supported, and its version or how it cannot be loaded, twice.</summary>
         private static int Version()
         {
             for (int time = 0; time < 2; time++)
             {
                 try
                 {
-                    Console.WriteLine(Ipc.Version);
+                    Console.WriteLine($"{Ipc.Supported} {Ipc.Version}");
                 }
                 catch (IpcException exception)
                 {
-                    Console.WriteLine($"{exception.Status}: {exception.Message}");
+                    Console.WriteLine($"{Ipc.Supported} {exception.Status}: {exception.Message}");
                 }
             }
             return 0;

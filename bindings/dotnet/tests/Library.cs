@@ -70,6 +70,14 @@ namespace SimpleIpc.Tests
         }
 
         [Test]
+        internal static async Task library_that_is_there_is_supported()
+        {
+            using var child = new Child("version", new Dictionary<string, string>());
+            string output = (await child.EndAsync()).Output;
+            Check.Equal($"True {Ipc.Version}\nTrue {Ipc.Version}", output);
+        }
+
+        [Test]
         internal static async Task missing_library_is_a_clear_error_again_and_again()
         {
             await SaysTwice("Os: cannot load \"/nowhere/libsimpleipc.so\", which SIMPLE_IPC_LIBRARY names", "/nowhere/libsimpleipc.so");
@@ -108,6 +116,7 @@ namespace SimpleIpc.Tests
             foreach (string line in lines)
             {
                 Check.Contains(expected, line);
+                Check.True(line.StartsWith("False "), "it is not supported");
             }
         }
     }

@@ -15,6 +15,8 @@ namespace SimpleIpc.Native
         /// <summary>The environment variable that names the file of the C library.</summary>
         internal const string PathVariable = "SIMPLE_IPC_LIBRARY";
 
+        private static readonly bool IsMac = RuntimeInformation.IsOSPlatform(OSPlatform.OSX);
+        private static readonly string FileName = "lib" + NativeMethods.LibraryName + (IsMac ? ".dylib" : ".so");
         private static readonly object Gate = new object();
         private static volatile bool ready;
         private static bool resolverSet;
@@ -70,7 +72,7 @@ namespace SimpleIpc.Native
             // Where the package's library is, as the application's .deps.json says, and beside the assembly.
             if (NativeLibrary.TryLoad(NativeMethods.LibraryName, typeof(Library).Assembly, null, out IntPtr library))
             {
-                found = "lib" + NativeMethods.LibraryName + ".so";
+                found = FileName;
                 return library;
             }
             tried.Add("the application's native libraries");
@@ -85,18 +87,23 @@ namespace SimpleIpc.Native
             }
             string tail = string.Join(", ", tried);
             throw Missing(
-                $"cannot find libsimpleipc.so: install the package SimpleIpc or the library, or name its file in {PathVariable}; tried {tail}",
+                $"cannot find {FileName}: install the package SimpleIpc or the library, or name its file in {PathVariable}; the package has "
+                    + $"none for every platform, and this is {RuntimeInformation.OSDescription.Trim()} on {Architecture}; tried {tail}",
                 null);
         }
 
+        private static string Architecture => RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
+
         private static IEnumerable<string> Candidates()
         {
-            string architecture = RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
             string folder = AppContext.BaseDirectory;
-            yield return Path.Combine(folder, "runtimes", "linux-" + architecture, "native", "libsimpleipc.so");
-            yield return Path.Combine(folder, "libsimpleipc.so");
-            // As `make install` names it, wherever the system's loader looks.
-            yield return "libsimpleipc.so." + AbiNumber;
+            yield return Path.Combine(folder, "runtimes", (IsMac ? "osx-" : "linux-") + Architecture, "native", FileName);
+            yield return Path.Combine(folder, FileName);
+            if (!IsMac)
+            {
+                // As `make install` names it, wherever the system's loader looks.
+                yield return FileName + "." + AbiNumber;
+            }
         }
 
         // NativeLibrary.GetExport and one call through it: a DllImport would bind the library for good.

@@ -27,7 +27,8 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, Unpack
 
-from . import _native
+# In this order: the first loads the second, or puts something in its place.
+from . import _load, _native
 from ._errors import (
     CancelledError,
     ClosedError,
@@ -44,6 +45,7 @@ from ._errors import (
     InvalidNameError,
     InvalidPortError,
     IpcError,
+    NativeLibraryError,
     NoDirectoryError,
     NoReplyError,
     NotListeningError,
@@ -91,6 +93,7 @@ __all__ = [
     "InvalidPortError",
     "IpcError",
     "ListenOptions",
+    "NativeLibraryError",
     "NoDirectoryError",
     "NoReplyError",
     "NotListeningError",
@@ -128,7 +131,12 @@ __all__ = [
     "post_uds_request",
     "subscribe_ip",
     "subscribe_uds",
+    "supported",
 ]
+
+supported: bool = _load.supported
+"""Whether the library can work here. Where it is `False` the package can be imported all the same, and every call
+raises `NativeLibraryError`."""
 
 
 class ChannelInfo(NamedTuple):

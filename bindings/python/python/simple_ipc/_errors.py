@@ -225,6 +225,16 @@ class InternalError(IpcError, RuntimeError):
 
 CLASSES: dict[str, type[IpcError]] = {cls.code: cls for cls in IpcError.__subclasses__()}
 
+
+class NativeLibraryError(IpcError, NotImplementedError):
+    """The package has no native part for this platform, or it cannot be loaded: `simple_ipc.supported` is `False`.
+
+    It is not among the kinds of the library, which is not there.
+    """
+
+    code = "native_library"
+
+
 # The number that Python's own sockets would give, where the library tells none.
 _NUMBERS = {
     "not_listening": _errno.ECONNREFUSED,
