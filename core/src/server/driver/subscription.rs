@@ -124,7 +124,7 @@ async fn serve(session: &Session, fd: &AsyncStream, reader: &mut FrameReader, pl
                     Err(_) => return Next::End,
                 }
             }
-            received = receive(fd, &session.socket, reader) => {
+            received = receive(fd, &session.socket, reader), if place.may_receive() => {
                 if !matches!(received, Ok(1..)) {
                     session.count_unfinished(reader);
                     return Next::End;

@@ -19,6 +19,8 @@ use crate::event::Overflow;
 const GATHERED: usize = 256 << 10;
 /// Ranges of the log up to this many bytes are copied beside their neighbours before they are sent.
 const SMALL: u64 = 2 << 10;
+/// A subscriber for whom so many pieces wait that need no credit is not read: it may send pings, and take no answers.
+const MOST_UNSENT: usize = 4096;
 /// The most credit that may be granted and not used, in bytes.
 const MOST_CREDIT: i64 = 1 << 31;
 /// The credit of a new subscription, in bytes.
@@ -200,6 +202,11 @@ impl Cursor {
     /// Whether its last frame has left.
     pub(crate) fn has_ended(&self) -> bool {
         self.ending != Ending::Open && self.is_idle()
+    }
+
+    /// Whether few enough frames wait that cost no credit. Those leave without any.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.unsent.len() < MOST_UNSENT
     }
 
     /// Takes more credit. `false` if the balance would be more than may be.

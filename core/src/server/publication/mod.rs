@@ -263,6 +263,11 @@ impl Place {
         self.publication.publisher.grant(self.key, bytes)
     }
 
+    /// Whether the client is read now.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.publication.publisher.may_receive(self.key)
+    }
+
     /// Answers a ping.
     pub(crate) fn pong(&self, id: u32) {
         self.publication.publisher.push(self.key, frames::bare(Kind::Pong, id));

@@ -25,6 +25,8 @@ use crate::sync::{Arc, Mutex, MutexGuard, Notify};
 
 /// How many sends a thread makes for one subscriber before others have their turn.
 const ROUNDS: usize = 4;
+/// The most pieces of memory that the system takes with one send.
+const MOST_PIECES: usize = 1024;
 /// A frame of at most so many bytes is sent from one place.
 const ONE_PLACE: usize = 512;
 /// After so many bytes of events the log is looked through for what nobody needs any more.
@@ -93,14 +95,23 @@ struct State {
     retained: Option<Retained>,
     burst: Burst,
     counted: Counted,
-    /// How many bytes the smallest event has that waits for room.
-    wanted: Option<usize>,
+    /// The events that wait for room.
+    wanted: Option<Wanted>,
     /// Up to where the log reached when it was last trimmed, and how many sends have ended since.
     trimmed: u64,
     sends: usize,
     is_closed: bool,
     /// Memory for the next event's sends.
     spare: Vec<Direct>,
+}
+
+/// Events that wait for room.
+#[derive(Debug)]
+struct Wanted {
+    /// How many bytes the smallest one has.
+    len: usize,
+    /// The topic of all of them; `None` where they are on several.
+    topic: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -210,7 +221,7 @@ impl Publisher {
         let (head, body) = (head.as_slice(), message.data());
         let len = head.len() + body.len();
         if !patience_is_over && !state.has_room(topic, len) {
-            state.wanted = Some(state.wanted.map_or(len, |wanted| wanted.min(len)));
+            state.want(topic, len);
             return (Published::NoRoom, MakesRoom(false));
         }
         if !state.retain(topic, head, body) {
@@ -299,6 +310,11 @@ impl Publisher {
         self.state().subscribers.get_mut(key).is_none_or(|subscriber| subscriber.cursor.grant(bytes))
     }
 
+    /// Whether a subscriber is read: what waits for it that costs no credit is not too much.
+    pub(crate) fn may_receive(&self, key: usize) -> bool {
+        self.state().subscribers.get(key).is_none_or(|subscriber| subscriber.cursor.may_receive())
+    }
+
     /// Sends a subscriber a frame that costs no credit.
     pub(crate) fn push(&self, key: usize, frame: Bytes) {
         if let Some(subscriber) = self.state().subscribers.get_mut(key) {
@@ -339,12 +355,24 @@ impl State {
         })
     }
 
+    /// An event waits for room.
+    fn want(&mut self, topic: &str, len: usize) {
+        match &mut self.wanted {
+            None => self.wanted = Some(Wanted { len, topic: Some(topic.into()) }),
+            Some(wanted) => {
+                wanted.len = wanted.len.min(len);
+                wanted.topic = wanted.topic.take().filter(|other| **other == *topic);
+            }
+        }
+    }
+
     /// Whether a publish that waits is to try again.
     fn makes_room(&mut self) -> MakesRoom {
-        let Some(len) = self.wanted else { return MakesRoom(false) };
-        let has_room = self.subscribers.iter().all(|(_, Subscriber { cursor, .. })| {
-            cursor.terms().overflow != Overflow::Block || !cursor.is_open() || cursor.has_room(len)
-        });
+        let has_room = match &self.wanted {
+            None => false,
+            Some(Wanted { len, topic: Some(topic) }) => self.has_room(topic, *len),
+            Some(Wanted { topic: None, .. }) => true,
+        };
         if has_room {
             self.wanted = None;
         }
@@ -485,7 +513,7 @@ fn send_batch(socket: &Stream, batch: &Batch) -> (usize, io::Result<()>) {
     let mut rest = &mut slices[..];
     let mut sent = 0;
     while sent < batch.len {
-        match socket.send_all_of(rest) {
+        match socket.send_all_of(&rest[..rest.len().min(MOST_PIECES)]) {
             Ok(count) => {
                 sent += count;
                 IoSlice::advance_slices(&mut rest, count);

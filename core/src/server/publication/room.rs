@@ -1,7 +1,7 @@
 //! Waiting until subscribers have room.
 
 use std::sync::{Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -9,6 +9,9 @@ use tokio::sync::futures::Notified;
 use crate::error::Result;
 use crate::interrupt;
 use crate::lock::{lock, wait};
+
+/// How long a wait without a limit takes before it begins anew.
+const A_WHILE: Duration = Duration::from_secs(3600);
 
 /// Wakes those who wait for room, threads and tasks.
 #[derive(Debug, Default)]
@@ -46,11 +49,8 @@ impl Room {
             if left.is_some_and(|left| left.is_zero()) {
                 break;
             }
-            let piece = interrupt::piece(left);
-            times = match piece {
-                Some(piece) => wait(&self.threads, &self.times, times, piece).0,
-                None => self.threads.wait(times).unwrap_or_else(std::sync::PoisonError::into_inner),
-            };
+            let piece = interrupt::piece(left).unwrap_or(A_WHILE);
+            times = wait(&self.threads, &self.times, times, piece).0;
             if interrupt::wants_end() {
                 return Err(interrupt::error());
             }

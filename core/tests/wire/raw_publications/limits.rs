@@ -189,6 +189,66 @@ fn a_publish_that_waits_ends_with_its_listener_and_with_the_subscriber_it_waits_
 }
 
 #[test]
+fn a_publish_waits_for_those_alone_who_get_its_topic() {
+    let scratch = Scratch::new();
+    let listener = Arc::new(publisher(&scratch.options().patience(Duration::from_secs(3600))));
+    let asks = |topic: &str| json!({ "overflow": "block", "queue": 1, "topics": [topic] });
+    let (_never_reads, _) = subscribe(&listener, &asks("a"));
+    let (mut reads, _) = subscribe(&listener, &asks("b"));
+    let body = Message::bytes(vec![0; 300_000]);
+    for topic in ["a", "a", "b", "b"] {
+        listener.publish_message(topic, &body).unwrap();
+    }
+    assert_eq!(listener.try_publish_message("a", &body).unwrap(), None);
+    let waits = {
+        let (listener, body) = (Arc::clone(&listener), body.clone());
+        std::thread::spawn(move || listener.publish_message("b", &body))
+    };
+    for number in [3, 4, 5] {
+        assert_eq!(event(&reads.frame()).0, number);
+        reads.send(&grant(300_018));
+    }
+    assert_eq!(waits.join().unwrap().unwrap(), 1);
+}
+
+#[test]
+fn thousands_of_retained_topics_come_to_who_subscribes() {
+    let scratch = Scratch::new();
+    let listener = publisher(&scratch.options().retain(true));
+    for number in 1..=5000 {
+        listener.publish_to(&number.to_string(), number).unwrap();
+    }
+    let (mut raw, _) = subscribe(&listener, &json!({}));
+    for number in 1..=5000 {
+        assert_eq!(event(&raw.frame()).0, number);
+    }
+}
+
+#[test]
+fn who_sends_pings_and_reads_no_answers_is_not_read_any_more() {
+    let scratch = Scratch::new();
+    let listener = publisher(&scratch.options());
+    let mut stream = UnixStream::connect(listener.path().unwrap()).unwrap();
+    stream.write_all(&[subscribers_hello(MULTIPLEXED), frame(SUBSCRIBE, 0, ID, 0, b"{}")].concat()).unwrap();
+    let mut answer = [0; 32];
+    stream.read_exact(&mut answer).unwrap();
+    let mut rest = vec![0; answer[16].into()];
+    stream.read_exact(&mut rest).unwrap();
+    // Far more than the system holds in both directions.
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let pings = bare(PING, 9).repeat(4096);
+    let sent = (0..1000).take_while(|_| stream.write_all(&pings).is_ok()).count();
+    assert!(sent < 1000, "64 MiB of pings were taken");
+    // Once it reads, it goes on.
+    listener.publish(1).unwrap();
+    let mut frame = [0; 16];
+    while frame[4] != EVENT {
+        stream.read_exact(&mut frame).unwrap();
+        assert!([PONG, EVENT].contains(&frame[4]));
+    }
+}
+
+#[test]
 fn a_message_over_a_subscribers_limit_ends_that_subscription_and_over_the_publishers_nothing_is_published() {
     let scratch = Scratch::new();
     let listener = publisher(&scratch.options().max_message(2000));
