@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every language posts through a bridge, and listens behind one: two directories stand for two machines, with a NATS server
+"""Every language posts and subscribes through a bridge, and listens and publishes behind one: two directories stand for two machines, with a NATS server
 between them. The cases, the drivers and what is compared are those of tests/interop.
 
     languages.py                       all of them
@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/interop"))
 
 import implementations  # noqa: E402  (needs the path above)
+import publications  # noqa: E402
 import run as interop  # noqa: E402
-from driving import Driver, prefix_of  # noqa: E402
+from driving import Driver, Failed, prefix_of  # noqa: E402
 
 #: Whom all others talk to.
 HUB = "Rust, async"
@@ -86,6 +87,24 @@ class Results(interop.Results):
         super().run(cell)
 
 
+class Published(publications.Pair):
+    """Values and topics, once the bridge has subscribed. It keeps nothing for later subscribers."""
+
+    def subscribe(self, overflow="fail", queue="-", topics="*"):
+        self.retained.clear()
+        super().subscribe(overflow, queue, topics)
+
+    def topic(self):
+        self.subscribe(topics="a b,c")
+        self.publish({"json": "1"}, "other")
+        self.due(self.publish({"json": "2"}, "a b"), "a b")
+        self.close()
+
+    def cases(self):
+        yield from ((case["name"], lambda case=case: self.value(case)) for case in self.values)
+        yield "topics", self.topic
+
+
 def pairs(everyone):
     hub = next(one for one in everyone if one.name == HUB)
     for one in everyone:
@@ -99,7 +118,10 @@ def carry(bridge, url, results, poster, listener, folder):
     here, there = tempfile.mkdtemp(dir=folder), tempfile.mkdtemp(dir=folder)
     prefix = prefix_of(listener)
     channels = [f"{prefix}_requests", f"{prefix}_broadcasts"]
-    listening = driver(listener, here, "listen", prefix)
+    listening = [driver(listener, here, "listen", prefix)]
+    if poster.publishes is not None and listener.publishes is not None:
+        channels.append(f"{prefix}_publications")
+        listening.append(driver(listener, here, "publish", prefix))
     errors = open(Path(folder, "bridges.log"), "ab")
     options = [f"--{{}}={channel}" for channel in channels]
     say = lambda what: [option.format(what) for option in options]  # noqa: E731
@@ -108,9 +130,14 @@ def carry(bridge, url, results, poster, listener, folder):
     ):
         for channel in channels:
             until(f"the import of {channel}", lambda: Path(there, f".deno.{channel}.socket").exists())
-        posting = driver(poster, there, "post")
-        results.run(interop.Cell(posting, listening, "Unix socket"))
-        for one in (posting, listening):
+        posting = [driver(poster, there, "post")]
+        results.run(interop.Cell(posting[0], listening[0], "Unix socket"))
+        if len(listening) > 1:
+            lock = Path(here, f".deno.{channels[-1]}.socket.lock")
+            until("the bridge's subscription", lambda: json.loads(lock.read_text())["subscribers"] == 1)
+            posting.append(driver(poster, there, "subscribe"))
+            results.run_pair(Published(Failed, listening[1], posting[1], "Unix socket", interop.CASES))
+        for one in posting + listening:
             if not one.has_ended() and not one.close():
                 results.fail(f"{one.implementation.name} did not end well")
 
