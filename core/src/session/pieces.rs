@@ -54,6 +54,7 @@ impl Pieces {
     }
 
     /// Adds a frame by copying it.
+    #[inline(always)]
     pub(crate) fn push_copy(&mut self, header: &[u8], body: &[u8]) {
         self.add(header, body, || Piece::Bytes(body.to_vec()));
     }
