@@ -13,12 +13,14 @@ mod server {
     }
     pub(crate) mod publication {
         pub(crate) use crate::stand_ins::{burst, frames};
-        #[expect(dead_code, reason = "not all of it takes part")]
+        pub(crate) mod batch;
         pub(crate) mod cursor;
         pub(crate) mod log;
         #[expect(dead_code, reason = "not all of it takes part")]
         pub(crate) mod publisher;
         pub(crate) mod retained;
+        #[expect(dead_code, reason = "not all of it takes part")]
+        pub(crate) mod terms;
     }
     pub(crate) mod repeated_check;
     pub(crate) mod session {

@@ -10,8 +10,8 @@ use loom::thread;
 use crate::event::Overflow;
 use crate::message::MessageRef;
 use crate::server::publication::burst::IS_BURST;
-use crate::server::publication::cursor::{Filter, Terms};
 use crate::server::publication::publisher::{MakesRoom, Outlet, Published, Publisher, Pumped};
+use crate::server::publication::terms::{Filter, Terms};
 use crate::stand_ins::{Notify, Stream};
 
 struct Subscriber {

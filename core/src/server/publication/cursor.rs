@@ -6,61 +6,25 @@
 //!
 //! A frame of which no byte has left has not begun: it may still be dropped. A frame that has begun leaves whole.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::batch::{Batch, Runs};
 use super::frames;
 use super::log::{HEADER, Log};
+use super::terms::Terms;
 use crate::event::Overflow;
 
 /// The most bytes of events that are sent with one call. A single event may be larger.
 const GATHERED: usize = 256 << 10;
-/// Ranges of the log up to this many bytes are copied beside their neighbours before they are sent.
-const SMALL: u64 = 2 << 10;
 /// A subscriber for whom so many pieces wait that need no credit is not read: it may send pings, and take no answers.
 const MOST_UNSENT: usize = 4096;
 /// The most credit that may be granted and not used, in bytes.
 const MOST_CREDIT: i64 = 1 << 31;
 /// The credit of a new subscription, in bytes.
 pub(crate) const WINDOW: i64 = 256 << 10;
-
-/// Which events a subscriber gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Filter {
-    All,
-    /// Those whose topic is one of these.
-    Topics(HashSet<Box<str>>),
-}
-
-impl Filter {
-    pub(crate) fn lets_through(&self, topic: &[u8]) -> bool {
-        match self {
-            Filter::All => true,
-            Filter::Topics(topics) => std::str::from_utf8(topic).is_ok_and(|topic| topics.contains(topic)),
-        }
-    }
-
-    pub(crate) fn is_all(&self) -> bool {
-        matches!(self, Filter::All)
-    }
-
-    fn passes(&self, frame: &[u8]) -> bool {
-        self.is_all() || self.lets_through(frames::topic_of(frame))
-    }
-}
-
-/// What a subscriber asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms {
-    pub(crate) filter: Filter,
-    pub(crate) overflow: Overflow,
-    /// How many bytes of events may wait for it, headers included. A single event may be larger.
-    pub(crate) queue: usize,
-    /// The largest message that it takes, in bytes.
-    pub(crate) largest: usize,
-}
 
 /// A subscriber's place in the log.
 #[derive(Debug)]
@@ -111,22 +75,6 @@ struct Claim {
     front: usize,
     /// How many missed events a gap before the first event tells.
     gap: u64,
-}
-
-/// Frames for one send.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    /// What is to be sent, in order.
-    pub(crate) pieces: Vec<Bytes>,
-    /// How many bytes that is.
-    pub(crate) len: usize,
-}
-
-impl Batch {
-    fn push(&mut self, bytes: Bytes) {
-        self.len += bytes.len();
-        self.pieces.push(bytes);
-    }
 }
 
 /// What became of a subscriber's limit.
@@ -455,37 +403,6 @@ impl Cursor {
             }
             sent -= first.len();
             self.unsent.pop_front();
-        }
-    }
-}
-
-/// Ranges of the log that follow each other, without what a filter keeps back.
-#[derive(Debug, Default)]
-struct Runs(Vec<Range<u64>>);
-
-impl Runs {
-    fn add(&mut self, start: u64, end: u64) {
-        match self.0.last_mut() {
-            Some(run) if run.end == start => run.end = end,
-            _ => self.0.push(start..end),
-        }
-    }
-
-    fn share(self, log: &mut Log, batch: &mut Batch) {
-        let (mut small, mut pieces) = (Vec::new(), Vec::new());
-        for run in self.0 {
-            if run.end - run.start <= SMALL {
-                log.copy(run, &mut small);
-                continue;
-            }
-            if !small.is_empty() {
-                batch.push(std::mem::take(&mut small).into());
-            }
-            log.share(run, &mut pieces);
-            pieces.drain(..).for_each(|piece| batch.push(piece));
-        }
-        if !small.is_empty() {
-            batch.push(small.into());
         }
     }
 }

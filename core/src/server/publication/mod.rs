@@ -3,7 +3,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `log` | the frames of events, each once for all subscribers |
-//! | `cursor` | a subscriber's place in the log: its filter, credit, limit, and what it missed |
+//! | `cursor` | a subscriber's place in the log: its credit, limit, and what it missed |
+//! | `terms` | what a subscriber asked for |
+//! | `batch` | what is sent with one call |
 //! | `publisher` | the log and all cursors behind one lock; who sends |
 //! | `burst` | when the publishing thread sends at once, and when events gather |
 //! | `retained` | the last event of each topic |
@@ -13,6 +15,7 @@
 //!
 //! Sessions are driven elsewhere: nothing here knows them.
 
+mod batch;
 mod burst;
 mod cursor;
 mod frames;
@@ -23,6 +26,7 @@ mod room;
 #[cfg(test)]
 mod schedules;
 mod subscribe;
+mod terms;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -33,13 +37,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 
-use self::cursor::Terms;
 pub(crate) use self::publisher::{Counted, MakesRoom, Pumped};
 use self::publisher::{Outlet, Published, Publisher, between};
 use self::room::Room;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::subscribe::check_any;
 use self::subscribe::{Answer, Asked};
+use self::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Overflow;
 use crate::message::MessageRef;

@@ -5,30 +5,28 @@
 //! Everything else is sent by the driver of the subscriber's session, which calls [`pump`](Publisher::pump).
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
 
+use super::batch::{Direct, send_batch, send_to_all};
 use super::burst::Burst;
-use super::cursor::{Batch, Cursor, Limit, Terms};
+use super::cursor::{Cursor, Limit};
 use super::frames::{self, Head};
 use super::log::Log;
 use super::retained::Retained;
+use super::terms::Terms;
 use crate::event::Overflow;
 use crate::lock::lock;
 use crate::message::MessageRef;
-use crate::os::stream::{Stream, advance, interrupted, would_block};
+use crate::os::stream::{Stream, would_block};
 use crate::protocol::sequence;
 use crate::sync::{Arc, Mutex, MutexGuard, Notify};
 
 /// How many sends a thread makes for one subscriber before others have their turn.
 const ROUNDS: usize = 4;
-/// The most pieces of memory that the system takes with one send.
-const MOST_PIECES: usize = 1024;
-/// A frame of at most so many bytes is sent from one place.
-const ONE_PLACE: usize = 512;
 /// After so many bytes of events the log is looked through for what nobody needs any more.
 const TRIMMED_AFTER: u64 = 64 << 10;
 
@@ -133,14 +131,6 @@ impl Subscriber {
         self.cursor.fail(last);
         self.tell();
     }
-}
-
-/// A send that the publishing thread makes itself.
-#[derive(Debug)]
-struct Direct {
-    key: usize,
-    socket: Arc<Stream>,
-    sent: usize,
 }
 
 impl Publisher {
@@ -479,48 +469,4 @@ fn following(sequence: u64) -> u64 {
 pub(crate) fn between(after: u64, next: u64) -> u64 {
     let up_to = |sequence: u64| sequence - (sequence >> 32);
     up_to(next - 1).saturating_sub(up_to(after))
-}
-
-/// Sends one frame to each as far as its socket takes it at once. What a socket does not take is seen by its driver.
-fn send_to_all(direct: &mut [Direct], head: &[u8], body: &[u8]) {
-    let mut small = [0; ONE_PLACE];
-    let (head, body) = match small.get_mut(..head.len() + body.len()) {
-        Some(whole) if !body.is_empty() => {
-            whole[..head.len()].copy_from_slice(head);
-            whole[head.len()..].copy_from_slice(body);
-            (&*whole, &[][..])
-        }
-        _ => (head, body),
-    };
-    for Direct { socket, sent, .. } in direct {
-        let (mut head, mut body) = (head, body);
-        while !(head.is_empty() && body.is_empty()) {
-            match socket.send(head, body) {
-                Ok(count) => {
-                    *sent += count;
-                    advance(&mut head, &mut body, count);
-                }
-                Err(error) if interrupted(&error) => {}
-                Err(_) => break,
-            }
-        }
-    }
-}
-
-/// Sends until all has left, or until an error, which may be 'would block'. How many bytes have left.
-fn send_batch(socket: &Stream, batch: &Batch) -> (usize, io::Result<()>) {
-    let mut slices: Vec<IoSlice<'_>> = batch.pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-    let mut rest = &mut slices[..];
-    let mut sent = 0;
-    while sent < batch.len {
-        match socket.send_all_of(&rest[..rest.len().min(MOST_PIECES)]) {
-            Ok(count) => {
-                sent += count;
-                IoSlice::advance_slices(&mut rest, count);
-            }
-            Err(error) if interrupted(&error) => {}
-            Err(error) => return (sent, Err(error)),
-        }
-    }
-    (sent, Ok(()))
 }

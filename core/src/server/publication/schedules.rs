@@ -8,9 +8,11 @@ use std::collections::{HashSet, VecDeque};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::cursor::{Batch, Cursor, Filter, Limit, Terms, WINDOW};
+use super::batch::Batch;
+use super::cursor::{Cursor, Limit, WINDOW};
 use super::frames::{self, Head};
 use super::log::{HEADER, Log};
+use super::terms::{Filter, Terms};
 use crate::event::Overflow;
 use crate::message::MessageRef;
 use crate::protocol::frame::{FrameReader, Kind, Sender};

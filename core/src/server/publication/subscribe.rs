@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::cursor::Filter;
+use super::terms::Filter;
 use crate::event::Overflow;
 use crate::options::{DEFAULT_QUEUE, MOST_TOPICS, check_topic};
 
