@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -111,7 +111,12 @@ bench-peers: bench-programs ## other libraries in the same rounds, installed in 
 	@BENCH_COMMAND='make bench-peers$(if $(QUICK), QUICK=1)' benches/peers.py --programs $(TARGET)/benches \
 		$(if $(QUICK),--quick) --json $(TARGET)/benches/peers.json --markdown $(TARGET)/benches/peers.md
 	@benches/publications.py --programs $(TARGET)/benches --peers $(if $(QUICK),--quick) \
-		--json $(TARGET)/benches/publications.json --markdown $(TARGET)/benches/publications.md
+		--json $(TARGET)/benches/publications.json
+
+bench-publications: bench-programs ## publications beside plain system calls, libzmq and nng; writes docs/performance/publications.md
+	@benches/peers/setup.sh $(TARGET)/benches
+	@benches/publications.py --programs $(TARGET)/benches --peers $(if $(QUICK),--quick) \
+		--document docs/performance/publications.md
 
 bench-docs: bench-programs ## docs/performance.md from a run of bench and bench-peers, about 10 minutes
 	@benches/peers/setup.sh $(TARGET)/benches

@@ -82,6 +82,23 @@ def goals(rounds, names, placements):
                f"{statistics.median(values):.1f}; half a round trip {statistics.median(halves):.1f}", statistics.median(beyond) <= 0)
 
 
+ABOUT = """# What a publication costs
+
+Written by `make bench-publications`. One publisher and its subscribers are a process each. Only events that were delivered
+count: libzmq and nng drop what a subscriber's queue has no room for, Simple IPC's publisher waits here (`overflow` block).
+The plain C program gathers up to 32 events of 64 B, or four of 64 KiB, for one `send` to each subscriber. Every figure is the
+median over the rounds; ratios are within a round.""".splitlines()
+
+
+def about_the_run(count):
+    machine = harness.machine()
+    virtual = ", a virtual machine" if machine["virtual"] else ""
+    versions = ", ".join(f"{name} {harness.output_of(*query) or 'absent'}" for name, query in (
+        ("libzmq", ("pkg-config", "--modversion", "libzmq")), ("nng", ("dpkg-query", "-W", "-f=${Version}", "libnng-dev"))))
+    return (f"{count} rounds on {machine['processors']} processors ({machine['processor']}{virtual}), {machine['kernel']}, "
+            f"load before {machine['load_before']:.1f}; {versions}.")
+
+
 def main():
     parser = argparse.ArgumentParser(description="Measure publications.")
     parser.add_argument("--programs", type=Path, required=True)
@@ -89,7 +106,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="how many rounds (5)")
     parser.add_argument("--peers", action="store_true", help="libzmq and nng, too")
     parser.add_argument("--json", type=Path, help="also write every single result to this file")
-    parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
+    parser.add_argument("--document", type=Path, help="also write the page of these figures")
     arguments = parser.parse_args()
     directory = arguments.programs.resolve()
     programs = {name: directory / program for name, program in PROGRAMS.items()
@@ -119,8 +136,10 @@ def main():
     print("\n".join(harness.table(rows)))
     if arguments.json:
         harness.write_json(arguments.json, rounds, {"Simple IPC": harness.library_version()})
-    if arguments.markdown:
-        arguments.markdown.write_text("\n".join(text) + "\n")
+    if arguments.document:
+        arguments.document.write_text("\n".join([*ABOUT, "", about_the_run(count), *text, "", "**Goals**", "",
+                                                 *harness.markdown(rows)]) + "\n")
+        print(f"bench: wrote {arguments.document}")
     return 0
 
 
