@@ -113,18 +113,9 @@ def documentation(language, name):
     return "" if declared else None
 
 
-def publishes(language):
-    """Whether a language has publications: then it has all their options."""
-    topics = next(option for option in TABLE if option["name"] == "topics")
-    return any(documentation(language, name) is not None for name in names(topics, language))
-
-
 def complaints():
-    without = {language for language in LANGUAGES if not publishes(language)}
     for option in TABLE:
         for language, title in LANGUAGES.items():
-            if language in without and option["for"] in ("publishers", "subscribers"):
-                continue
             for name in names(option, language):
                 said = documentation(language, name)
                 if said is None:
