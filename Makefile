@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -155,6 +155,25 @@ package: ## every language's packages, into target/packages
 check-packages: ## make them, and try each in an empty place
 	@tools/setup.sh test
 	@tests/packages/run.sh
+
+assemble: ## one release in RELEASE of the packages of all platforms, which are in the folders of PARTS
+	@tools/assemble.py "$(or $(RELEASE),$(TARGET)/assembled)" $(wildcard $(or $(PARTS),parts)/*)
+
+bump: ## gives the project another version everywhere: VERSION=X.Y.Z
+	@tools/bump.sh "$(VERSION)"
+
+check-release: ## whether what is committed can be released; TAG=vX.Y.Z as well
+	@tools/check_release.sh $(TAG)
+
+publish-%:
+	@TAG=$(TAG) DIST=$(DIST) tools/publish.sh $* $(or $(RELEASE),$(TARGET)/assembled)
+
+# What a hosted machine lacks: the newest stable Rust with what the other verbs use of it; on macOS the GNU tools.
+rust:
+	@rustup toolchain install stable --profile minimal --component clippy,rustfmt,rust-src --no-self-update && rustup default stable
+
+gnu:
+	@tools/gnu.sh
 
 # `sudo make install` often has no cargo on its PATH; what `make build` left behind is installed then.
 install: $(if $(shell command -v $(CARGO) 2>/dev/null),build) ## put library, header, command and package files under PREFIX

@@ -48,7 +48,7 @@ change("bindings/node/package.json", rf'^  "version": "{quoted}",$', f'  "versio
 change("bindings/node/package-lock.json", rf'^(  "name": "simple-ipc",\n  "version": )"{quoted}",$', rf'\g<1>"{new}",', 1)
 change("bindings/node/package-lock.json", rf'^(      "name": "simple-ipc",\n      "version": )"{quoted}",$', rf'\g<1>"{new}",', 1)
 change("include/simple_ipc.h", rf'^(#define SIPC_VERSION )"{quoted}"$', rf'\g<1>"{new}"', 1)
-change("CHANGELOG.md", r"^## \[Unreleased\]\n\n(?=###)", f"## [Unreleased]\n\n## [{new}] - {today}\n\n", 1)
+change("CHANGELOG.md", r"^## \[Unreleased\]$", f"## [Unreleased]\n\n## [{new}] - {today}", 1)
 
 for path, text in changes.items():
     path.write_text(text)

@@ -105,6 +105,7 @@ check "C without warnings" c_is_clean
 check "the Python package" bindings/python/lint.sh
 check ".NET without warnings" dotnet_is_clean
 check "versions agree" versions_agree
+check "workflows" tools/workflows.sh
 check "the project's address is the same everywhere" tools/addresses.py --check
 check "JavaScript" bindings/node/lint.sh
 check "dependencies" tools/deny.sh

@@ -14,7 +14,8 @@ mkdir -p "$OUT"
 
 languages=$*
 if [ -z "$languages" ]; then
-    languages=c
+    # `make install` names the files of a Linux library.
+    [ "$(uname -s)" = Darwin ] || languages=c
     for script in "$root"/bindings/*/package.sh; do
         languages="$languages $(basename "$(dirname "$script")")"
     done

@@ -17,7 +17,7 @@ cp "$package" "$place/feed/"
 python3 - "$package" "$version" <<'END'
 import sys, zipfile
 names = zipfile.ZipFile(sys.argv[1]).namelist()
-wanted = ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "SimpleIpc.nuspec", "lib/", "SimpleIpc.dll", "SimpleIpc.xml", "/native/libsimpleipc.so"]
+wanted = ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "SimpleIpc.nuspec", "lib/", "SimpleIpc.dll", "SimpleIpc.xml", "/native/libsimpleipc."]
 missing = [part for part in wanted if not any(part in name for name in names)]
 if missing:
     sys.exit(f"check_package: the package lacks {', '.join(missing)}; it has {', '.join(names)}")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes SimpleIpc.<version>.nupkg in $OUT (the folder packages of cargo's target folder unless set) and prints its path:
-# the assembly, its documentation, the README, the licences, and the C library for Linux on this processor, built for
-# old systems.
+# the assembly, its documentation, the README, the licences, and the C library for this platform, built for old systems.
+# tools/assemble.py makes one package of those of all platforms.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,24 +11,22 @@ case $target in /*) ;; *) target=$root/$target ;; esac
 export CARGO_TARGET_DIR="$target"
 out=${OUT:-$target/packages}
 version=$("$root/tools/version.sh")
-oldest_glibc=2.28
 
-case $(uname -m) in
-    x86_64) runtime=linux-x64 ;;
-    aarch64) runtime=linux-arm64 ;;
+triple=$("$root/tools/portable_build.sh" --triple)
+file=libsimpleipc.so
+case $triple in
+    x86_64-unknown-linux-gnu) runtime=linux-x64 ;;
+    aarch64-unknown-linux-gnu) runtime=linux-arm64 ;;
+    x86_64-apple-darwin) runtime=osx-x64 file=libsimpleipc.dylib ;;
+    aarch64-apple-darwin) runtime=osx-arm64 file=libsimpleipc.dylib ;;
     *)
-        echo "package.sh: cannot package for $(uname -m): .NET has a name for x86_64 and aarch64 only" >&2
+        echo "package.sh: cannot package for $triple: .NET's name for it is not known here" >&2
         exit 1
         ;;
 esac
 
-built=$("$root/tools/portable_build.sh" simple-ipc-ffi)
-library=$built/libsimpleipc.so
-needed=$(objdump -T "$library" | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -V | tail -n 1)
-if [ "$(printf '%s\n' "$needed" "$oldest_glibc" | sort -V | tail -n 1)" != "$oldest_glibc" ]; then
-    echo "package.sh: the C library needs glibc $needed, and the package promises $oldest_glibc" >&2
-    exit 1
-fi
+library=$("$root/tools/portable_build.sh" simple-ipc-ffi)/$file
+case $triple in *-linux-*) "$root/tools/oldest_glibc.sh" 2.28 "$library" ;; esac
 
 native=$target/dotnet/native
 rm -rf "$native"

@@ -45,7 +45,7 @@ class Bump(unittest.TestCase):
         self.assertEqual((npm["version"], lock["version"], lock["packages"][""]["version"]), (NEW, NEW, NEW))
         self.assertIn(f'#define SIPC_VERSION "{NEW}"\n', (self.root / "include/simple_ipc.h").read_text())
         self.assertRegex(
-            (self.root / "CHANGELOG.md").read_text(), rf"(?m)^## \[Unreleased\]\n\n## \[{NEW}\] - \d{{4}}-\d\d-\d\d\n\n### "
+            (self.root / "CHANGELOG.md").read_text(), rf"(?m)^## \[Unreleased\]\n\n## \[{NEW}\] - \d{{4}}-\d\d-\d\d\n\n##"
         )
 
     @unittest.skipUnless(shutil.which("cargo"), "cargo is not on PATH")
@@ -88,6 +88,11 @@ class Bump(unittest.TestCase):
                   "benches/languages/package-lock.json", "benches/peers/package-lock.json", "tests/vectors/lock.json"}
         self.assertEqual(told - others, set())
         self.assertTrue(any(line.search(data) for data in before.values()))
+
+    def test_a_version_follows_a_version(self):
+        self.bump("97.98.98")
+        self.bump(NEW)
+        self.assertEqual(self.run_here("tools/version.sh").stdout.strip(), NEW)
 
     def test_a_version_that_is_none_or_not_later_changes_nothing(self):
         before = self.files()

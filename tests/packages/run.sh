@@ -15,7 +15,8 @@ export CARGO_TARGET_DIR="$target"
 
 languages=("$@")
 if [ $# -eq 0 ]; then
-    languages=(c)
+    # tools/package.sh makes no archive of the C library on macOS.
+    [ "$(uname -s)" = Darwin ] || languages=(c)
     for script in bindings/*/package.sh; do
         [ -x "$script" ] && languages+=("$(basename "$(dirname "$script")")")
     done
@@ -101,7 +102,7 @@ for language in "${languages[@]}"; do
     check "$language: packages are made" make_packages "$language"
     check "$language: they carry the version" carries_the_version "$language"
     check "$language: the example runs from the installed package, without the checkout" runs_elsewhere "$language"
-    check "$language: native files load with glibc 2.28" loads_on_old_systems "$language"
+    [ "$(uname -s)" = Darwin ] || check "$language: native files load with glibc 2.28" loads_on_old_systems "$language"
     # Its own check looks into the one of C.
     [ "$language" = c ] || check "$language: there is a bill of materials" has_a_bill_of_materials "$language"
 done
