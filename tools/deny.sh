@@ -46,10 +46,10 @@ for folder in . bridge; do
     echo "$folder/deny.toml"
     manifest=$folder/Cargo.toml
     # shellcheck disable=SC2086 # two words, or one without a space
-    $deny --manifest-path "$manifest" --log-level error --locked check --config "$folder/deny.toml" licenses bans sources
+    $deny --manifest-path "$manifest" --config "$folder/deny.toml" --log-level error --locked check licenses bans sources
 
     # shellcheck disable=SC2086
-    if timeout 120 $deny --manifest-path "$manifest" --locked check --config "$folder/deny.toml" advisories >"$advisories" 2>&1; then
+    if timeout 120 $deny --manifest-path "$manifest" --config "$folder/deny.toml" --locked check advisories >"$advisories" 2>&1; then
         echo "advisories ok"
     elif grep -q 'failed to fetch advisory database' "$advisories"; then
         echo "lint: left out: known vulnerabilities, since their database cannot be fetched" >&2

@@ -17,6 +17,9 @@ use crate::wire::{self, Subjects};
 /// How long an exporter may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the news of a refusal may take from the server's answer to here.
+const NEWS: Duration = Duration::from_millis(100);
+
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -90,6 +93,9 @@ async fn may_export(link: &Link, connection: &Connection, channel: &Channel) -> 
         subscriptions.push(connection.subscribe(subject, None).await?);
     }
     connection.settle().await?;
+    let subjects = [requests, broadcasts, info, cancel].map(String::as_str);
+    // News of a refusal may come a moment after that.
+    let _none_in_time = tokio::time::timeout(NEWS, connection.refuses(&subjects)).await;
     let refused: Vec<_> =
         [requests, broadcasts, info, cancel].into_iter().filter(|subject| connection.is_refused(subject)).collect();
     drop(subscriptions);

@@ -44,7 +44,7 @@ pub(crate) struct Connection {
     /// Whether it is lost. Written by the tasks that notice.
     lost: watch::Sender<bool>,
     /// The subjects that the server has refused to subscribe to. Written by the task of events.
-    refused: Mutex<Vec<String>>,
+    refused: watch::Sender<Vec<String>>,
 }
 
 /// A request without an answer yet.
@@ -100,14 +100,14 @@ impl Connection {
             next: AtomicU64::new(0),
             waiting: Mutex::default(),
             lost: watch::Sender::new(false),
-            refused: Mutex::default(),
+            refused: watch::Sender::default(),
         });
         // From here on async-nats is kept from reconnecting.
         let _set_here_alone = news.set(Arc::downgrade(&connection));
         let answers = connection.subscribe(&format!("{}.*", connection.inbox), None).await?;
         tokio::spawn(receive(Arc::clone(&connection), answers));
         tokio::spawn(look(Arc::clone(&connection)));
-        connection.settle().await?;
+        let settled = connection.settle().await;
         if let Some(refused) = connection.refused().first() {
             let why = format!(
                 "the server does not let this user subscribe to {refused}, where answers come; permit _INBOX.> to it"
@@ -115,6 +115,7 @@ impl Connection {
             connection.end();
             return Err(cannot_connect(server, ErrorKind::PermissionDenied, &why));
         }
+        settled?;
         Ok(connection)
     }
 
@@ -209,12 +210,19 @@ impl Connection {
 
     /// Whether the server has refused to let this user subscribe to a subject. Known after [`settle`](Connection::settle).
     pub(crate) fn is_refused(&self, subject: &str) -> bool {
-        lock(&self.refused).iter().any(|refused| refused == subject)
+        self.refused.borrow().iter().any(|refused| refused == subject)
     }
 
     /// The subjects that it has refused so far.
     pub(crate) fn refused(&self) -> Vec<String> {
-        lock(&self.refused).clone()
+        self.refused.borrow().clone()
+    }
+
+    /// Completes when the server has refused one of these subjects: news of it may come after what [`settle`](Connection::settle)
+    /// waits for.
+    pub(crate) async fn refuses(&self, subjects: &[&str]) {
+        let is_among = |refused: &Vec<String>| refused.iter().any(|refused| subjects.contains(&refused.as_str()));
+        drop(self.refused.subscribe().wait_for(is_among).await);
     }
 
     /// Ends it: what waits for an answer is lost.
@@ -241,7 +249,7 @@ impl Connection {
         let Some(subject) = text.split('"').nth(1) else { return };
         let text = text.to_ascii_lowercase();
         if text.contains("subscription") {
-            lock(&self.refused).push(subject.to_owned());
+            self.refused.send_modify(|refused| refused.push(subject.to_owned()));
         } else if text.contains("publish") {
             let mut waiting = lock(&self.waiting);
             let refused: Vec<u64> =

@@ -81,16 +81,20 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
                     export.link.tell(&Progress::Exporting { channel });
                 }
                 told = true;
-                export.serve(&connection, incoming).await;
+                let Subjects { requests, broadcasts, info, cancel, events: _ } = &export.subjects;
+                let subjects = [requests, broadcasts, info, cancel].map(String::as_str);
+                let refused = tokio::select! {
+                    () = export.serve(&connection, incoming) => continue,
+                    () = connection.refuses(&subjects) => export.refusal(&connection),
+                };
+                if let Some(error) = refused {
+                    export.not_over(&connection, &error).await;
+                    told = false;
+                }
             }
             Err(error) => {
-                export.link.tell(&Progress::NotExporting { channel, why: error.to_string() });
+                export.not_over(&connection, &error).await;
                 told = false;
-                // Only another connection may have other permissions.
-                tokio::select! {
-                    () = export.link.closed() => {}
-                    () = connection.lost() => {}
-                }
             }
         }
     }
@@ -109,16 +113,30 @@ impl Export {
             cancel: connection.subscribe(cancel, None).await?,
         };
         connection.settle().await?;
-        match [requests, broadcasts, info, cancel].into_iter().find(|subject| connection.is_refused(subject)) {
-            None => Ok(incoming),
-            Some(subject) => Err(Error::new(
-                ErrorKind::PermissionDenied,
-                format!(
-                    "{} does not let this user subscribe to {subject}; permit that, with queue group {}",
-                    connection.server(),
-                    wire::GROUP
-                ),
-            )),
+        self.refusal(connection).map_or(Ok(incoming), Err)
+    }
+
+    /// The error that the server has refused one of the subjects, if it has.
+    fn refusal(&self, connection: &Connection) -> Option<Error> {
+        let Subjects { requests, broadcasts, info, cancel, events: _ } = &self.subjects;
+        let refused =
+            [requests, broadcasts, info, cancel].into_iter().find(|subject| connection.is_refused(subject))?;
+        let text = format!(
+            "{} does not let this user subscribe to {refused}; permit that, with queue group {}",
+            connection.server(),
+            wire::GROUP
+        );
+        Some(Error::new(ErrorKind::PermissionDenied, text))
+    }
+
+    /// Tells that the channel is not exported over this connection, and waits for its end: only another one may have other
+    /// permissions.
+    async fn not_over(&self, connection: &Connection, error: &Error) {
+        let channel = self.channel.to_string();
+        self.link.tell(&Progress::NotExporting { channel, why: error.to_string() });
+        tokio::select! {
+            () = self.link.closed() => {}
+            () = connection.lost() => {}
         }
     }
 
