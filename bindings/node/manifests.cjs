@@ -3,7 +3,7 @@
 // Writes the manifests of the npm packages: node manifests.cjs FOLDER [TARGET]
 //
 // FOLDER/main/package.json is that of `simple-ipc`, which names the add-on of every platform of lib/platforms.json: it is the same
-// wherever it is made. With TARGET, a target of Rust's, FOLDER/platform/package.json is that of this platform's add-on.
+// wherever it is made. With TARGET, a target of Rust's, FOLDER/platform/package.json is that of this platform's add-on, beside its README.md.
 
 const { mkdirSync, writeFileSync } = require("node:fs");
 const platforms = require("./lib/platforms.json");
@@ -23,7 +23,7 @@ function addOnOf({ name, os, cpu, libc }) {
         repository,
         bugs,
         main: FILE,
-        files: [FILE, "LICENSE-MIT", "LICENSE-APACHE"],
+        files: [FILE, "README.md", "LICENSE-MIT", "LICENSE-APACHE"],
         engines,
         os: [os],
         cpu: [cpu],
@@ -43,5 +43,8 @@ write(`${folder}/main`, main);
 if (target !== undefined) {
     const platform = platforms.find((platform) => platform.target === target);
     if (platform === undefined) throw new Error(`cannot package for ${target}: lib/platforms.json does not know it`);
-    write(`${folder}/platform`, addOnOf(platform));
+    const addOn = addOnOf(platform);
+    write(`${folder}/platform`, addOn);
+    const page = `# ${addOn.name}\n\n${addOn.description}\n\nLicence: MIT or Apache-2.0, as you like.\n`;
+    writeFileSync(`${folder}/platform/README.md`, page);
 }

@@ -43,7 +43,9 @@ class Npm(unittest.TestCase):
             libc = [p["libc"]] if "libc" in p else None
             self.assertEqual(said, (f"simple-ipc-{p['name']}", CARGO["version"], [p["os"]], [p["cpu"]], libc))
             self.assertNotIn("scripts", add_on)
-            self.assertLessEqual({"LICENSE-MIT", "LICENSE-APACHE", add_on["main"]}, set(add_on["files"]))
+            self.assertLessEqual({"LICENSE-MIT", "LICENSE-APACHE", "README.md", add_on["main"]}, set(add_on["files"]))
+            page = Path(self.scratch, p["name"], "platform/README.md").read_text()
+            self.assertTrue(page.startswith(f"# {add_on['name']}\n"))
 
     def test_platforms_are_of_different_names_and_targets(self):
         for member in ("name", "target"):

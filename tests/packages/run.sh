@@ -62,6 +62,31 @@ if listed - locked:
 END
 }
 
+# Whoever gets a package gets its page (a wheel's stands in its METADATA), its licences, and where the project lives.
+brings_its_page_and_licences() {
+    # shellcheck disable=SC2046 # no path here has a space
+    python3 - $(sed 's/^[^ ]* //' "$scratch/$1.packages") <<'END'
+import sys, tarfile, tomllib, zipfile
+home = tomllib.load(open("Cargo.toml", "rb"))["workspace"]["package"]["repository"]
+for package in sys.argv[1:]:
+    if package.endswith("gz"):
+        with tarfile.open(package) as packed:
+            files = {entry.name: packed.extractfile(entry).read() for entry in packed if entry.isfile()}
+    else:
+        with zipfile.ZipFile(package) as packed:
+            files = {name: packed.read(name) for name in packed.namelist()}
+    for licence in ("LICENSE-MIT", "LICENSE-APACHE"):
+        if open(licence, "rb").read() not in files.values():
+            sys.exit(f"{package} lacks {licence}")
+    about = [data for name, data in files.items() if name.endswith(("/README.md", "METADATA")) or name == "README.md"]
+    if not any(b"# Simple IPC" in data or b"# simple-ipc" in data for data in about):
+        sys.exit(f"{package} lacks a page; it has {', '.join(sorted(files))}")
+    manifests = ("package.json", "METADATA", "PKG-INFO", ".nuspec", "simple_ipc.pc")
+    if not any(home.encode() in data for name, data in files.items() if name.endswith(manifests)):
+        sys.exit(f"{package} does not say where the project lives")
+END
+}
+
 # Every file in a package that the loader would load.
 loads_on_old_systems() {
     local unpacked=$scratch/$1.unpacked
@@ -101,6 +126,7 @@ the_same_bytes_in_another_folder() {
 for language in "${languages[@]}"; do
     check "$language: packages are made" make_packages "$language"
     check "$language: they carry the version" carries_the_version "$language"
+    check "$language: they bring their page, their licences and an address" brings_its_page_and_licences "$language"
     check "$language: the example runs from the installed package, without the checkout" runs_elsewhere "$language"
     [ "$(uname -s)" = Darwin ] || check "$language: native files load with glibc 2.28" loads_on_old_systems "$language"
     # Its own check looks into the one of C.
