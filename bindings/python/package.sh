@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/packages}
 
-"$here/environment.sh"
+"$here/environment.sh" >&2
 # Its own words go to the other output: what is printed here is what was made. maturin looks for zig as a module of the Python on PATH.
 PATH=$root/.venv/bin:$PATH
 mkdir -p "$out"
