@@ -49,11 +49,13 @@ def contents(path):
 def merged_nuget(packages, out):
     """One package of all: the same assembly, and each one's folders under `runtimes`."""
     files = {}
-    # What NuGet makes anew for each package: a number of its own, the extensions that are in it.
-    of_one = re.compile(r"^(_rels/|package/services/|\[Content_Types\]\.xml$)")
+    # What NuGet makes anew for each package: a number of its own, of which the first one's is taken, and the extensions that are in it.
+    of_one = re.compile(r"^(_rels/|package/|\[Content_Types\]\.xml$)")
     types = {}
     for package in packages:
         for name, data in contents(package).items():
+            if package is not packages[0] and of_one.match(name) and name != "[Content_Types].xml":
+                continue
             if name == "[Content_Types].xml":
                 for line in re.findall(rb"<Default [^>]*/>", data):
                     types[re.search(rb'Extension="([^"]*)"', line)[1]] = line

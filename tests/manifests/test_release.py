@@ -66,6 +66,7 @@ class Assembling(unittest.TestCase):
             f"runtimes/{runtime}/native/{file}": runtime,
             "[Content_Types].xml": f'<Types><Default Extension="{file.split(".")[1]}" ContentType="application/octet" /></Types>',
             "_rels/.rels": f"a number of {runtime}",
+            f"package/services/metadata/core-properties/{runtime}.psmdcp": "a number",
         })
         return folder
 
@@ -100,6 +101,9 @@ class Assembling(unittest.TestCase):
             self.assertEqual(package.read("lib/netcoreapp3.1/SimpleIpc.dll"), b"assembly")
             types = package.read("[Content_Types].xml").decode()
             self.assertEqual(re.findall(r'Extension="(\w+)"', types), ["dylib", "so"])
+            numbers = [name for name in package.namelist() if name.endswith(".psmdcp")]
+            self.assertEqual(len(numbers), 1)
+            self.assertIn(Path(numbers[0]).stem, package.read("_rels/.rels").decode())
             self.assertEqual(len(package.namelist()), len(set(package.namelist())))
 
     def test_a_missing_platform_is_refused_by_name(self):
