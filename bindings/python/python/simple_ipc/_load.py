@@ -6,10 +6,40 @@ import importlib
 import platform
 import sys
 import types
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 _NAME = f"{__package__}._native"
 _DISTRIBUTION = "libsimpleipc"
+
+
+class _Missing(type):
+    """The class of what stands for a class or function of the native part."""
+
+    refuse: Callable[[], NoReturn]
+
+    def __call__(cls, *_arguments: Any, **_options: Any) -> NoReturn:
+        cls.refuse()
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        cls.refuse()
+
+
+class _Native(types.ModuleType):
+    """Stands for the native part."""
+
+    def __init__(self, name: str, refuse: Callable[[], NoReturn]) -> None:
+        super().__init__(name)
+        self._refuse = refuse
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        missing = _Missing(name, (), {"__module__": _NAME, "refuse": staticmethod(self._refuse)})
+        setattr(self, name, missing)
+        return missing
 
 
 def _load() -> bool:
@@ -40,28 +70,7 @@ def _stand_in(why: str, cause: ImportError) -> None:
 
         raise NativeLibraryError(text) from cause
 
-    class Missing(type):
-        """The class of what stands for a class or function of the native part."""
-
-        def __call__(cls, *_arguments: Any, **_options: Any) -> NoReturn:
-            refuse()
-
-        def __getattr__(cls, name: str) -> Any:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            refuse()
-
-    class Native(types.ModuleType):
-        """Stands for the native part."""
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            missing = Missing(name, (), {"__module__": _NAME})
-            setattr(self, name, missing)
-            return missing
-
-    native = Native(_NAME)
+    native = _Native(_NAME, refuse)
     vars(native).update(
         # What is called when the package is imported and when the process ends.
         check_interpreter=lambda: None,
