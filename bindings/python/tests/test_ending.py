@@ -47,7 +47,10 @@ def wait():
         pass
 def publish():
     while True:
-        server.publish("x" * 1000)
+        try:
+            server.publish("x" * 1000)
+        except simple_ipc.IpcError:
+            return
 """
 
 AIO_EVENTS = """
