@@ -262,9 +262,8 @@ def kills(who, extent):
     listening.start()
     try:
         for number_of_publisher in range(1, extent.kills + 1):
-            victim = Driver(c, "subscribe") if number_of_publisher % 2 else None
-            if victim:
-                victim.tell("subscribe", address, TIMEOUT, "fail", "-", "*")
+            victim = Driver(c, "subscribe")
+            victim.tell("subscribe", address, TIMEOUT, "fail", "-", "*")
             # Of what comes while it is stopped it misses some, which is to be told.
             is_stopped = chance.random() < 0.3
             if is_stopped:
@@ -276,12 +275,10 @@ def kills(who, extent):
                 sent += 1
             if is_stopped:
                 survivor.process.send_signal(signal.SIGCONT)
-            if victim:
-                victim.process.kill()
-                victim.process.wait()
-                subscribers_killed += 1
-                ask_last = text(publisher, f"{number_of_publisher}:{sent}:{PADDING}")
-                publisher.tell("publish", address, "-", ask_last)
+            victim.process.kill()
+            victim.process.wait()
+            subscribers_killed += 1
+            publisher.tell("publish", address, "-", text(publisher, f"{number_of_publisher}:{sent}:{PADDING}"))
             if trouble:
                 raise trouble[0]
             # The survivor has to have heard of it before the next one, so that it is seen to be replaced.
