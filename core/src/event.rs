@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Result;
 use crate::message::Message;
 
 /// Something that was published, as a subscriber gets it.
@@ -17,6 +18,14 @@ pub struct Event<T = Message> {
     pub missed: i64,
     /// Whether it was published before this subscriber came, and kept as the last event of its topic.
     pub retained: bool,
+}
+
+impl Event {
+    /// The same with its data decoded.
+    pub(crate) fn decoded<T>(self, decode: impl FnOnce(Message) -> Result<T>) -> Result<Event<T>> {
+        let Event { data, topic, missed, retained } = self;
+        Ok(Event { data: decode(data)?, topic, missed, retained })
+    }
 }
 
 /// What becomes of a subscriber for which more waits than its `queue` lets wait.

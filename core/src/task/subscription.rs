@@ -120,9 +120,7 @@ impl<T> Subscription<T> {
     }
 
     fn decoded(&self, event: Event) -> Result<Event<T>> {
-        let Event { data, topic, missed, retained } = event;
-        let data = (self.decode)(data).map_err(|error| error.on_channel(self.raw.channel()))?;
-        Ok(Event { data, topic, missed, retained })
+        event.decoded(self.decode).map_err(|error| error.on_channel(self.raw.channel()))
     }
 
     /// Closes it: a task that waits for the next event gets the end.
