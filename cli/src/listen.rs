@@ -14,7 +14,7 @@ use crate::arguments::{Arguments, Listen, Place};
 use crate::command::Commands;
 use crate::json;
 use crate::output::{self, Reader};
-use crate::report::{Reporter, VerbKind, one_line, say, to_json};
+use crate::report::{Reporter, VerbKind, say_ready, to_json};
 use crate::signals;
 
 /// What ends a listener.
@@ -81,9 +81,9 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
     if let Some(hub) = &desk.hub {
         hub.get_or_init(|| Arc::downgrade(&listener));
     }
-    let name = desk.channel.get_or_init(|| listener.channel().to_string());
+    desk.channel.get_or_init(|| listener.channel().to_string());
     if !listen.quiet {
-        say(&format!("listening on {} ({}), pid {}", one_line(name), one_line(listener.address()), std::process::id()));
+        say_ready(&listener);
     }
 
     let end = ended.recv().expect("the desk holds a sender until it ends");

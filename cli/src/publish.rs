@@ -13,7 +13,7 @@ use crate::arguments::{Place, Publish};
 use crate::input::Input;
 use crate::json;
 use crate::post;
-use crate::report::{Reporter, VerbKind, one_line, say};
+use crate::report::{Reporter, VerbKind, say_ready};
 use crate::signals;
 
 /// How often it is looked whether enough have subscribed.
@@ -31,8 +31,7 @@ pub(crate) fn run(place: &Place, publish: Publish) -> Result<ExitCode> {
     let options = publish.trust.apply(publish.bounds.apply(publish.largest.apply(place.options())));
     let listener = Arc::new(Listener::serve_publish(&channel, &publish.publishing.apply(options))?);
     if !publish.quiet {
-        let (name, address) = (listener.channel().to_string(), listener.address().to_owned());
-        say(&format!("listening on {} ({}), pid {}", one_line(&name), one_line(&address), std::process::id()));
+        say_ready(&listener);
     }
     let lines = Lines { reporter: Reporter::new(publish.json, VerbKind::Listen), publish, noted: false };
     let publisher = Arc::clone(&listener);

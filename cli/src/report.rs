@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use simple_ipc::blocking::Listener;
 use simple_ipc::{Error, ErrorKind};
 
 use crate::json::compact;
@@ -164,6 +165,12 @@ impl Reporter {
 /// One line on standard error. That nobody can read it is no reason to end.
 pub(crate) fn say(line: &str) {
     let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Says that a listener is ready, where, and which process it is.
+pub(crate) fn say_ready(listener: &Listener) {
+    let (channel, address) = (listener.channel().to_string(), listener.address());
+    say(&format!("listening on {} ({}), pid {}", one_line(&channel), one_line(address), std::process::id()));
 }
 
 /// One line of JSON for a record of this program's own, which always has one.
