@@ -58,19 +58,20 @@ case $registry in
         ;;
     nuget)
         [ -n "${NUGET_KEY:-}${DRY_RUN:-}" ] || fail "NUGET_KEY is not set"
+        [ -n "${NUGET_SOURCE:-}${DRY_RUN:-}" ] || fail "NUGET_SOURCE is not set: the address that packages are pushed to"
         # The key stands in no text that is shown.
         if [ -n "${DRY_RUN:-}" ]; then
             echo "dotnet nuget push $folder/SimpleIpc.$version.nupkg"
         else
             dotnet nuget push "$folder/SimpleIpc.$version.nupkg" --skip-duplicate --api-key "$NUGET_KEY" \
-                --source https://api.nuget.org/v3/index.json
+                --source "$NUGET_SOURCE"
         fi
         ;;
     crates)
         cd "$root"
         for crate in simple-ipc simple-ipc-cli simple-ipc-bridge; do
             if [ -z "${DRY_RUN:-}" ] && cargo info --quiet --registry crates-io "$crate@$version" >/dev/null 2>&1; then
-                echo "publish.sh: crates.io has $crate $version"
+                echo "publish.sh: the registry has $crate $version"
                 continue
             fi
             manifest=Cargo.toml

@@ -4,7 +4,7 @@
 #   tools/sbom.sh FILE PACKAGE...
 #
 # It lists what is compiled in: normal and build dependencies with versions, licences and checksums from Cargo.lock. The same
-# sources give the same bytes. cargo-cyclonedx comes from crates.io into the ignored folder .tools of the checkout.
+# sources give the same bytes. cargo-cyclonedx comes from Rust's registry into the ignored folder .tools of the checkout.
 set -eu
 
 cargo_cyclonedx=0.5.9

@@ -86,7 +86,7 @@ class Names(unittest.TestCase):
         python = tomllib.loads((ROOT / "bindings/python/pyproject.toml").read_text())
         nuget = re.search(r"<PackageId>(.*)</PackageId>", (ROOT / "bindings/dotnet/src/SimpleIpc.csproj").read_text())[1]
         npm = json.loads((NODE / "package.json").read_text())["name"]
-        crates = {("crates.io", name) for name in published()}
+        crates = {("Cargo", name) for name in published()}
         self.assertLessEqual({("PyPI", python["project"]["name"]), ("NuGet", nuget), ("npm", npm)} | crates, named)
         self.assertEqual(python["project"]["name"], "libsimpleipc")
         self.assertEqual(python["tool"]["maturin"]["module-name"].split(".")[0], "simple_ipc")
