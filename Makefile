@@ -35,7 +35,7 @@ test: ## every test; the last line is `N passed, N failed, N skipped`
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/build.sh
-	@tests/run.py $(ONLY)
+	@tests/run.py $(if $(AGAIN),--again) $(ONLY)
 
 faults: ## every n-th system call fails, in every way and in series: some minutes
 	@tools/setup.sh test

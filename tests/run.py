@@ -9,6 +9,11 @@ suite that silently finds no tests is no suite. What was skipped is counted and 
     tests/run.py                 all runners
     tests/run.py rust c          only those named; of one alone the output is shown as it comes
     tests/run.py --at-once 1     one after the other
+    tests/run.py --again         run once more, by itself, what has failed
+
+With `--again` a runner that failed and then passes is not counted as failed, and is named above the last line with what it said
+at first: what fails only when the machine is busy is to be found and repaired, and does not hold up everything else. Runners
+that look for what happens rarely are never run again: what they find once, they have found.
 """
 
 import argparse
@@ -119,6 +124,8 @@ class Runner:
     count: object
     #: Whether what it finds depends on what else the machine does: then it runs by itself.
     alone: bool = False
+    #: Whether it looks for what happens rarely, so that one failure is a finding.
+    searches: bool = False
     #: Whether it can run here; a reason in words if not. Asked when its turn comes, since asking may bring what it needs.
     missing: object = lambda: None
 
@@ -181,16 +188,16 @@ def runners():
         missing=no_node,
     )
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
-    yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
+    yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line, searches=True)
     yield Runner("exits", "exits, forks, signals, loading and unloading", ["tests/exits/run.sh"], count_summary_line)
     orders = ["tests/interleavings/run.sh"]
-    yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
+    yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line, searches=True)
     yield Runner("cpp", "C++ tests", ["tests/cpp/run.sh"], count_summary_line)
-    yield Runner("races", "data races, under ThreadSanitizer", ["tests/races/run.sh"], count_summary_line)
-    yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line)
+    yield Runner("races", "data races, under ThreadSanitizer", ["tests/races/run.sh"], count_summary_line, searches=True)
+    yield Runner("fuzz", "the parsers are fuzzed for a moment", ["fuzz/run.sh", "4"], count_summary_line, searches=True)
     yield Runner("dotnet", ".NET tests", ["bindings/dotnet/test.sh"], count_summary_line, missing=no_dotnet)
     loom = [cargo, "test", "--locked", "--manifest-path", "tests/loom/Cargo.toml", "--lib", "--target-dir", target]
-    yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test)
+    yield Runner("loom", "threads that share state, step by step", loom, count_cargo_test, searches=True)
     # The README's example among them listens where its reader's would: in a directory of its own here.
     doc = ["tests/in_scratch.sh", cargo, "test", "--workspace", "--doc"]
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
@@ -204,11 +211,11 @@ def runners():
     yield Runner("without_tokio", tokio, ["tests/without_tokio/run.sh"], count_summary_line)
     yield Runner("conformance", "conformance tests in Python", unittests("tests/conformance"), count_unittest)
     chaos = ["tests/chaos/run.sh", "--time", "20"]
-    yield Runner("chaos", "killed at any moment", chaos, count_summary_line, alone=True)
+    yield Runner("chaos", "killed at any moment", chaos, count_summary_line, alone=True, searches=True)
     heard = "publications between processes: stopped, slow and killed"
-    yield Runner("publications", heard, ["tests/publications/run.sh"], count_summary_line, alone=True)
+    yield Runner("publications", heard, ["tests/publications/run.sh"], count_summary_line, alone=True, searches=True)
     soak = ["tests/soak/run.sh", "--time", "20"]
-    yield Runner("soak", "mixed load, measured", soak, count_summary_line, alone=True)
+    yield Runner("soak", "mixed load, measured", soak, count_summary_line, alone=True, searches=True)
 
 
 def stop(process, fired):
@@ -231,6 +238,8 @@ class Result:
     busy: float = 0.0
     #: Where its whole output is.
     log: object = None
+    #: What a run before this one failed with, if this is the second.
+    before: object = None
 
 
 class Processes:
@@ -340,6 +349,23 @@ def run_all(chosen, at_once):
     return results
 
 
+def run_again(results):
+    """The same results, but of those that failed and may be run again the second ones."""
+    processes = Processes()
+    try:
+        for at, result in enumerate(results):
+            runner = result.runner
+            if result.counts.failed and not runner.searches:
+                print(f"\n.. {runner.name} failed, and is run again by itself", flush=True)
+                shutil.copyfile(result.log, result.log.with_name(f"{runner.name}.first.log"))
+                results[at] = dataclasses.replace(run(runner, processes, False), before=result)
+                show(results[at], False)
+    except BaseException:
+        processes.end()
+        raise
+    return results
+
+
 def took(result):
     return f"{result.seconds:.0f} s, {result.busy:.0f} s of a processor"
 
@@ -384,6 +410,9 @@ def main():
         metavar="N",
         help="how many runners may be under way together (default: as many as there are processors)",
     )
+    parser.add_argument(
+        "--again", action="store_true", help="run once more, by itself, each that failed, and name those that then pass"
+    )
     arguments = parser.parse_args()
     for name in arguments.names:
         if name not in [runner.name for runner in known]:
@@ -392,6 +421,8 @@ def main():
     began = time.monotonic()
     chosen = [runner for runner in known if not arguments.names or runner.name in arguments.names]
     results = run_all(chosen, max(1, arguments.at_once))
+    if arguments.again:
+        results = run_again(results)
 
     print("\n== summary", flush=True)
     width = max(len(result.runner.name) for result in results)
@@ -406,6 +437,11 @@ def main():
     for result in results:
         if result.counts.failed:
             print(f"-- {result.runner.name} said:\n{result.said}")
+    for result in results:
+        if result.before and not result.counts.failed:
+            first = result.before
+            print(f"unsteady in {result.runner.name}: {first.counts.failed} failed at first, none when run again by itself; it said:")
+            print(first.said)
     for result in results:
         for reason in result.skipped:
             print(f"skipped in {result.runner.name}: {reason}")
