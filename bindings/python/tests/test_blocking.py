@@ -100,7 +100,9 @@ def test_a_listener_has_exactly_as_many_messages_in_flight_as_it_may():
                 assert entered.acquire(timeout=60)
             if left > 1:
                 assert entered.acquire(timeout=60)
-            assert server.counters.in_flight == min(2, left)
+            # The one that was answered is still counted for a moment; there are never more than two.
+            while (in_flight := server.counters.in_flight) != min(2, left):
+                assert in_flight <= 2
             assert not entered.acquire(blocking=False)
             may_leave.release()
             # One is answered before the next one is taken.

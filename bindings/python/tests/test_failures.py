@@ -368,6 +368,10 @@ def test_a_caller_that_is_gone_before_its_handler_begins_leaves_nothing_behind()
     """Its message and the word that it has gone are in one batch: the task is cancelled before it begins."""
     begun = []
 
+    def give_up(data, token):
+        with contextlib.suppress(simple_ipc.CancelledError):
+            simple_ipc.post_uds_request("gone", data, cancellation=token)
+
     async def work(data):
         begun.append(data)
 
@@ -383,10 +387,14 @@ def test_a_caller_that_is_gone_before_its_handler_begins_leaves_nothing_behind()
 
         async with aio.listen_uds_request("gone", handler) as server:
             for data in ("coroutine", "task"):
-                before = server.counters.messages
-                with contextlib.suppress(simple_ipc.TimedOutError):
-                    simple_ipc.post_uds_request("gone", data, timeout=0.05)
-                assert server.counters.messages == before + 1
+                before, token = server.counters.messages, simple_ipc.Cancellation()
+                post = threading.Thread(target=give_up, args=(data, token))
+                post.start()
+                # Nothing of the loop runs meanwhile: the caller gives up when its message has been taken, not before.
+                while server.counters.messages == before:
+                    pass
+                token.cancel()
+                post.join()
                 # The listener's background thread has put the news in the inbox when it answers a later session.
                 while server.counters.abandoned == 0:
                     pass
