@@ -33,6 +33,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Subscribers that were cut off because they were too slow.
     pub too_slow: u64,
+    /// Streams open now: opened, and either not ended or with a handler that has not settled.
+    pub streams: u64,
 }
 
 /// The counters while they count.

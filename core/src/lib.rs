@@ -94,6 +94,7 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod interrupt;
+mod item;
 mod lock;
 mod log;
 mod message;
@@ -129,6 +130,7 @@ pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
 pub use event::{Event, Overflow};
 pub use event_loop::Closer;
 pub use failure::HandlerFailure;
+pub use item::NextItem;
 pub use message::{Message, MessageKind, MessageRef};
 pub use mode::Mode;
 pub use options::{
@@ -145,12 +147,13 @@ pub use report::HandlerReport;
 pub use server::Responder;
 #[cfg(feature = "tokio")]
 pub use task::{
-    Client, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_publish,
-    listen_ip_publish_with, listen_ip_request, listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with,
-    listen_uds_publish, listen_uds_publish_with, listen_uds_request, listen_uds_request_with, post_broadcast,
-    post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_request, post_uds_broadcast,
-    post_uds_broadcast_with, post_uds_request, post_uds_request_with, subscribe, subscribe_ip, subscribe_ip_with,
-    subscribe_uds, subscribe_uds_with,
+    Client, ItemSender, ItemStream, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with,
+    listen_ip_publish, listen_ip_publish_with, listen_ip_request, listen_ip_request_with, listen_uds_broadcast,
+    listen_uds_broadcast_with, listen_uds_publish, listen_uds_publish_with, listen_uds_request,
+    listen_uds_request_with, post_broadcast, post_ip_broadcast, post_ip_broadcast_with, post_ip_request,
+    post_ip_request_with, post_ip_stream, post_ip_stream_with, post_request, post_stream, post_uds_broadcast,
+    post_uds_broadcast_with, post_uds_request, post_uds_request_with, post_uds_stream, post_uds_stream_with, subscribe,
+    subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
 };
 
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.

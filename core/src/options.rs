@@ -60,6 +60,10 @@ pub enum Wire {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
+    /// Whether `timeout` is what the caller said, and not the default of calls.
+    pub(crate) timeout_was_set: bool,
+    /// `None`: as long as it takes, but for a stream's acceptance.
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) wire: Wire,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) path: Option<PathBuf>,
@@ -98,6 +102,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             timeout: Some(DEFAULT_TIMEOUT),
+            timeout_was_set: false,
+            idle_timeout: None,
             wire: Wire::Auto,
             directory: None,
             path: None,
@@ -138,9 +144,11 @@ impl Options {
         Options::default()
     }
 
-    /// How long a call may take from being made to its answer. Default: 30 s.
+    /// How long a call may take from being made to its answer. Default: 30 s. Of a stream it is the time of the whole
+    /// stream, and there is none unless it is set.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Options {
+        self.timeout_was_set = true;
         self.timeout = Some(timeout);
         self
     }
@@ -148,8 +156,39 @@ impl Options {
     /// Lets a call wait without limit. The listener's end ends it all the same.
     #[must_use]
     pub fn no_timeout(mut self) -> Options {
+        self.timeout_was_set = true;
         self.timeout = None;
         self
+    }
+
+    /// The longest that the caller of a stream waits for its acceptance, for an item, and for room for one; each ends
+    /// the stream with [`ErrorKind::TimedOut`]. Default: 30 s for the acceptance, and as long as it takes for items and room.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Options {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// These, for a stream of a client that has them. Of those that the call gave, what concerns one call alone counts.
+    pub(crate) fn for_stream(&self, given: Option<&Options>) -> Options {
+        let mut options = self.clone();
+        if let Some(given) = given {
+            options.timeout = given.timeout;
+            options.timeout_was_set = given.timeout_was_set;
+            options.idle_timeout = given.idle_timeout;
+            options.cancellation = given.cancellation.clone();
+        }
+        options
+    }
+
+    /// How long a stream may take as a whole.
+    pub(crate) fn stream_timeout(&self) -> Option<Duration> {
+        self.timeout.filter(|_| self.timeout_was_set)
+    }
+
+    /// How long a stream may take to be accepted.
+    pub(crate) fn acceptance_timeout(&self) -> Duration {
+        self.idle_timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
     /// Which dialect to speak. Default: [`Wire::Auto`].
@@ -557,14 +596,23 @@ mod tests {
         ] {
             assert_eq!(listed(name).as_u64(), Some(number as u64), "{name}");
         }
-        for name in ["directory", "path", "plain_text", "cancellation", "on_handler_failure", "topics", "reconnect"] {
+        for name in [
+            "directory",
+            "path",
+            "plain_text",
+            "cancellation",
+            "on_handler_failure",
+            "topics",
+            "reconnect",
+            "idle_timeout",
+        ] {
             assert!(listed(name).is_null(), "{name}");
         }
         assert_eq!((listed("wire"), listed("peers")), ("auto".into(), "same_user".into()));
         assert_eq!(listed("path_style"), "v0.0.1");
         assert_eq!(listed("overflow"), defaults.overflow.name());
         assert_eq!((listed("publish"), listed("retain")), (defaults.publish.into(), defaults.retain.into()));
-        assert_eq!((defaults.topics, defaults.reconnect), (None, None));
+        assert_eq!((defaults.topics, defaults.reconnect, defaults.idle_timeout), (None, None, None));
         assert_eq!(
             (defaults.wire, defaults.peers, defaults.path_style),
             (Wire::Auto, Peers::SameOwner, PathStyle::V0_0_1)

@@ -306,6 +306,96 @@ macro_rules! subscribe_functions {
     };
 }
 
+/// The functions that open streams, by a name, a port or any channel. With `[async] [.await]` they are asynchronous.
+macro_rules! stream_functions {
+    ([$($async:tt)?] [$($await:tt)*] $given_up:literal) => {
+        stream_functions! { @place [$($async)?] [$($await)*] uds(channel: &str) "a Unix-socket channel" $given_up
+            post_uds_stream post_uds_stream_with }
+        stream_functions! { @place [$($async)?] [$($await)*] ip(port: u16) "a port of 127.0.0.1" $given_up
+            post_ip_stream post_ip_stream_with }
+
+        #[doc = concat!("Posts a raw message to any channel and opens a stream with it, of raw messages. A JSON item has \
+            been checked to be JSON. Returns when its handler has begun.", $given_up)]
+        pub $($async)? fn post_stream(channel: &Channel, opening: &Message, options: &Options) -> Result<ItemStream> {
+            ItemStream::raw(channel, opening, options)$($await)*
+        }
+
+        impl ItemStream {
+            pub(super) $($async)? fn raw(
+                channel: &Channel,
+                opening: &Message,
+                options: &Options,
+            ) -> Result<ItemStream> {
+                let decode = |message: Message| message.check().map(|()| message);
+                ItemStream::open(channel, opening, options, decode)$($await)*
+            }
+        }
+
+        impl<T: DeserializeOwned> ItemStream<T> {
+            pub(super) $($async)? fn typed(
+                channel: &Channel,
+                opening: &Message,
+                options: &Options,
+            ) -> Result<ItemStream<T>> {
+                ItemStream::open(channel, opening, options, |message| message.decode())$($await)*
+            }
+        }
+    };
+    (@place [$($async:tt)?] [$($await:tt)*] $new:ident($place:ident: $type:ty) $to:literal $given_up:literal
+        $name:ident $with:ident) => {
+        #[doc = concat!("Posts a request to ", $to, " whose answer is a sequence, and which the caller may follow with a \
+            sequence of its own. Returns when its handler has begun; where it answers with a single value, that is the one \
+            item.", $given_up)]
+        pub $($async)? fn $name<T: DeserializeOwned>($place: $type, data: impl Serialize) -> Result<ItemStream<T>> {
+            $with($place, data, &Options::default())$($await)*
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`], with options.")]
+        pub $($async)? fn $with<T: DeserializeOwned>(
+            $place: $type,
+            data: impl Serialize,
+            options: &Options,
+        ) -> Result<ItemStream<T>> {
+            ItemStream::typed(&Channel::$new($place)?, &Message::json(&data)?, options)$($await)*
+        }
+    };
+}
+
+/// A `Client`'s methods that open streams. With `[async] [.await]` they are asynchronous.
+macro_rules! client_streams {
+    ([$($async:tt)?] [$($await:tt)*] $given_up:literal) => {
+        impl Client {
+            /// Opens a stream with a value, on a session of its own. Returns when its handler has begun.
+            ///
+            /// It has the client's options. Closing the client leaves it as it is.
+            #[doc = $given_up]
+            pub $($async)? fn stream<T: DeserializeOwned>(&self, data: impl Serialize) -> Result<ItemStream<T>> {
+                let opening = Message::json(&data)?;
+                ItemStream::typed(self.channel(), &opening, &self.0.stream_options(None)?)$($await)*
+            }
+
+            /// As [`stream`](Client::stream), with a raw message, of raw messages. Of `options`, where they are given, the
+            /// timeout, the idle timeout and the cancellation count in place of the client's.
+            pub $($async)? fn stream_message(
+                &self,
+                opening: &Message,
+                options: Option<&Options>,
+            ) -> Result<ItemStream> {
+                ItemStream::raw(self.channel(), opening, &self.0.stream_options(options)?)$($await)*
+            }
+
+            /// As [`stream_message`](Client::stream_message), to be driven by its caller: returns at once.
+            pub fn begin_stream(
+                &self,
+                opening: &Message,
+                options: Option<&Options>,
+            ) -> Result<crate::event_loop::ItemStream> {
+                crate::event_loop::ItemStream::begin(self.channel(), opening, &self.0.stream_options(options)?)
+            }
+        }
+    };
+}
+
 /// A `Client(Inner)`'s methods. `threads` are plain functions, `tasks` asynchronous ones; the texts say what dropping the
 /// futures of requests does, and what `close` ends.
 macro_rules! client_methods {
@@ -423,6 +513,6 @@ macro_rules! client_methods {
     };
 }
 
-pub(crate) use {client_methods, post_functions, subscribe_functions};
+pub(crate) use {client_methods, client_streams, post_functions, stream_functions, subscribe_functions};
 #[cfg(feature = "tokio")]
 pub(crate) use {listen_functions, listener_methods, publishing};

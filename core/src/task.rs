@@ -1,5 +1,6 @@
 //! The calls for tasks on a tokio runtime: the crate's root.
 
+mod stream;
 mod subscription;
 mod watch;
 
@@ -13,6 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
+pub use self::stream::{
+    ItemSender, ItemStream, post_ip_stream, post_ip_stream_with, post_stream, post_uds_stream, post_uds_stream_with,
+};
 pub use self::subscription::{
     Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
 };
@@ -30,7 +34,7 @@ use crate::os::fork;
 use crate::server::Responder;
 use crate::server::handler::Handler;
 use crate::server::{listener, start};
-use crate::surface::{client_methods, listen_functions, listener_methods, post_functions, publishing};
+use crate::surface::{client_methods, client_streams, listen_functions, listener_methods, post_functions, publishing};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
@@ -146,6 +150,8 @@ Calls that wait for an answer, a listener or room to send end with [`ErrorKind::
 handler that has such a request is told. Flushes come to their end. If the future is dropped, the client is closed all the
 same, and nobody hears what became of broadcasts."
 }
+
+client_streams! { [async] [.await] " Dropping the future gives it up." }
 
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON. Dropping the future
 /// cancels the request.

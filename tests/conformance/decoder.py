@@ -23,9 +23,12 @@ BYTES = 0x01
 ACK_WANTED = 0x02
 TOPIC = 0x08
 RETAINED = 0x10
+STREAM = 0x20
 
 #: The feature bit of those who know subscribe, gap, event and credit.
 PUBLISH_SUBSCRIBE = 0x01
+#: The feature bit of those who know streams.
+STREAMS = 0x02
 #: What is granted and not used is at most this many bytes.
 MOST_CREDIT = 1 << 31
 #: What a topic may add to the largest message: its length, and 255 bytes.
@@ -54,12 +57,13 @@ class FrameRule:
     body: bool = False
     needs_id: bool = False
     argument: bool = False
-    #: The most that the argument may be; where there is a most, 0 is too little.
-    most: int = 0
+    #: The most that the argument may be, and the least.
+    most: int = 0xFFFFFFFF
+    least: int = 0
 
 
 RULES = {
-    "request": FrameRule(1, ("client",), flags=BYTES, body=True, needs_id=True, argument=True),
+    "request": FrameRule(1, ("client",), flags=BYTES | STREAM, body=True, needs_id=True, argument=True),
     "response": FrameRule(2, ("listener",), flags=BYTES, body=True, needs_id=True),
     "error": FrameRule(3, ("listener",), body=True),
     "broadcast": FrameRule(4, ("client",), flags=BYTES | ACK_WANTED, body=True),
@@ -69,9 +73,11 @@ RULES = {
     "pong": FrameRule(8, ("client", "listener")),
     "goaway": FrameRule(9, ("listener",)),
     "subscribe": FrameRule(16, ("client",), body=True, needs_id=True),
-    "gap": FrameRule(17, ("listener",), needs_id=True, argument=True, most=0xFFFFFFFF),
+    "gap": FrameRule(17, ("listener",), needs_id=True, argument=True, least=1),
     "event": FrameRule(18, ("listener",), flags=BYTES | TOPIC | RETAINED, body=True, needs_id=True),
-    "credit": FrameRule(21, ("client",), needs_id=True, argument=True, most=MOST_CREDIT),
+    "data": FrameRule(19, ("client", "listener"), flags=BYTES, body=True, needs_id=True),
+    "end": FrameRule(20, ("client", "listener"), needs_id=True),
+    "credit": FrameRule(21, ("client", "listener"), needs_id=True, argument=True, most=MOST_CREDIT),
 }
 KINDS = {rule.number: name for name, rule in RULES.items()}
 
@@ -178,8 +184,8 @@ def decode_header(data, sender, max_message):
         raise Violation("protocol", f"{kind} has no body")
     if argument and not rule.argument:
         raise Violation("protocol", f"{kind} has no argument")
-    if rule.most and not 1 <= argument <= rule.most:
-        raise Violation("protocol", f"{kind} has no argument from 1 to {rule.most}")
+    if not rule.least <= argument <= rule.most:
+        raise Violation("protocol", f"{kind} has no argument from {rule.least} to {rule.most}")
     if id == 0 and (rule.needs_id or flags & ACK_WANTED):
         raise Violation("protocol", f"{kind} needs an id other than 0")
     room = max_message

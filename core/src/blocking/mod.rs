@@ -16,6 +16,7 @@
 
 #[cfg(feature = "tokio")]
 mod listener;
+mod stream;
 mod subscription;
 
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub use self::listener::{
     Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_publish, listen_ip_publish_with,
     listen_ip_request, listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_publish,
     listen_uds_publish_with, listen_uds_request, listen_uds_request_with,
+};
+pub use self::stream::{
+    ItemStream, post_ip_stream, post_ip_stream_with, post_stream, post_uds_stream, post_uds_stream_with,
 };
 pub use self::subscription::{
     Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
@@ -42,7 +46,7 @@ pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
-use crate::surface::{client_methods, post_functions};
+use crate::surface::{client_methods, client_streams, post_functions};
 
 /// A channel kept open, for any number of threads at once.
 ///
@@ -79,6 +83,8 @@ impl Client {
         self.named(self.0.request(message.into(), call.timeout_or(self.timeout()), call.cancellation.as_ref()))
     }
 }
+
+client_streams! { [] [] "" }
 
 /// Posts a raw request to any channel. A JSON answer has been checked to be JSON.
 pub fn post_request<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>, options: &Options) -> Result<Message> {

@@ -65,7 +65,7 @@ impl<T> Subscription<T> {
 
     /// What closes it from another thread, or from a signal handler's thread, while this one iterates.
     pub fn closer(&self) -> Closer {
-        Closer::new(&self.raw)
+        Closer::of_subscription(&self.raw)
     }
 
     /// The channel.

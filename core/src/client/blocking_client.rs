@@ -192,6 +192,12 @@ impl BlockingClient {
         &self.target.channel
     }
 
+    /// The options of a stream that is opened with it.
+    pub(crate) fn stream_options(&self, given: Option<&Options>) -> Result<Options> {
+        self.check_open()?;
+        Ok(self.target.options.for_stream(given))
+    }
+
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.target.options.timeout
     }

@@ -61,14 +61,17 @@ pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<In
     let (id, kind) = (header.id, header.kind);
     Ok(match kind {
         Kind::Response => answer(header, body),
-        Kind::Ack | Kind::Pong => Incoming::Answer { id, kind, reply: Reply::Done },
+        // Of a stream: what a call makes of it, `fits` says.
+        Kind::Ack | Kind::Pong | Kind::Data | Kind::End | Kind::Credit => {
+            Incoming::Answer { id, kind, reply: Reply::Done }
+        }
         Kind::Error => failure(id, body.as_slice())?,
         Kind::Goaway => Incoming::Goaway { last: id },
         Kind::Ping => Incoming::Ping { id },
         Kind::Gap | Kind::Event => {
             return Err(Violation::Malformed("the listener published to one who has not subscribed"));
         }
-        Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Credit => {
+        Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe => {
             unreachable!("not a listener's frames")
         }
     })
@@ -93,6 +96,9 @@ pub(crate) fn fits(asked: Kind, answer: Kind) -> std::result::Result<bool, Viola
         }
         (Kind::Request, Kind::Ack) => {
             Err(Violation::Malformed("the listener acknowledged a request instead of answering it"))
+        }
+        (_, Kind::Data | Kind::End | Kind::Credit) => {
+            Err(Violation::Malformed("the listener answered with a stream where none was opened"))
         }
         _ => Ok(false),
     }

@@ -37,11 +37,13 @@
 //! its event loop calls `submit` first if [`Queue::has_unsent`] says so.
 
 mod call;
+mod closer;
 mod driving;
 mod receiving;
 mod sending;
 mod session;
 mod starting;
+mod stream;
 mod subscription;
 mod timing;
 
@@ -52,9 +54,11 @@ use rustc_hash::FxHashMap;
 
 use self::call::{Call, Id, Slots, What};
 pub use self::call::{ClientId, Ticket};
+pub use self::closer::Closer;
 pub use self::driving::Next;
 use self::session::Session;
-pub use self::subscription::{Closer, Subscription};
+pub use self::stream::ItemStream;
+pub use self::subscription::Subscription;
 use crate::cancellation::{self, Cancellation};
 use crate::channel::Channel;
 use crate::client::deno::Exchange;
@@ -63,6 +67,7 @@ use crate::client::target::{Key, Target};
 use crate::client::{closed, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
+pub use crate::item::NextItem;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;

@@ -254,21 +254,6 @@ impl Subscription {
     }
 }
 
-/// Closes a subscription from anywhere, while another thread or task is at it. Clones close the same one.
-#[derive(Clone, Debug)]
-pub struct Closer(Arc<Subscription>);
-
-impl Closer {
-    pub(crate) fn new(subscription: &Arc<Subscription>) -> Closer {
-        Closer(Arc::clone(subscription))
-    }
-
-    /// Closes the subscription, if it is still there. Does not wait.
-    pub fn close(&self) {
-        self.0.close();
-    }
-}
-
 /// How often to look at a cancellation that has no waker.
 const LOOK: Duration = Duration::from_millis(20);
 

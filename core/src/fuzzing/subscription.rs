@@ -1,10 +1,11 @@
 //! What a subscriber makes of the bytes of its publisher.
 
+use crate::client::subscription::Answer;
 use crate::client::subscription::position::{Position, UNKNOWN};
 use crate::client::subscription::session::{Session, Told};
-use crate::client::subscription::{Answer, WINDOW};
 use crate::event::Event;
 use crate::protocol::frame::{HEADER_LEN, Header, Kind, Sender, Slot};
+use crate::session::credit::WINDOW;
 
 /// All that a subscriber, which takes each event at once, has of one session.
 #[derive(Debug, Default, PartialEq)]

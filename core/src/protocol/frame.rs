@@ -20,6 +20,8 @@ pub(crate) const ACK_WANTED: u8 = 0x02;
 pub(crate) const TOPIC: u8 = 0x08;
 /// An event was published before its subscriber came: it is what was last published on its topic.
 pub(crate) const RETAINED: u8 = 0x10;
+/// The request opens a stream: its answer, and what follows it from the client, may be sequences.
+pub(crate) const STREAM: u8 = 0x20;
 
 /// How many bytes an event's topic may add to the largest message: its length, and 255.
 pub(crate) const MOST_TOPIC: usize = 256;
@@ -62,7 +64,11 @@ pub(crate) enum Kind {
     Gap = 17,
     /// Something that was published.
     Event = 18,
-    /// The subscriber may be sent so many bytes more.
+    /// One item of a stream, from either side.
+    Data = 19,
+    /// No more items come from its sender. From a listener: the end of the stream.
+    End = 20,
+    /// The sender of this takes so many bytes more, of events or of items.
     Credit = 21,
 }
 
@@ -77,8 +83,10 @@ impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
         const KINDS: [Option<Kind>; 22] = {
             use Kind::*;
-            let all =
-                [Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway, Subscribe, Gap, Event, Credit];
+            let all = [
+                Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway, Subscribe, Gap, Event, Data, End,
+                Credit,
+            ];
             let mut kinds = [None; 22];
             let mut at = 0;
             while at < all.len() {
@@ -92,15 +100,16 @@ impl Kind {
 
     fn may_come_from(self, sender: Sender) -> bool {
         match self {
-            Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Credit => sender == Sender::Client,
+            Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe => sender == Sender::Client,
             Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => sender == Sender::Listener,
-            Kind::Ack | Kind::Ping | Kind::Pong => true,
+            Kind::Ack | Kind::Ping | Kind::Pong | Kind::Data | Kind::End | Kind::Credit => true,
         }
     }
 
     fn flags(self) -> u8 {
         match self {
-            Kind::Request | Kind::Response => BYTES,
+            Kind::Request => BYTES | STREAM,
+            Kind::Response | Kind::Data => BYTES,
             Kind::Broadcast => BYTES | ACK_WANTED,
             Kind::Event => BYTES | TOPIC | RETAINED,
             _ => 0,
@@ -108,8 +117,8 @@ impl Kind {
     }
 
     fn has_body(self) -> bool {
-        use Kind::{Broadcast, Error, Event, Request, Response, Subscribe};
-        matches!(self, Request | Response | Error | Broadcast | Subscribe | Event)
+        use Kind::{Broadcast, Data, Error, Event, Request, Response, Subscribe};
+        matches!(self, Request | Response | Error | Broadcast | Subscribe | Event | Data)
     }
 }
 
@@ -122,7 +131,8 @@ pub(crate) struct Header {
     pub(crate) flags: u8,
     pub(crate) id: u32,
     /// What the kind makes of it. In a request: how long its sender still waits, in milliseconds, 0 is for ever. In a
-    /// gap: how many events were missed, `u32::MAX` for that many or more. In a credit: bytes. Other kinds: 0.
+    /// gap: how many events were missed, `u32::MAX` for that many or more. In a credit: bytes, 0 for a stream alone. Other
+    /// kinds: 0.
     pub(crate) argument: u32,
 }
 
@@ -149,6 +159,12 @@ impl Header {
         Header { argument, ..Header::of(Kind::Request, id, message) }
     }
 
+    /// The header of a request that opens a stream, whose sender still waits for so long; `None` is for ever.
+    pub(crate) fn opening<'a>(id: u32, message: impl Into<MessageRef<'a>>, left: Option<Duration>) -> Header {
+        let header = Header::request(id, message, left);
+        Header { flags: header.flags | STREAM, ..header }
+    }
+
     /// The header of a broadcast whose sender wants to know that the handler has it.
     pub(crate) fn acknowledged_broadcast<'a>(id: u32, message: impl Into<MessageRef<'a>>) -> Header {
         let header = Header::of(Kind::Broadcast, id, message);
@@ -170,7 +186,7 @@ impl Header {
         Header { argument, ..Header::bare(Kind::Gap, next as u32) }
     }
 
-    /// The header of a grant of so many bytes, at most [`MOST_CREDIT`], to the listener.
+    /// The header of a grant of so many bytes, at most [`MOST_CREDIT`]; 0 for a stream alone.
     pub(crate) fn credit(id: u32, bytes: u32) -> Header {
         Header { argument: bytes, ..Header::bare(Kind::Credit, id) }
     }
@@ -238,8 +254,8 @@ impl Header {
             "a frame has a body that its kind does not know"
         } else if header.argument != 0 && kind != Kind::Request && !matches!(kind, Kind::Gap | Kind::Credit) {
             "a frame has an argument that its kind does not know"
-        } else if header.argument == 0 && matches!(kind, Kind::Gap | Kind::Credit) {
-            "a gap or a credit has no number"
+        } else if header.argument == 0 && kind == Kind::Gap {
+            "a gap has no number"
         } else if header.argument > MOST_CREDIT && kind == Kind::Credit {
             "a credit is larger than any may be"
         } else if header.id == 0 && header.needs_id(sender) {
@@ -265,7 +281,7 @@ impl Header {
     fn needs_id(&self, sender: Sender) -> bool {
         match self.kind {
             Kind::Request | Kind::Response | Kind::Ack => true,
-            Kind::Subscribe | Kind::Gap | Kind::Event | Kind::Credit => true,
+            Kind::Subscribe | Kind::Gap | Kind::Event | Kind::Data | Kind::End | Kind::Credit => true,
             Kind::Broadcast => self.flags & ACK_WANTED != 0,
             Kind::Cancel => sender == Sender::Client,
             Kind::Error | Kind::Ping | Kind::Pong | Kind::Goaway => false,
@@ -577,7 +593,7 @@ mod tests {
     fn the_short_way_takes_a_header_as_the_long_way_does() {
         let mut taken = 0;
         for kind in 0..=25 {
-            for flags in 0..=31 {
+            for flags in 0..=63 {
                 for (reserved, len, id, argument) in
                     [(0, 0, 1, 0), (0, 9, 0, 0), (0, 9, 7, 5), (0, 11, 1, 0), (3, 9, 1, 0)]
                 {

@@ -10,8 +10,10 @@ pub(crate) const MAGIC: [u8; 4] = [0xF5, b'S', b'I', b'P'];
 pub(crate) const VERSION: u8 = 1;
 /// The feature bit of those who know subscribe, event, gap and credit.
 pub(crate) const PUBLISH_SUBSCRIBE: u32 = 1;
+/// The feature bit of those who know streams: flag `20` of requests, data, end and credit both ways.
+pub(crate) const STREAMS: u32 = 2;
 /// What this library knows, and says in each hello, whatever the other side knows.
-const FEATURES: u32 = PUBLISH_SUBSCRIBE;
+const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS;
 
 /// What the sender of a hello is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

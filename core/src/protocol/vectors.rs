@@ -75,6 +75,8 @@ fn kind(name: &str) -> Kind {
         "subscribe" => Kind::Subscribe,
         "gap" => Kind::Gap,
         "event" => Kind::Event,
+        "data" => Kind::Data,
+        "end" => Kind::End,
         "credit" => Kind::Credit,
         other => panic!("no kind {other}"),
     }

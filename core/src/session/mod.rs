@@ -1,5 +1,6 @@
 //! What both sides of a native session share.
 
+pub(crate) mod credit;
 pub(crate) mod pieces;
 pub(crate) mod receive;
 #[cfg(feature = "tokio")]

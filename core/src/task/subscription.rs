@@ -130,7 +130,7 @@ impl<T> Subscription<T> {
 
     /// What closes it from another task or thread.
     pub fn closer(&self) -> Closer {
-        Closer::new(&self.raw)
+        Closer::of_subscription(&self.raw)
     }
 
     /// The channel.

@@ -4,14 +4,12 @@
 //! |---|---|
 //! | `asking` | what a subscriber says it wants, and what it is answered |
 //! | `session` | one session: which frames may come, what is granted |
-//! | `credit` | how many bytes may be on their way |
 //! | `position` | what was got and what was missed, from one session to the next |
 //! | `losses` | which ends of a session lead to another one, and how long one looks for it |
 //!
 //! `event_loop` connects, moves the bytes and keeps the time.
 
 mod asking;
-mod credit;
 pub(crate) mod losses;
 pub(crate) mod position;
 pub(crate) mod session;
@@ -19,5 +17,3 @@ pub(crate) mod session;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::asking::Answer;
 pub(crate) use self::asking::subscribe_body;
-#[cfg(any(test, fuzzing))]
-pub(crate) use self::credit::WINDOW;

@@ -3,7 +3,6 @@
 use std::io;
 
 use super::asking::Answer;
-use super::credit::Credit;
 use crate::client::incoming::reply_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -11,6 +10,7 @@ use crate::message::Message;
 use crate::protocol::frame::{Body, FrameReader, HEADER_LEN, Header, Kind, Next, RETAINED, Sender, Slot, TOPIC};
 use crate::protocol::hello::{HELLO_LEN, Hello, PUBLISH_SUBSCRIBE, Role};
 use crate::protocol::{Violation, sequence};
+use crate::session::credit::Granted;
 use crate::session::receive;
 
 /// The id of the one message that a subscriber sends.
@@ -55,7 +55,7 @@ pub(crate) struct Session {
     is_greeted: bool,
     reader: FrameReader,
     max_message: usize,
-    credit: Credit,
+    credit: Granted,
     /// Whether every number is due: a subscription that names topics is not sent all.
     all: bool,
     /// The number before the one that is due, or before the first that may be.
@@ -81,7 +81,7 @@ impl Session {
             is_greeted: false,
             reader: FrameReader::new(Sender::Listener, max_message),
             max_message,
-            credit: Credit::new(),
+            credit: Granted::new(),
             all,
             last: 0,
             gap: 0,

@@ -145,6 +145,9 @@ fn take(place: &Place, reader: &mut FrameReader) -> Result<(), Violation> {
             Kind::Credit if header.id != place.id() => {
                 return Err(Violation::Malformed("a credit has another id than the subscribe of its session"));
             }
+            Kind::Credit if header.argument == 0 => {
+                return Err(Violation::Malformed("a subscription grants nothing"));
+            }
             Kind::Credit if !place.grant(header.argument) => {
                 return Err(Violation::Malformed("more credit is granted than may be"));
             }

@@ -232,9 +232,11 @@ impl Session {
                 self.transmit(&Header::bare(Kind::Pong, header.id), &[], Duration::ZERO);
                 Ok(Task::Nothing)
             }
-            Kind::Subscribe | Kind::Credit => Err(Violation::Malformed(
+            Kind::Subscribe => Err(Violation::Malformed(
                 "only the first message of a multiplexed session whose hello says so subscribes",
             )),
+            // Of a stream that has ended here, and whose end the client had not read.
+            Kind::Data | Kind::End | Kind::Credit => Ok(Task::Nothing),
             Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => Ok(Task::Nothing),
         }
     }
