@@ -60,14 +60,14 @@ namespace SimpleIpc
         private static Task<IpcAsyncSubscription<T>> SubscribeAsync<T>(Target target, IpcOptions? options, CancellationToken token) =>
             Offload.RunAsync(() => new IpcAsyncSubscription<T>(Begin(target, options)), token);
 
-        private static EventStream Begin(Target target, IpcOptions? options)
+        private static NativeStream Begin(Target target, IpcOptions? options)
         {
             Library.Ensure();
             using OptionsHandle? native = IpcOptions.ToNative(options);
             using Borrowed borrowed = Borrowed.Of(native);
             int status = target.Subscribe(borrowed.Pointer, out IntPtr stream, out IntPtr error);
             Failure.Check(status, error);
-            return new EventStream(stream, options?.Json);
+            return new NativeStream(stream, options?.Json);
         }
     }
 }

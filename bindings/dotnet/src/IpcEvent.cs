@@ -23,6 +23,9 @@ namespace SimpleIpc
     /// <typeparam name="T">What was published: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes of JSON.</typeparam>
     public sealed class IpcEvent<T>
     {
+        /// <summary>How one is read.</summary>
+        internal static readonly Reading<IpcEvent<T>> Reading = (message, json) => new IpcEvent<T>(message, json);
+
         private readonly T data;
         private readonly IpcException? unfit;
 

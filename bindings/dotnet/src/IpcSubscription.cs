@@ -17,9 +17,9 @@ namespace SimpleIpc
     /// <typeparam name="T">What is published: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes of JSON.</typeparam>
     public sealed class IpcSubscription<T> : IEnumerable<IpcEvent<T>>, IDisposable
     {
-        private readonly EventStream stream;
+        private readonly NativeStream stream;
 
-        internal IpcSubscription(EventStream stream) => this.stream = stream;
+        internal IpcSubscription(NativeStream stream) => this.stream = stream;
 
         /// <summary>Waits for the next event, without limit. Null is the end: it was closed, or its publisher closed and it does not reconnect.</summary>
         /// <exception cref="IpcException">
@@ -37,7 +37,7 @@ namespace SimpleIpc
         /// As for <see cref="Next()"/>, and <see cref="IpcStatus.TimedOut"/>: there was none in this time; the subscription goes on.
         /// </exception>
         public IpcEvent<T>? Next(TimeSpan timeout, CancellationToken cancellationToken = default) =>
-            stream.Next<T>(timeout, cancellationToken);
+            stream.Next(IpcEvent<T>.Reading, timeout, cancellationToken, out IpcEvent<T> taken) ? taken : null;
 
         /// <summary>The events until the end. Leaving the loop closes the subscription.</summary>
         /// <exception cref="IpcException">As for <see cref="Next()"/>, out of the loop.</exception>
@@ -80,9 +80,9 @@ namespace SimpleIpc
     /// <typeparam name="T">What is published: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes of JSON.</typeparam>
     public sealed class IpcAsyncSubscription<T> : IAsyncEnumerable<IpcEvent<T>>, IAsyncDisposable, IDisposable
     {
-        private readonly EventStream stream;
+        private readonly NativeStream stream;
 
-        internal IpcAsyncSubscription(EventStream stream) => this.stream = stream;
+        internal IpcAsyncSubscription(NativeStream stream) => this.stream = stream;
 
         /// <summary>Gives the next event. Null is the end: it was closed, or its publisher closed and it does not reconnect.</summary>
         /// <param name="cancellationToken">Gives up waiting with an <see cref="OperationCanceledException"/>; no event is lost, and the subscription goes on.</param>
@@ -92,8 +92,11 @@ namespace SimpleIpc
         /// every later call says the same. <see cref="IpcStatus.InvalidBody"/>: one event said that it is JSON and is not; the
         /// next call goes on behind it.
         /// </exception>
-        public ValueTask<IpcEvent<T>?> NextAsync(CancellationToken cancellationToken = default) =>
-            stream.NextAsync<T>(cancellationToken);
+        public async ValueTask<IpcEvent<T>?> NextAsync(CancellationToken cancellationToken = default)
+        {
+            (bool isThere, IpcEvent<T> taken) = await stream.NextAsync(IpcEvent<T>.Reading, cancellationToken).ConfigureAwait(false);
+            return isThere ? taken : null;
+        }
 
         /// <summary>The events until the end. Leaving the loop closes the subscription.</summary>
         /// <param name="cancellationToken">Ends the loop with an <see cref="OperationCanceledException"/>: <c>WithCancellation</c> gives it.</param>

@@ -5,53 +5,65 @@ using System.Threading.Tasks;
 
 namespace SimpleIpc.Native
 {
-    /// <summary><c>sipc_stream</c>: a subscription on its way through C, for both forms of waiting.</summary>
-    internal sealed class EventStream : IDisposable
+    /// <summary>Makes a value of a message that stays alive during the call.</summary>
+    internal delegate T Reading<T>(IntPtr message, JsonSerializerOptions? json);
+
+    /// <summary>
+    /// <c>sipc_stream</c> on its way through C: what is taken from it, in both forms of waiting. A publisher is at its other
+    /// end, a handler, or the caller of a handler here.
+    /// </summary>
+    internal sealed class NativeStream : IDisposable
     {
         private readonly StreamHandle handle;
-        private readonly JsonSerializerOptions? json;
 
-        internal EventStream(IntPtr pointer, JsonSerializerOptions? json)
+        internal NativeStream(IntPtr pointer, JsonSerializerOptions? json)
         {
             handle = new StreamHandle(pointer);
-            this.json = json;
+            Json = json;
         }
 
-        /// <summary>Null is the end.</summary>
-        internal IpcEvent<T>? Next<T>(TimeSpan timeout, CancellationToken token)
+        /// <summary>How values become JSON and back.</summary>
+        internal JsonSerializerOptions? Json { get; }
+
+        /// <summary>Takes what comes next; false at the end.</summary>
+        internal bool Next<T>(Reading<T> read, TimeSpan timeout, CancellationToken token, out T taken)
         {
             if (token.CanBeCanceled)
             {
-                return NextCancellable<T>(timeout, token);
+                return NextCancellable(read, timeout, token, out taken);
             }
+            taken = default!;
             if (!Borrow(out Borrowed stream))
             {
-                return null;
+                return false;
             }
             using (stream)
             {
                 int status = NativeMethods.sipc_stream_next(
                     stream.Pointer, IpcOptions.Milliseconds(timeout), out IntPtr message, out IntPtr error);
                 Failure.Check(status, error);
-                return Taken<T>(message);
+                return Taken(read, message, out taken);
             }
         }
 
-        internal async ValueTask<IpcEvent<T>?> NextAsync<T>(CancellationToken token)
+        /// <summary>The same for a task.</summary>
+        internal async ValueTask<(bool IsThere, T Taken)> NextAsync<T>(Reading<T> read, CancellationToken token)
         {
             token.ThrowIfCancellationRequested();
             // Without a thread of the library in between where there is one already.
-            if (TryTake(out IpcEvent<T>? there))
+            if (TryTake(read, out bool isThere, out T taken))
             {
-                return there;
+                return (isThere, taken);
             }
             try
             {
-                return Taken<T>(await Call.RunAsync(Starter(Timeout.InfiniteTimeSpan), token).ConfigureAwait(false));
+                MessageHandle? message = await Call.RunAsync(NextStarter(Timeout.InfiniteTimeSpan), token).ConfigureAwait(false);
+                isThere = Taken(read, message, out taken);
+                return (isThere, taken);
             }
             catch (IpcException closed) when (IsEnd(closed))
             {
-                return null;
+                return (false, default!);
             }
         }
 
@@ -71,27 +83,35 @@ namespace SimpleIpc.Native
         {
             // Before the handle: a call that waits holds on to that.
             Close();
-            handle.Dispose();
+            Free();
         }
 
+        /// <summary>Lets go of it, without closing it where another call still uses it.</summary>
+        internal void Free() => handle.Dispose();
+
+        /// <summary>The pointer for one call. Fails with <see cref="IpcStatus.Closed"/> where it was disposed of.</summary>
+        internal Borrowed Borrow() => handle.Borrow();
+
         /// <summary>Apart, because only a wait that can be cancelled is worth an object.</summary>
-        private IpcEvent<T>? NextCancellable<T>(TimeSpan timeout, CancellationToken token)
+        private bool NextCancellable<T>(Reading<T> read, TimeSpan timeout, CancellationToken token, out T taken)
         {
             token.ThrowIfCancellationRequested();
             try
             {
-                return TryTake(out IpcEvent<T>? there) ? there : Taken<T>(Call.Run(Starter(timeout), token));
+                return TryTake(read, out bool isThere, out taken) ? isThere : Taken(read, Call.Run(NextStarter(timeout), token), out taken);
             }
             catch (IpcException closed) when (IsEnd(closed))
             {
-                return null;
+                taken = default!;
+                return false;
             }
         }
 
-        /// <summary>Takes the next event, or the end, where one is there now. False where neither is.</summary>
-        private bool TryTake<T>(out IpcEvent<T>? there)
+        /// <summary>Takes what is there now, which may be the end. False where nothing is there yet.</summary>
+        private bool TryTake<T>(Reading<T> read, out bool isThere, out T taken)
         {
-            there = null;
+            isThere = false;
+            taken = default!;
             if (!Borrow(out Borrowed stream))
             {
                 return true;
@@ -105,28 +125,30 @@ namespace SimpleIpc.Native
                     return false;
                 }
                 Failure.Check(status, error);
-                there = Taken<T>(message);
+                isThere = Taken(read, message, out taken);
                 return true;
             }
         }
 
-        private Call.Starter Starter(TimeSpan timeout) => (Call call, out IntPtr operation, out IntPtr error) =>
+        private Call.Starter NextStarter(TimeSpan timeout) => (Call call, out IntPtr operation, out IntPtr error) =>
         {
             using Borrowed stream = handle.Borrow();
             return NativeMethods.sipc_stream_next_async(
                 stream.Pointer, IpcOptions.Milliseconds(timeout), Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
         };
 
-        /// <summary>Reads an event, and frees it.</summary>
-        private IpcEvent<T>? Taken<T>(IntPtr message)
+        /// <summary>Reads a message, and frees it; false for none, which is the end.</summary>
+        private bool Taken<T>(Reading<T> read, IntPtr message, out T taken)
         {
+            taken = default!;
             if (message == IntPtr.Zero)
             {
-                return null;
+                return false;
             }
             try
             {
-                return new IpcEvent<T>(message, json);
+                taken = read(message, Json);
+                return true;
             }
             finally
             {
@@ -134,16 +156,18 @@ namespace SimpleIpc.Native
             }
         }
 
-        private IpcEvent<T>? Taken<T>(MessageHandle? message)
+        private bool Taken<T>(Reading<T> read, MessageHandle? message, out T taken)
         {
+            taken = default!;
             if (message is null)
             {
-                return null;
+                return false;
             }
             using (message)
             using (Borrowed borrowed = message.Borrow())
             {
-                return new IpcEvent<T>(borrowed.Pointer, json);
+                taken = read(borrowed.Pointer, Json);
+                return true;
             }
         }
 
