@@ -1,7 +1,7 @@
 /*
  * Simple IPC: processes on one machine talk by naming a channel.
  *
- * One process listens (`sipc_listen_…`: its handler runs on threads of the library), others send. There are four ways
+ * One process listens (`sipc_listen_…`: its handler runs on threads of the library), others send. There are five ways
  * to send; a program may mix them:
  *
  *     calls                for                                 waits in          many at once by    given up by
@@ -13,6 +13,8 @@
  *                          call that another thread may end    another thread                       `sipc_client_close`
  *     sipc_queue           an event loop; the most messages    a callback in     one queue          `sipc_queue_cancel`
  *                          a second from one thread            the loop's thread
+ *     …_stream             an answer, or a question, that is   the calling       streams            `sipc_stream_close`
+ *                          a sequence of items                 thread
  *
  * A broadcast goes to the one process that listens. What a listener publishes (`sipc_listen_uds_publish`,
  * `sipc_publish`) goes to all who subscribe (`sipc_subscribe_uds`): they take it from a `sipc_stream` in the calling
@@ -26,6 +28,28 @@
  *             sipc_message_free(event);
  *         }
  *     sipc_stream_free(events);
+ *
+ * A handler may answer with a sequence, and read items that its caller sends. Each side holds at most 256 KiB and one
+ * item that its program has not taken: a side that is ahead waits. A caller that leaves is noticed by the handler's next
+ * call, also by one that waits:
+ *
+ *     static void on_count(const sipc_message *request, sipc_responder *responder, void *user_data) {
+ *         sipc_stream *answer = NULL;
+ *         if (sipc_responder_stream(responder, &answer, NULL) != SIPC_OK) // uses the responder up
+ *             return;
+ *         for (int i = 0; i < 3 && sipc_stream_send(answer, sipc_text("item"), SIPC_NO_TIMEOUT, NULL) == SIPC_OK; i++) {}
+ *         sipc_stream_end(answer, NULL);                                  // sipc_stream_fail instead: SIPC_HANDLER_FAILED
+ *         sipc_stream_free(answer);                                       // without an end: SIPC_HANDLER_FAILED
+ *     }
+ *
+ *     sipc_stream *items = NULL;
+ *     sipc_message *item = NULL;
+ *     if (sipc_post_uds_stream("count", sipc_json("null"), NULL, &items, &error) == SIPC_OK)
+ *         while (sipc_stream_next(items, SIPC_NO_TIMEOUT, &item, &error) == SIPC_OK && item) {
+ *             printf("%s\n", sipc_message_text(item));
+ *             sipc_message_free(item);
+ *         }
+ *     sipc_stream_free(items);                                            // before the end: the handler learns of it
  *
  * Eight calls, `sipc_listen_` and `sipc_post_` by `uds_` and `ip_` by `request` and `broadcast`, are all that most
  * programs need:
@@ -72,8 +96,9 @@
  *
  * Unloading. Code that the library calls may be unloaded (`dlclose`) once nothing is left that could call it:
  * `sipc_listener_close` has returned `SIPC_OK` (handler and its `drop`); responders that were kept are used
- * up (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each post and each
- * `sipc_stream_next_async`, has returned `SIPC_OK` (callbacks and their `drop`); `sipc_queue_free` has returned; options with a callback are freed.
+ * up, and handlers' streams freed (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each
+ * post, each `sipc_stream_next_async` and `sipc_stream_send_async`, has returned `SIPC_OK` (callbacks and their `drop`);
+ * `sipc_queue_free` has returned; options with a callback are freed.
  * All that on a thread of one's own: inside handlers and callbacks closing only begins. A `_free` alone
  * does not wait. The library itself stays loaded.
  *
@@ -294,9 +319,16 @@ typedef struct sipc_queue sipc_queue;
 typedef struct sipc_responder sipc_responder;
 
 /**
- * What a subscription delivers, one after the other. Made by `sipc_subscribe_uds` and `sipc_subscribe_ip`. Any
- * number of threads may use it at once; each event comes to one of them. It has no thread: it receives inside the
- * calls below, and never holds more than 256 KiB and one event that were not taken.
+ * Messages, one after the other. What it is depends on who made it:
+ *
+ * - `sipc_subscribe_uds` and `sipc_subscribe_ip`: the events of a publisher. Nothing is sent on it.
+ * - `sipc_post_uds_stream` and its like: the items that a handler answers with. `sipc_stream_send` sends items to it.
+ * - `sipc_responder_stream`: a handler's side of the same; the items are the caller's, and what is sent goes to it.
+ * - `sipc_responder_items`: the caller's items alone, for a handler that answers with one message.
+ *
+ * Any number of threads may use it at once; each message comes to one of them. Those of callers and subscribers have
+ * no thread: they receive inside the calls below. It never holds more than 256 KiB and one message that were not
+ * taken, and the other side sends no more until some are taken.
  */
 typedef struct sipc_stream sipc_stream;
 
@@ -381,11 +413,10 @@ typedef void (*sipc_drop)(void *user_data);
  *
  * `message`: borrowed for the call; `sipc_message_clone` keeps it.
  * `responder`: in a request listener owned by the handler, which must use it up, now or later and
- * on any thread, with `sipc_respond`, `sipc_respond_error`, `sipc_respond_failure`, `sipc_reject` or
- * `sipc_responder_free`. In a broadcast
- * listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
- * and its like have the listener count the message as failed and tell `sipc_options_on_handler_failure`,
- * and nothing uses it up.
+ * on any thread, with `sipc_respond`, `sipc_respond_error`, `sipc_respond_failure`, `sipc_reject`,
+ * `sipc_responder_stream` or `sipc_responder_free`. In a broadcast listener borrowed for the call: it tells who sent,
+ * answering it sends nothing, `sipc_respond_error` and its like have the listener count the message as failed and tell
+ * `sipc_options_on_handler_failure`, and nothing uses it up.
  * `user_data`: what was given beside the handler.
  *
  * A handler must return: it must neither throw nor jump out.
@@ -454,6 +485,10 @@ typedef struct {
      * Subscribers that were cut off with `SIPC_TOO_SLOW`.
      */
     uint64_t too_slow;
+    /**
+     * Streams, now: opened by a caller, and either not ended or with a handler that has not used its stream up.
+     */
+    uint64_t streams;
 } sipc_counters;
 
 /**
@@ -473,7 +508,7 @@ typedef void (*sipc_cancel_callback)(void *user_data);
  *
  * `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`
  * or `sipc_queue_cancel`.
- * `reply`: the reply of a request that succeeded, or the event that `sipc_stream_next_async` waited for; else
+ * `reply`: the reply of a request that succeeded, or the message that `sipc_stream_next_async` waited for; else
  * NULL. The callback owns it.
  * `error`: NULL on `SIPC_OK`. The callback owns it.
  * `user_data`: what was given beside the callback.
@@ -556,7 +591,8 @@ typedef struct {
 #define SIPC_INVALID_JSON 105
 
 /**
- * The listener or client was closed before this call.
+ * The listener or client was closed before this call, or the stream takes nothing more: the other side has ended it, or
+ * it was ended here.
  */
 #define SIPC_CLOSED 106
 
@@ -597,7 +633,8 @@ typedef struct {
 
 /**
  * The listener does not take what was sent: a request where it takes broadcasts, or the other way round; a
- * subscription where it does not publish. Or this process publishes on a listener that does not.
+ * subscription where it does not publish; a plain request where the handler answers with a stream. Or this process
+ * publishes on a listener that does not.
  */
 #define SIPC_WRONG_MODE 207
 
@@ -875,9 +912,16 @@ void sipc_options_free(sipc_options *options);
 
 /**
  * How long a call may take from being made to its answer: 30000 unless set, `SIPC_NO_TIMEOUT` for
- * no limit.
+ * no limit. Of a stream it is the time of the whole stream, which has no limit unless this is set.
  */
 sipc_status sipc_options_set_timeout_ms(sipc_options *options, int64_t timeout_ms);
+
+/**
+ * The longest that the caller of a stream waits for the handler to begin, for an item, and for room to send one: then the
+ * stream ends with `SIPC_TIMED_OUT`. Unless set, 30000 for the beginning, and no limit for the other two.
+ */
+sipc_status sipc_options_set_idle_timeout_ms(sipc_options *options,
+                                             int64_t idle_timeout_ms);
 
 /**
  * Which dialect a client speaks: one of the `SIPC_WIRE_` constants, `SIPC_WIRE_AUTO` unless set.
@@ -1758,28 +1802,119 @@ sipc_status sipc_subscribe_ip(uint32_t port,
                               sipc_error **error);
 
 /**
- * Takes the next event, and waits for one if there is none.
+ * Sends a request to a named channel whose answer is a sequence: `sipc_stream_next` takes its items. More items may
+ * be sent to the handler (`sipc_stream_send`, `sipc_stream_end`). Waits until the handler has begun.
+ *
+ * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
+ * `data`: what opens the stream, which the handler gets as its message; from `sipc_json`, `sipc_text` or `sipc_bytes`.
+ * `options`: `timeout` is the time of the whole stream, and none unless it was set; `idle_timeout` ends a stream on which
+ * nothing moves; may be NULL.
+ * `stream`: where the stream is stored, owned by the caller; not NULL.
+ * `error`: may be NULL.
+ *
+ * A handler that answers with one message gives a stream of one item. A stream that is closed or freed before its end
+ * tells the handler at once that its caller has left. Each stream has a connection to itself while it lasts.
+ *
+ * Handle `SIPC_NOT_LISTENING`, `SIPC_TIMED_OUT`, `SIPC_HANDLER_FAILED`, `SIPC_CONNECTION_LOST`, `SIPC_TOO_LARGE`,
+ * `SIPC_WRONG_MODE` (the listener takes no requests), `SIPC_UNSUPPORTED_VERSION` (its library is older than streams, or
+ * it speaks the Deno wire only); `sipc_error_may_have_been_handled` tells whether opening it again is safe.
+ */
+sipc_status sipc_post_uds_stream(const char *channel,
+                                 sipc_body data,
+                                 const sipc_options *options,
+                                 sipc_stream **stream,
+                                 sipc_error **error);
+
+/**
+ * Opens a stream on a TCP port of 127.0.0.1.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`. The other parameters and statuses are those of
+ * `sipc_post_uds_stream`.
+ */
+sipc_status sipc_post_ip_stream(uint32_t port,
+                                sipc_body data,
+                                const sipc_options *options,
+                                sipc_stream **stream,
+                                sipc_error **error);
+
+/**
+ * As `sipc_post_uds_stream`, without waiting: what opening it comes to is told by the first call of `sipc_stream_next`
+ * or `sipc_stream_send`, or of their `_async` forms, and repeated by later ones. It goes on inside the calls of the
+ * stream, whose descriptor tells when there is something to do.
+ *
+ * `SIPC_NOT_LISTENING` comes here where that is clear at once.
+ */
+sipc_status sipc_begin_uds_stream(const char *channel,
+                                  sipc_body data,
+                                  const sipc_options *options,
+                                  sipc_stream **stream,
+                                  sipc_error **error);
+
+/**
+ * As `sipc_begin_uds_stream`, on a TCP port of 127.0.0.1.
+ *
+ * `port`: 1 to 65535, else `SIPC_INVALID_PORT`.
+ */
+sipc_status sipc_begin_ip_stream(uint32_t port,
+                                 sipc_body data,
+                                 const sipc_options *options,
+                                 sipc_stream **stream,
+                                 sipc_error **error);
+
+/**
+ * Opens a stream on the channel of a client, and waits until the handler has begun.
+ *
+ * `client`: not NULL. To close or free it does not end its streams.
+ * `options`: their `timeout` and `idle_timeout` are the stream's, the rest does not concern it; NULL for those that the
+ * client was opened with. The other parameters and the statuses are those of `sipc_post_uds_stream`; handle
+ * `SIPC_CLOSED` and `SIPC_FORKED`, too.
+ */
+sipc_status sipc_client_stream(const sipc_client *client,
+                               sipc_body data,
+                               const sipc_options *options,
+                               sipc_stream **stream,
+                               sipc_error **error);
+
+/**
+ * As `sipc_client_stream`, without waiting, as `sipc_begin_uds_stream`.
+ */
+sipc_status sipc_client_begin_stream(const sipc_client *client,
+                                     sipc_body data,
+                                     const sipc_options *options,
+                                     sipc_stream **stream,
+                                     sipc_error **error);
+
+/**
+ * Takes the next message, and waits for one if there is none.
  *
  * `stream`: not NULL.
  * `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. 0 takes what is there. Afterwards `SIPC_TIMED_OUT` is
  * returned, which leaves the stream as it was: nothing is lost, call again.
- * `event`: where the event is stored, owned by the caller; NULL is stored at the end of the stream, which comes
- * when it was closed here, or when its publisher has closed and `reconnect` is 0; not NULL.
+ * `item`: where the message is stored, owned by the caller; NULL is stored at the end of the stream, which comes
+ * when the other side has ended it or it was closed here; of a subscription, when its publisher has closed and
+ * `reconnect` is 0; not NULL.
  * `error`: may be NULL.
  *
- * While its publisher is gone, the stream looks for the next one inside this call and does not fail;
- * `sipc_message_missed` of the event after that tells what was missed. `SIPC_INVALID_BODY` is about one event that
- * says it is JSON and is not: the next call goes on behind it. Every other status but `SIPC_TIMED_OUT` ends the
- * stream, and is returned again by later calls. Handle `SIPC_TOO_SLOW`, `SIPC_TOO_LARGE`, `SIPC_CONNECTION_LOST`
- * (`reconnect` is over), `SIPC_FORKED`.
+ * `SIPC_INVALID_BODY` may be about one message that says it is JSON and is not: the next call goes on behind it. Every
+ * other status but the `SIPC_TIMED_OUT` of `timeout_ms` ends the stream, and is returned again by later calls;
+ * `sipc_stream_is_over` tells. All that was sent before an error comes before it.
+ *
+ * Of a caller's stream handle `SIPC_HANDLER_FAILED` (`sipc_error_handler_code` and `_data` as for a request),
+ * `SIPC_CONNECTION_LOST`, `SIPC_TIMED_OUT` (`timeout` or `idle_timeout` of its options is over), `SIPC_TOO_LARGE`, and
+ * what `sipc_post_uds_stream` says where `sipc_begin_uds_stream` has opened it. Of a handler's: `SIPC_CANCELLED` and
+ * `SIPC_CONNECTION_LOST`, its caller has left.
+ *
+ * Of a subscription: while its publisher is gone, the stream looks for the next one inside this call and does not fail;
+ * `sipc_message_missed` of the event after that tells what was missed. Handle `SIPC_TOO_SLOW`, `SIPC_TOO_LARGE`,
+ * `SIPC_CONNECTION_LOST` (`reconnect` is over), `SIPC_FORKED`.
  */
 sipc_status sipc_stream_next(const sipc_stream *stream,
                              int64_t timeout_ms,
-                             sipc_message **event,
+                             sipc_message **item,
                              sipc_error **error);
 
 /**
- * Takes the next event without waiting; the callback gets it, or NULL at the end of the stream. Calls of one
+ * Takes the next message without waiting; the callback gets it, or NULL at the end of the stream. Calls of one
  * stream are served in their order.
  *
  * `stream`, `timeout_ms`: as for `sipc_stream_next`.
@@ -1790,8 +1925,8 @@ sipc_status sipc_stream_next(const sipc_stream *stream,
  * `error`: may be NULL.
  *
  * The callback's statuses are those of `sipc_stream_next`, and `SIPC_CANCELLED` after `sipc_operation_cancel`; a
- * call that is cancelled or timed out takes no event. All streams' callbacks run on one thread, started with the
- * first such call: one that does not return holds up the others. A program that wants many events takes those that
+ * call that is cancelled or timed out takes nothing. All streams' callbacks run on one thread, started with the
+ * first such call: one that does not return holds up the others. A program that wants many messages takes those that
  * are there by `sipc_stream_next` with `timeout_ms` 0, and makes this call when there is none.
  */
 sipc_status sipc_stream_next_async(const sipc_stream *stream,
@@ -1803,30 +1938,135 @@ sipc_status sipc_stream_next_async(const sipc_stream *stream,
                                    sipc_error **error);
 
 /**
- * The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do: for `poll`,
- * `epoll` or an event loop, level-triggered. It stays the same, also while the stream looks for its publisher
- * again, and the library's; only watch it. It may be readable though no event is there yet: then that call returns
- * `SIPC_TIMED_OUT`.
+ * The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do, or
+ * `sipc_stream_send` after it has found no room: for `poll`, `epoll` or an event loop, level-triggered. It stays the
+ * same, also while a subscription looks for its publisher again, and the library's; only watch it. It may be readable
+ * though nothing is there yet: then that call returns `SIPC_TIMED_OUT`.
  *
- * `stream`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
+ * `stream`: NULL gives -1. -1 also for a handler's stream, which has none, and in a forked child, in which the
+ * descriptor is closed.
  */
 int32_t sipc_stream_descriptor(const sipc_stream *stream);
 
 /**
- * Closes a stream: its publisher forgets it, and calls that wait for an event, here or in other threads, get the
- * end of the stream. Does not wait. May be called in any thread, any number of times.
+ * Whether a stream is over: it has ended, failed, or was closed, and nothing is left to take; a handler's, too, when
+ * its caller has left. Where it is not, `SIPC_TIMED_OUT` says that there is nothing yet.
+ *
+ * `stream`: NULL gives `true`. `true` also in a forked child.
+ */
+bool sipc_stream_is_over(const sipc_stream *stream);
+
+/**
+ * Closes a stream. Calls that wait for a message, here or in other threads, get the end of the stream; those that send
+ * get `SIPC_CLOSED`. Does not wait and does not fail. May be called in any thread, any number of times.
+ *
+ * A publisher forgets the subscription. A handler learns at once that its caller has left. A handler that closes its
+ * stream without `sipc_stream_end` has failed: its caller gets `SIPC_HANDLER_FAILED`. Closing a stream of
+ * `sipc_responder_items` concerns that stream alone.
  *
  * `stream`: may be NULL.
  */
 void sipc_stream_close(const sipc_stream *stream);
 
 /**
- * Closes and frees a stream. Calls of `sipc_stream_next_async` that are under way get the end of the stream; no
- * other call may be using it. Legal inside a callback.
+ * Closes and frees a stream. Asynchronous calls that are under way end as for `sipc_stream_close`; no other call may
+ * be using it. Legal inside a callback.
  *
  * `stream`: may be NULL; not to be used again.
  */
 void sipc_stream_free(sipc_stream *stream);
+
+/**
+ * Sends an item, and waits until the other side has room for it.
+ *
+ * `stream`: of `sipc_post_uds_stream` or its like, or of `sipc_responder_stream`; not NULL.
+ * `data`: from `sipc_json`, `sipc_text` or `sipc_bytes`.
+ * `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. 0 sends if there is room. Afterwards `SIPC_TIMED_OUT` is
+ * returned, which leaves the stream as it was: the item was not sent, call again.
+ * `error`: may be NULL.
+ *
+ * There is room for 256 KiB that the other side's program has not taken, and for one item more. `SIPC_OK` says that the
+ * item was sent, in the order of the calls, and not that it was taken. Where both sides only send and neither takes,
+ * both wait, until a `timeout_ms` or the caller's `idle_timeout` is over.
+ *
+ * Handle `SIPC_CLOSED`: the listener has ended the stream first, whose items and end `sipc_stream_next` still gives; or
+ * it was ended or closed here. Of a handler's stream `SIPC_CANCELLED` and `SIPC_CONNECTION_LOST`: its caller has left.
+ * `SIPC_TOO_LARGE` (the other side takes no item of that size) and `SIPC_INVALID_JSON`: nothing was sent, the stream
+ * goes on. Else what `sipc_stream_next` says.
+ */
+sipc_status sipc_stream_send(const sipc_stream *stream,
+                             sipc_body data,
+                             int64_t timeout_ms,
+                             sipc_error **error);
+
+/**
+ * Sends an item without waiting; the callback gets `SIPC_OK` when it was sent. Calls of one stream send in their
+ * order; there is no order between them and those of `sipc_stream_send`.
+ *
+ * `stream`, `data`, `timeout_ms`: as for `sipc_stream_send`. The data is copied.
+ * `callback`: not NULL; gets no reply. If this call returns another status than `SIPC_OK`, it never runs; else it runs
+ * exactly once, and may do so before this call returns.
+ * `user_data`: handed to the callback; may be NULL. `drop`: releases it; may be NULL.
+ * `operation`: where the operation is stored, owned by the caller; NULL if it is not wanted.
+ * `error`: may be NULL.
+ *
+ * The callback's statuses are those of `sipc_stream_send`, and `SIPC_CANCELLED` after `sipc_operation_cancel`; a call that
+ * is cancelled or timed out sends nothing. The callbacks run where those of `sipc_stream_next_async` do. Each call keeps
+ * a copy of its item: a program that sends many sends with `sipc_stream_send` and `timeout_ms` 0, makes this call when
+ * there is no room, and the next one after its callback.
+ */
+sipc_status sipc_stream_send_async(const sipc_stream *stream,
+                                   sipc_body data,
+                                   int64_t timeout_ms,
+                                   sipc_reply_callback callback,
+                                   void *user_data,
+                                   sipc_drop drop,
+                                   sipc_operation **operation,
+                                   sipc_error **error);
+
+/**
+ * Says that no more items come from here. Does not wait. A caller goes on to take the handler's items; a handler's
+ * answer is complete, and its stream over.
+ *
+ * `stream`: as for `sipc_stream_send`; not NULL.
+ * `error`: may be NULL.
+ *
+ * Calls of `sipc_stream_send_async` that are under way get `SIPC_CLOSED`: wait for their callbacks first. Of a handler's
+ * stream an error means that the caller has left: `SIPC_CANCELLED`, `SIPC_CONNECTION_LOST`. `SIPC_CLOSED` where it was
+ * ended, failed or closed before.
+ */
+sipc_status sipc_stream_end(const sipc_stream *stream,
+                            sipc_error **error);
+
+/**
+ * Ends a handler's stream with an error: after the items that were sent the caller gets `SIPC_HANDLER_FAILED` with this
+ * text.
+ *
+ * `stream`: of `sipc_responder_stream`; not NULL. It is over, whatever is returned, and stays to be freed.
+ * `text`: as that of `sipc_respond_error`.
+ * `error`: may be NULL.
+ *
+ * The statuses are those of `sipc_respond_error`, and `SIPC_CLOSED` where it was ended, failed or closed before.
+ */
+sipc_status sipc_stream_fail(const sipc_stream *stream,
+                             const char *text,
+                             sipc_error **error);
+
+/**
+ * Ends a handler's stream with an error that the caller's program can act on, as `sipc_respond_failure` does for a
+ * request.
+ *
+ * `stream`: of `sipc_responder_stream`; not NULL. It is over, whatever is returned, and stays to be freed.
+ * `message`, `code`, `data_json`: as those of `sipc_respond_failure`.
+ * `error`: may be NULL.
+ *
+ * The statuses are those of `sipc_respond_failure`, and `SIPC_CLOSED` where it was ended, failed or closed before.
+ */
+sipc_status sipc_stream_fail_with(const sipc_stream *stream,
+                                  const char *message,
+                                  const char *code,
+                                  const char *data_json,
+                                  sipc_error **error);
 
 /**
  * Makes an empty queue. It takes two descriptors.

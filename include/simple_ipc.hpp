@@ -710,6 +710,9 @@ public:
 
     options &timeout(std::chrono::nanoseconds time) { return set(sipc_options_set_timeout_ms, detail::milliseconds(time)); }
     options &no_timeout() { return set(sipc_options_set_timeout_ms, std::int64_t{SIPC_NO_TIMEOUT}); }
+    options &idle_timeout(std::chrono::nanoseconds time) {
+        return set(sipc_options_set_idle_timeout_ms, detail::milliseconds(time));
+    }
     options &wait(std::chrono::nanoseconds time) { return set(sipc_options_set_wait_ms, detail::milliseconds(time)); }
     options &grace(std::chrono::nanoseconds time) { return set(sipc_options_set_grace_ms, detail::milliseconds(time)); }
     options &check_interval(std::chrono::nanoseconds time) {

@@ -120,7 +120,7 @@ pub mod system {
     pub use crate::os::waker::Waker;
     pub use crate::os::{RawWaitable, path_from_bytes};
     #[cfg(feature = "tokio")]
-    pub use crate::task::SubscriptionWatch;
+    pub use crate::task::{ItemStreamWatch, SubscriptionWatch};
 }
 
 pub use cancellation::{Call, Cancellation};

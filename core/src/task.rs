@@ -20,7 +20,7 @@ pub use self::stream::{
 pub use self::subscription::{
     Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
 };
-pub use self::watch::SubscriptionWatch;
+pub use self::watch::{ItemStreamWatch, SubscriptionWatch};
 use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::tasks::client::TaskClient;

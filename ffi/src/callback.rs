@@ -18,11 +18,10 @@ use crate::status::{SIPC_OK, sipc_status};
 ///
 /// `message`: borrowed for the call; `sipc_message_clone` keeps it.
 /// `responder`: in a request listener owned by the handler, which must use it up, now or later and
-/// on any thread, with `sipc_respond`, `sipc_respond_error`, `sipc_respond_failure`, `sipc_reject` or
-/// `sipc_responder_free`. In a broadcast
-/// listener borrowed for the call: it tells who sent, answering it sends nothing, `sipc_respond_error`
-/// and its like have the listener count the message as failed and tell `sipc_options_on_handler_failure`,
-/// and nothing uses it up.
+/// on any thread, with `sipc_respond`, `sipc_respond_error`, `sipc_respond_failure`, `sipc_reject`,
+/// `sipc_responder_stream` or `sipc_responder_free`. In a broadcast listener borrowed for the call: it tells who sent,
+/// answering it sends nothing, `sipc_respond_error` and its like have the listener count the message as failed and tell
+/// `sipc_options_on_handler_failure`, and nothing uses it up.
 /// `user_data`: what was given beside the handler.
 ///
 /// A handler must return: it must neither throw nor jump out.
@@ -34,7 +33,7 @@ pub type sipc_handler =
 ///
 /// `status`: `SIPC_OK`, or why it failed; `SIPC_CANCELLED` after `sipc_operation_cancel`
 /// or `sipc_queue_cancel`.
-/// `reply`: the reply of a request that succeeded, or the event that `sipc_stream_next_async` waited for; else
+/// `reply`: the reply of a request that succeeded, or the message that `sipc_stream_next_async` waited for; else
 /// NULL. The callback owns it.
 /// `error`: NULL on `SIPC_OK`. The callback owns it.
 /// `user_data`: what was given beside the callback.

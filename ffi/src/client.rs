@@ -32,6 +32,13 @@ impl Handle for sipc_client {
     const NOUN: &'static str = "client";
 }
 
+impl sipc_client {
+    /// What core has of it.
+    pub(crate) fn core(&self) -> &blocking::Client {
+        &self.client
+    }
+}
+
 /// Opens a named channel to send on.
 ///
 /// `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.

@@ -50,6 +50,8 @@ pub mod post_async;
 
 pub mod subscribe;
 
+pub mod post_stream;
+
 pub mod stream;
 
 pub mod queue;

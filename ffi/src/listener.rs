@@ -75,6 +75,8 @@ pub struct sipc_counters {
     pub dropped: u64,
     /// Subscribers that were cut off with `SIPC_TOO_SLOW`.
     pub too_slow: u64,
+    /// Streams, now: opened by a caller, and either not ended or with a handler that has not used its stream up.
+    pub streams: u64,
 }
 
 impl sipc_counters {
@@ -186,6 +188,7 @@ pub unsafe extern "C" fn sipc_listener_counters(
                 published: counted.published,
                 dropped: counted.dropped,
                 too_slow: counted.too_slow,
+                streams: counted.streams,
             }
             .give(counters)
         })

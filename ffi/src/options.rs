@@ -145,7 +145,7 @@ pub unsafe extern "C" fn sipc_options_free(options: *mut sipc_options) {
 }
 
 /// How long a call may take from being made to its answer: 30000 unless set, `SIPC_NO_TIMEOUT` for
-/// no limit.
+/// no limit. Of a stream it is the time of the whole stream, which has no limit unless this is set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_options_set_timeout_ms(options: *mut sipc_options, timeout_ms: i64) -> sipc_status {
     // SAFETY: by the header's contract.
@@ -157,6 +157,19 @@ pub unsafe extern "C" fn sipc_options_set_timeout_ms(options: *mut sipc_options,
                 None => options.no_timeout(),
             })
         })
+    }
+}
+
+/// The longest that the caller of a stream waits for the handler to begin, for an item, and for room to send one: then the
+/// stream ends with `SIPC_TIMED_OUT`. Unless set, 30000 for the beginning, and no limit for the other two.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_idle_timeout_ms(
+    options: *mut sipc_options,
+    idle_timeout_ms: i64,
+) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe {
+        set(options, |options, _| Ok(options.idle_timeout(argument::milliseconds(idle_timeout_ms, "idle_timeout_ms")?)))
     }
 }
 
@@ -491,6 +504,7 @@ mod tests {
                 sipc_options_set_max_waiting(options, 17),
                 sipc_options_set_hello_timeout_ms(options, 18),
                 sipc_options_set_stall_timeout_ms(options, 19),
+                sipc_options_set_idle_timeout_ms(options, 20),
             ];
             assert!(statuses.iter().all(|&status| status == SIPC_OK), "{statuses:?}");
             let expected = Options::new()
@@ -514,7 +528,8 @@ mod tests {
                 .max_session_waiting(16)
                 .max_waiting(17)
                 .hello_timeout(Duration::from_millis(18))
-                .stall_timeout(Duration::from_millis(19));
+                .stall_timeout(Duration::from_millis(19))
+                .idle_timeout(Duration::from_millis(20));
             let copy = sipc_options_clone(options);
             sipc_options_free(options);
             assert_eq!(sipc_options::read(copy).unwrap(), expected);

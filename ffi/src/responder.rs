@@ -76,6 +76,15 @@ impl sipc_responder {
     /// # Safety
     /// `responder` came from [`pass`](sipc_responder::pass) and is not used again.
     unsafe fn reclaim(responder: *mut sipc_responder) -> Result<Option<Responder>> {
+        // SAFETY: by this function's contract.
+        Ok(unsafe { sipc_responder::reclaim_whole(responder) }?.map(|responder| responder.responder))
+    }
+
+    /// The same with all that C has asked of it.
+    ///
+    /// # Safety
+    /// As for [`reclaim`](sipc_responder::reclaim).
+    unsafe fn reclaim_whole(responder: *mut sipc_responder) -> Result<Option<Box<sipc_responder>>> {
         // SAFETY: by this function's contract alive.
         let lent = unsafe { sipc_responder::borrow(responder) }?;
         lent.process.check("responder")?;
@@ -83,7 +92,7 @@ impl sipc_responder {
             return Ok(None);
         }
         // SAFETY: the responder of a request came from `into_handle` and is not used again.
-        Ok(unsafe { sipc_responder::take(responder) }.map(|responder| responder.responder))
+        Ok(unsafe { sipc_responder::take(responder) })
     }
 }
 
@@ -163,17 +172,8 @@ pub unsafe extern "C" fn sipc_respond_failure(
     // SAFETY: pointers are NULL or good, and the responder is given up, by the header's contract.
     unsafe {
         fail(responder, error, || {
-            let mut failure = HandlerFailure::new(argument::text(message, "message")?);
-            if !code.is_null() {
-                failure = failure.code(argument::text(code, "code")?);
-            }
-            if data_json.is_null() {
-                return Ok((Failed::Handler(failure), None));
-            }
-            Ok(match failure.clone().data_json(argument::text(data_json, "data_json")?) {
-                Ok(with_data) => (Failed::Handler(with_data), None),
-                Err(mistake) => (Failed::Handler(failure), Some(mistake)),
-            })
+            let (failure, mistake) = failure_of(message, code, data_json)?;
+            Ok((Failed::Handler(failure), mistake))
         })
     }
 }
@@ -190,6 +190,31 @@ pub unsafe extern "C" fn sipc_reject(
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, and the responder is given up, by the header's contract.
     unsafe { fail(responder, error, || Ok((Failed::Body(argument::text(text, "text")?), None))) }
+}
+
+/// What a handler has failed with on purpose, and the mistake in it that leaves the rest to be told.
+///
+/// # Safety
+/// Texts are NULL or good for what the header says.
+pub(crate) unsafe fn failure_of(
+    message: *const c_char,
+    code: *const c_char,
+    data_json: *const c_char,
+) -> Result<(HandlerFailure, Option<Error>)> {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut failure = HandlerFailure::new(argument::text(message, "message")?);
+        if !code.is_null() {
+            failure = failure.code(argument::text(code, "code")?);
+        }
+        if data_json.is_null() {
+            return Ok((failure, None));
+        }
+        Ok(match failure.clone().data_json(argument::text(data_json, "data_json")?) {
+            Ok(with_data) => (with_data, None),
+            Err(mistake) => (failure, Some(mistake)),
+        })
+    }
 }
 
 /// Uses a responder up with what `what` gives, and returns the mistake that it gives besides.

@@ -24,7 +24,8 @@ pub const SIPC_INVALID_PORT: sipc_status = 103;
 pub const SIPC_PATH_TOO_LONG: sipc_status = 104;
 /// The body that was given to be sent is not JSON, or not UTF-8.
 pub const SIPC_INVALID_JSON: sipc_status = 105;
-/// The listener or client was closed before this call.
+/// The listener or client was closed before this call, or the stream takes nothing more: the other side has ended it, or
+/// it was ended here.
 pub const SIPC_CLOSED: sipc_status = 106;
 /// The listener or client was made before a `fork` and is used in the child.
 pub const SIPC_FORKED: sipc_status = 107;
@@ -42,7 +43,8 @@ pub const SIPC_NO_DIRECTORY: sipc_status = 205;
 /// The process at the other end belongs to a user that is not trusted here.
 pub const SIPC_PEER_NOT_ALLOWED: sipc_status = 206;
 /// The listener does not take what was sent: a request where it takes broadcasts, or the other way round; a
-/// subscription where it does not publish. Or this process publishes on a listener that does not.
+/// subscription where it does not publish; a plain request where the handler answers with a stream. Or this process
+/// publishes on a listener that does not.
 pub const SIPC_WRONG_MODE: sipc_status = 207;
 /// The listener takes no more connections or messages just now.
 pub const SIPC_TOO_MANY_CONNECTIONS: sipc_status = 208;

@@ -1,10 +1,7 @@
-//! `sipc_stream`: what a subscription delivers, one after the other.
+//! `sipc_stream`: messages, one after the other, from a publisher, from a handler to its caller, or the other way round.
 
 use std::ffi::c_void;
 use std::sync::Arc;
-
-use simple_ipc::event_loop::{Next, Subscription};
-use simple_ipc::{Error, ErrorKind};
 
 use crate::argument::{self, Out};
 use crate::boundary;
@@ -16,13 +13,23 @@ use crate::message::sipc_message;
 use crate::operation::{self, sipc_operation};
 use crate::status::sipc_status;
 use crate::stream::awaited::Awaited;
+use crate::stream::source::{Came, Source};
 
 mod awaited;
+pub mod send;
+pub(crate) mod source;
 mod untold;
 
-/// What a subscription delivers, one after the other. Made by `sipc_subscribe_uds` and `sipc_subscribe_ip`. Any
-/// number of threads may use it at once; each event comes to one of them. It has no thread: it receives inside the
-/// calls below, and never holds more than 256 KiB and one event that were not taken.
+/// Messages, one after the other. What it is depends on who made it:
+///
+/// - `sipc_subscribe_uds` and `sipc_subscribe_ip`: the events of a publisher. Nothing is sent on it.
+/// - `sipc_post_uds_stream` and its like: the items that a handler answers with. `sipc_stream_send` sends items to it.
+/// - `sipc_responder_stream`: a handler's side of the same; the items are the caller's, and what is sent goes to it.
+/// - `sipc_responder_items`: the caller's items alone, for a handler that answers with one message.
+///
+/// Any number of threads may use it at once; each message comes to one of them. Those of callers and subscribers have
+/// no thread: they receive inside the calls below. It never holds more than 256 KiB and one message that were not
+/// taken, and the other side sends no more until some are taken.
 pub struct sipc_stream {
     awaited: Arc<Awaited>,
 }
@@ -32,66 +39,70 @@ impl Handle for sipc_stream {
 }
 
 impl sipc_stream {
-    pub(crate) fn new(subscription: Subscription) -> sipc_stream {
-        sipc_stream { awaited: Arc::new(Awaited::new(subscription)) }
+    pub(crate) fn new(source: Source) -> sipc_stream {
+        sipc_stream { awaited: Arc::new(Awaited::new(source)) }
     }
 
-    fn subscription(&self) -> &Subscription {
-        self.awaited.subscription()
+    fn source(&self) -> &Source {
+        self.awaited.source()
     }
 }
 
 impl Drop for sipc_stream {
     fn drop(&mut self) {
-        // Operations that are still held keep the subscription in memory, but not open.
-        self.subscription().close();
+        // Operations that are still held keep the stream in memory, but not open.
+        self.source().close();
     }
 }
 
-/// Takes the next event, and waits for one if there is none.
+/// Takes the next message, and waits for one if there is none.
 ///
 /// `stream`: not NULL.
 /// `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. 0 takes what is there. Afterwards `SIPC_TIMED_OUT` is
 /// returned, which leaves the stream as it was: nothing is lost, call again.
-/// `event`: where the event is stored, owned by the caller; NULL is stored at the end of the stream, which comes
-/// when it was closed here, or when its publisher has closed and `reconnect` is 0; not NULL.
+/// `item`: where the message is stored, owned by the caller; NULL is stored at the end of the stream, which comes
+/// when the other side has ended it or it was closed here; of a subscription, when its publisher has closed and
+/// `reconnect` is 0; not NULL.
 /// `error`: may be NULL.
 ///
-/// While its publisher is gone, the stream looks for the next one inside this call and does not fail;
-/// `sipc_message_missed` of the event after that tells what was missed. `SIPC_INVALID_BODY` is about one event that
-/// says it is JSON and is not: the next call goes on behind it. Every other status but `SIPC_TIMED_OUT` ends the
-/// stream, and is returned again by later calls. Handle `SIPC_TOO_SLOW`, `SIPC_TOO_LARGE`, `SIPC_CONNECTION_LOST`
-/// (`reconnect` is over), `SIPC_FORKED`.
+/// `SIPC_INVALID_BODY` may be about one message that says it is JSON and is not: the next call goes on behind it. Every
+/// other status but the `SIPC_TIMED_OUT` of `timeout_ms` ends the stream, and is returned again by later calls;
+/// `sipc_stream_is_over` tells. All that was sent before an error comes before it.
+///
+/// Of a caller's stream handle `SIPC_HANDLER_FAILED` (`sipc_error_handler_code` and `_data` as for a request),
+/// `SIPC_CONNECTION_LOST`, `SIPC_TIMED_OUT` (`timeout` or `idle_timeout` of its options is over), `SIPC_TOO_LARGE`, and
+/// what `sipc_post_uds_stream` says where `sipc_begin_uds_stream` has opened it. Of a handler's: `SIPC_CANCELLED` and
+/// `SIPC_CONNECTION_LOST`, its caller has left.
+///
+/// Of a subscription: while its publisher is gone, the stream looks for the next one inside this call and does not fail;
+/// `sipc_message_missed` of the event after that tells what was missed. Handle `SIPC_TOO_SLOW`, `SIPC_TOO_LARGE`,
+/// `SIPC_CONNECTION_LOST` (`reconnect` is over), `SIPC_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_stream_next(
     stream: *const sipc_stream,
     timeout_ms: i64,
-    event: *mut *mut sipc_message,
+    item: *mut *mut sipc_message,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe {
         boundary::fallible(error, || {
-            let (awaited, out) = (&sipc_stream::borrow(stream)?.awaited, Out::new(event, "event")?);
-            let stream = awaited.subscription();
+            let (stream, out) = (sipc_stream::borrow(stream)?.source(), Out::new(item, "item")?);
             let next = match argument::timeout(timeout_ms)? {
                 Some(timeout) if timeout.is_zero() => match stream.try_next()? {
-                    Next::Event(event) => Some(event),
-                    Next::Ended => None,
-                    _ => return Err(nothing_yet()),
+                    Came::Message(message) => Some(message),
+                    Came::Ended => None,
+                    Came::NotYet => return Err(stream.nothing_yet()),
                 },
                 timeout => stream.next(timeout)?,
             };
-            out.write(match next {
-                Some(event) => awaited.message_of(event)?.into_handle(),
-                None => std::ptr::null_mut(),
-            });
+            out.write(next.map_or(std::ptr::null_mut(), Handle::into_handle));
             Ok(())
         })
     }
 }
 
-/// Takes the next event without waiting; the callback gets it, or NULL at the end of the stream. Calls of one
+/// Takes the next message without waiting; the callback gets it, or NULL at the end of the stream. Calls of one
 /// stream are served in their order.
 ///
 /// `stream`, `timeout_ms`: as for `sipc_stream_next`.
@@ -102,8 +113,8 @@ pub unsafe extern "C" fn sipc_stream_next(
 /// `error`: may be NULL.
 ///
 /// The callback's statuses are those of `sipc_stream_next`, and `SIPC_CANCELLED` after `sipc_operation_cancel`; a
-/// call that is cancelled or timed out takes no event. All streams' callbacks run on one thread, started with the
-/// first such call: one that does not return holds up the others. A program that wants many events takes those that
+/// call that is cancelled or timed out takes nothing. All streams' callbacks run on one thread, started with the
+/// first such call: one that does not return holds up the others. A program that wants many messages takes those that
 /// are there by `sipc_stream_next` with `timeout_ms` 0, and makes this call when there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_stream_next_async(
@@ -125,30 +136,46 @@ pub unsafe extern "C" fn sipc_stream_next_async(
             let entered = stream.enter()?;
             // While the calls are locked: the callback may free the operation, and may run before this returns.
             operation::hand_out(&call, operation);
-            entered.begin(call, timeout);
+            entered.receive(call, timeout);
             Ok(())
         })
     }
 }
 
-/// The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do: for `poll`,
-/// `epoll` or an event loop, level-triggered. It stays the same, also while the stream looks for its publisher
-/// again, and the library's; only watch it. It may be readable though no event is there yet: then that call returns
-/// `SIPC_TIMED_OUT`.
+/// The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do, or
+/// `sipc_stream_send` after it has found no room: for `poll`, `epoll` or an event loop, level-triggered. It stays the
+/// same, also while a subscription looks for its publisher again, and the library's; only watch it. It may be readable
+/// though nothing is there yet: then that call returns `SIPC_TIMED_OUT`.
 ///
-/// `stream`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
+/// `stream`: NULL gives -1. -1 also for a handler's stream, which has none, and in a forked child, in which the
+/// descriptor is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_stream_descriptor(stream: *const sipc_stream) -> i32 {
     boundary::infallible(-1, || {
         // SAFETY: NULL or alive, by the header's contract.
-        let stream = unsafe { sipc_stream::borrow_or_null(stream) }.map(sipc_stream::subscription);
-        let stream = stream.filter(|subscription| subscription.made_in().is_current());
-        stream.map_or(-1, Subscription::raw_waitable)
+        let stream = unsafe { sipc_stream::borrow_or_null(stream) };
+        stream.and_then(|stream| stream.source().descriptor()).unwrap_or(-1)
     })
 }
 
-/// Closes a stream: its publisher forgets it, and calls that wait for an event, here or in other threads, get the
-/// end of the stream. Does not wait. May be called in any thread, any number of times.
+/// Whether a stream is over: it has ended, failed, or was closed, and nothing is left to take; a handler's, too, when
+/// its caller has left. Where it is not, `SIPC_TIMED_OUT` says that there is nothing yet.
+///
+/// `stream`: NULL gives `true`. `true` also in a forked child.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_stream_is_over(stream: *const sipc_stream) -> bool {
+    boundary::infallible(true, || {
+        // SAFETY: NULL or alive, by the header's contract.
+        unsafe { sipc_stream::borrow_or_null(stream) }.is_none_or(|stream| stream.source().is_over())
+    })
+}
+
+/// Closes a stream. Calls that wait for a message, here or in other threads, get the end of the stream; those that send
+/// get `SIPC_CLOSED`. Does not wait and does not fail. May be called in any thread, any number of times.
+///
+/// A publisher forgets the subscription. A handler learns at once that its caller has left. A handler that closes its
+/// stream without `sipc_stream_end` has failed: its caller gets `SIPC_HANDLER_FAILED`. Closing a stream of
+/// `sipc_responder_items` concerns that stream alone.
 ///
 /// `stream`: may be NULL.
 #[unsafe(no_mangle)]
@@ -156,21 +183,23 @@ pub unsafe extern "C" fn sipc_stream_close(stream: *const sipc_stream) {
     boundary::infallible((), || {
         // SAFETY: NULL or alive, by the header's contract.
         if let Some(stream) = unsafe { sipc_stream::borrow_or_null(stream) } {
-            stream.subscription().close();
+            stream.source().close();
         }
     });
 }
 
-/// Closes and frees a stream. Calls of `sipc_stream_next_async` that are under way get the end of the stream; no
-/// other call may be using it. Legal inside a callback.
+/// Closes and frees a stream. Asynchronous calls that are under way end as for `sipc_stream_close`; no other call may
+/// be using it. Legal inside a callback.
 ///
 /// `stream`: may be NULL; not to be used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_stream_free(stream: *mut sipc_stream) {
-    // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
-    boundary::infallible((), || drop(unsafe { sipc_stream::take(stream) }));
-}
-
-fn nothing_yet() -> Error {
-    Error::new(ErrorKind::TimedOut, "no event has come; the stream goes on, call again")
+    boundary::infallible((), || {
+        // SAFETY: NULL or alive until the next line, by the header's contract.
+        let stays = unsafe { sipc_stream::borrow_or_null(stream) }.is_some_and(|stream| stream.source().is_inherited());
+        if !stays {
+            // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
+            drop(unsafe { sipc_stream::take(stream) });
+        }
+    });
 }

@@ -12,6 +12,7 @@ use crate::handle::Handle;
 use crate::options::sipc_options;
 use crate::status::sipc_status;
 use crate::stream::sipc_stream;
+use crate::stream::source::Source;
 
 /// Subscribes to what a named channel publishes. Once this returned `SIPC_OK`, every event whose `sipc_publish`
 /// begins afterwards comes, or is counted by `sipc_message_missed`.
@@ -64,7 +65,8 @@ unsafe fn subscribe(
         boundary::fallible(error, || {
             let out = Out::new(stream, "stream")?;
             let (channel, options) = (channel()?, sipc_options::read(options)?);
-            out.write(sipc_stream::new(Subscription::subscribe(&channel, &options)?).into_handle());
+            let subscription = Subscription::subscribe(&channel, &options)?;
+            out.write(sipc_stream::new(Source::publisher(subscription)).into_handle());
             Ok(())
         })
     }

@@ -24,6 +24,8 @@ mod program;
 mod publications;
 #[path = "c_arguments/queues.rs"]
 mod queues;
+#[path = "c_arguments/streams.rs"]
+mod streams;
 
 use callbacks::{Came, on_drop, on_message, on_reply, on_request};
 use clients::{OnClient, finish, use_client};
@@ -32,6 +34,7 @@ use options::{Set, set};
 use program::{Body, Call, Limit, Place, Program, Text, Then, pointer, port};
 use publications::{OnStream, Publisher};
 use queues::{OnQueue, use_queue};
+use streams::{OnItems, Opened};
 
 /// A directory of this process, where all channels are, and in which somebody listens.
 fn directory() -> &'static CStr {
@@ -161,6 +164,9 @@ libfuzzer_sys::fuzz_target!(|program: Program| {
                     status
                 }
                 Call::Subscribe(publisher, calls) => publications::subscribe(publisher, calls, options, errors),
+                Call::Stream(opened, waits, data, calls) => {
+                    streams::open(opened, waits, data, calls, options, errors)
+                }
                 Call::Bodies(bytes) => {
                     let text = Text::Bytes(bytes.clone()).into_c();
                     let made = [sipc_json(pointer(&text)), sipc_text(pointer(&text))];

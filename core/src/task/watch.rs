@@ -1,7 +1,7 @@
-//! For bindings: tasks that wait until a subscription which they drive themselves has something to do.
+//! For bindings: tasks that wait until a subscription or a stream which they drive themselves has something to do.
 
 use crate::error::{Error, Result};
-use crate::event_loop::Subscription;
+use crate::event_loop::{ItemStream, Subscription};
 use crate::os::async_stream::AsyncReadiness;
 
 /// Lets tasks of a tokio runtime wait until an [`event_loop::Subscription`](crate::event_loop::Subscription) has something
@@ -20,6 +20,27 @@ impl SubscriptionWatch {
     pub async fn ready(&self) -> Result<()> {
         let mut told = self.0.readable().await.map_err(cannot_watch)?;
         // Before the subscription is driven: what comes from then on is another change.
+        told.clear_ready();
+        Ok(())
+    }
+}
+
+/// The same for an [`event_loop::ItemStream`](crate::event_loop::ItemStream).
+#[derive(Debug)]
+pub struct ItemStreamWatch(AsyncReadiness);
+
+impl ItemStreamWatch {
+    /// Has the runtime of the calling task watch a stream.
+    pub fn new(stream: &ItemStream) -> Result<ItemStreamWatch> {
+        AsyncReadiness::new(stream.readiness()?).map(ItemStreamWatch).map_err(cannot_watch)
+    }
+
+    /// Completes when there may be something to do. Whoever is told drives the stream until it has nothing more
+    /// ([`NextItem::NotYet`](crate::NextItem::NotYet), and no room for what is to be sent) before waiting again. Dropping the
+    /// future loses nothing.
+    pub async fn ready(&self) -> Result<()> {
+        let mut told = self.0.readable().await.map_err(cannot_watch)?;
+        // Before the stream is driven: what comes from then on is another change.
         told.clear_ready();
         Ok(())
     }

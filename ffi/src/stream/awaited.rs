@@ -1,8 +1,8 @@
-//! Asynchronous calls for the next item of a stream: a task serves them in their order, and calls back.
+//! Asynchronous calls of a stream: for the next message, and to send an item. A task serves them, and calls back.
 //!
 //! The task runs on the runtime that core provides for such calls, from a stream's first call that waits until none
-//! waits any more. It holds the lock of the calls while it looks whether an event is there, so that a call which is
-//! cancelled at that moment takes none, and no lock while C's code runs.
+//! waits any more. It holds the lock of the calls while it looks whether a message or room is there, so that a call which
+//! is cancelled at that moment takes and sends nothing, and no lock while C's code runs.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use simple_ipc::event_loop::{Next, Subscription};
-use simple_ipc::system::SubscriptionWatch;
-use simple_ipc::{Error, ErrorKind, Event, Result, background};
+use simple_ipc::{Error, ErrorKind, Message, Result, background};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -21,30 +19,30 @@ use crate::boundary;
 use crate::engine::{Asynchronous, GivesUp};
 use crate::lock::lock;
 use crate::message::sipc_message;
-use crate::stream::nothing_yet;
-use crate::stream::untold::Untold;
+use crate::stream::source::{Came, Source, Watch, no_room_yet};
 
-/// How many events a stream's task takes before it lets those of other streams go on.
+/// How many messages a stream's task takes and sends before it lets those of other streams go on.
 const AT_ONCE: u32 = 32;
 
 /// How long it waits at most where no call has a time: then it looks, and waits again.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// A subscription, and the asynchronous calls that wait for its events.
+/// A stream, and the asynchronous calls that wait for its messages, and for room to send.
 pub(crate) struct Awaited {
-    subscription: Subscription,
-    /// Locked for an instant by those who call and cancel, and by the task while it looks for an event.
+    source: Source,
+    /// Locked for an instant by those who call and cancel, and by the task while it takes and sends.
     calls: Mutex<Calls>,
-    /// Has the task look again: there is a call more, or one was given up. Each that is called under the lock of
-    /// `calls` is seen by the task's next wait, also where the task did not wait yet.
-    changed: Notify,
-    untold: Untold,
+    /// Has the task look again: there is a call more, one was given up, or a handler's stream has changed. Each that is
+    /// called under the lock of `calls` is seen by the task's next wait, also where the task did not wait yet.
+    changed: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct Calls {
-    /// Those that wait, the first of which gets the next event.
-    waiting: VecDeque<Waiting>,
+    /// Those that wait for a message, the first of which gets the next one.
+    receiving: VecDeque<Waiting<()>>,
+    /// Those that wait for room, in the order in which they send.
+    sending: VecDeque<Waiting<Message>>,
     /// Those that were cancelled, which the task tells.
     given_up: Vec<Asynchronous>,
     /// The task runs. Set to `true` by who starts it, to `false` by the task alone.
@@ -53,11 +51,13 @@ struct Calls {
     next: u64,
 }
 
-struct Waiting {
+struct Waiting<T> {
     number: u64,
     call: Asynchronous,
     /// When it times out.
     until: Option<Instant>,
+    /// What it sends, if it sends.
+    item: T,
 }
 
 /// A call and what it came to.
@@ -73,31 +73,25 @@ enum Step {
 }
 
 impl Awaited {
-    pub(crate) fn new(subscription: Subscription) -> Awaited {
-        Awaited { subscription, calls: Mutex::default(), changed: Notify::new(), untold: Untold::default() }
+    pub(crate) fn new(source: Source) -> Awaited {
+        let changed = Arc::new(Notify::new());
+        source.tell_changes_to(&changed);
+        Awaited { source, calls: Mutex::default(), changed }
     }
 
-    pub(crate) fn subscription(&self) -> &Subscription {
-        &self.subscription
-    }
-
-    /// What C is given for an event.
-    pub(crate) fn message_of(&self, mut event: Event) -> Result<sipc_message> {
-        // C asks for strings, and cannot look whether they are JSON.
-        let checked = event.data.check();
-        event.missed = self.untold.missed_before(event.missed, checked.is_ok());
-        checked.map(|()| sipc_message::event(event))
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Locks the calls, for one more.
     pub(crate) fn enter(self: &Arc<Awaited>) -> Result<Entered<'_>> {
-        self.subscription.made_in().check("stream")?;
+        self.source.check_process()?;
         Ok(Entered { awaited: self, runtime: background::calls()?, calls: lock(&self.calls) })
     }
 
     async fn serve(self: Arc<Awaited>) {
         let mut at_once = 0;
-        // Made for the first wait: in most cases an event is there.
+        // Made for the first wait: in most cases something is there.
         let mut watch = None;
         loop {
             match boundary::guarded(|| self.turn()).unwrap_or_else(|defect| self.break_down(&defect)) {
@@ -117,27 +111,25 @@ impl Awaited {
         }
     }
 
-    /// Takes what is there, and calls back.
+    /// Takes and sends what it can, and calls back.
     fn turn(&self) -> Step {
         let mut calls = lock(&self.calls);
         let mut due = calls.take_given_up();
         let mut step = Step::Again;
         if due.is_empty() {
-            if calls.waiting.is_empty() {
+            if calls.receiving.is_empty() && calls.sending.is_empty() {
                 calls.is_served = false;
                 return Step::End;
             }
-            match self.subscription.try_next() {
-                Ok(Next::Event(event)) => calls.give_first(self.message_of(event).map(Some), &mut due),
-                Ok(Next::Ended) => calls.give_first(Ok(None), &mut due),
-                // It is told to each of them: a stream repeats why it has ended.
-                Err(error) => calls.give_first(Err(error), &mut due),
-                Ok(_) => {
-                    calls.take_late(Instant::now(), &mut due);
-                    if due.is_empty() {
-                        step = Step::Wait(calls.waiting.iter().filter_map(|waiting| waiting.until).min());
-                    }
-                }
+            self.send_first(&mut calls, &mut due);
+            self.receive_first(&mut calls, &mut due);
+            if due.is_empty() {
+                let now = Instant::now();
+                take_late(&mut calls.receiving, now, &mut due, || self.source.nothing_yet());
+                take_late(&mut calls.sending, now, &mut due, no_room_yet);
+            }
+            if due.is_empty() {
+                step = Step::Wait(calls.first_until());
             }
         }
         drop(calls);
@@ -147,11 +139,37 @@ impl Awaited {
         step
     }
 
-    /// Waits until the subscription, a call or the time asks for another turn.
-    async fn wait(&self, watch: &mut Option<SubscriptionWatch>, until: Option<Instant>) -> Result<()> {
+    /// Gives the next message to the first who waits for one. The end and an error go to each of them: a stream repeats
+    /// why it has ended.
+    fn receive_first(&self, calls: &mut Calls, due: &mut Vec<Due>) {
+        if calls.receiving.is_empty() {
+            return;
+        }
+        let result = match self.source.try_next() {
+            Ok(Came::Message(message)) => Ok(Some(message)),
+            Ok(Came::Ended) => Ok(None),
+            Ok(Came::NotYet) => return,
+            Err(error) => Err(error),
+        };
+        give_first(&mut calls.receiving, result, due);
+    }
+
+    /// Sends what the first has to send.
+    fn send_first(&self, calls: &mut Calls, due: &mut Vec<Due>) {
+        let Some(first) = calls.sending.front() else { return };
+        let result = match self.source.try_send((&first.item).into()) {
+            Ok(true) => Ok(None),
+            Ok(false) => return,
+            Err(error) => Err(error),
+        };
+        give_first(&mut calls.sending, result, due);
+    }
+
+    /// Waits until the stream, a call or the time asks for another turn.
+    async fn wait(&self, watch: &mut Option<Watch>, until: Option<Instant>) -> Result<()> {
         let watch = match watch {
             Some(watch) => watch,
-            None => watch.insert(SubscriptionWatch::new(&self.subscription)?),
+            None => watch.insert(self.source.watch()?),
         };
         let left = until.map_or(FAR, |until| until.saturating_duration_since(Instant::now()));
         let mut ready = pin!(watch.ready());
@@ -171,9 +189,12 @@ impl Awaited {
     fn break_down(&self, defect: &Error) -> Step {
         let mut due = Vec::new();
         let mut calls = lock(&self.calls);
-        while !calls.waiting.is_empty() {
-            let error = Error::new(defect.kind(), defect.message().to_owned());
-            calls.give_first(Err(error), &mut due);
+        let error = || Err(Error::new(defect.kind(), defect.message().to_owned()));
+        while !calls.receiving.is_empty() {
+            give_first(&mut calls.receiving, error(), &mut due);
+        }
+        while !calls.sending.is_empty() {
+            give_first(&mut calls.sending, error(), &mut due);
         }
         drop(calls);
         for (call, result) in due {
@@ -186,9 +207,9 @@ impl Awaited {
 impl GivesUp for Awaited {
     fn give_up(&self, number: u64) {
         let mut calls = lock(&self.calls);
-        let Some(at) = calls.waiting.iter().position(|waiting| waiting.number == number) else { return };
-        let given_up = calls.waiting.remove(at).expect("it was just found");
-        calls.given_up.push(given_up.call);
+        let given_up = take_numbered(&mut calls.receiving, number);
+        let Some(given_up) = given_up.or_else(|| take_numbered(&mut calls.sending, number)) else { return };
+        calls.given_up.push(given_up);
         self.changed.notify_one();
     }
 }
@@ -199,18 +220,29 @@ impl Calls {
         self.given_up.drain(..).map(|call| (call, cancelled())).collect()
     }
 
-    fn take_late(&mut self, now: Instant, due: &mut Vec<Due>) {
-        let late = |waiting: &Waiting| waiting.until.is_some_and(|until| until <= now);
-        while let Some(at) = self.waiting.iter().position(late) {
-            let waiting = self.waiting.remove(at).expect("it was just found");
-            due.push((waiting.call, Err(nothing_yet())));
-        }
+    /// When the first call times out.
+    fn first_until(&self) -> Option<Instant> {
+        let receiving = self.receiving.iter().filter_map(|waiting| waiting.until);
+        receiving.chain(self.sending.iter().filter_map(|waiting| waiting.until)).min()
     }
+}
 
-    fn give_first(&mut self, result: Result<Option<sipc_message>>, due: &mut Vec<Due>) {
-        if let Some(first) = self.waiting.pop_front() {
-            due.push((first.call, result));
-        }
+fn take_numbered<T>(waiting: &mut VecDeque<Waiting<T>>, number: u64) -> Option<Asynchronous> {
+    let at = waiting.iter().position(|waiting| waiting.number == number)?;
+    waiting.remove(at).map(|waiting| waiting.call)
+}
+
+fn take_late<T>(waiting: &mut VecDeque<Waiting<T>>, now: Instant, due: &mut Vec<Due>, late: impl Fn() -> Error) {
+    let is_late = |waiting: &Waiting<T>| waiting.until.is_some_and(|until| until <= now);
+    while let Some(at) = waiting.iter().position(is_late) {
+        let taken = waiting.remove(at).expect("it was just found");
+        due.push((taken.call, Err(late())));
+    }
+}
+
+fn give_first<T>(waiting: &mut VecDeque<Waiting<T>>, result: Result<Option<sipc_message>>, due: &mut Vec<Due>) {
+    if let Some(first) = waiting.pop_front() {
+        due.push((first.call, result));
     }
 }
 
@@ -222,13 +254,29 @@ pub(crate) struct Entered<'a> {
 }
 
 impl Entered<'_> {
-    /// Lets a call wait for an event.
-    pub(crate) fn begin(mut self, call: Asynchronous, timeout: Option<Duration>) {
+    /// Lets a call wait for a message.
+    pub(crate) fn receive(mut self, call: Asynchronous, timeout: Option<Duration>) {
+        let waiting = self.waiting(call, timeout, ());
+        self.calls.receiving.push_back(waiting);
+        self.serve();
+    }
+
+    /// Lets a call wait for room for an item.
+    pub(crate) fn send(mut self, call: Asynchronous, timeout: Option<Duration>, item: Message) {
+        let waiting = self.waiting(call, timeout, item);
+        self.calls.sending.push_back(waiting);
+        self.serve();
+    }
+
+    fn waiting<T>(&mut self, call: Asynchronous, timeout: Option<Duration>, item: T) -> Waiting<T> {
         let number = self.calls.next;
         self.calls.next += 1;
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         call.progress().set_begun(Arc::<Awaited>::clone(self.awaited), number);
-        self.calls.waiting.push_back(Waiting { number, call, until });
+        Waiting { number, call, until, item }
+    }
+
+    fn serve(mut self) {
         if std::mem::replace(&mut self.calls.is_served, true) {
             self.awaited.changed.notify_one();
         } else {

@@ -2,7 +2,10 @@
 
 use std::sync::Mutex;
 
+use simple_ipc::{Event, Result};
+
 use crate::lock::lock;
+use crate::message::sipc_message;
 
 /// How many events were missed before those that were refused, which the next event is to tell; -1 for an unknown number.
 /// Locked for an instant by whoever takes an event.
@@ -10,8 +13,16 @@ use crate::lock::lock;
 pub(crate) struct Untold(Mutex<i64>);
 
 impl Untold {
+    /// What C is given for an event.
+    pub(crate) fn message_of(&self, mut event: Event) -> Result<sipc_message> {
+        // C asks for strings, and cannot look whether they are JSON.
+        let checked = event.data.check();
+        event.missed = self.missed_before(event.missed, checked.is_ok());
+        checked.map(|()| sipc_message::event(event))
+    }
+
     /// What the next event tells as missed, of which `missed` were before it alone; where it is not given, that is kept.
-    pub(crate) fn missed_before(&self, missed: i64, is_given: bool) -> i64 {
+    fn missed_before(&self, missed: i64, is_given: bool) -> i64 {
         let mut untold = lock(&self.0);
         let together = if *untold < 0 || missed < 0 { -1 } else { untold.saturating_add(missed) };
         *untold = if is_given { 0 } else { together };

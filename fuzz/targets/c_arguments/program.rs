@@ -6,7 +6,7 @@ use std::ptr::null;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use simpleipc::{body::*, options::SIPC_NO_TIMEOUT};
 
-use super::{OnClient, OnQueue, OnStream, Publisher, Set};
+use super::{OnClient, OnItems, OnQueue, OnStream, Opened, Publisher, Set};
 
 #[derive(Arbitrary, Debug)]
 pub(crate) enum Text {
@@ -48,6 +48,7 @@ pub(crate) enum Call {
     Queue(Vec<OnQueue>),
     ListenToPublish(Text, usize),
     Subscribe(Publisher, Vec<OnStream>),
+    Stream(Opened, bool, Body, Vec<OnItems>),
     Bodies(Vec<u8>),
     Channels(Text),
     Status(i32),

@@ -110,7 +110,7 @@ unsafe fn use_stream(listener: *mut sipc_listener, stream: *mut sipc_stream, cal
 }
 
 /// A time that is over soon: without a limit something has to come.
-fn brief(limit: Limit, comes: bool) -> i64 {
+pub(crate) fn brief(limit: Limit, comes: bool) -> i64 {
     match limit.ms() {
         SIPC_NO_TIMEOUT if !comes => 1,
         ms => ms,
