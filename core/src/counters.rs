@@ -47,6 +47,7 @@ pub(crate) struct Tally {
     pub(crate) malformed: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) incomplete: AtomicU64,
+    pub(crate) streams: AtomicU64,
 }
 
 impl Tally {
@@ -60,6 +61,7 @@ impl Tally {
             malformed: read(&self.malformed),
             refused: read(&self.refused),
             incomplete: read(&self.incomplete),
+            streams: read(&self.streams),
             in_flight: in_flight as u64,
             abandoned: abandoned as u64,
             // What is published counts for itself.

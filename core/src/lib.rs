@@ -144,16 +144,17 @@ pub use os::fork::{ForkLocal, Process};
 pub use peer::{Owner, Peer, Peers};
 pub use report::HandlerReport;
 #[cfg(feature = "tokio")]
-pub use server::Responder;
+pub use server::{Items, ItemsInThread, ReplyStream, Responder};
 #[cfg(feature = "tokio")]
 pub use task::{
     Client, ItemSender, ItemStream, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with,
-    listen_ip_publish, listen_ip_publish_with, listen_ip_request, listen_ip_request_with, listen_uds_broadcast,
-    listen_uds_broadcast_with, listen_uds_publish, listen_uds_publish_with, listen_uds_request,
-    listen_uds_request_with, post_broadcast, post_ip_broadcast, post_ip_broadcast_with, post_ip_request,
-    post_ip_request_with, post_ip_stream, post_ip_stream_with, post_request, post_stream, post_uds_broadcast,
-    post_uds_broadcast_with, post_uds_request, post_uds_request_with, post_uds_stream, post_uds_stream_with, subscribe,
-    subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
+    listen_ip_publish, listen_ip_publish_with, listen_ip_request, listen_ip_request_with, listen_ip_stream,
+    listen_ip_stream_with, listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_publish,
+    listen_uds_publish_with, listen_uds_request, listen_uds_request_with, listen_uds_stream, listen_uds_stream_with,
+    post_broadcast, post_ip_broadcast, post_ip_broadcast_with, post_ip_request, post_ip_request_with, post_ip_stream,
+    post_ip_stream_with, post_request, post_stream, post_uds_broadcast, post_uds_broadcast_with, post_uds_request,
+    post_uds_request_with, post_uds_stream, post_uds_stream_with, subscribe, subscribe_ip, subscribe_ip_with,
+    subscribe_uds, subscribe_uds_with,
 };
 
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.

@@ -222,6 +222,75 @@ macro_rules! listen_functions {
     };
 }
 
+/// The functions that listen for streams, by a name or a port: `threads` or `tasks`.
+#[cfg(feature = "tokio")]
+macro_rules! listen_streams {
+    ($kind:ident $how:literal) => {
+        listen_streams! { @place $kind $how uds(channel: &str) "a Unix-socket channel" listen_uds_stream listen_uds_stream_with }
+        listen_streams! { @place $kind $how ip(port: u16) "a port of 127.0.0.1; 0 lets the system pick one"
+            listen_ip_stream listen_ip_stream_with }
+    };
+    (@place $kind:ident $how:literal $new:ident($place:ident: $type:ty) $on:literal $name:ident $with:ident) => {
+        listen_streams! { @one $kind $new($place: $type) $name $with
+            concat!("Answers requests on ", $on, " with sequences: a handler gets what opened the stream, and the items that \
+                its caller sends, and returns the items that it answers with. The caller's own may be `()` where it reads none.\n\n",
+                $how, "\n\nAn error among the items ends the stream behind those before it, as does one instead of them. A \
+                request that opens no stream is answered with [`ErrorKind::WrongMode`](crate::ErrorKind::WrongMode).") }
+    };
+    (@one threads $new:ident($place:ident: $type:ty) $name:ident $with:ident $doc:expr) => {
+        #[doc = $doc]
+        pub fn $name<Q, T, A, I, F>($place: $type, handler: F) -> Result<Listener>
+        where
+            Q: DeserializeOwned,
+            T: DeserializeOwned,
+            A: Serialize,
+            I: IntoIterator<Item = HandlerResult<A>>,
+            F: Fn(Q, Items<T>) -> HandlerResult<I> + Send + Sync + 'static,
+        {
+            $with($place, &Options::default(), handler)
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`], with options.")]
+        pub fn $with<Q, T, A, I, F>($place: $type, options: &Options, handler: F) -> Result<Listener>
+        where
+            Q: DeserializeOwned,
+            T: DeserializeOwned,
+            A: Serialize,
+            I: IntoIterator<Item = HandlerResult<A>>,
+            F: Fn(Q, Items<T>) -> HandlerResult<I> + Send + Sync + 'static,
+        {
+            Listener::streams(&Channel::$new($place)?, options, handler)
+        }
+    };
+    (@one tasks $new:ident($place:ident: $type:ty) $name:ident $with:ident $doc:expr) => {
+        #[doc = $doc]
+        pub async fn $name<Q, T, A, S, F, Fut>($place: $type, handler: F) -> Result<Listener>
+        where
+            Q: DeserializeOwned + Send,
+            T: DeserializeOwned,
+            A: Serialize,
+            S: futures_core::Stream<Item = HandlerResult<A>> + Send + 'static,
+            F: Fn(Q, Items<T>) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = HandlerResult<S>> + Send + 'static,
+        {
+            $with($place, &Options::default(), handler).await
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`], with options.")]
+        pub async fn $with<Q, T, A, S, F, Fut>($place: $type, options: &Options, handler: F) -> Result<Listener>
+        where
+            Q: DeserializeOwned + Send,
+            T: DeserializeOwned,
+            A: Serialize,
+            S: futures_core::Stream<Item = HandlerResult<A>> + Send + 'static,
+            F: Fn(Q, Items<T>) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = HandlerResult<S>> + Send + 'static,
+        {
+            Listener::streams(&Channel::$new($place)?, options, handler)
+        }
+    };
+}
+
 /// The functions that post by a name or a port. `threads` are plain functions, `tasks` asynchronous ones, with what
 /// dropping their futures does.
 macro_rules! post_functions {
@@ -515,4 +584,4 @@ macro_rules! client_methods {
 
 pub(crate) use {client_methods, client_streams, post_functions, stream_functions, subscribe_functions};
 #[cfg(feature = "tokio")]
-pub(crate) use {listen_functions, listener_methods, publishing};
+pub(crate) use {listen_functions, listen_streams, listener_methods, publishing};

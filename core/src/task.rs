@@ -31,10 +31,12 @@ use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
-use crate::server::Responder;
 use crate::server::handler::Handler;
+use crate::server::{Items, Responder};
 use crate::server::{listener, start};
-use crate::surface::{client_methods, client_streams, listen_functions, listener_methods, post_functions, publishing};
+use crate::surface::{
+    client_methods, client_streams, listen_functions, listen_streams, listener_methods, post_functions, publishing,
+};
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and
 /// closes it in the background, so that its handler, and what it captured, may be dropped later;
@@ -118,6 +120,31 @@ impl Listener {
         })
     }
 
+    fn streams<Q, T, A, S, F, Fut>(channel: &Channel, options: &Options, handler: F) -> Result<Listener>
+    where
+        Q: DeserializeOwned + Send,
+        T: DeserializeOwned,
+        A: Serialize,
+        S: futures_core::Stream<Item = HandlerResult<A>> + Send + 'static,
+        F: Fn(Q, Items<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult<S>> + Send + 'static,
+    {
+        Listener::start(channel, Mode::Request, options, false, move |message, responder| {
+            // One who has opened none is told so.
+            let Ok(reply) = responder.stream() else { return Box::pin(std::future::ready(())) };
+            match message.decode() {
+                Ok(data) => {
+                    let handled = handler(data, reply.items().typed());
+                    Box::pin(async move { reply.answer(handled.await).await })
+                }
+                Err(error) => {
+                    reply.reject(error.message());
+                    Box::pin(std::future::ready(()))
+                }
+            }
+        })
+    }
+
     /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
     /// returns when the handler and all that it captured has been dropped. Closing twice is fine. If the future is
     /// dropped, closing goes on.
@@ -175,6 +202,12 @@ listen_functions! {
     tasks,
     "The handler's futures run on the runtime, any number at once, and must not block.",
     "The broadcasts of one client come one after another, those of different clients at once."
+}
+
+listen_streams! {
+    tasks
+    "The handler's futures and streams run on the runtime, each in a task of its own, any number at once, and must not block. \
+    When the caller leaves, that task drops them at once, wherever they wait."
 }
 
 post_functions! { tasks, " Dropping the future cancels it." }

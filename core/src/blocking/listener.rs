@@ -15,10 +15,10 @@ use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
-use crate::server::Responder;
 use crate::server::handler::Handler;
+use crate::server::{Items, Responder};
 use crate::server::{listener, start};
-use crate::surface::{listen_functions, listener_methods, publishing};
+use crate::surface::{listen_functions, listen_streams, listener_methods, publishing};
 
 /// A listener on a channel. Dropping it stops it at once and closes it in the background, so that its handler, and
 /// what it captured, may be dropped later; [`close`](Listener::close) waits for that.
@@ -87,6 +87,28 @@ impl Listener {
         Listener::start(channel, mode, options, typed, false)
     }
 
+    fn streams<Q, T, A, I, F>(channel: &Channel, options: &Options, handler: F) -> Result<Listener>
+    where
+        Q: DeserializeOwned,
+        T: DeserializeOwned,
+        A: Serialize,
+        I: IntoIterator<Item = HandlerResult<A>>,
+        F: Fn(Q, Items<T>) -> HandlerResult<I> + Send + Sync + 'static,
+    {
+        let streams = move |message: &Message, responder: Responder| {
+            // One who has opened none is told so.
+            let Ok(reply) = responder.stream() else { return };
+            match message.decode() {
+                Ok(data) => {
+                    let handled = handler(data, reply.items().typed());
+                    reply.answer_in_thread(handled);
+                }
+                Err(error) => reply.reject(error.message()),
+            }
+        };
+        Listener::start(channel, Mode::Request, options, streams, false)
+    }
+
     /// Stops taking messages, waits until those that it has are answered (at most the grace period), and
     /// returns when the handler and all that it captured has been dropped. Closing twice is fine.
     ///
@@ -109,4 +131,11 @@ listen_functions! {
     threads,
     "The handler runs on threads of the library, any number of times at once, and may block.",
     "The broadcasts of one client come one after another, those of different clients at once."
+}
+
+listen_streams! {
+    threads
+    "The handler, and what it returns, run on a thread of the library, any number of times at once, and may block: waiting for \
+    items, and for room for them, too. When the caller leaves, such a wait ends at once, and what the handler returned is dropped in \
+    its thread at its next step."
 }

@@ -27,8 +27,9 @@ use serde::de::DeserializeOwned;
 #[cfg(feature = "tokio")]
 pub use self::listener::{
     Listener, listen_ip_broadcast, listen_ip_broadcast_with, listen_ip_publish, listen_ip_publish_with,
-    listen_ip_request, listen_ip_request_with, listen_uds_broadcast, listen_uds_broadcast_with, listen_uds_publish,
-    listen_uds_publish_with, listen_uds_request, listen_uds_request_with,
+    listen_ip_request, listen_ip_request_with, listen_ip_stream, listen_ip_stream_with, listen_uds_broadcast,
+    listen_uds_broadcast_with, listen_uds_publish, listen_uds_publish_with, listen_uds_request,
+    listen_uds_request_with, listen_uds_stream, listen_uds_stream_with,
 };
 pub use self::stream::{
     ItemStream, post_ip_stream, post_ip_stream_with, post_stream, post_uds_stream, post_uds_stream_with,

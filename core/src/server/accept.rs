@@ -203,10 +203,8 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
     };
     let ours = Hello::new(role, shared.options.max_message);
     let peer = fd.get_ref().peer();
-    let exclusive = theirs.as_ref().is_ok_and(|hello| hello.role == Role::Exclusive);
-    let peer_max = theirs.as_ref().map_or(usize::MAX, |hello| hello.max_message as usize);
     let (session, shared) = (fd.into_inner(), Arc::clone(shared));
-    let session = Arc::new(Session::new(session, shared, listener.next_key(), peer, exclusive, peer_max));
+    let session = Arc::new(Session::new(session, shared, listener.next_key(), peer, theirs.as_ref().ok()));
     listener.add(&session);
     let mut reader = FrameReader::new(Sender::Client, listener.shared.options.max_message);
     reader.feed(rest);

@@ -90,6 +90,20 @@ pub(crate) fn call_blocking(handler: &BlockingHandler, message: &Message, respon
     let _told_by_the_responder = catch_unwind(AssertUnwindSafe(|| handler(message, responder)));
 }
 
+/// A handler's future, which the handler's own code drops, too: also where that is before it has completed.
+struct Called<'a> {
+    code: &'a UsersCode,
+    future: Option<HandlerFuture>,
+}
+
+impl Drop for Called<'_> {
+    fn drop(&mut self) {
+        let _within = Within::begin(self.code);
+        let future = self.future.take();
+        let _reported_by_the_panic_hook = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    }
+}
+
 impl UsersCode {
     pub(crate) fn new(handler: Handler, report_to: ReportTo) -> (Arc<UsersCode>, Arc<Dropped>) {
         let dropped = Arc::<Dropped>::default();
@@ -126,9 +140,11 @@ impl UsersCode {
             let _within = Within::begin(self);
             catch_unwind(AssertUnwindSafe(|| handler(message, responder)))
         };
-        let Ok(mut future) = future else { return };
+        let Ok(future) = future else { return };
+        let mut called = Called { code: self, future: Some(future) };
         std::future::poll_fn(move |context| {
             let _within = Within::begin(self);
+            let Some(future) = &mut called.future else { return Poll::Ready(()) };
             // A future that panicked is not polled again; dropping what is left of it is fine.
             catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or(Poll::Ready(()))
         })

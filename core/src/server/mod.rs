@@ -10,12 +10,13 @@
 //! | `driver` | what receives on them: the runtime or a thread, and the dispatcher between these |
 //! | `single` | the dialects without sessions |
 //! | `publication` | what it publishes, and to whom |
+//! | `stream` | requests whose answers, or what follows them, are sequences |
 //! | `admission` | what a listener has in hand altogether, and who waits for room |
 //! | `handler`, `responder`, `threads` | calling the user's handler, its answer, the threads for it |
 //! | `clock`, `repeated_check` | the time of a listener, and checks that rest while there is nothing to check |
 //!
 //! No two files import each other, and each imports only what stands below it: `start`, `accept`, `driver`, `listener`,
-//! `session` and `single`, `shared`, `publication`, the rest.
+//! `session` and `single`, `shared`, `responder`, `stream`, `publication`, the rest.
 
 mod accept;
 mod admission;
@@ -34,8 +35,10 @@ mod session;
 mod shared;
 mod single;
 pub(crate) mod start;
+mod stream;
 mod threads;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use publication::check_any as check_any_subscribe;
 pub use responder::Responder;
+pub use stream::{Items, ItemsInThread, ReplyStream};

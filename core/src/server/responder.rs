@@ -16,6 +16,7 @@ use crate::mode::Mode;
 use crate::peer::Peer;
 use crate::server::call_id::CallId;
 use crate::server::error_frame::ErrorFrame;
+use crate::server::stream::{Items, OpenStream, ReplyStream};
 
 /// How often a call is looked at whose end nobody notes.
 const LOOK: Duration = Duration::from_millis(20);
@@ -41,6 +42,11 @@ pub(crate) trait Recipient: fmt::Debug + Send + Sync {
 
     /// What tells that [`is_cancelled`](Recipient::is_cancelled) may say something else now.
     fn changes(&self, call: CallId) -> Changes<'_>;
+
+    /// The stream that the caller has opened; `None` of any other message.
+    fn stream(&self) -> Option<&Arc<OpenStream>> {
+        None
+    }
 }
 
 /// Where it is told that nobody waits any more.
@@ -155,6 +161,37 @@ impl Responder {
                 }
             }
         }
+    }
+
+    /// Whether the caller has opened a stream: it takes a sequence of items for its answer, and may send some itself.
+    /// [`respond`](Responder::respond) gives it its one and last item.
+    pub fn is_stream(&self) -> bool {
+        self.to().stream().is_some()
+    }
+
+    /// The items that the caller sends after its opening; of a message that opens no stream there are none. May be taken more
+    /// than once: they are the same, and each goes to one of those who take.
+    pub fn items(&self) -> Items {
+        let open = self.to().stream().cloned();
+        if let Some(open) = &open {
+            open.use_it();
+        }
+        Items::new(open)
+    }
+
+    /// Answers with a sequence.
+    ///
+    /// Where the caller has opened no stream it fails with [`ErrorKind::WrongMode`], and the caller gets that error, too.
+    /// Where the caller has left meanwhile it succeeds, and sending fails.
+    pub fn stream(mut self) -> Result<ReplyStream> {
+        if let Some(open) = self.to().stream().cloned() {
+            self.to = None;
+            open.use_it();
+            return Ok(ReplyStream::new(open));
+        }
+        let text = "the answer is a sequence of items; post a stream";
+        let _the_handler_hears_more = self.answer_failure(ErrorFrame::of_text(ErrorKind::WrongMode, text), patience());
+        Err(Error::new(ErrorKind::WrongMode, "cannot answer with a sequence: the caller has opened no stream"))
     }
 
     /// How much longer the caller waits, if it said so. Zero when its time is over.

@@ -190,7 +190,7 @@ impl Shared {
     }
 
     /// Takes a message to the handler in the calling thread; it has let go of it on return.
-    fn call_blocking(&self, message: &Message, responder: Responder) {
+    pub(crate) fn call_blocking(&self, message: &Message, responder: Responder) {
         match self.users_code() {
             Some(code) => code.call_blocking(message, responder),
             None => responder.discard(),

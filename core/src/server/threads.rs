@@ -166,14 +166,11 @@ impl Threads {
         self.short.load(Ordering::Relaxed)
     }
 
-    /// Runs a job that keeps its thread for long.
-    pub(crate) fn dedicate(self: &Arc<Threads>, seat: ReservedThread, job: Job) {
+    /// Runs a job that keeps its thread for long, and the right to it as long as it holds that.
+    pub(crate) fn dedicate(self: &Arc<Threads>, seat: ReservedThread, job: Box<dyn FnOnce(ReservedThread) + Send>) {
         let mut state = lock(&self.state);
         // Ahead of the queue: a thread that is called now must not find other work first.
-        state.jobs.push_front(Box::new(move || {
-            let _given_back_at_the_end = seat;
-            job();
-        }));
+        state.jobs.push_front(Box::new(move || job(seat)));
         let if_stuck = state.short_since.is_some() && state.for_the_queue() >= self.quick;
         self.call_a_thread(state, if_stuck);
     }
@@ -379,7 +376,7 @@ mod tests {
         let threads = at_most(2);
         let (release, blocked) = mpsc::channel::<()>();
         let seat = threads.reserve().unwrap();
-        threads.dedicate(seat, Box::new(move || assert!(blocked.recv().is_err())));
+        threads.dedicate(seat, Box::new(move |_seat| assert!(blocked.recv().is_err())));
         assert!(threads.reserve().is_none());
         let (done, result) = mpsc::channel();
         threads.submit(Box::new(move || done.send(1).unwrap()));

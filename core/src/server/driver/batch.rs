@@ -151,7 +151,8 @@ fn serve_batch(
                     session.ack(id, PATIENCE);
                     continue;
                 }
-                Ok(Task::Nothing) => continue,
+                // A stream is refused on a session with several requests.
+                Ok(Task::Nothing | Task::Stream { .. }) => continue,
                 Err(violation) => break Batch::Violated(violation),
             };
             match body {

@@ -8,6 +8,7 @@ use crate::protocol::Violation;
 use crate::protocol::frame::FrameReader;
 use crate::server::listener::Listener;
 use crate::server::session::Session;
+use crate::server::session::delivery::Opening;
 use crate::server::shared::OpenConnection;
 use crate::server::threads::ReservedThread;
 
@@ -19,6 +20,8 @@ pub(crate) enum Next {
     Batch(ReservedThread),
     /// The runtime drives it as a subscription: its first message, of which the header is here, subscribes.
     Subscription,
+    /// The runtime drives it as long as a stream runs on it, which has been opened.
+    Stream(Box<Opening>),
     /// The runtime drives it: it is quiet, waits for a late answer or a slow peer, or is to end.
     Runtime,
     /// Its client broke the protocol: it is told so.

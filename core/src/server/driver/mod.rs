@@ -8,6 +8,7 @@ pub(crate) mod dispatch;
 pub(crate) mod driven;
 mod handover;
 mod runtime;
+mod stream;
 pub(crate) mod stuck;
 mod subscription;
 mod thread;

@@ -13,7 +13,7 @@ use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, interrupted, would_block};
 use crate::protocol::frame::{self, FrameReader, Kind};
 use crate::server::responder::Responder;
-use crate::server::session::delivery::{InOrder, hand_over_in_order, hand_over_request, run_requests};
+use crate::server::session::delivery::{InOrder, Opening, hand_over_in_order, hand_over_request, run_requests};
 use crate::server::session::state::Ending;
 use crate::server::session::{NotedAs, Session, Task};
 use crate::session::receive;
@@ -189,6 +189,11 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
                 let deadline = (timeout_ms != 0).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()));
                 let responder = Responder::new(Arc::clone(session) as _, call, deadline);
                 hand_over_request(session, message, responder);
+            }
+            Task::Stream { call, timeout_ms, kind } => {
+                let opening = Message::from_parts(kind, body.into_vec());
+                let deadline = (timeout_ms != 0).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()));
+                return Then::Leave(Next::Stream(Box::new(Opening::new(session, call, opening, deadline))));
             }
             Task::Broadcast { ack, kind } => {
                 let message = Message::from_parts(kind, body.into_vec());

@@ -13,6 +13,7 @@ use crate::protocol::frame::{self, Body, FrameReader};
 use crate::server::call_id::CallId;
 use crate::server::handler::{BlockingHandler, call_blocking};
 use crate::server::responder::{PATIENCE, Responder};
+use crate::server::session::delivery::Opening;
 use crate::server::session::{NotedAs, Session, Task};
 use crate::session::receive;
 use crate::session::send_queue::Sent;
@@ -73,6 +74,12 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
                         // The answer comes later, from elsewhere: meanwhile the runtime listens.
                         return Next::Runtime;
                     }
+                }
+                Task::Stream { call, timeout_ms, kind } => {
+                    let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
+                    let opening = Message::from_parts(kind, body.into_vec());
+                    handled.tell();
+                    return Next::Stream(Box::new(Opening::new(session, call, opening, deadline)));
                 }
                 Task::Broadcast { ack, kind } => {
                     take(&mut message, kind, body);

@@ -16,7 +16,7 @@
 //! Sessions are driven elsewhere: nothing here knows them.
 
 mod batch;
-mod burst;
+pub(crate) mod burst;
 mod cursor;
 mod frames;
 mod log;

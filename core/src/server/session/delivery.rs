@@ -1,14 +1,18 @@
 //! How messages come to the handler, on other threads than the driver's: requests beside each other, broadcasts in order.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Session;
 pub(crate) use super::calls::InOrder;
+use super::stream;
 use crate::message::Message;
+use crate::os::fork;
 use crate::server::call_id::CallId;
 use crate::server::handler::{BlockingHandler, call_blocking};
 use crate::server::responder::Responder;
+use crate::server::stream::OpenStream;
 
 /// A handler that takes longer than this has its answer sent at once.
 const SLOW_HANDLER: Duration = Duration::from_micros(20);
@@ -26,6 +30,60 @@ pub(crate) fn hand_over_request(session: &Arc<Session>, message: Message, respon
         session.hold_bytes(bytes);
     }
     shared.hand_over(message, responder, || {}, move || session.release_bytes(bytes));
+}
+
+/// A stream that was taken in, on its way to the handler.
+pub(crate) struct Opening {
+    message: Message,
+    responder: Responder,
+    open: Arc<OpenStream>,
+}
+
+impl Opening {
+    pub(crate) fn new(session: &Arc<Session>, call: CallId, message: Message, deadline: Option<Instant>) -> Opening {
+        let (open, caller) = stream::open(session, call);
+        session.shared.count_message();
+        session.hold_bytes(message.len());
+        Opening { message, responder: Responder::new(caller, call, deadline), open }
+    }
+
+    pub(crate) fn open(&self) -> Arc<OpenStream> {
+        Arc::clone(&self.open)
+    }
+}
+
+/// Hands over a stream: to a thread, or to a task, which lets go of what an asynchronous handler does with it when its caller
+/// has left.
+pub(crate) fn hand_over_stream(session: Arc<Session>, opening: Opening) {
+    let shared = Arc::clone(&session.shared);
+    if shared.blocking {
+        return shared.threads.submit(Box::new(move || run_stream(session, opening)));
+    }
+    shared.runtime.clone().spawn(async move {
+        let Opening { message, responder, open } = opening;
+        let bytes = message.len();
+        open.accept();
+        tokio::select! {
+            biased;
+            () = poll_fn(|context| open.poll_abandoned(context)) => {}
+            () = shared.call_async(message, responder) => {}
+        }
+        session.release_bytes(bytes);
+    });
+}
+
+/// Takes a stream to the handler in the calling thread.
+pub(crate) fn run_stream(session: Arc<Session>, opening: Opening) {
+    let born = fork::generation();
+    let Opening { message, responder, open } = opening;
+    open.accept();
+    session.shared.call_blocking(&message, responder);
+    if born != fork::generation() {
+        // A handler forked and came back in the child: nothing here is the child's.
+        std::mem::forget((session, open));
+        return;
+    }
+    session.release_bytes(message.len());
 }
 
 /// Sees to it that threads take the requests that wait to the handler: one, which is enough while

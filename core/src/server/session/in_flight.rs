@@ -25,16 +25,16 @@ impl Answering<'_> {
         self.abandoned = true;
         self
     }
+
+    /// Leaves it to [`answered_as`](Session::answered_as).
+    pub(super) fn later(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for Answering<'_> {
     fn drop(&mut self) {
-        self.session.answered();
-        if self.abandoned {
-            self.session.shared.abandon();
-        } else {
-            self.session.shared.end();
-        }
+        self.session.answered_as(self.abandoned);
     }
 }
 
@@ -78,6 +78,16 @@ impl Session {
     pub(crate) fn answered(&self) {
         self.answering.fetch_sub(1, Ordering::SeqCst);
         self.unstall();
+    }
+
+    /// A call has ended whose answer has been sent, or given up: by its handler, or `abandoned`.
+    pub(super) fn answered_as(&self, abandoned: bool) {
+        self.answered();
+        if abandoned {
+            self.shared.abandon();
+        } else {
+            self.shared.end();
+        }
     }
 
     pub(crate) fn others_in_flight(&self) -> bool {

@@ -7,6 +7,7 @@
 //! | `in_flight` | the same for a session: taking one out to answer it, room for more |
 //! | `send` | what is sent on it; the answers of its responders |
 //! | `acks` | acknowledgements of broadcasts whose handlers take long |
+//! | `stream` | what a stream has of its session, and how it begins |
 //! | `delivery` | how messages come to the handler, on other threads than the driver's |
 //!
 //! A session has one [driver](crate::server::driver) at a time, which receives its frames. Answers are sent by whoever
@@ -18,6 +19,7 @@ pub(crate) mod delivery;
 mod in_flight;
 mod send;
 pub(crate) mod state;
+pub(crate) mod stream;
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -36,7 +38,8 @@ use crate::mode::Mode;
 use crate::os::stream::Stream;
 use crate::peer::Peer;
 use crate::protocol::Violation;
-use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, Sender};
+use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, STREAM, Sender};
+use crate::protocol::hello::{Hello, Role, STREAMS};
 use crate::server::admission::Unsent;
 use crate::server::call_id::CallId;
 use crate::server::clock::{Moment, SharedMoment};
@@ -65,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) peer: Peer,
     /// The largest body that the client takes, in bytes.
     pub(crate) peer_max: usize,
+    /// The client knows streams.
+    knows_streams: bool,
     /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
     no_thread_until: SharedMoment,
     /// When something last came. Written by the runtime's driver.
@@ -93,8 +98,21 @@ pub(crate) struct Session {
 
 /// What a frame asks its driver to do.
 pub(crate) enum Task {
-    Request { call: CallId, timeout_ms: u32, kind: MessageKind },
-    Broadcast { ack: Option<u32>, kind: MessageKind },
+    Request {
+        call: CallId,
+        timeout_ms: u32,
+        kind: MessageKind,
+    },
+    /// A request that opens a stream.
+    Stream {
+        call: CallId,
+        timeout_ms: u32,
+        kind: MessageKind,
+    },
+    Broadcast {
+        ack: Option<u32>,
+        kind: MessageKind,
+    },
     Ack(u32),
     Nothing,
 }
@@ -116,21 +134,21 @@ impl Session {
         shared: Arc<Shared>,
         key: u64,
         peer: Peer,
-        exclusive: bool,
-        peer_max: usize,
+        hello: Option<&Hello>,
     ) -> Session {
         let now = shared.clock.now();
         let unsent = Unsent::new(Arc::clone(&shared.admission));
         Session {
             socket,
             shared,
-            exclusive,
+            exclusive: hello.is_some_and(|hello| hello.role == Role::Exclusive),
             send_queue: SendQueue::default(),
             state: State::default(),
             driver: Arc::default(),
             key,
             peer,
-            peer_max,
+            peer_max: hello.map_or(usize::MAX, |hello| hello.max_message as usize),
+            knows_streams: hello.is_some_and(|hello| hello.features & STREAMS != 0),
             no_thread_until: SharedMoment::default(),
             active_at: SharedMoment::new(now),
             cancellations: Notify::new(),
@@ -196,6 +214,9 @@ impl Session {
                         "a request has the id of one that is in flight"
                     }));
                 }
+                if header.flags & STREAM != 0 {
+                    return self.admit_stream(header, body);
+                }
                 if !self.acceptable(header, body, Mode::Request) {
                     self.shared.end();
                     return Ok(Task::Nothing);
@@ -235,8 +256,7 @@ impl Session {
             Kind::Subscribe => Err(Violation::Malformed(
                 "only the first message of a multiplexed session whose hello says so subscribes",
             )),
-            // Of a stream that has ended here, and whose end the client had not read.
-            Kind::Data | Kind::End | Kind::Credit => Ok(Task::Nothing),
+            Kind::Data | Kind::End | Kind::Credit => self.admit_of_a_stream(header),
             Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => Ok(Task::Nothing),
         }
     }
@@ -400,8 +420,8 @@ impl Session {
 
     /// Asks the session to end: what has arrived is answered, nothing more is taken.
     pub(crate) fn retire(&self) {
-        // Credit is still taken of a subscriber, until what waits for it has been sent.
-        if !self.state.end(Ending::Retiring).is_subscription() {
+        // Credit is still taken of a subscriber, until what waits for it has been sent, and of a stream until it has ended.
+        if !self.state.end(Ending::Retiring).is_read_to_its_end() {
             let _gone_already = self.socket.shutdown_read();
         }
         self.driver.notify_one();

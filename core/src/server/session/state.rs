@@ -65,8 +65,11 @@ const PARTIAL_FRAME: u32 = 1 << 5;
 /// It is a subscription. Only the driver writes it, and only while the session is open.
 const SUBSCRIPTION: u32 = 1 << 6;
 
-/// The state of a session: a [`Driver`], an [`Ending`], whether part of a frame is here, and whether it is
-/// a subscription.
+/// A stream runs on it, or the driver of one has it still. Only the driver writes it, and only while the session is open.
+const STREAM: u32 = 1 << 7;
+
+/// The state of a session: a [`Driver`], an [`Ending`], whether part of a frame is here, whether it is a subscription, and
+/// whether a stream runs on it.
 #[derive(Debug)]
 pub(crate) struct State(AtomicU32);
 
@@ -123,6 +126,11 @@ impl Seen {
     /// Whether it is a subscription: its client is still read when it is to end, as long as something waits for it.
     pub(crate) fn is_subscription(self) -> bool {
         self.0 & SUBSCRIPTION != 0
+    }
+
+    /// Whether its client is still read when it is to end: it is a subscription, or a stream runs on it.
+    pub(crate) fn is_read_to_its_end(self) -> bool {
+        self.0 & (SUBSCRIPTION | STREAM) != 0
     }
 
     pub(crate) fn has_partial_frame(self) -> bool {
@@ -214,6 +222,17 @@ impl State {
     pub(crate) fn begin_subscription(&self) -> bool {
         let begin = |word: u32| (word & ENDING == 0).then_some(word | SUBSCRIPTION);
         self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin).is_ok()
+    }
+
+    /// A stream begins on the session, unless that is to end: nothing is taken then.
+    pub(crate) fn begin_stream(&self) -> bool {
+        let begin = |word: u32| (word & ENDING == 0).then_some(word | STREAM);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin).is_ok()
+    }
+
+    /// The stream has ended. What the session is by then: where it is to end, its client is not to be read any more.
+    pub(crate) fn end_stream(&self) -> Seen {
+        Seen(self.0.fetch_and(!STREAM, Ordering::SeqCst) & !STREAM)
     }
 
     /// Whether part of a frame is here: the driver's word.
