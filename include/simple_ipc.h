@@ -1498,6 +1498,46 @@ int64_t sipc_responder_peer_pid(const sipc_responder *responder);
 void sipc_responder_free(sipc_responder *responder);
 
 /**
+ * Whether the caller has opened a stream: it takes a sequence for an answer, and may send items.
+ *
+ * `responder`: NULL gives `false`. `false` also in a forked child, and for a broadcast.
+ */
+bool sipc_responder_is_stream(const sipc_responder *responder);
+
+/**
+ * The items that the caller sends, for `sipc_stream_next`: for a handler that answers with one message
+ * (`sipc_respond`), or that reads before it begins to answer. Of a plain request, which has none, the end comes first.
+ *
+ * `responder`: not NULL; stays to be used up. Another call gives the same items: each comes to one of those who ask.
+ * `stream`: where the stream is stored, owned by the caller; not NULL. It may outlive the responder.
+ * `error`: may be NULL.
+ *
+ * Nothing is sent on it: `sipc_responder_stream` gives the stream for that, which delivers the same items.
+ */
+sipc_status sipc_responder_items(const sipc_responder *responder,
+                                 sipc_stream **stream,
+                                 sipc_error **error);
+
+/**
+ * Answers a request with a sequence: `sipc_stream_send` sends its items, now or later and on any thread,
+ * `sipc_stream_end` completes it, `sipc_stream_fail` and `sipc_stream_fail_with` end it with an error. A stream that is
+ * freed or closed before tells the caller that the handler failed. `sipc_stream_next` takes what the caller sends.
+ *
+ * `responder`: used up, whatever is returned. NULL gives `SIPC_INVALID_ARGUMENT`. A callback of
+ * `sipc_responder_on_cancel` goes on to hold for the stream: once that is ended, failed, closed or freed, it does not
+ * run.
+ * `stream`: where the stream is stored, owned by the caller, who frees it; not NULL.
+ * `error`: may be NULL.
+ *
+ * `SIPC_WRONG_MODE` where the caller has sent a plain request, which it is told, too, or a broadcast. When the caller
+ * leaves, calls of the stream return `SIPC_CANCELLED` or `SIPC_CONNECTION_LOST` at once, also those that wait in other
+ * threads.
+ */
+sipc_status sipc_responder_stream(sipc_responder *responder,
+                                  sipc_stream **stream,
+                                  sipc_error **error);
+
+/**
  * Opens a named channel to send on.
  *
  * `channel`: 1 to 85 characters of `A-Z a-z 0-9 _`; not NULL.
@@ -1895,8 +1935,8 @@ sipc_status sipc_client_begin_stream(const sipc_client *client,
  * `reconnect` is 0; not NULL.
  * `error`: may be NULL.
  *
- * `SIPC_INVALID_BODY` may be about one message that says it is JSON and is not: the next call goes on behind it. Every
- * other status but the `SIPC_TIMED_OUT` of `timeout_ms` ends the stream, and is returned again by later calls;
+ * `SIPC_INVALID_BODY` of a subscription and of a caller's stream may be about one message that says it is JSON and is
+ * not: the next call goes on behind it. Every other status but the `SIPC_TIMED_OUT` of `timeout_ms` ends the stream, and is returned again by later calls;
  * `sipc_stream_is_over` tells. All that was sent before an error comes before it.
  *
  * Of a caller's stream handle `SIPC_HANDLER_FAILED` (`sipc_error_handler_code` and `_data` as for a request),

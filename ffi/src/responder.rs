@@ -1,7 +1,7 @@
 //! `sipc_responder`: where the answer to one request goes.
 
 use std::ffi::{c_char, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use simple_ipc::{Error, HandlerFailure, Mode, Process, Responder, Result};
 
@@ -14,12 +14,17 @@ use crate::error::sipc_error;
 use crate::handle::Handle;
 use crate::options::SIPC_NO_TIMEOUT;
 use crate::status::sipc_status;
+use crate::stream::handled::Handled;
+
+pub mod stream;
 
 /// Where the answer to one message goes, and who sent it.
 pub struct sipc_responder {
     responder: Responder,
     /// Tells C that the caller no longer waits.
     notice: OnceLock<Notice>,
+    /// The caller's items, once C has asked for them.
+    handled: OnceLock<Arc<Handled>>,
     /// What the handler of a broadcast has said that it failed with.
     failed: OnceLock<Box<Failed>>,
     process: Process,
@@ -48,8 +53,13 @@ impl sipc_responder {
     /// Hands a responder to a handler: to keep for a request, to look at for a broadcast, which has
     /// no answer that C could owe.
     pub(crate) fn pass(responder: Responder, call: impl FnOnce(*mut sipc_responder)) {
-        let mut responder =
-            sipc_responder { responder, notice: OnceLock::new(), failed: OnceLock::new(), process: Process::current() };
+        let mut responder = sipc_responder {
+            responder,
+            notice: OnceLock::new(),
+            handled: OnceLock::new(),
+            failed: OnceLock::new(),
+            process: Process::current(),
+        };
         match responder.responder.mode() {
             Mode::Request => call(responder.into_handle()),
             _ => {

@@ -16,6 +16,7 @@ use crate::stream::awaited::Awaited;
 use crate::stream::source::{Came, Source};
 
 mod awaited;
+pub(crate) mod handled;
 pub mod send;
 pub(crate) mod source;
 mod untold;
@@ -65,8 +66,8 @@ impl Drop for sipc_stream {
 /// `reconnect` is 0; not NULL.
 /// `error`: may be NULL.
 ///
-/// `SIPC_INVALID_BODY` may be about one message that says it is JSON and is not: the next call goes on behind it. Every
-/// other status but the `SIPC_TIMED_OUT` of `timeout_ms` ends the stream, and is returned again by later calls;
+/// `SIPC_INVALID_BODY` of a subscription and of a caller's stream may be about one message that says it is JSON and is
+/// not: the next call goes on behind it. Every other status but the `SIPC_TIMED_OUT` of `timeout_ms` ends the stream, and is returned again by later calls;
 /// `sipc_stream_is_over` tells. All that was sent before an error comes before it.
 ///
 /// Of a caller's stream handle `SIPC_HANDLER_FAILED` (`sipc_error_handler_code` and `_data` as for a request),

@@ -9,6 +9,7 @@ use simple_ipc::{Error, ErrorKind, HandlerFailure, Message, MessageRef, NextItem
 use tokio::sync::Notify;
 
 use crate::message::sipc_message;
+use crate::stream::handled::Part;
 use crate::stream::untold::Untold;
 
 /// What a stream has next.
@@ -19,6 +20,7 @@ pub(crate) enum Came {
 }
 
 /// What is at the other end of a stream.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, into the memory that all of a stream is in")]
 pub(crate) enum Source {
     Publisher {
         subscription: Subscription,
@@ -26,6 +28,8 @@ pub(crate) enum Source {
     },
     /// The handler of a stream that was opened here.
     Handler(ItemStream),
+    /// The caller, of a stream that a handler here has.
+    Caller(Part),
 }
 
 impl Source {
@@ -38,6 +42,7 @@ impl Source {
         match self {
             Source::Publisher { subscription, .. } => subscription.made_in().check("stream"),
             Source::Handler(stream) => stream.made_in().check("stream"),
+            Source::Caller(part) => part.check_process(),
         }
     }
 
@@ -45,6 +50,7 @@ impl Source {
     pub(crate) fn is_inherited(&self) -> bool {
         match self {
             Source::Publisher { .. } | Source::Handler(_) => false,
+            Source::Caller(part) => part.check_process().is_err(),
         }
     }
 
@@ -53,6 +59,7 @@ impl Source {
         match self {
             Source::Publisher { .. } => Err(only_received()),
             Source::Handler(_) => Ok(()),
+            Source::Caller(part) => part.check_sends(),
         }
     }
 
@@ -65,6 +72,7 @@ impl Source {
                 _ => Came::NotYet,
             }),
             Source::Handler(stream) => came(stream.try_next()?),
+            Source::Caller(part) => came(part.try_next()?),
         }
     }
 
@@ -75,6 +83,7 @@ impl Source {
                 subscription.next(timeout)?.map(|event| untold.message_of(event)).transpose()
             }
             Source::Handler(stream) => stream.next(timeout)?.map(message_of).transpose(),
+            Source::Caller(part) => part.next(timeout)?.map(message_of).transpose(),
         }
     }
 
@@ -83,6 +92,7 @@ impl Source {
         match self {
             Source::Publisher { .. } => Err(only_received()),
             Source::Handler(stream) => stream.try_send(item),
+            Source::Caller(part) => part.try_send(item),
         }
     }
 
@@ -91,6 +101,7 @@ impl Source {
         match self {
             Source::Publisher { .. } => Err(only_received()),
             Source::Handler(stream) => stream.send(item, timeout),
+            Source::Caller(part) => part.send(item, timeout),
         }
     }
 
@@ -99,6 +110,7 @@ impl Source {
         match self {
             Source::Publisher { .. } => Err(only_received()),
             Source::Handler(stream) => stream.end(),
+            Source::Caller(part) => part.end(),
         }
     }
 
@@ -109,6 +121,7 @@ impl Source {
                 let text = "only a handler fails a stream; close it with sipc_stream_close";
                 Err(Error::new(ErrorKind::InvalidArgument, text))
             }
+            Source::Caller(part) => part.fail(failure),
         }
     }
 
@@ -117,6 +130,7 @@ impl Source {
         match self {
             Source::Publisher { subscription, .. } => subscription.close(),
             Source::Handler(stream) => stream.close(),
+            Source::Caller(part) => part.close(),
         }
     }
 
@@ -125,6 +139,7 @@ impl Source {
         match self {
             Source::Publisher { subscription, .. } => subscription.is_over(),
             Source::Handler(stream) => stream.is_over(),
+            Source::Caller(part) => part.is_over(),
         }
     }
 
@@ -134,6 +149,7 @@ impl Source {
         match self {
             Source::Publisher { subscription, .. } => Some(subscription.raw_waitable()),
             Source::Handler(stream) => Some(stream.raw_waitable()),
+            Source::Caller(_) => None,
         }
     }
 
@@ -141,14 +157,16 @@ impl Source {
     pub(crate) fn nothing_yet(&self) -> Error {
         let text = match self {
             Source::Publisher { .. } => "no event has come; the stream goes on, call again",
-            Source::Handler(_) => "no item has come; the stream goes on, call again",
+            Source::Handler(_) | Source::Caller(_) => "no item has come; the stream goes on, call again",
         };
         Error::new(ErrorKind::TimedOut, text)
     }
 
     /// Has a task look again, besides what its [`Watch`] tells.
     pub(crate) fn tell_changes_to(&self, task: &Arc<Notify>) {
-        let _ = task;
+        if let Source::Caller(part) = self {
+            part.tell_changes_to(task);
+        }
     }
 
     /// Has the runtime of the calling task watch it.
@@ -156,6 +174,10 @@ impl Source {
         Ok(match self {
             Source::Publisher { subscription, .. } => Watch::Publisher(SubscriptionWatch::new(subscription)?),
             Source::Handler(stream) => Watch::Handler(ItemStreamWatch::new(stream)?),
+            Source::Caller(part) => {
+                part.watch();
+                Watch::Told { is_new: true }
+            }
         })
     }
 }
@@ -164,6 +186,11 @@ impl Source {
 pub(crate) enum Watch {
     Publisher(SubscriptionWatch),
     Handler(ItemStreamWatch),
+    /// The task is told by its own [`Notify`].
+    Told {
+        /// Nobody was told of what came before.
+        is_new: bool,
+    },
 }
 
 impl Watch {
@@ -171,6 +198,12 @@ impl Watch {
         match self {
             Watch::Publisher(watch) => watch.ready().await,
             Watch::Handler(watch) => watch.ready().await,
+            Watch::Told { is_new } => {
+                if !std::mem::take(is_new) {
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            }
         }
     }
 }

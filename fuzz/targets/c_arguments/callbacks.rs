@@ -4,7 +4,9 @@ use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use simpleipc::{body::*, error::*, message::*, responder::*, status::*};
+use simpleipc::responder::{stream::*, *};
+use simpleipc::stream::{send::*, *};
+use simpleipc::{body::*, error::*, message::*, status::*};
 
 use super::{check, look_at_error, look_at_message};
 
@@ -36,6 +38,9 @@ pub(crate) unsafe extern "C" fn on_request(
         }
         let mut error = null_mut();
         let text = if first & 2 == 2 { null() } else { c"on \xff purpose\n".as_ptr() };
+        if first & 128 == 128 {
+            return answer_with_items(first, responder);
+        }
         let status = match first >> 2 & 7 {
             0 => sipc_respond_error(responder, text, &mut error),
             1 => sipc_respond_failure(responder, text, c"a code".as_ptr(), c"{\"n\":1}".as_ptr(), &mut error),
@@ -49,6 +54,40 @@ pub(crate) unsafe extern "C" fn on_request(
             _ => sipc_respond(responder, sipc_bytes(data.cast(), len), &mut error),
         };
         check(status, error, true);
+    }
+}
+
+/// Answers with a sequence, in the way that the first byte says.
+///
+/// # Safety
+///
+/// The responder is good, and used up once.
+unsafe fn answer_with_items(first: u8, responder: *mut sipc_responder) {
+    let (mut error, mut stream, mut items) = (null_mut(), null_mut(), null_mut());
+    // SAFETY: as the caller promises.
+    unsafe {
+        let streams = sipc_responder_is_stream(responder);
+        check(sipc_responder_items(responder, &mut items, &mut error), error, true);
+        let status = sipc_responder_stream(responder, &mut stream, &mut error);
+        assert_eq!(status == SIPC_OK, streams);
+        check(status, error, true);
+        for of in [items, stream] {
+            let (mut item, mut error) = (null_mut(), null_mut());
+            check(sipc_stream_next(of, i64::from(first & 1), &mut item, &mut error), error, true);
+            look_at_message(item);
+            error = null_mut();
+            check(sipc_stream_send(of, sipc_bytes(null(), 0), 0, &mut error), error, true);
+        }
+        let mut error = null_mut();
+        let status = match first >> 2 & 3 {
+            0 => sipc_stream_end(stream, &mut error),
+            1 => sipc_stream_fail(stream, c"on purpose".as_ptr(), &mut error),
+            2 => sipc_stream_fail_with(stream, null(), null(), c"no json".as_ptr(), &mut error),
+            _ => SIPC_OK,
+        };
+        check(status, error, true);
+        sipc_stream_free(items);
+        sipc_stream_free(stream);
     }
 }
 
