@@ -13,6 +13,7 @@ mod raw;
 mod raw_deno;
 mod raw_native;
 mod raw_publications;
+mod raw_streams;
 mod raw_text;
 mod scratch;
 mod sessions_end;

@@ -20,6 +20,8 @@ pub(crate) const GOAWAY: u8 = 9;
 pub(crate) const SUBSCRIBE: u8 = 16;
 pub(crate) const GAP: u8 = 17;
 pub(crate) const EVENT: u8 = 18;
+pub(crate) const DATA: u8 = 19;
+pub(crate) const END: u8 = 20;
 pub(crate) const CREDIT: u8 = 21;
 
 pub(crate) const EXCLUSIVE: u8 = 1;
@@ -172,6 +174,13 @@ pub(crate) fn hello(role: u8) -> Vec<u8> {
 /// The hello of a listener that knows subscribers.
 pub(crate) fn knowing_hello() -> Vec<u8> {
     [b"\xf5SIP\x01", &[0x12][..], &[0, 0, 1, 0, 0, 0], &(64u32 << 20).to_le_bytes()].concat()
+}
+
+/// The hello of a client that knows streams.
+pub(crate) fn streaming_hello(role: u8) -> Vec<u8> {
+    let mut hello = hello(role);
+    hello[8] = 2;
+    hello
 }
 
 /// The hello of a client that knows publications.

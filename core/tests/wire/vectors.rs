@@ -88,7 +88,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
     if !events.is_empty() || (case.get("error").is_some() && !cut) {
         let role = if listener.mode() == Mode::Request { 0x11 } else { 0x12 };
         let max = number(&case["max_message"]).to_le_bytes();
-        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[1, 0, 0, 0], &max].concat(), "{case}");
+        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[3, 0, 0, 0], &max].concat(), "{case}");
     }
     let is_error =
         |frame: &Frame| (frame.kind, frame.id, if frame.kind == ERROR { frame.code() } else { String::new() });

@@ -200,10 +200,14 @@ impl OpenStream {
 
     /// The caller has gone, or the session ends.
     pub(crate) fn lose(&self) {
+        let ends = self.carrier.end(self.call);
         let mut state = lock(&self.state);
         if state.flow.close(Over::Lost) {
             self.tell(state);
             self.leave_if_done();
+        }
+        if ends {
+            self.carrier.ended(false);
         }
     }
 
