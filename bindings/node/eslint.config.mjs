@@ -4,13 +4,15 @@ import js from "@eslint/js";
 const globals = Object.fromEntries(
     [
         "AbortController AbortSignal Buffer SharedArrayBuffer URL console performance process queueMicrotask",
-        "setImmediate setTimeout clearTimeout structuredClone DOMException gc Bun Deno",
+        "setImmediate setTimeout clearTimeout setInterval clearInterval structuredClone DOMException gc Bun Deno",
     ]
         .join(" ")
         .split(" ")
         .map((name) => [name, "readonly"]),
 );
-const rules = { eqeqeq: "error", "prefer-const": "error", "no-var": "error" };
+// `for await (const _ of items)` takes items and does nothing with them.
+const unused = ["error", { varsIgnorePattern: "^_$" }];
+const rules = { eqeqeq: "error", "prefer-const": "error", "no-var": "error", "no-unused-vars": unused };
 
 export default [
     js.configs.recommended,

@@ -32,7 +32,7 @@ function release() {
 }
 
 /** How many places an event of each kind takes: see `events` in src/convert.rs. */
-const PLACES = [3, 3, 7, 2, 3, 1, 3, 3];
+const PLACES = [3, 3, 7, 2, 3, 1, 3, 3, 3];
 
 /** Takes what the add-on has ready. Nothing in here throws: what one event does, others do not feel. */
 function deliver(events) {
@@ -68,11 +68,12 @@ function take(events, at) {
             setImmediate(resume);
             break;
         default: {
-            // A client or a subscription: where nobody waits for it any more, nobody else would let go of it.
+            // A client, a subscription or a stream: where nobody waits for it any more, nobody else would let go of it.
             const call = ended(id);
             if (call !== undefined) call.end(value);
             else if (events[at] === 6) addon.releaseClient(environment, value);
-            else addon.releaseSubscription(environment, value);
+            else if (events[at] === 7) addon.releaseSubscription(environment, value);
+            else addon.releaseStream(environment, value);
         }
     }
 }

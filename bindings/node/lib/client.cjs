@@ -3,7 +3,8 @@
 const { encode, decode } = require("./body.cjs");
 const { addon, environment, start } = require("./calls.cjs");
 const { invalidArgument } = require("./error.cjs");
-const { check, POST, CALL } = require("./options.cjs");
+const { check, POST, CALL, CALL_STREAM } = require("./options.cjs");
+const { open } = require("./stream.cjs");
 
 const identity = (value) => value;
 
@@ -34,6 +35,14 @@ class Client {
         } catch (error) {
             return Promise.reject(error);
         }
+    }
+
+    stream(data, options) {
+        return open(options, () => {
+            const checked = check(options, CALL_STREAM);
+            const body = encode(data);
+            return (id) => addon.clientStream(environment, id, this.#id, body, checked);
+        });
     }
 
     async broadcast(data) {

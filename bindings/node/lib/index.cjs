@@ -7,6 +7,7 @@ const { HandlerError, IpcError, fromNative } = require("./error.cjs");
 const listener = require("./listener.cjs");
 const { check, CHANNELS } = require("./options.cjs");
 const post = require("./post.cjs");
+const stream = require("./stream.cjs");
 const subscription = require("./subscription.cjs");
 const { version } = require("../package.json");
 
@@ -41,6 +42,7 @@ if (supported) {
 exports.Client = Client;
 exports.HandlerError = HandlerError;
 exports.IpcError = IpcError;
+exports.IpcStream = stream.IpcStream;
 exports.Server = listener.Server;
 exports.Subscription = subscription.Subscription;
 exports.channels = channels;
@@ -54,8 +56,10 @@ exports.listenUdsPublish = listener.listenUdsPublish;
 exports.listenUdsRequest = listener.listenUdsRequest;
 exports.postIpBroadcast = post.postIpBroadcast;
 exports.postIpRequest = post.postIpRequest;
+exports.postIpStream = stream.postIpStream;
 exports.postUdsBroadcast = post.postUdsBroadcast;
 exports.postUdsRequest = post.postUdsRequest;
+exports.postUdsStream = stream.postUdsStream;
 exports.subscribeIp = subscription.subscribeIp;
 exports.subscribeUds = subscription.subscribeUds;
 exports.supported = supported;

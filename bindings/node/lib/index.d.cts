@@ -1,6 +1,7 @@
 /**
  * Processes on one machine talk by naming a channel. A name is a Unix-domain socket, a port is TCP on 127.0.0.1; a
- * request gets an answer, a broadcast gets none; an event that is published reaches everybody who has subscribed.
+ * request gets an answer, a broadcast gets none; an event that is published reaches everybody who has subscribed. A stream is a
+ * request whose answer, and what its caller sends after it, are sequences of items.
  *
  * **Bodies.** A `Uint8Array` (so a `Buffer` too, and any view of one) is bytes; everything else is JSON, as
  * `JSON.stringify` writes it, except that what it would change without a word is refused with `invalid_json`, at every
@@ -12,8 +13,8 @@
  *
  * **Errors** are {@link IpcError}. A call whose `signal` is aborted rejects with the signal's reason, as in Node.
  *
- * **Staying alive.** An open listener and a call in flight, `next` of a subscription among them, keep the process alive; an
- * idle client and a subscription that nobody waits for do not.
+ * **Staying alive.** An open listener and a call in flight, `next` of a subscription or stream and `send` among them, keep the
+ * process alive; an idle client, and a subscription or stream that nobody waits for, do not.
  */
 
 /** The stable name of an error kind. */
@@ -134,6 +135,31 @@ export interface PostOptions extends ChannelOptions, CallOptions {
     wait?: number | null | undefined;
 }
 
+/** How long a stream of a client may take. */
+export interface CallStreamOptions {
+    /** Milliseconds from the call to the stream's end; `null` or `Infinity`, as by default, for no limit. */
+    timeout?: number | null | undefined;
+    /**
+     * The longest that the stream waits, in milliseconds: for its acceptance (30,000 where this is not set), for an item that
+     * is asked for, and for room for one that is sent (both without limit where it is not set). What takes longer ends the stream
+     * with `timed_out`. `null` or `Infinity` for no limit.
+     */
+    idleTimeout?: number | null | undefined;
+    /** Aborting it closes the stream, tells the handler, and rejects `next` and `send` with the signal's reason. */
+    signal?: AbortSignal | undefined;
+}
+
+/** Choices for a stream. */
+export interface StreamOptions extends ChannelOptions, CallStreamOptions {
+    /** Only native sessions have streams: with `deno` one fails with `unsupported_version`. Default: `auto`. */
+    wire?: "auto" | "native" | "deno" | undefined;
+    /**
+     * Milliseconds to wait for a listener to appear; the other times start after it; `null` or `Infinity` for as long as it
+     * takes. Default: 0.
+     */
+    wait?: number | null | undefined;
+}
+
 /** Choices for a subscription. Its `timeout` is that of subscribing: an event may take as long as it likes. */
 export interface SubscribeOptions extends PostOptions {
     /**
@@ -210,8 +236,8 @@ export interface Peer {
     readonly gid: number | undefined;
 }
 
-/** What a handler gets beside the data. */
-export interface Context {
+/** What a handler gets beside the data; `TItem` is what the caller of a stream sends. */
+export interface Context<TItem = unknown> {
     readonly peer: Peer;
     /**
      * Aborted when nobody waits for the answer any more, for whatever reason: the caller has given up, was aborted or has
@@ -219,14 +245,52 @@ export interface Context {
      * handler does before it returns or awaits to the end. A handler that rejects with the signal's reason has not failed.
      */
     readonly signal: AbortSignal;
+    /**
+     * What the caller of a stream sends after its opening; of every other message it is empty. It may be gone through in several
+     * loops, which share it: leaving one leaves the rest for the next.
+     */
+    readonly items: Items<TItem>;
 }
 
 /**
- * Takes one message. It may return a promise. What it throws or rejects with is the caller's `handler_failed`, with its
- * type and message in one line (`TypeError: x is not a function`), or what a {@link HandlerError} says; so is an answer
- * that JSON cannot hold, `undefined` among them: return `null` for nothing.
+ * The items that a handler's caller sends, in order. They are taken from the caller as they are asked for: at most 256 KiB and one
+ * item wait in this process. Once the message is settled there are none.
  */
-export type MessageHandler<T, U> = (data: T, context: Context) => U | Promise<U>;
+export interface Items<T = unknown> extends AsyncIterableIterator<T, undefined, NextOptions | undefined> {
+    /**
+     * The next item; `done` where the caller has said that no more come. Several calls are served in their order. With a
+     * `timeout` it rejects with `timed_out` where none has come by then, and with a `signal` with the signal's reason: nothing is
+     * lost by that. It rejects with `cancelled` or `connection_lost` when the caller has left, and with `invalid_body` for an item
+     * that cannot be read, which ends the caller's stream.
+     */
+    next(options?: NextOptions): Promise<IteratorResult<T, undefined>>;
+    /** Leaves a loop. The rest is still there. */
+    return(): Promise<IteratorReturnResult<undefined>>;
+    [Symbol.asyncIterator](): this;
+}
+
+/**
+ * An answer that is a sequence: the caller of a stream gets its values as items, one after the other, and as fast as it takes
+ * them. A generator, an async generator, a `ReadableStream`, or any other object that can be gone through with `for await`, or
+ * that is an iterator; an array is a value.
+ *
+ * When the caller leaves, the sequence is ended where it is, by its `return` (a `ReadableStream` by `cancel`): the `finally` blocks
+ * of a generator that has come to a `yield` run at once. One that waits for something else goes on when it has that; it waits for
+ * `context.signal` as well, or for `context.items`, to be told at once. What it throws is the caller's `handler_failed`, after
+ * the items before it.
+ */
+export type Sequence<U> = AsyncIterable<U> | Iterator<U, unknown, undefined> | ReadableStream<U>;
+
+/**
+ * Takes one message. It may return a promise, and for the callers of streams a sequence. What it throws or rejects with is the
+ * caller's `handler_failed`, with its type and message in one line (`TypeError: x is not a function`), or what a
+ * {@link HandlerError} says; so is an answer that JSON cannot hold, `undefined` among them: return `null` for nothing. A value is the only item of a stream. A sequence for a
+ * caller that wants one answer is the caller's `wrong_mode`, and is ended before it has begun.
+ */
+export type MessageHandler<T, U, TItem = unknown> = (
+    data: T,
+    context: Context<TItem>,
+) => U | Promise<U> | Sequence<U> | Promise<Sequence<U>>;
 
 /** What a listener has counted. */
 export interface Counters {
@@ -256,6 +320,8 @@ export interface Counters {
     readonly dropped: number;
     /** Subscribers that were cut off because they were too slow. */
     readonly tooSlow: number;
+    /** Streams, now: those that have not ended, or whose handlers have not. */
+    readonly streams: number;
 }
 
 /** Choices for one event. */
@@ -320,30 +386,30 @@ export interface IpServer extends Server {
  * @param channel 1 to 85 characters of `A-Z a-z 0-9 _`.
  * @throws {IpcError} `in_use` where another listener lives, `invalid_name`, …
  */
-export function listenUdsRequest<T = unknown, U = unknown>(
+export function listenUdsRequest<T = unknown, U = unknown, TItem = unknown>(
     channel: string,
-    onMessage: MessageHandler<T, U>,
+    onMessage: MessageHandler<T, U, TItem>,
     options?: ListenOptions,
 ): UdsServer;
 
 /** Takes broadcasts on a Unix-socket channel. Those of one client come one after another, as the handler's promises settle. */
 export function listenUdsBroadcast<T = unknown>(
     channel: string,
-    onMessage: MessageHandler<T, void>,
+    onMessage: (data: T, context: Context) => void | Promise<void>,
     options?: ListenOptions,
 ): UdsServer;
 
 /** Answers requests on a port of 127.0.0.1; 0 lets the system pick one. */
-export function listenIpRequest<T = unknown, U = unknown>(
+export function listenIpRequest<T = unknown, U = unknown, TItem = unknown>(
     port: number,
-    onMessage: MessageHandler<T, U>,
+    onMessage: MessageHandler<T, U, TItem>,
     options?: ListenOptions,
 ): IpServer;
 
 /** Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one. */
 export function listenIpBroadcast<T = unknown>(
     port: number,
-    onMessage: MessageHandler<T, void>,
+    onMessage: (data: T, context: Context) => void | Promise<void>,
     options?: ListenOptions,
 ): IpServer;
 
@@ -399,7 +465,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<
     [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** How long one event is waited for. */
+/** How long one event, one item, or room for one is waited for. */
 export interface NextOptions {
     /** Milliseconds; 0 only looks whether one is there. `null` or `Infinity`, as by default, for no limit. */
     timeout?: number | null | undefined;
@@ -430,11 +496,84 @@ export function postIpRequest<T = unknown, U = unknown>(port: number, data: T, o
 /** Posts a broadcast to a port of 127.0.0.1; resolves when the handler has it. */
 export function postIpBroadcast<T = unknown>(port: number, data: T, options?: PostOptions): Promise<void>;
 
+/**
+ * A stream, made by {@link postUdsStream}, {@link postIpStream} or {@link Client.stream}: the items that the handler answers
+ * with, and a way to send it items.
+ *
+ * It is meant for `for await`, and is closed by leaving the loop. Items come in order, each once; all that were sent before the
+ * end, or before an error, come before it. They are taken from the other side as the program asks for them: at most 256 KiB and
+ * one item wait on each side, in each direction. One that nobody has any more is closed when it is collected.
+ *
+ * It is returned before it is open. What goes wrong with that is what the first `next` or `send` rejects with: `not_listening`,
+ * `wrong_mode`, `unsupported_version` where the listener is of a version without streams, …
+ */
+export class IpcStream<TItem = unknown, TReply = unknown> implements AsyncIterableIterator<
+    TReply,
+    undefined,
+    NextOptions | undefined
+> {
+    private constructor();
+    /** Resolves when the handler has begun, and rejects where it cannot, as the first `next` does. Nobody needs to ask. */
+    accepted(): Promise<void>;
+    /**
+     * The next item; `done` where the handler has ended, or the stream was closed. Several calls are served in their order. With a
+     * `timeout` it rejects with `timed_out` where none has come by then, and with a `signal` with the signal's reason: nothing
+     * is lost by that, and it can be called again. It rejects with `invalid_body` for an item that cannot be read, and the
+     * next one can be asked for. Any other rejection is the end, and every further call rejects with it: `handler_failed`, with
+     * the handler's code and data, `connection_lost`, `too_large`, `timed_out` by `timeout` or `idleTimeout` of the stream, …
+     */
+    next(options?: NextOptions): Promise<IteratorResult<TReply, undefined>>;
+    /**
+     * Sends an item; resolves when there was room for it, and it is on its way. Items go in the order of the calls. A `timeout`
+     * or `signal` gives up an item that has not been sent, and leaves the stream as it is.
+     *
+     * Await each: what waits gathers, up to 4 MiB; beyond that it rejects with `out_of_resources`. Where nobody on either side
+     * takes items both wait, as long as `idleTimeout` allows. It rejects with `closed` where the handler has ended (what it
+     * sent can still be read), after {@link IpcStream.end}, and after {@link IpcStream.close}; with `too_large` for an item that is
+     * larger than one side takes, and with `invalid_json`, which leave the stream as it is.
+     */
+    send(item: TItem, options?: NextOptions): Promise<void>;
+    /** Says that no more items come from here, after those that wait to be sent. It never fails; `next` tells what has. */
+    end(): void;
+    /** Closes it, as `for await` does when the loop is left. */
+    return(): Promise<IteratorReturnResult<undefined>>;
+    /**
+     * Closes it, at any time: the handler is told at once, every `next` that waits is `done`, and every `send` rejects with
+     * `closed`. It never fails and does not wait. Closing again does nothing.
+     */
+    close(): Promise<void>;
+    /** A `next` or `send` that waits keeps the process alive, as it does unless told otherwise. */
+    ref(): this;
+    /** A `next` or `send` that waits does not keep the process alive. */
+    unref(): this;
+    [Symbol.asyncIterator](): this;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Opens a stream with a request to a Unix-socket channel, and returns at once. Its handler's sequence is what comes of it; an
+ * answer that is a value is its one item.
+ */
+export function postUdsStream<T = unknown, U = unknown, TItem = T>(
+    channel: string,
+    data: T,
+    options?: StreamOptions,
+): IpcStream<TItem, U>;
+
+/** Opens a stream with a request to a port of 127.0.0.1, and returns at once. */
+export function postIpStream<T = unknown, U = unknown, TItem = T>(
+    port: number,
+    data: T,
+    options?: StreamOptions,
+): IpcStream<TItem, U>;
+
 /** A channel kept open, made by {@link connect}. A session that breaks is replaced by the next call. */
 export class Client {
     private constructor();
     /** Sends a request and resolves with its answer. */
     request<T = unknown, U = unknown>(data: T, options?: CallOptions): Promise<U>;
+    /** Opens a stream, on a connection of its own, and returns at once. Closing the client does not end it. */
+    stream<T = unknown, U = unknown, TItem = T>(data: T, options?: CallStreamOptions): IpcStream<TItem, U>;
     /**
      * Sends a message that nobody answers, in the order of the calls; resolves when it is on its way, which takes long only
      * while too much waits to be sent. {@link Client.flush} makes sure of all.

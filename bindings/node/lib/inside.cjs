@@ -39,6 +39,18 @@ class Handler {
         };
         /** Awaits the handler's promise, and settles its message by it. */
         this.awaited = awaited;
+        const { [name]: followed } = {
+            async [name](next, take) {
+                for (;;) {
+                    let step = next();
+                    if (typeof step?.then === "function") step = await step;
+                    const goesOn = take(step);
+                    if (goesOn !== true && !(await goesOn)) return;
+                }
+            },
+        };
+        /** Awaits the steps of the handler's sequence, one after the other; `take` gets each, and tells whether to go on. */
+        this.followed = followed;
     }
 
     call(data, context) {
@@ -48,6 +60,16 @@ class Handler {
             return storage === undefined
                 ? handle(data, context)
                 : storage.run({ by: this, context }, handle, data, context);
+        } finally {
+            current = undefined;
+        }
+    }
+
+    /** Calls a function that goes on with the handler's work on a message. */
+    within(context, goOn) {
+        current = this;
+        try {
+            return storage === undefined ? goOn() : storage.run({ by: this, context }, goOn);
         } finally {
             current = undefined;
         }

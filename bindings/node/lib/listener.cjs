@@ -1,63 +1,13 @@
 "use strict";
 
 const { encode, decode } = require("./body.cjs");
-const { addon, environment, receivers, watchers, start, hold, release, logged } = require("./calls.cjs");
+const { addon, environment, receivers, start, hold, release, logged } = require("./calls.cjs");
+const { Context } = require("./context.cjs");
 const { IpcError, fromNative, invalidArgument, isHandlerError, textOf } = require("./error.cjs");
 const { Handler } = require("./inside.cjs");
 const { check, LISTEN, LISTEN_PUBLISH, PUBLISH } = require("./options.cjs");
 const { place } = require("./post.cjs");
-
-/** What a handler gets beside the data; documented in index.d.ts. */
-class Context {
-    #id;
-    #isSettled = false;
-    #isWatched = false;
-    #controller;
-
-    constructor(id, pid, uid, gid) {
-        this.#id = id;
-        this.peer = { pid: pid ?? undefined, uid: uid ?? undefined, gid: gid ?? undefined };
-    }
-
-    // Made when it is asked for: most handlers do not, and a controller is dear.
-    get signal() {
-        if (this.#controller === undefined) {
-            this.#controller = new AbortController();
-            if (!this.#isSettled) {
-                this.#isWatched = true;
-                watchers.set(this.#id, () => {
-                    const why =
-                        "nobody waits for the answer any more: the caller has given up, or the listener has closed";
-                    this.#controller.abort(new IpcError("cancelled", why));
-                });
-                addon.watch(environment, this.#id);
-            }
-        }
-        return this.#controller.signal;
-    }
-
-    /** Whether this error is how a handler ends that has heard that nobody waits. */
-    static hasGivenUp(context, error) {
-        if (!context.#controller?.signal.aborted) return false;
-        const { reason } = context.#controller.signal;
-        try {
-            return error === reason || error.cause === reason || error.code === "invalid_json";
-        } catch {
-            return false;
-        }
-    }
-
-    static isSettled(context) {
-        return context.#isSettled;
-    }
-
-    /** Its message is about to be settled; returns the message's number. */
-    static settle(context) {
-        context.#isSettled = true;
-        if (context.#isWatched) watchers.delete(context.#id);
-        return context.#id;
-    }
-}
+const { Reply, stepsOf } = require("./reply.cjs");
 
 /** Calls the handler with each message, and sees to it that each is settled once. */
 class Receiver {
@@ -87,6 +37,17 @@ class Receiver {
 
     /** Settles a message with what the handler returned. Nothing in here throws. */
     answer(context, value) {
+        let steps;
+        try {
+            steps = stepsOf(value);
+        } catch (error) {
+            this.fail(context, error);
+            return;
+        }
+        if (steps !== undefined) {
+            new Reply(this, context, steps).begin();
+            return;
+        }
         if (this.isBroadcast) {
             addon.settle(environment, Context.settle(context));
             return;

@@ -60,11 +60,13 @@ function callback(value) {
     return typeof value === "function" ? undefined : "a function";
 }
 
-/** The time limit of one wait for an event, which is not the time limit of a call: 0 looks whether one is there. */
+/** The time limit of one wait for an event, an item or room, which is not the time limit of a call: 0 looks whether it is there. */
 const NEXT = { timeout: wait, signal: abortSignal };
 const ADDRESS = { directory: string, path: string, pathStyle: string, maxMessage: number, peers };
 const CALL = { timeout, signal: abortSignal };
 const POST = { ...ADDRESS, ...CALL, wire: string, wait };
+const CALL_STREAM = { ...CALL, idleTimeout: timeout };
+const STREAM = { ...POST, ...CALL_STREAM };
 const SUBSCRIBE = { ...POST, topics, overflow: string, queue: number, reconnect: wait };
 const PUBLISH = { topic, signal: abortSignal };
 /** Of a listener that takes subscribers and nothing else. */
@@ -88,7 +90,13 @@ const LISTEN = { ...LISTEN_PUBLISH, publish: boolean, onError: callback };
 const CHANNELS = { directory: string };
 
 /** Where an option may be meant for that is none here. */
-const ELSEWHERE = { listeners: LISTEN, "posts and connect": POST, subscriptions: SUBSCRIBE, publish: PUBLISH };
+const ELSEWHERE = {
+    listeners: LISTEN,
+    "posts and connect": POST,
+    subscriptions: SUBSCRIBE,
+    streams: STREAM,
+    publish: PUBLISH,
+};
 
 /** What the add-on does not get: JavaScript's own. */
 const OURS = new Set(["signal", "onError"]);
@@ -119,4 +127,16 @@ function check(options, table) {
     return native;
 }
 
-module.exports = { check, POST, LISTEN, LISTEN_PUBLISH, SUBSCRIBE, PUBLISH, NEXT, CALL, CHANNELS };
+module.exports = {
+    check,
+    POST,
+    LISTEN,
+    LISTEN_PUBLISH,
+    SUBSCRIBE,
+    STREAM,
+    CALL_STREAM,
+    PUBLISH,
+    NEXT,
+    CALL,
+    CHANNELS,
+};

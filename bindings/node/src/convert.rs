@@ -110,6 +110,7 @@ impl ToNapiValue for Batch {
 /// | 5 | (the last: let the loop turn, then ask for more) |
 /// | 6 | call, client |
 /// | 7 | call, subscription |
+/// | 8 | call, stream |
 fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
     let mut array = env.create_array(0)?;
     for event in events {
@@ -123,6 +124,11 @@ fn events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'_>> {
                 array.insert(7)?;
                 array.insert(call)?;
                 array.insert(subscription)?;
+            }
+            Event::Finished { call, outcome: Ok(Outcome::Stream(stream)) } => {
+                array.insert(8)?;
+                array.insert(call)?;
+                array.insert(stream)?;
             }
             Event::Finished { call, outcome: Ok(outcome) } => match value(env, outcome) {
                 Ok(value) => {
@@ -206,7 +212,7 @@ fn value<'env>(env: &'env Env, outcome: Outcome) -> napi::Result<Unknown<'env>> 
     match outcome {
         Outcome::Nothing => ().into_unknown(env),
         Outcome::Message(message) => body(env, &message),
-        Outcome::Client(number) | Outcome::Subscription(number) => number.into_unknown(env),
+        Outcome::Client(number) | Outcome::Subscription(number) | Outcome::Stream(number) => number.into_unknown(env),
         Outcome::Publication(event) => publication(env, &event),
         #[expect(clippy::cast_precision_loss, reason = "there are far fewer subscribers than 2^53")]
         Outcome::Subscribers(count) => (count as f64).into_unknown(env),
@@ -276,6 +282,8 @@ pub struct CountersObject {
     pub dropped: f64,
     /// Subscribers that were cut off since they were too slow.
     pub too_slow: f64,
+    /// Streams open now.
+    pub streams: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which no counter reaches")]
@@ -295,6 +303,7 @@ impl From<Counters> for CountersObject {
             published: counters.published as f64,
             dropped: counters.dropped as f64,
             too_slow: counters.too_slow as f64,
+            streams: counters.streams as f64,
         }
     }
 }

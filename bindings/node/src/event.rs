@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     Client(u32),
     /// A subscription, under this number.
     Subscription(u32),
+    /// A stream, under this number.
+    Stream(u32),
     /// What a subscription has received.
     Publication(Publication),
     /// How many subscribers an event was queued for.

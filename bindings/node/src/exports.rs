@@ -17,7 +17,7 @@ use crate::hub::{self, Hub, hub};
 use crate::listener;
 use crate::open::{Connected, Listening};
 use crate::options::{OptionsObject, duration};
-use crate::subscription;
+use crate::{reply, stream, subscription};
 
 /// A listener that was made: what JavaScript shows of it.
 #[napi(object)]
@@ -255,6 +255,76 @@ pub fn release_subscription(environment: u32, subscription: u32) {
     }
 }
 
+/// Opens a stream.
+#[napi]
+pub fn post_stream<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    place: Place,
+    body: Body<'_>,
+    options: Option<OptionsObject>,
+) -> napi::Result<Unknown<'env>> {
+    let opening = convert::message(body);
+    call(env, environment, |hub| {
+        let (channel, options) = prepare(&place, options)?;
+        Ok(stream::post(hub, id, channel, opening, options))
+    })
+}
+
+/// Opens a stream with a client.
+#[napi]
+pub fn client_stream<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    client: u32,
+    body: Body<'_>,
+    options: Option<OptionsObject>,
+) -> napi::Result<Unknown<'env>> {
+    let opening = convert::message(body);
+    call(env, environment, |hub| {
+        let options = options.map(OptionsObject::into_options).transpose()?;
+        Ok(stream::of_client(hub, id, hub.client(client)?, opening, options))
+    })
+}
+
+/// A stream's next item; JavaScript has one such call of a stream at a time.
+#[napi]
+pub fn stream_next<'env>(env: &'env Env, environment: u32, id: u32, stream: u32) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| Ok(stream::next(hub, id, hub.stream(stream)?)))
+}
+
+/// Sends an item on a stream; JavaScript has one such call of a stream at a time.
+#[napi]
+pub fn stream_send<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    stream: u32,
+    body: Body<'_>,
+) -> napi::Result<Unknown<'env>> {
+    let item = convert::message(body);
+    call(env, environment, |hub| Ok(stream::send(hub, id, hub.stream(stream)?, item)))
+}
+
+/// Says that no more items are sent on a stream.
+#[napi]
+pub fn stream_end(environment: u32, stream: u32) {
+    if let Ok(streaming) = hub(environment).and_then(|hub| hub.stream(stream)) {
+        let _what_comes_of_the_stream_says_more = streaming.sender.end();
+    }
+}
+
+/// Closes a stream.
+#[napi]
+pub fn release_stream(environment: u32, stream: u32) {
+    if let Ok(hub) = hub(environment) {
+        let _on_the_runtime = hub.runtime.enter();
+        hub.release_stream(stream);
+    }
+}
+
 /// Ends a call that JavaScript no longer waits for, and tells whether it ends without an outcome.
 #[napi]
 pub fn cancel(environment: u32, id: u32) -> bool {
@@ -368,6 +438,45 @@ pub fn fail(environment: u32, id: u32, why: String, code: Option<String>, data: 
         failure = failure.clone().data_json(data).unwrap_or(failure);
     }
     hub.settle(id).is_some_and(|running| running.fail(failure))
+}
+
+/// Begins the answer to a message as a sequence; tells whether its caller wants one. If not, the caller is told, and the message
+/// is settled.
+#[napi]
+pub fn reply(environment: u32, id: u32) -> bool {
+    let Ok(hub) = hub(environment) else { return false };
+    let _on_the_runtime = hub.runtime.enter();
+    reply::begin(&hub, id).is_ok()
+}
+
+/// Sends an item of an answer; JavaScript has one such call of a message at a time.
+#[napi]
+pub fn reply_send<'env>(
+    env: &'env Env,
+    environment: u32,
+    id: u32,
+    message: u32,
+    body: Body<'_>,
+) -> napi::Result<Unknown<'env>> {
+    let item = convert::message(body);
+    call(env, environment, |hub| reply::send(hub, id, message, item))
+}
+
+/// Ends an answer that is a sequence.
+#[napi]
+pub fn end_reply(environment: u32, id: u32) {
+    if let Ok(hub) = hub(environment) {
+        let _on_the_runtime = hub.runtime.enter();
+        if let Some(running) = hub.settle(id) {
+            running.end();
+        }
+    }
+}
+
+/// The next item of a message's caller; JavaScript has one such call of a message at a time.
+#[napi]
+pub fn items_next<'env>(env: &'env Env, environment: u32, id: u32, message: u32) -> napi::Result<Unknown<'env>> {
+    call(env, environment, |hub| reply::next_item(hub, id, message))
 }
 
 /// Asks to be told when nobody waits for the answer to this message any more.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
-use simple_ipc::{Client, Counters, Error, ErrorKind, Result, Subscription, background};
+use simple_ipc::{Client, Counters, Error, ErrorKind, ItemStream, Result, Subscription, background};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,8 +15,9 @@ use crate::convert::Batch;
 use crate::deliver::{Deliver, Delivered, Source};
 use crate::event::{Event, Outcome};
 use crate::lock;
-use crate::open::{Connected, Listening, Subscribed};
+use crate::open::{Connected, Listening, Streaming, Subscribed};
 use crate::running::Running;
+use crate::stream;
 
 /// The bytes of messages, over all listeners, that may be in the queue at once. What is beyond waits in its session.
 const QUEUE_BYTES: u32 = 16 << 20;
@@ -78,6 +79,7 @@ pub(crate) struct Hub {
     counted: Mutex<HashMap<u32, Counters>>,
     clients: Mutex<HashMap<u32, Arc<Connected>>>,
     subscriptions: Mutex<HashMap<u32, Arc<Subscribed>>>,
+    streams: Mutex<HashMap<u32, Arc<Streaming>>>,
     last_id: AtomicU32,
     ended: AtomicBool,
 }
@@ -100,6 +102,7 @@ impl Hub {
             counted: Mutex::default(),
             clients: Mutex::default(),
             subscriptions: Mutex::default(),
+            streams: Mutex::default(),
             last_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         });
@@ -271,6 +274,24 @@ impl Hub {
         drop(subscribed);
     }
 
+    pub(crate) fn add_stream(&self, stream: ItemStream) -> u32 {
+        let id = self.next_id();
+        lock(&self.streams).insert(id, Arc::new(Streaming::new(stream)));
+        id
+    }
+
+    pub(crate) fn stream(&self, id: u32) -> Result<Arc<Streaming>> {
+        lock(&self.streams).get(&id).cloned().ok_or_else(stream::closed)
+    }
+
+    /// Lets go of a stream, which closes it.
+    pub(crate) fn release_stream(&self, id: u32) {
+        let streaming = lock(&self.streams).remove(&id);
+        if let Some(streaming) = streaming {
+            streaming.close();
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
@@ -303,6 +324,8 @@ impl Hub {
         drop(clients);
         let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
         drop(subscriptions);
+        let streams = std::mem::take(&mut *lock(&self.streams));
+        drop(streams);
         let running = std::mem::take(&mut *lock(&self.running));
         drop(running);
         let queue = std::mem::take(&mut *lock(&self.queue));

@@ -13,7 +13,9 @@ mod hub;
 mod listener;
 mod open;
 mod options;
+mod reply;
 mod running;
+mod stream;
 mod subscription;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

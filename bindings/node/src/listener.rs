@@ -58,7 +58,7 @@ pub(crate) fn watch(hub: &Arc<Hub>, id: u32) {
     if running.watch.is_some() {
         return;
     }
-    let cancelled = running.responder.cancelled();
+    let cancelled = running.cancelled();
     let weak = Arc::downgrade(hub);
     let task = hub.runtime.spawn(async move {
         cancelled.await;

@@ -1,9 +1,9 @@
-//! What JavaScript has open: clients, listeners, subscriptions.
+//! What JavaScript has open: clients, listeners, subscriptions, streams.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use simple_ipc::{Client, Error, ErrorKind, Listener, Message, Result, Subscription};
+use simple_ipc::{Client, Closer, Error, ErrorKind, ItemSender, ItemStream, Listener, Message, Result, Subscription};
 use tokio::sync::Mutex as FairMutex;
 
 /// A client that JavaScript has connected.
@@ -25,6 +25,26 @@ pub(crate) struct Subscribed(pub(crate) FairMutex<Subscription>);
 impl Subscribed {
     pub(crate) fn new(subscription: Subscription) -> Subscribed {
         Subscribed(FairMutex::new(subscription))
+    }
+}
+
+/// A stream that JavaScript has. Dropping it closes it.
+pub(crate) struct Streaming {
+    /// Held by the call that waits for the next item: there is one at a time.
+    pub(crate) stream: FairMutex<ItemStream>,
+    pub(crate) sender: ItemSender,
+    /// Closes it though a call that has not ended yet shares it.
+    closer: Closer,
+}
+
+impl Streaming {
+    pub(crate) fn new(stream: ItemStream) -> Streaming {
+        let (sender, closer) = (stream.sender(), stream.closer());
+        Streaming { stream: FairMutex::new(stream), sender, closer }
+    }
+
+    pub(crate) fn close(&self) {
+        self.closer.close();
     }
 }
 

@@ -12,6 +12,8 @@ use simple_ipc::{DEFAULT_MAX_SESSION_WAITING, Error, ErrorKind, Options, Overflo
 pub struct OptionsObject {
     /// Milliseconds; infinite for no limit.
     pub timeout: Option<f64>,
+    /// Milliseconds; infinite for no limit.
+    pub idle_timeout: Option<f64>,
     /// `auto`, `native` or `deno`.
     pub wire: Option<String>,
     /// Milliseconds.
@@ -110,6 +112,9 @@ impl OptionsObject {
                 Some(timeout) => options.timeout(timeout),
                 None => options.no_timeout(),
             };
+        }
+        if let Some(timeout) = self.idle_timeout {
+            options = options.idle_timeout(duration(timeout).unwrap_or(LONG));
         }
         if let Some(wire) = self.wire {
             options = options.wire(match wire.as_str() {

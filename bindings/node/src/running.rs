@@ -1,6 +1,8 @@
 //! A message that JavaScript's handler has.
 
-use simple_ipc::{HandlerFailure, Message, Mode, Responder};
+use std::sync::Arc;
+
+use simple_ipc::{HandlerFailure, Items, Message, Mode, ReplyStream, Responder, Result};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -8,28 +10,82 @@ use tokio::task::AbortHandle;
 ///
 /// Its session holds the message's bytes until `settled` goes: that is what makes a slow handler's peer wait.
 pub(crate) struct Running {
-    pub(crate) responder: Responder,
+    answer: Answer,
     settled: oneshot::Sender<()>,
     pub(crate) watch: Option<Watch>,
 }
 
+/// What is owed to the caller.
+enum Answer {
+    /// One answer, or a sequence that has not begun.
+    Once(Responder),
+    /// The rest of a sequence. A call that sends an item shares it until that has ended.
+    Sequence(Arc<ReplyStream>),
+}
+
 impl Running {
     pub(crate) fn new(responder: Responder, settled: oneshot::Sender<()>) -> Running {
-        Running { responder, settled, watch: None }
+        Running { answer: Answer::Once(responder), settled, watch: None }
+    }
+
+    /// Answers from now on with a sequence. Where the caller wants one answer it is told so.
+    pub(crate) fn into_sequence(self) -> Result<Running> {
+        let Running { answer, settled, watch } = self;
+        let answer = match answer {
+            Answer::Once(responder) => Answer::Sequence(Arc::new(responder.stream()?)),
+            sequence @ Answer::Sequence(_) => sequence,
+        };
+        Ok(Running { answer, settled, watch })
+    }
+
+    /// The sequence, where the answer has become one.
+    pub(crate) fn sequence(&self) -> Option<Arc<ReplyStream>> {
+        match &self.answer {
+            Answer::Once(_) => None,
+            Answer::Sequence(sequence) => Some(Arc::clone(sequence)),
+        }
+    }
+
+    /// The caller's items.
+    pub(crate) fn items(&self) -> Items {
+        match &self.answer {
+            Answer::Once(responder) => responder.items(),
+            Answer::Sequence(sequence) => sequence.items(),
+        }
+    }
+
+    /// Completes when nobody waits for the answer any more.
+    pub(crate) fn cancelled(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        match &self.answer {
+            Answer::Once(responder) => Box::pin(responder.cancelled()),
+            Answer::Sequence(sequence) => Box::pin(sequence.cancelled()),
+        }
     }
 
     /// Answers. That nobody is left to be told is no error of the handler's.
     pub(crate) fn respond(self, reply: &Message) {
-        let _nobody_is_left_to_tell = self.responder.respond(reply);
+        if let Answer::Once(responder) = self.answer {
+            let _nobody_is_left_to_tell = responder.respond(reply);
+        }
+        let _session_has_ended = self.settled.send(());
+    }
+
+    /// Ends the sequence after its last item.
+    pub(crate) fn end(self) {
+        if let Answer::Sequence(sequence) = self.answer {
+            let _nobody_is_left_to_tell = sequence.end();
+        }
         let _session_has_ended = self.settled.send(());
     }
 
     /// Says that the handler failed, and tells whether somebody hears of it.
     pub(crate) fn fail(self, failure: HandlerFailure) -> bool {
-        let is_request = self.responder.mode() == Mode::Request;
-        let told = self.responder.fail_with(failure);
+        let (is_request, told) = match self.answer {
+            Answer::Once(responder) => (responder.mode() == Mode::Request, responder.fail_with(failure).is_ok()),
+            Answer::Sequence(sequence) => (true, sequence.fail_with(failure).is_ok()),
+        };
         let _session_has_ended = self.settled.send(());
-        is_request && told.is_ok()
+        is_request && told
     }
 }
 

@@ -1,4 +1,5 @@
 // Compiled with `tsc --strict`, never run: what programs may write, and what they may not.
+import { ReadableStream as WebStream } from "node:stream/web";
 import {
     type ChannelInfo,
     type Client,
@@ -10,6 +11,8 @@ import {
     IpcError,
     type IpcErrorCode,
     type IpcEvent,
+    type IpcStream,
+    type Items,
     listenIpBroadcast,
     listenIpPublish,
     listenIpRequest,
@@ -17,8 +20,10 @@ import {
     listenUdsPublish,
     listenUdsRequest,
     postIpRequest,
+    postIpStream,
     postUdsBroadcast,
     postUdsRequest,
+    postUdsStream,
     type Subscription,
     subscribeIp,
     subscribeUds,
@@ -96,6 +101,50 @@ for await (const event of await subscribeUds<Order>("clock", { topics: ["tick"],
 const chat = listenUdsBroadcast("chat", (line: string) => void chat.publish(line), { publish: true });
 console.log(clock.counters.subscribers + clock.counters.tooSlow, found[0]?.publishes, found[0]?.subscribers);
 
+listenUdsRequest("count", async function* (n: number) {
+    for (let i = 0; i < n; i++) yield i;
+});
+listenUdsRequest("count", function* (n: number) {
+    for (let i = 0; i < n; i++) yield i;
+});
+listenIpRequest<number, string>(
+    0,
+    (_n, { signal }) => new ReadableStream<string>({ cancel: () => signal.throwIfAborted() }),
+);
+listenUdsRequest<number, string>("any", async () => WebStream.from(["a", "b"]));
+listenUdsRequest("total", async (_data: null, context: Context<number>) => {
+    const items: Items<number> = context.items;
+    let total = 0;
+    for await (const n of items) total += n;
+    const step = await items.next({ timeout: 5 });
+    return step.done ? total : step.value;
+});
+const numbers: IpcStream<number, number> = postUdsStream<number, number>("count", 3, { idleTimeout: 5, timeout: null });
+for await (const n of numbers) console.log(n + 1);
+const upload = postIpStream<null, number, number>(1, null, {
+    signal: AbortSignal.timeout(5),
+    wait: 5,
+    peers: "anyone",
+});
+await upload.accepted();
+const sent: void = await upload.send(5, { timeout: 5 });
+upload.end();
+const web: WebStream<number> = WebStream.from(upload);
+console.log(sent, web, server.counters.streams);
+{
+    await using talk = (await connect("a")).stream<Order, Order>({ id: 1, items: [] }, { idleTimeout: null });
+    await talk.unref().ref().send({ id: 2, items: [] });
+    const step = await talk.next({ timeout: 5 });
+    if (!step.done) console.log(step.value.items);
+    await talk.close();
+}
+
+// @ts-expect-error: an item of another type
+upload.send("five");
+// @ts-expect-error: a stream has no overflow
+postUdsStream("count", 3, { overflow: "fail" });
+// @ts-expect-error: a request has no idle timeout
+postUdsRequest("count", 3, { idleTimeout: 5 });
 // @ts-expect-error: a publisher has no handler
 listenUdsPublish("clock", { onError: () => {} });
 // @ts-expect-error: there is no such way
