@@ -1,10 +1,14 @@
 // The JavaScript driver of the interop matrix, for Node, Deno and Bun; ../README.md says what it reads and prints.
 //
-//     driver.mjs listen PREFIX | post | publish PREFIX | subscribe        SIMPLE_IPC_MODULE is the address of the module
+//     driver.mjs listen PREFIX | post | publish PREFIX | subscribe | streams PREFIX | stream
+//
+// SIMPLE_IPC_MODULE is the address of the module.
 
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
+
+import * as roles from "./driver_streams.mjs";
 
 const ipc = await import(process.env.SIMPLE_IPC_MODULE);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -86,7 +90,7 @@ async function answer(data, context) {
   return data;
 }
 
-async function listen(prefix) {
+async function listen() {
   const hear = (data) => say("heard", describe(data));
   const options = { plainText: true };
   const servers = [
@@ -156,7 +160,7 @@ async function post() {
   await obeyAll(obey);
 }
 
-async function publish(prefix) {
+async function publish() {
   const options = { retain: true, patience: 20_000 };
   const named = ipc.listenUdsPublish(`${prefix}_publications`, options);
   const numbered = ipc.listenIpPublish(0, options);
@@ -220,4 +224,7 @@ async function subscribe() {
 }
 
 const [role, prefix] = process.argv.slice(2);
-await { listen, post, publish, subscribe }[role](prefix);
+const tools = { say, obeyAll, build, describe };
+const streams = () => roles.streams(ipc, tools, prefix);
+const stream = () => roles.stream(ipc, tools);
+await { listen, post, publish, subscribe, streams, stream }[role]();
