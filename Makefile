@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -79,6 +79,15 @@ soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 
 cross: ## compile and link for macOS and for Linux on arm64; the first run takes some minutes
 	@tools/cross.sh
+
+check-macos: ## everything compiles and links for macOS on either processor; the first run takes some minutes
+	@tools/cross.sh aarch64-apple-darwin x86_64-apple-darwin
+
+check-abi: stage ## whether programs that were linked with the last version run with this C library; AGAINST=TAG
+	@tools/abi.py --library $(STAGE)/lib/libsimpleipc.so $(if $(AGAINST),--against $(AGAINST))
+
+check-semver: ## the same of the Rust crate, by cargo-semver-checks, which is built the first time; AGAINST=TAG
+	@tools/semver.sh $(AGAINST)
 
 lint: ## every check that runs no test; changes nothing
 	@tools/setup.sh lint

@@ -1,0 +1,134 @@
+#!/bin/bash
+# For scripts that build for other targets than the machine's own, which source this: one compiler for all of them. zig links and
+# knows the systems' C libraries; the standard library is built from its source, which comes with the toolchain (rustup component
+# rust-src) or from Debian's package of the same version. What is downloaded and what is built stays in the user's cache folder.
+#
+# Who sources it defines `leave_out REASON`, which is called, and does not return, where something cannot be had here and now.
+
+cargo_zigbuild=0.24.0
+ziglang=0.17.1
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/simple-ipc/cross
+mkdir -p "$cache"
+
+told() { printf 'setup: %s\n' "$*" >&2; }
+
+# One build at a time: the cache is shared by every checkout. The lock is given up by closing descriptor 9.
+lock_targets() {
+    exec 9>"$cache/lock"
+    flock 9
+}
+unlock_targets() { exec 9>&-; }
+
+# zig and cargo-zigbuild, from PyPI; sets `zig`, their folder.
+bring_zig() {
+    zig=$cache/zig-$cargo_zigbuild-$ziglang
+    [ ! -e "$zig/complete" ] || return 0
+    told "bringing zig $ziglang and cargo-zigbuild $cargo_zigbuild"
+    rm -rf "$zig"
+    python3 -m venv "$zig"
+    "$zig/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+        "cargo-zigbuild==$cargo_zigbuild" "ziglang==$ziglang" || leave_out "zig cannot be had"
+    printf '#!/bin/sh\nexec "%s/bin/python" -m ziglang "$@"\n' "$zig" >"$zig/zig"
+    chmod +x "$zig/zig"
+    touch "$zig/complete"
+}
+
+# The address of the Debian server that this machine's own apt uses.
+debian_server() {
+    sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\(\S*\/debian\/\?\) .*/\2/p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -E '/debian/?$' | head -n 1
+}
+
+# Sets `apt_options`, which let apt work in FOLDER alone, with these suites, for this processor: nothing of the machine's own lists
+# and installed packages is read or changed.
+apt_in() { # folder, processor, suite…
+    local folder=$1 processor=$2 server suite
+    shift 2
+    server=$(debian_server)
+    [ -n "$server" ] || return 1
+    mkdir -p "$folder/lists/partial" "$folder/archives/partial"
+    for suite; do
+        printf 'deb [arch=%s] %s %s main\n' "$processor" "$server" "$suite"
+    done >"$folder/sources.list"
+    : >"$folder/status"
+    apt_options=(-q -o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=-
+        -o "Dir::State::lists=$folder/lists" -o "Dir::State::status=$folder/status"
+        -o "Dir::Cache::archives=$folder/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=
+        -o "APT::Architecture=$processor" -o "APT::Architectures=$processor" -o "APT::Architectures::=$processor")
+}
+
+# Prints the folder of the unpacked package rust-src of this version, which is downloaded if it is not there.
+standard_library() { # version
+    local unpacked=$cache/rust-src-$1
+    [ -e "$unpacked/complete" ] || {
+        told "bringing the source of the standard library, version $1"
+        rm -rf "$unpacked"
+        # The suites that have newer packages than this machine's.
+        apt_in "$unpacked/apt" "$(dpkg --print-architecture)" trixie-backports forky sid || {
+            told "cannot bring rust-src $1: apt names no Debian server; run: rustup component add rust-src"
+            return 1
+        }
+        apt-get "${apt_options[@]}" update >"$unpacked/apt/log" 2>&1 || true
+        local found
+        found=$(apt-cache "${apt_options[@]:1}" madison rust-src | awk '{ print $3 }' | grep "^$1[+-]" | head -n 1) || {
+            told "cannot bring rust-src $1: no Debian suite has this version; run: rustup component add rust-src"
+            return 1
+        }
+        # apt compares the package with the signed lists.
+        (cd "$unpacked/apt" && apt-get "${apt_options[@]}" download "rust-src=$found" >>log 2>&1) || {
+            told "cannot bring rust-src $found: $(tail -n 1 "$unpacked/apt/log")"
+            return 1
+        }
+        dpkg -x "$unpacked"/apt/rust-src_*.deb "$unpacked/files"
+        rm -rf "$unpacked/apt"
+        touch "$unpacked/complete"
+    }
+    local library
+    for library in "$unpacked"/files/usr/src/rustc-*/library "$unpacked"/files/usr/lib/rustlib/src/rust/library; do
+        [ -d "$library" ] && printf '%s\n' "$library" && return
+    done
+    told "cannot find the standard library in the package rust-src $1"
+    return 1
+}
+
+# Sets `toolchain`, a folder with the source of the standard library in it, and `rust_version`: the present toolchain, or a copy of
+# it by hard links.
+bring_toolchain() {
+    local sysroot library
+    sysroot=$(readlink -f "$(rustc --print sysroot)")
+    rust_version=$(rustc --version | cut -d ' ' -f 2)
+    toolchain=$sysroot
+    if [ -d "$sysroot/lib/rustlib/src/rust/library" ]; then return 0; fi
+    toolchain=$cache/toolchain-$rust_version
+    [ ! -e "$toolchain/complete" ] || return 0
+    library=$(standard_library "$rust_version") || leave_out "the source of the standard library $rust_version cannot be had"
+    rm -rf "$toolchain"
+    cp -al "$sysroot" "$toolchain" 2>/dev/null || { rm -rf "$toolchain" && cp -a "$sysroot" "$toolchain"; }
+    mkdir -p "$toolchain/lib/rustlib/src/rust"
+    cp -a "$library" "$toolchain/lib/rustlib/src/rust/library"
+    touch "$toolchain/complete"
+}
+
+# Brings all of it under the lock, and sets the environment in which `build_for` builds.
+set_up_targets() {
+    lock_targets
+    bring_zig
+    bring_toolchain
+    export PATH="$toolchain/bin:$zig/bin:$PATH"
+    export RUSTC=$toolchain/bin/rustc CARGO=$toolchain/bin/cargo
+    # The standard library is built from its source by an option that a stable compiler otherwise refuses.
+    export RUSTC_BOOTSTRAP=1
+    export CARGO_TARGET_DIR=$cache/target-$rust_version CARGO_INCREMENTAL=0
+    export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=false
+    export CARGO_ZIGBUILD_ZIG_PATH=$zig/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zig-cache
+    # The add-on for Python finds no interpreter of the target, and needs none: it uses the stable part of the interface.
+    export PYO3_NO_PYTHON=1 PYO3_CROSS=1 PYO3_CROSS_PYTHON_VERSION=3.11
+    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+}
+
+# Compiles and links for TARGET what cargo's further arguments name. `RUSTFLAGS` may be set for the call.
+build_for() { # target, argument…
+    local target=$1
+    shift
+    cargo-zigbuild zigbuild --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$target" "$@"
+}
