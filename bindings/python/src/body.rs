@@ -26,6 +26,11 @@ pub(crate) fn of_answer(answer: &Bound<'_, PyAny>) -> PyResult<Message> {
     named(answer, "the handler's answer", "answer")
 }
 
+/// The body that an item of a handler's answer stands for.
+fn of_item(item: &Bound<'_, PyAny>) -> PyResult<Message> {
+    named(item, "the handler's item", "item")
+}
+
 /// The body that an object stands for; in errors it is `what`, and paths into it begin with `root`.
 fn named(data: &Bound<'_, PyAny>, what: &str, root: &str) -> PyResult<Message> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
@@ -72,10 +77,25 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// That of an item of a handler's answer.
+    pub(crate) fn of_item(item: &'a Bound<'_, PyAny>) -> PyResult<Body<'a>> {
+        match item.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Body::Lent(MessageRef::bytes(bytes.as_bytes()))),
+            Err(_) => of_item(item).map(Body::Made),
+        }
+    }
+
     pub(crate) fn message(&self) -> MessageRef<'_> {
         match self {
             Body::Lent(message) => *message,
             Body::Made(message) => message.into(),
+        }
+    }
+
+    pub(crate) fn into_message(self) -> Message {
+        match self {
+            Body::Lent(message) => message.to_message(),
+            Body::Made(message) => message,
         }
     }
 }

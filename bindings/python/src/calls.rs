@@ -1,15 +1,18 @@
 //! Calls that block, with the GIL released.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use simple_ipc::{Mode, Options, Process, blocking};
+use simple_ipc::event_loop::ItemStream;
+use simple_ipc::{ErrorKind, Mode, Options, Process, blocking};
 
 use crate::body::{self, Body};
-use crate::error::exception;
+use crate::error::{exception, of_kind};
 use crate::interpreter;
-use crate::options::{Taker, call_options, channel, close_options, options};
+use crate::options::{Taker, call_options, channel, close_options, options, stream_options};
+use crate::stream::Stream;
 
 /// Posts to a name or a port; returns the reply of a request.
 #[pyfunction]
@@ -62,7 +65,15 @@ pub(crate) fn channels(py: Python<'_>, directory: Option<PathBuf>) -> PyResult<V
 /// Each request in flight has a session of its own; broadcasts share one and keep their order. A session
 /// that breaks is replaced by the next call. `with` closes it at the end.
 #[pyclass(frozen, module = "simple_ipc")]
-pub(crate) struct Client(blocking::Client, Process);
+pub(crate) struct Client {
+    client: blocking::Client,
+    /// Those of its streams, unless a stream is given others.
+    options: Options,
+    /// Whether `close` was called. Written and read by any thread; relaxed, since it is true on its own.
+    closed: AtomicBool,
+    /// The process that opened it.
+    home: Process,
+}
 
 #[pymethods]
 impl Client {
@@ -70,9 +81,9 @@ impl Client {
     #[pyo3(signature = (channel, /, **options))]
     fn new(py: Python<'_>, channel: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Client> {
         let channel = self::channel(channel, false)?;
-        let options = options.map_or_else(|| Ok(Options::new()), |given| self::options(given, Taker::Caller))?;
-        interpreter::blocking(py, || blocking::Client::connect(&channel, &options))
-            .map(|client| Client(client, Process::current()))
+        let options = options.map_or_else(|| Ok(Options::new()), |given| self::options(given, Taker::Streamer))?;
+        let client = interpreter::blocking(py, || blocking::Client::connect(&channel, &options))?;
+        Ok(Client { client, options, closed: AtomicBool::new(false), home: Process::current() })
     }
 
     /// Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
@@ -86,29 +97,47 @@ impl Client {
     ) -> PyResult<Bound<'py, PyAny>> {
         let call = call_options(options, Taker::Caller)?;
         let body = Body::of(data)?;
-        let reply = interpreter::blocking(py, || self.0.request_message_unchecked_with(body.message(), &call))?;
+        let reply = interpreter::blocking(py, || self.client.request_message_unchecked_with(body.message(), &call))?;
         body::of_reply(py, &reply)
+    }
+
+    /// Opens a stream, and waits until the listener has accepted it: iterate over it for the items of its handler, and send
+    /// it items. It has a session of its own, and goes on where the client is closed.
+    ///
+    /// `timeout` is for the whole stream; without it, and without `idle_timeout`, what the client was given holds.
+    #[pyo3(signature = (data, /, **options))]
+    fn stream(&self, py: Python<'_>, data: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Stream> {
+        let mut own = self.options.clone();
+        if let Some(given) = options {
+            own = stream_options(own, given, Taker::Streamer)?;
+        }
+        let opening = body::to_message(data)?;
+        if self.closed.load(Ordering::Relaxed) {
+            let text = "the client is closed; connect again for a new one";
+            return Err(of_kind(py, ErrorKind::Closed, text));
+        }
+        interpreter::blocking(py, || ItemStream::post(self.client.channel(), &opening, &own)).map(Stream::new)
     }
 
     /// Sends a message that nobody answers, without waiting for its arrival; `flush` makes sure of it.
     #[pyo3(signature = (data, /))]
     fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let body = Body::of(data)?;
-        interpreter::blocking(py, || self.0.broadcast_message(body.message()))
+        interpreter::blocking(py, || self.client.broadcast_message(body.message()))
     }
 
     /// Waits until every broadcast before it has been handed to the listener's handler. Options as for `request`.
     #[pyo3(signature = (**options))]
     fn flush(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let call = call_options(options, Taker::Caller)?;
-        interpreter::blocking(py, || self.0.flush_with(&call))
+        interpreter::blocking(py, || self.client.flush_with(&call))
     }
 
     /// Asks the listener whether it is there; returns how many seconds the answer took. Options as for `request`.
     #[pyo3(signature = (**options))]
     fn ping(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<f64> {
         let call = call_options(options, Taker::Caller)?;
-        interpreter::blocking(py, || self.0.ping_with(&call)).map(|took| took.as_secs_f64())
+        interpreter::blocking(py, || self.client.ping_with(&call)).map(|took| took.as_secs_f64())
     }
 
     /// Ends the calls that wait in other threads with `CancelledError`, flushes, and closes. Closing again does
@@ -117,7 +146,10 @@ impl Client {
     #[pyo3(signature = (**options))]
     fn close(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let call = close_options(options, Taker::Caller)?;
-        interpreter::blocking(py, || self.0.close_with(&call))
+        if self.home.is_current() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        interpreter::blocking(py, || self.client.close_with(&call))
     }
 
     fn __enter__(slf: Py<Client>) -> Py<Client> {
@@ -127,6 +159,6 @@ impl Client {
     /// Closes it; in a forked child, where it is the parent's, it does nothing.
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        if self.1.is_current() { self.close(py, None) } else { Ok(()) }
+        if self.home.is_current() { self.close(py, None) } else { Ok(()) }
     }
 }

@@ -1,23 +1,20 @@
 //! What a handler may know about its caller.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use simple_ipc::{Peer, Responder};
+use simple_ipc::Peer;
 
-/// A responder that a handler's context looks at until it is taken to answer.
-pub(crate) type Shared = Arc<Mutex<Option<Responder>>>;
+use crate::exchange::{CallerItems, Exchange};
 
-/// Takes the responder out, to answer.
-pub(crate) fn take(shared: &Shared) -> Option<Responder> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
+/// What tells whether the caller still waits.
 pub(crate) enum Caller {
-    OnThread(Shared),
-    OnLoop(Arc<AtomicBool>),
+    Of(Arc<Exchange>),
+    /// Set by a thread of the library when nobody waits any more.
+    Noted(Arc<AtomicBool>),
 }
 
 /// What a handler may know about the message that it has: who sent it, and whether the answer is
@@ -27,11 +24,13 @@ pub(crate) struct Context {
     peer: Peer,
     deadline: Option<Instant>,
     caller: Caller,
+    /// The items of the caller, as the handler reads them; absent where there are none to read on a thread.
+    items: Option<Py<PyAny>>,
 }
 
 impl Context {
-    pub(crate) fn new(peer: Peer, deadline: Option<Instant>, caller: Caller) -> Context {
-        Context { peer, deadline, caller }
+    pub(crate) fn new(peer: Peer, deadline: Option<Instant>, caller: Caller, items: Option<Py<PyAny>>) -> Context {
+        Context { peer, deadline, caller, items }
     }
 }
 
@@ -59,10 +58,18 @@ impl Context {
     #[getter]
     fn cancelled(&self) -> bool {
         match &self.caller {
-            Caller::OnThread(responder) => {
-                responder.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Responder::is_cancelled)
-            }
-            Caller::OnLoop(cancelled) => cancelled.load(Ordering::Relaxed),
+            Caller::Of(exchange) => exchange.is_cancelled(),
+            Caller::Noted(cancelled) => cancelled.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The items that the caller sends, where it has opened a stream; of a plain request there are none. To be iterated
+    /// over; each item is given once.
+    #[getter]
+    fn items(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.items {
+            Some(items) => Ok(items.clone_ref(py)),
+            None => Ok(Py::new(py, CallerItems::new(None))?.into_any()),
         }
     }
 
@@ -70,5 +77,9 @@ impl Context {
     #[getter]
     fn time_left(&self) -> Option<f64> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.items)
     }
 }

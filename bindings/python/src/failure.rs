@@ -16,6 +16,17 @@ pub(crate) fn is_on_purpose(py: Python<'_>, error: &PyErr) -> bool {
     handler_error(py).is_ok_and(|class| error.is_instance(py, class))
 }
 
+/// Whether it is what reading or sending items comes to once the caller has left.
+pub(crate) fn is_of_leaving(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASSES: PyOnceLock<[Py<PyType>; 2]> = PyOnceLock::new();
+    let classes = CLASSES.get_or_try_init(py, || {
+        let module = py.import("simple_ipc._errors")?;
+        let class = |name| PyResult::Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind());
+        PyResult::Ok([class("CancelledError")?, class("ConnectionLostError")?])
+    });
+    classes.is_ok_and(|classes| classes.iter().any(|class| error.is_instance(py, class.bind(py))))
+}
+
 fn handler_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     CLASS.import(py, "simple_ipc._errors", "HandlerError")

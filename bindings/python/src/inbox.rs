@@ -7,21 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use simple_ipc::system::RawWaitable;
-use simple_ipc::{Counters, HandlerFailure, Listener, Message, Mode, Peer, Responder, background};
+use simple_ipc::{Counters, HandlerFailure, Listener, Message, Mode, Responder, background};
 use tokio::sync::oneshot;
 
-use crate::body::{self, Body};
-use crate::context::{Caller, Context};
+use crate::body::Body;
+use crate::call::Call;
 use crate::error::exception;
-use crate::failure::{failure_of, is_on_purpose};
+use crate::exchange::Exchange;
 use crate::interpreter;
 use crate::listener::{Answer, Numbers, cannot_publish, numbers, unheard};
 use crate::options::{Taker, channel, options, topic};
-use crate::post::{Arrived, News, Post, Sent};
+use crate::post::{Arrived, News, Post, Sent, Waiting};
 use crate::publication::{Attempt, Publication};
 
 /// A listener whose messages an event loop takes out. Watch `fileno()` for reading, then call `take`.
@@ -56,13 +55,18 @@ impl Inbox {
 
 /// Hands a message to the loop and its answer back.
 async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
+    if responder.is_stream() {
+        return carry_stream(&post, message, responder);
+    }
     let (answer, mut answered) = oneshot::channel();
     let (peer, mode) = (responder.peer(), responder.mode());
     let deadline = responder.time_left().and_then(|left| Instant::now().checked_add(left));
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
-    let number = post
-        .put(move |number| News::Message(Arrived { number, message, peer, deadline, mode, cancelled: flag, answer }));
+    let number = post.put(move |number| {
+        let caller = Waiting::Task { cancelled: flag, answer };
+        News::Message(Arrived { number, message, peer, deadline, mode, caller })
+    });
     let outcome = tokio::select! {
         outcome = &mut answered => outcome,
         () = responder.cancelled(), if mode == Mode::Request => {
@@ -91,12 +95,33 @@ async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
     }
 }
 
+/// Hands a message that opens a stream to the loop, which answers it by itself, and has the loop told of each change.
+fn carry_stream(post: &Arc<Post>, message: Message, responder: Responder) {
+    let (peer, mode) = (responder.peer(), responder.mode());
+    let deadline = responder.time_left().and_then(|left| Instant::now().checked_add(left));
+    let items = responder.items();
+    let number = post.number();
+    // Set while the loop has been told of a change that it has not looked at.
+    let told = Arc::new(AtomicBool::new(false));
+    let to = Arc::clone(post);
+    let tell = move || {
+        if !told.swap(true, Ordering::SeqCst) {
+            to.put(|_| News::Changed(number, Arc::clone(&told)));
+        }
+    };
+    items.on_change(Box::new(tell.clone()));
+    let caller = Waiting::Stream(Arc::new(Exchange::new(responder)), items);
+    post.put(move |_| News::Message(Arrived { number, message, peer, deadline, mode, caller }));
+    // What has changed before the message was there the loop could not see.
+    tell();
+}
+
 /// A publication's number, and for how many subscribers it was queued, or why it was not published.
 type Published = (u64, Option<usize>, Option<PyErr>);
 
-/// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, what is to be
-/// logged, what became of publications, whether the listener has closed.
-type Taken = (Vec<Call>, Vec<u64>, Vec<String>, Vec<Published>, bool);
+/// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, and of those whose
+/// streams have changed, what is to be logged, what became of publications, whether the listener has closed.
+type Taken = (Vec<Call>, Vec<u64>, Vec<u64>, Vec<String>, Vec<Published>, bool);
 
 #[pymethods]
 impl Inbox {
@@ -150,10 +175,7 @@ impl Inbox {
                 return Ok(Attempt::Published(queued));
             }
         }
-        let message = match body {
-            Body::Lent(body) => body.to_message(),
-            Body::Made(message) => message,
-        };
+        let message = body.into_message();
         Ok(Attempt::HasToWait(Publication::new(Arc::clone(&self.post), listener, topic.to_owned(), message)))
     }
 
@@ -187,12 +209,17 @@ impl Inbox {
         let mut taken = Taken::default();
         for item in news {
             match item {
-                News::Message(arrived) => taken.0.push(arrived.into()),
+                News::Message(arrived) => taken.0.push(Call::new(arrived, &self.post)),
                 News::Cancelled(number) => taken.1.push(number),
-                News::Undelivered(text) => taken.2.push(text),
-                News::Published(number, Ok(queued)) => taken.3.push((number, Some(queued), None)),
-                News::Published(number, Err(error)) => taken.3.push((number, None, Some(exception(py, &error)))),
-                News::Closed => taken.4 = true,
+                News::Changed(number, told) => {
+                    // Before it is looked at: what changes from now on is told again.
+                    told.store(false, Ordering::SeqCst);
+                    taken.2.push(number);
+                }
+                News::Undelivered(text) => taken.3.push(text),
+                News::Published(number, Ok(queued)) => taken.4.push((number, Some(queued), None)),
+                News::Published(number, Err(error)) => taken.4.push((number, None, Some(exception(py, &error)))),
+                News::Closed => taken.5 = true,
             }
         }
         taken
@@ -218,87 +245,5 @@ impl Inbox {
         }
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| drop(listener));
-    }
-}
-
-/// One message that waits for its answer.
-#[pyclass(frozen, module = "simple_ipc._native")]
-pub(crate) struct Call {
-    number: u64,
-    mode: Mode,
-    message: Mutex<Option<Message>>,
-    peer: Peer,
-    deadline: Option<Instant>,
-    cancelled: Arc<AtomicBool>,
-    answer: Mutex<Option<oneshot::Sender<Sent>>>,
-}
-
-impl Call {
-    fn send(&self, answer: Answer, matters: bool) {
-        if let Some(to) = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Nobody to tell: the listener was stopped.
-            let _taken = to.send(Sent { answer, matters });
-        }
-    }
-}
-
-impl From<Arrived> for Call {
-    fn from(arrived: Arrived) -> Call {
-        let Arrived { number, message, peer, deadline, mode, cancelled, answer } = arrived;
-        let (message, answer) = (Mutex::new(Some(message)), Mutex::new(Some(answer)));
-        Call { number, mode, message, peer, deadline, cancelled, answer }
-    }
-}
-
-#[pymethods]
-impl Call {
-    #[getter]
-    fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The value that has come, to be asked for once: one at a time, so that each has the memory of the one
-    /// before. Where it cannot be read, its sender is told and the reason is raised.
-    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let message = message.ok_or_else(|| PyRuntimeError::new_err("the value was taken before"))?;
-        body::to_object(py, &message)
-            .inspect_err(|error| self.send(Answer::Rejection(error.value(py).to_string()), false))
-    }
-
-    fn context(&self) -> Context {
-        Context::new(self.peer, self.deadline, Caller::OnLoop(Arc::clone(&self.cancelled)))
-    }
-
-    /// Answers; a value that cannot become a body is the handler's failure, and is raised, too.
-    #[pyo3(signature = (reply, /))]
-    fn respond(&self, reply: &Bound<'_, PyAny>) -> PyResult<()> {
-        let message = match self.mode {
-            Mode::Request => body::of_answer(reply),
-            _ => Ok(Message::null()),
-        };
-        match message {
-            Ok(message) => self.send(Answer::Reply(message), true),
-            Err(error) => {
-                self.send(Answer::of_bad_reply(reply.py(), &error), false);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers that the handler has raised this. Says whether it has to be logged: what is raised on purpose has not
-    /// where the caller hears of it, which is logged by itself where it fails.
-    #[pyo3(signature = (error, /))]
-    fn raised(&self, error: Bound<'_, PyAny>) -> bool {
-        let (py, error) = (error.py(), PyErr::from_value(error));
-        let is_for_the_caller = self.mode == Mode::Request && is_on_purpose(py, &error);
-        self.send(Answer::Failure(failure_of(py, &error)), is_for_the_caller);
-        !is_for_the_caller
-    }
-
-    /// Answers, where nothing else has, that the handler was cancelled.
-    fn cancelled(&self) {
-        self.send(Answer::Failure(HandlerFailure::new("the handler was cancelled")), false);
     }
 }

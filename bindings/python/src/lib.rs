@@ -12,16 +12,21 @@
 //! | `listener` | listeners with handlers on threads |
 //! | `post` | what threads of the library leave for an event loop |
 //! | `inbox` | listeners with handlers on an event loop |
+//! | `call` | a message that such a handler has |
 //! | `publication` | publishing from an event loop |
 //! | `subscription` | events of a publisher, blocking and on an event loop |
+//! | `stream` | streams, blocking and on an event loop |
+//! | `exchange` | a message that waits for its answer: the items of its caller, those of its answer |
 //! | `queue` | calls on an event loop |
 //! | `context` | what a handler may know about its caller |
 
 mod body;
+mod call;
 mod calls;
 mod cancellation;
 mod context;
 mod error;
+mod exchange;
 mod failure;
 mod inbox;
 mod interpreter;
@@ -30,6 +35,7 @@ mod options;
 mod post;
 mod publication;
 mod queue;
+mod stream;
 mod subscription;
 
 use pyo3::prelude::*;
@@ -44,16 +50,23 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<calls::Client>()?;
     module.add_class::<cancellation::Cancellation>()?;
     module.add_class::<context::Context>()?;
-    module.add_class::<inbox::Call>()?;
+    module.add_class::<exchange::CallerItems>()?;
+    module.add_class::<exchange::LoopItems>()?;
+    module.add_class::<exchange::Reply>()?;
+    module.add_class::<call::Call>()?;
     module.add_class::<inbox::Inbox>()?;
     module.add_class::<interpreter::Process>()?;
     module.add_class::<listener::Listener>()?;
     module.add_class::<publication::Publication>()?;
     module.add_class::<queue::Queue>()?;
+    module.add_class::<stream::LoopStream>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<stream::Unsent>()?;
     module.add_class::<subscription::Event>()?;
     module.add_class::<subscription::LoopSubscription>()?;
     module.add_class::<subscription::Subscription>()?;
     module.add_function(wrap_pyfunction!(calls::post, module)?)?;
+    module.add_function(wrap_pyfunction!(stream::post_stream, module)?)?;
     module.add_function(wrap_pyfunction!(calls::channels, module)?)?;
     module.add_function(wrap_pyfunction!(options::checked_timeout, module)?)?;
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyIterator, PyTuple};
 use simple_ipc::blocking;
-use simple_ipc::{Counters, Error, ErrorKind, HandlerFailure, Message, Mode, Responder};
+use simple_ipc::{Counters, Error, ErrorKind, HandlerFailure, Message, Mode, Peer, Responder};
 
 use crate::body::{self, Body};
-use crate::context::{Caller, Context, take};
+use crate::context::{Caller, Context};
 use crate::error::{exception, of_kind};
-use crate::failure::failure_of;
+use crate::exchange::{CallerItems, Exchange, Reply, no_more};
 use crate::interpreter::{self, attach_again, call_user};
 use crate::options::{Taker, channel, options, topic};
 
@@ -55,14 +55,14 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// `handler(data)`, or with `context` `handler(data, context)`, returns the reply or raises. `failed` and
-    /// `unheard` have logged what nobody else hears of.
+    /// `handler(data)`, or with `context` `handler(data, context)`, returns the reply, an iterator of items, or raises.
+    /// `send_all` sends such items. `failed` and `unheard` have logged what nobody else hears of.
     #[new]
     #[pyo3(signature = (where_, request, callbacks, context, keywords, /))]
     fn new(
         where_: &Bound<'_, PyAny>,
         request: bool,
-        callbacks: (Py<PyAny>, Py<PyAny>, Py<PyAny>),
+        callbacks: (Py<PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>),
         context: bool,
         keywords: &Bound<'_, PyDict>,
     ) -> PyResult<Listener> {
@@ -70,8 +70,8 @@ impl Listener {
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let (handler, failed, unheard) = callbacks;
-        let callbacks = Callbacks { handler, failed, unheard, context, number };
+        let (handler, send_all, failed, unheard) = callbacks;
+        let callbacks = Callbacks { handler, send_all, failed, unheard, context, number };
         let answer = move |message: &Message, responder: Responder| handle(&callbacks, message, responder);
         let listener = interpreter::blocking(where_.py(), || {
             match mode {
@@ -158,12 +158,12 @@ pub(crate) fn cannot_publish(py: Python<'_>) -> PyErr {
 }
 
 /// Counters in the order of `simple_ipc.Counters`.
-pub(crate) type Numbers = [u64; 13];
+pub(crate) type Numbers = [u64; 14];
 
 pub(crate) fn numbers(counters: Counters) -> Numbers {
     let Counters { connections, open, messages, failed, malformed, refused, incomplete, in_flight, abandoned, .. } =
         counters;
-    let Counters { subscribers, published, dropped, too_slow, .. } = counters;
+    let Counters { subscribers, published, dropped, too_slow, streams, .. } = counters;
     [
         connections,
         open,
@@ -178,12 +178,15 @@ pub(crate) fn numbers(counters: Counters) -> Numbers {
         published,
         dropped,
         too_slow,
+        streams,
     ]
 }
 
 /// What a listener calls in Python.
 struct Callbacks {
     handler: Py<PyAny>,
+    /// `send_all(items, reply)`: sends what an iterator gives, where there is a reply, and closes it.
+    send_all: Py<PyAny>,
     /// `failed(error, untold)`: the handler failed, and why its caller could not be told, if so.
     failed: Py<PyAny>,
     /// `unheard(text)`: what became of an answer that could not be sent.
@@ -193,29 +196,29 @@ struct Callbacks {
 }
 
 fn handle(callbacks: &Callbacks, message: &Message, responder: Responder) {
-    let mode = responder.mode();
     let around = WITHIN.replace(callbacks.number);
-    let (outcome, responder) = if callbacks.context {
-        let (peer, time_left) = (responder.peer(), responder.time_left());
-        let shared = Arc::new(Mutex::new(Some(responder)));
-        let deadline = time_left.and_then(|left| Instant::now().checked_add(left));
-        let context = Context::new(peer, deadline, Caller::OnThread(Arc::clone(&shared)));
-        let outcome = attach_again(|py| run(py, callbacks.handler.bind(py), message, Some(context), mode));
-        let Some(responder) = take(&shared) else {
-            WITHIN.set(around);
-            return;
-        };
-        (outcome, responder)
-    } else {
-        (attach_again(|py| run(py, callbacks.handler.bind(py), message, None, mode)), responder)
-    };
+    let (peer, time_left, mode) = (responder.peer(), responder.time_left(), responder.mode());
+    let exchange = Arc::new(Exchange::new(responder));
+    let outcome = attach_again(|py| {
+        let context = callbacks.context.then(|| {
+            let deadline = time_left.and_then(|left| Instant::now().checked_add(left));
+            context(py, peer, deadline, &exchange)
+        });
+        run(py, callbacks, message, context, mode, &exchange)
+    });
     WITHIN.set(around);
     let (answer, raised) = outcome.unwrap_or_else(|| (Answer::at_the_end(), None));
-    let given = answer.give(responder);
+    let given = exchange.give(answer);
     if raised.is_some() || given.is_err() {
         // Nobody is left to be told where the interpreter is at its end.
         let _told = attach_again(|py| tell(py, callbacks, raised, given));
     }
+}
+
+/// What the handler may know about its caller.
+fn context(py: Python<'_>, peer: Peer, deadline: Option<Instant>, exchange: &Arc<Exchange>) -> PyResult<Context> {
+    let items = exchange.items().map(|items| Py::new(py, CallerItems::new(Some(items)))).transpose()?;
+    Ok(Context::new(peer, deadline, Caller::Of(Arc::clone(exchange)), items.map(Py::into_any)))
 }
 
 /// Has what went wrong logged. The thread goes on whatever that raises.
@@ -253,6 +256,8 @@ pub(crate) enum Answer {
     Failure(HandlerFailure),
     /// The body cannot be read, and why; the handler was not called.
     Rejection(String),
+    /// The handler answers with a sequence, which the caller of a request cannot be given.
+    Sequence,
 }
 
 impl Answer {
@@ -271,17 +276,23 @@ impl Answer {
             Answer::Reply(reply) => responder.respond(&reply),
             Answer::Failure(failure) => responder.fail_with(failure),
             Answer::Rejection(text) => responder.reject(&text),
+            Answer::Sequence => {
+                let _the_caller_is_told = responder.stream();
+                Ok(())
+            }
         }
     }
 }
 
-/// Runs the handler. What it raised comes besides the answer that is made of it.
+/// Runs the handler, and sends its items where it answers with a sequence. What it raised, if it has to be told, comes
+/// besides the answer that is made of it.
 fn run(
     py: Python<'_>,
-    handler: &Bound<'_, PyAny>,
+    callbacks: &Callbacks,
     message: &Message,
-    context: Option<Context>,
+    context: Option<PyResult<Context>>,
     mode: Mode,
+    exchange: &Arc<Exchange>,
 ) -> (Answer, Option<PyErr>) {
     let data = match body::to_object(py, message) {
         Ok(data) => data,
@@ -289,14 +300,40 @@ fn run(
     };
     let arguments = match context {
         None => PyTuple::new(py, [data]),
-        Some(context) => {
-            Py::new(py, context).and_then(|context| PyTuple::new(py, [data, context.into_bound(py).into_any()]))
-        }
+        Some(context) => context
+            .and_then(|context| Py::new(py, context))
+            .and_then(|context| PyTuple::new(py, [data, context.into_bound(py).into_any()])),
     };
-    match arguments.and_then(|arguments| call_user(handler, &arguments)) {
+    match arguments.and_then(|arguments| call_user(callbacks.handler.bind(py), &arguments)) {
         Ok(_) if mode == Mode::Broadcast => (Answer::Reply(Message::null()), None),
+        Ok(reply) if reply.is_instance_of::<PyIterator>() => send_all(py, callbacks, reply, exchange),
         Ok(reply) => body::of_answer(&reply)
             .map_or_else(|error| (Answer::of_bad_reply(py, &error), Some(error)), |reply| (Answer::Reply(reply), None)),
-        Err(error) => (Answer::Failure(failure_of(py, &error)), Some(error)),
+        Err(error) => failed(py, exchange, error),
     }
+}
+
+/// Sends the items of a handler's iterator.
+fn send_all(
+    py: Python<'_>,
+    callbacks: &Callbacks,
+    items: Bound<'_, PyAny>,
+    exchange: &Arc<Exchange>,
+) -> (Answer, Option<PyErr>) {
+    // Where it cannot begin, who asked for one answer has been told, and who has left needs none: the iterator is closed.
+    let begun = py.detach(|| exchange.begin_items()).is_ok();
+    let reply = match begun.then(|| Py::new(py, Reply(Arc::clone(exchange)))).transpose() {
+        Ok(reply) => reply,
+        Err(error) => return failed(py, exchange, error),
+    };
+    match call_user_with(py, &callbacks.send_all, (items, reply.as_ref())) {
+        Ok(()) => (no_more(), None),
+        Err(error) => failed(py, exchange, error),
+    }
+}
+
+fn failed(py: Python<'_>, exchange: &Exchange, error: PyErr) -> (Answer, Option<PyErr>) {
+    let answer = exchange.failure_of(py, &error);
+    let is_worth_telling = !exchange.is_of_leaving(py, &error);
+    (answer, is_worth_telling.then_some(error))
 }

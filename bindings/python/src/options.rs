@@ -19,6 +19,10 @@ pub(crate) enum Taker {
     Caller,
     /// The same on an event loop, where the task is cancelled and not the call.
     CallerOnLoop,
+    /// A stream, or a client that is opened, which opens streams.
+    Streamer,
+    /// The same on an event loop, where the task is cancelled and not the call.
+    StreamerOnLoop,
     /// A listener with a handler.
     Listener,
     /// A listener that only publishes.
@@ -30,6 +34,8 @@ pub(crate) enum Taker {
 
 const ANYBODYS: [&str; 6] = ["directory", "path", "path_style", "max_message", "peers", "spin"];
 const CALLERS: [&str; 4] = ["timeout", "wait", "wire", "cancellation"];
+/// That of streams.
+const IDLE_TIMEOUT: &str = "idle_timeout";
 const SUBSCRIBERS: [&str; 4] = ["topics", "overflow", "queue", "reconnect"];
 /// Those of listeners that concern nobody but a handler and those who post to it.
 const HANDLERS: [&str; 5] = ["max_session_in_flight", "max_in_flight", "plain_text", "threads", "publish"];
@@ -52,12 +58,15 @@ pub(crate) fn options(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Op
 fn check_taker(name: &str, taker: Taker) -> PyResult<()> {
     let listens = matches!(taker, Taker::Listener | Taker::Publisher);
     let subscribes = matches!(taker, Taker::Subscriber | Taker::SubscriberOnLoop);
+    let streams = matches!(taker, Taker::Streamer | Taker::StreamerOnLoop);
     let (of_callers, of_subscribers) = (CALLERS.contains(&name), SUBSCRIBERS.contains(&name));
     let text = match taker {
         _ if ANYBODYS.contains(&name) || (subscribes && of_subscribers) => return Ok(()),
+        _ if name == IDLE_TIMEOUT && streams => return Ok(()),
+        _ if name == IDLE_TIMEOUT => "is for streams and clients; give it to post_…_stream or connect",
         _ if of_subscribers => "is for subscriptions; give it to subscribe_…",
         _ if listens && of_callers => "is for posts and clients; a listener has nothing to do with it",
-        Taker::CallerOnLoop | Taker::SubscriberOnLoop if name == "cancellation" => {
+        Taker::CallerOnLoop | Taker::StreamerOnLoop | Taker::SubscriberOnLoop if name == "cancellation" => {
             "is for calls that block; cancel the task instead"
         }
         Taker::Publisher if HANDLERS.contains(&name) => "is for listeners with a handler; this one only publishes",
@@ -107,6 +116,27 @@ fn given(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Given> {
     Ok(given)
 }
 
+/// The options of a stream of a client that has these.
+pub(crate) fn stream_options(clients: Options, keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Options> {
+    let mut options = clients;
+    for (name, value) in keywords.iter() {
+        let name: String = name.extract()?;
+        let set = set(options, &name, &value).map_err(|error| of_option(value.py(), &name, error))?;
+        check_taker(&name, taker)?;
+        if !matches!(name.as_str(), "timeout" | IDLE_TIMEOUT | "cancellation") {
+            let more =
+                if taker == Taker::Streamer { ", 'idle_timeout' and 'cancellation'" } else { " and 'idle_timeout'" };
+            let text = format!("option '{name}': a client's stream takes 'timeout'{more} only");
+            return Err(PyTypeError::new_err(text));
+        }
+        if name == "timeout" {
+            check_time(value.py(), timeout(&value)?)?;
+        }
+        options = set;
+    }
+    Ok(options)
+}
+
 /// A call without any time fails, whatever would have come of it: else it would hang on how the caller waits.
 fn check_time(py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
     if timeout == Some(Duration::ZERO) {
@@ -137,7 +167,7 @@ pub(crate) fn request_timeout(keywords: &Bound<'_, PyDict>) -> PyResult<Option<O
 }
 
 /// Says which option is of the wrong type: Python's own text does not.
-pub(crate) fn of_option(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
+fn of_option(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
     if error.is_instance_of::<PyTypeError>(py) {
         return PyTypeError::new_err(format!("option '{name}': {}", error.value(py)));
     }
@@ -150,6 +180,7 @@ fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Optio
             Some(limit) => options.timeout(limit),
             None => options.no_timeout(),
         },
+        "idle_timeout" => options.idle_timeout(if value.is_none() { Duration::MAX } else { seconds(name, value)? }),
         "wire" => options.wire(match value.extract::<String>()?.as_str() {
             "auto" => Wire::Auto,
             "native" => Wire::Native,
@@ -205,6 +236,11 @@ pub(crate) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     if value.is_none() { Ok(None) } else { seconds("timeout", value).map(Some) }
 }
 
+/// That of a call which is given no other option.
+pub(crate) fn limit(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    value.map_or(Ok(None), timeout).map_err(|error| of_option(py, "timeout", error))
+}
+
 /// The same for `Server.wait`.
 #[pyfunction(name = "timeout")]
 #[pyo3(signature = (seconds, /))]
@@ -220,7 +256,11 @@ fn cancellation(value: &Bound<'_, PyAny>) -> PyResult<Option<simple_ipc::Cancell
 fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let number: f64 = value.extract()?;
     Duration::try_from_secs_f64(number).map_err(|_| {
-        let for_ever = if matches!(name, "timeout" | "wait" | "reconnect") { ", or None for no limit" } else { "" };
+        let for_ever = if matches!(name, "timeout" | "idle_timeout" | "wait" | "reconnect") {
+            ", or None for no limit"
+        } else {
+            ""
+        };
         let text = format!("{name} of {number:?} s is not a length of time; give seconds from 0 on{for_ever}");
         of_kind(value.py(), ErrorKind::InvalidArgument, text)
     })

@@ -7,16 +7,19 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use simple_ipc::system::{RawWaitable, Waker};
-use simple_ipc::{Error, Message, Mode, Peer};
+use simple_ipc::{Error, Items, Message, Mode, Peer};
 use tokio::sync::oneshot;
 
 use crate::error::exception;
+use crate::exchange::Exchange;
 use crate::listener::Answer;
 
 pub(crate) enum News {
     Message(Arrived),
     /// Nobody waits for the answer to this message any more.
     Cancelled(u64),
+    /// Something has changed about the stream that this message has opened: an item, room, or its caller has left.
+    Changed(u64, Arc<AtomicBool>),
     /// What is to be logged: why an answer could not be sent.
     Undelivered(String),
     /// What became of the publication with this number, for how many subscribers it was queued.
@@ -30,8 +33,19 @@ pub(crate) struct Arrived {
     pub(crate) peer: Peer,
     pub(crate) deadline: Option<Instant>,
     pub(crate) mode: Mode,
-    pub(crate) cancelled: Arc<AtomicBool>,
-    pub(crate) answer: oneshot::Sender<Sent>,
+    pub(crate) caller: Waiting,
+}
+
+/// Who waits for the answer to a message.
+pub(crate) enum Waiting {
+    /// A task of the library, for the caller of a request, or of a broadcast.
+    Task {
+        /// Set by that task where nobody waits any more.
+        cancelled: Arc<AtomicBool>,
+        answer: oneshot::Sender<Sent>,
+    },
+    /// The caller of a stream.
+    Stream(Arc<Exchange>, Items),
 }
 
 /// An answer, and whether somebody has to hear of it where its caller does not.

@@ -97,7 +97,7 @@ impl Queue {
         keywords: &Bound<'_, PyDict>,
         future: Py<PyAny>,
     ) -> PyResult<(u64, u64)> {
-        let (channel, options) = (channel(where_, false)?, options(keywords, Taker::CallerOnLoop)?);
+        let (channel, options) = (channel(where_, false)?, options(keywords, Taker::StreamerOnLoop)?);
         self.with(where_.py(), |state| {
             let (client, ticket) = state.queue.connect(&channel, &options)?;
             Ok((client.number(), state.keep(ticket, future)))

@@ -13,7 +13,7 @@ use simple_ipc::{ErrorKind, Process};
 use crate::body;
 use crate::error::{exception, of_kind};
 use crate::interpreter;
-use crate::options::{Taker, channel, of_option, options, timeout};
+use crate::options::{Taker, channel, limit, options};
 
 /// What a publisher has published, as it comes to one of its subscribers.
 #[pyclass(frozen, module = "simple_ipc")]
@@ -122,7 +122,7 @@ impl Subscription {
     /// of an event cannot be read; the next one may. Every other error is the end, and is raised again.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Event>> {
-        let limit = timeout.map_or(Ok(None), self::timeout).map_err(|error| of_option(py, "timeout", error))?;
+        let limit = limit(py, timeout)?;
         let events = self.own(py)?;
         let event = interpreter::blocking(py, || events.engine.next(limit))?;
         event.map(|event| events.event(py, event)).transpose()

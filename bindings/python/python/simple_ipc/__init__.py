@@ -17,8 +17,8 @@ A listener publishes, and everybody who subscribes gets each event:
 
 `bytes`, `bytearray` and `memoryview` travel as bytes and arrive as `bytes`; everything else is JSON. The
 functions here block, release the GIL, and end at Ctrl-C; `simple_ipc.aio` has the same for asyncio.
-Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions`, `ListenOptions`, `PublishOptions` and
-`SubscribeOptions`.
+Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions`, `StreamOptions`, `ListenOptions`,
+`PublishOptions` and `SubscribeOptions`.
 """
 
 from __future__ import annotations
@@ -64,8 +64,16 @@ from ._errors import (
     WrongModeError,
 )
 from ._listen import listen, publish
-from ._native import Cancellation, Client, Context, Event, Subscription, __version__
-from ._options import CallOptions, ListenOptions, PostOptions, PublishOptions, SubscribeOptions
+from ._native import Cancellation, Client, Context, Event, Items, Stream, Subscription, __version__
+from ._options import (
+    CallOptions,
+    ListenOptions,
+    PostOptions,
+    PublishOptions,
+    StreamCallOptions,
+    StreamOptions,
+    SubscribeOptions,
+)
 from ._options import CallOptions as RequestOptions
 from ._server import Counters, Server
 
@@ -92,6 +100,7 @@ __all__ = [
     "InvalidNameError",
     "InvalidPortError",
     "IpcError",
+    "Items",
     "ListenOptions",
     "NativeLibraryError",
     "NoDirectoryError",
@@ -108,6 +117,9 @@ __all__ = [
     "PublishOptions",
     "RequestOptions",
     "Server",
+    "Stream",
+    "StreamCallOptions",
+    "StreamOptions",
     "SubscribeOptions",
     "Subscription",
     "TimedOutError",
@@ -127,8 +139,10 @@ __all__ = [
     "listen_uds_request",
     "post_ip_broadcast",
     "post_ip_request",
+    "post_ip_stream",
     "post_uds_broadcast",
     "post_uds_request",
+    "post_uds_stream",
     "subscribe_ip",
     "subscribe_uds",
     "supported",
@@ -166,7 +180,7 @@ def channels(directory: str | os.PathLike[str] | None = None) -> list[ChannelInf
     return [ChannelInfo(*found) for found in _native.channels(directory)]
 
 
-def connect(channel: str | int, /, **options: Unpack[PostOptions]) -> Client:
+def connect(channel: str | int, /, **options: Unpack[StreamOptions]) -> Client:
     """Keeps a channel open: a name or a port. For streams of messages, and for any number of threads."""
     return Client(channel, **options)
 
@@ -179,6 +193,10 @@ def listen_uds_request(
     The handler runs on threads of the library, any number of times at once, and may block. What it raises
     is the caller's `HandlerFailedError`, and is logged. With `context=True` it is called with a `Context`
     as its second argument. An `async def` handler is refused: it belongs to `simple_ipc.aio`.
+
+    A handler with `yield`, or one that returns another iterator, answers with a sequence, for callers of
+    `post_uds_stream`; `context.items` are the items that such a caller sends. The iterator is closed in its thread once
+    its caller has left.
     """
     return listen(_name(channel), True, handler, context, options)
 
@@ -253,6 +271,21 @@ def post_ip_request(port: int, data: Any, /, **options: Unpack[PostOptions]) -> 
 def post_ip_broadcast(port: int, data: Any, /, **options: Unpack[PostOptions]) -> None:
     """Posts a broadcast to a port of 127.0.0.1; returns when the handler has it."""
     _native.post(_port(port), False, data, options)
+
+
+def post_uds_stream(channel: str, data: Any, /, **options: Unpack[StreamOptions]) -> Stream:
+    """Posts a request to a Unix-socket channel whose answer is a sequence, and returns when the listener has accepted
+    it; iterate over it for the items of its handler.
+
+    `send` and `end` send items to the handler. A handler that answers with one value makes a stream of one item.
+    Leaving `with`, or the loop when nothing else holds the stream, cancels it, and its handler is told at once.
+    """
+    return _native.post_stream(_name(channel), data, options)
+
+
+def post_ip_stream(port: int, data: Any, /, **options: Unpack[StreamOptions]) -> Stream:
+    """Posts a request whose answer is a sequence to a port of 127.0.0.1; as `post_uds_stream`."""
+    return _native.post_stream(_port(port), data, options)
 
 
 def _name(channel: str) -> str:

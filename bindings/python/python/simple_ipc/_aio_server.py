@@ -7,11 +7,12 @@ import contextvars
 import inspect
 import itertools
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import NoneType
 from typing import Any
 
 from . import _native
+from ._aio_stream import Exchange, close_sequence, is_sequence, no_items
 from ._errors import ClosedError, InvalidArgumentError, IpcError, TimedOutError
 from ._failures import Failures
 from ._listen import check_handler
@@ -53,6 +54,9 @@ class Server(BaseServer):
         self._grace = grace
         self._number = next(_numbers)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        # The streams whose handlers run.
+        self._exchanges: dict[int, Exchange] = {}
+        self._no_items = no_items(loop)
         # The call whose task is being made: with an eager task factory its handler runs meanwhile.
         self._starting = 0
         self._end: asyncio.Future[None] = loop.create_future()
@@ -66,7 +70,7 @@ class Server(BaseServer):
         loop.add_reader(native.fileno(), _take, weakref.ref(self))
 
     def _take(self) -> None:
-        calls, cancelled, unheard, published, closed = self._listener.take()
+        calls, cancelled, changed, unheard, published, closed = self._listener.take()
         raised: BaseException | None = None
         # Whatever one of them raises, the others have their turn; then the loop hears of the first. sys.exit() in a
         # handler and Ctrl-C, which end the loop, come this far, and a logging handler that raises.
@@ -75,6 +79,9 @@ class Server(BaseServer):
                 self._begin(call)
             except BaseException as error:
                 raised = error if raised is None else raised
+        for number in changed:
+            if (exchange := self._exchanges.get(number)) and exchange.changed():
+                cancelled.append(number)
         for number in cancelled:
             try:
                 # The end of the grace period may have cancelled it already.
@@ -106,11 +113,15 @@ class Server(BaseServer):
         except IpcError:
             # Its sender has been told.
             return
+        exchange = Exchange(self._loop, call) if call.is_stream else None
         token = _within.set((self._number, call.number))
         try:
-            result = self._handler(data, call.context()) if self._context else self._handler(data)
-            if type(result) not in _PLAIN and inspect.isawaitable(result):
-                self._start(result, call)
+            if self._context:
+                result = self._handler(data, call.context(self._no_items if exchange is None else exchange.items))
+            else:
+                result = self._handler(data)
+            if type(result) not in _PLAIN and (inspect.isawaitable(result) or is_sequence(result)):
+                self._start(result, call, exchange)
             else:
                 call.respond(result)
         except (SystemExit, KeyboardInterrupt) as error:
@@ -130,12 +141,15 @@ class Server(BaseServer):
                 about = {"message": "the failure of a handler could not be logged", "exception": broken}
                 self._loop.call_exception_handler(about)
 
-    def _start(self, result: Awaitable[Any], call: _native.Call) -> None:
+    def _start(self, result: Any, call: _native.Call, exchange: Exchange | None) -> None:
         self._starting = call.number
-        handling = self._finish(result, call)
+        if exchange is not None:
+            self._exchanges[call.number] = exchange
+        handling = self._finish(result, call, exchange)
         try:
             task = self._loop.create_task(handling)
         except BaseException:
+            self._exchanges.pop(call.number, None)
             handling.close()
             _let_go(result)
             raise
@@ -144,9 +158,17 @@ class Server(BaseServer):
         self._tasks[call.number] = task
         task.add_done_callback(lambda task: self._over(task, result, call))
 
-    async def _finish(self, result: Awaitable[Any], call: _native.Call) -> None:
+    async def _finish(self, result: Any, call: _native.Call, exchange: Exchange | None) -> None:
         try:
-            call.respond(await result)
+            answer = await result if inspect.isawaitable(result) else result
+            if type(answer) in _PLAIN or not is_sequence(answer):
+                call.respond(answer)
+            elif call.begin_items() and exchange is not None:
+                await exchange.send_all(answer)
+                call.end_items()
+            else:
+                # Who asked for one answer has been told, and who has left needs none.
+                await close_sequence(answer)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -166,8 +188,9 @@ class Server(BaseServer):
         except BaseException as error:
             self._failed(call, error)
 
-    def _over(self, task: asyncio.Task[None], result: Awaitable[Any], call: _native.Call) -> None:
+    def _over(self, task: asyncio.Task[None], result: Any, call: _native.Call) -> None:
         self._tasks.pop(call.number, None)
+        self._exchanges.pop(call.number, None)
         if task.cancelled():
             # It may have been cancelled before it began: then it has told nobody, and awaited nothing.
             call.cancelled()
@@ -295,7 +318,7 @@ def _take(server: weakref.ref[Server]) -> None:
         alive._take()
 
 
-def _let_go(result: Awaitable[Any]) -> None:
+def _let_go(result: Any) -> None:
     """Ends what nobody awaits any more: a coroutine that was never begun, or something that runs by itself."""
     if isinstance(result, Coroutine):
         result.close()
@@ -319,7 +342,7 @@ def listen(
     where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
 ) -> Server:
     """Listens on a name or a port, with handlers on the running loop."""
-    check_handler(handler)
+    check_handler(handler, request)
     loop = running_loop()
     native = _native.Inbox(where, request, dict(options))
     failures = Failures(native.port or where, handler, request)

@@ -9,7 +9,7 @@ from typing import Any
 from . import _native
 from ._errors import InvalidArgumentError
 from ._failures import Failures
-from ._server import Server, adapted
+from ._server import Server, adapted, send_all
 
 
 def _is(handler: Callable[..., Any], kind: Callable[[object], bool]) -> bool:
@@ -17,12 +17,15 @@ def _is(handler: Callable[..., Any], kind: Callable[[object], bool]) -> bool:
     return kind(handler) or kind(getattr(handler, "__call__", None))  # noqa: B004
 
 
-def check_handler(handler: Callable[..., Any]) -> None:
+def check_handler(handler: Callable[..., Any], request: bool) -> None:
     """Refuses what cannot be called, and what would do nothing when it is."""
     if not callable(handler):
         raise TypeError(f"a handler is a function, not {type(handler).__name__}")
-    if _is(handler, inspect.isgeneratorfunction) or _is(handler, inspect.isasyncgenfunction):
-        raise InvalidArgumentError("a handler with yield never runs, since nobody iterates over it; return the answer")
+    if not request and (_is(handler, inspect.isgeneratorfunction) or _is(handler, inspect.isasyncgenfunction)):
+        raise InvalidArgumentError(
+            "a handler of broadcasts with yield never runs, since nobody iterates over it; take the yield out, or "
+            "listen for requests"
+        )
 
 
 def publish(where: str | int, options: Mapping[str, Any]) -> Server:
@@ -35,13 +38,13 @@ def listen(
     where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
 ) -> Server:
     """Listens on a name or a port."""
-    check_handler(handler)
-    if _is(handler, inspect.iscoroutinefunction):
+    check_handler(handler, request)
+    if _is(handler, inspect.iscoroutinefunction) or _is(handler, inspect.isasyncgenfunction):
         raise InvalidArgumentError(
             "an async def handler needs an event loop: listen with simple_ipc.aio, or give a def handler"
         )
     failures = Failures(where, handler, request)
-    callbacks = (adapted(handler), failures.failed, failures.unheard)
+    callbacks = (adapted(handler), send_all, failures.failed, failures.unheard)
     native = _native.Listener(where, request, callbacks, context, dict(options))
     if where == 0:
         failures.on(native.port or 0)

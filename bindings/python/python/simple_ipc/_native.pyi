@@ -1,10 +1,10 @@
 """The native part of the package `simple_ipc`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack, final
 
-from ._options import AioCallOptions, CallOptions, PostOptions, SubscribeOptions
+from ._options import AioCallOptions, CallOptions, StreamCallOptions, StreamOptions, SubscribeOptions
 
 __all__ = [
     "DEFAULT_GRACE",
@@ -14,12 +14,18 @@ __all__ = [
     "Context",
     "Event",
     "Inbox",
+    "Items",
     "Listener",
+    "LoopItems",
+    "LoopStream",
     "LoopSubscription",
     "Process",
     "Publication",
     "Queue",
+    "Reply",
+    "Stream",
     "Subscription",
+    "Unsent",
     "__version__",
     "channels",
     "check_interpreter",
@@ -29,6 +35,7 @@ __all__ = [
     "error_kinds",
     "failure_text",
     "post",
+    "post_stream",
     "shut_gate",
     "timeout",
     "write_unraisable",
@@ -45,10 +52,15 @@ class Client:
     that breaks is replaced by the next call. `with` closes it at the end.
     """
 
-    def __new__(cls, channel: str | int, /, **options: Unpack[PostOptions]) -> Client: ...
+    def __new__(cls, channel: str | int, /, **options: Unpack[StreamOptions]) -> Client: ...
     def request(self, data: Any, /, **options: Unpack[CallOptions]) -> Any:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
         the client's own holds. `cancellation` gives it up from another thread."""
+    def stream(self, data: Any, /, **options: Unpack[StreamCallOptions]) -> Stream:
+        """Opens a stream, and waits until the listener has accepted it: iterate over it for the items of its handler,
+        and send it items. It has a session of its own, and goes on where the client is closed.
+
+        `timeout` is for the whole stream; without it, and without `idle_timeout`, what the client was given holds."""
     def broadcast(self, data: Any, /) -> None:
         """Sends a message that nobody answers, without waiting for its arrival; `flush` makes sure of it."""
     def flush(self, **options: Unpack[CallOptions]) -> None:
@@ -93,6 +105,10 @@ class Context:
     def cancelled(self) -> bool:
         """Whether nobody waits for the answer any more."""
     @property
+    def items(self) -> Any:
+        """The items that the caller sends, where it has opened a stream; of a plain request there are none. To be
+        iterated over (in `simple_ipc.aio` with `async for`); each item is given once."""
+    @property
     def time_left(self) -> float | None:
         """For how many more seconds the caller waits; `None` where it did not say."""
 
@@ -102,7 +118,7 @@ class Listener:
         cls,
         where_: str | int,
         request: bool,
-        callbacks: tuple[Callable[..., Any], Callable[..., None], Callable[[str], None]],
+        callbacks: tuple[Callable[..., Any], Callable[..., None], Callable[..., None], Callable[[str], None]],
         context: bool,
         keywords: dict[str, Any],
         /,
@@ -143,7 +159,9 @@ class Inbox:
     def counters(self) -> list[int]: ...
     def take(
         self,
-    ) -> tuple[list[Call], list[int], list[str], list[tuple[int, int | None, BaseException | None]], bool]: ...
+    ) -> tuple[
+        list[Call], list[int], list[int], list[str], list[tuple[int, int | None, BaseException | None]], bool
+    ]: ...
     def close(self) -> bool: ...
     def abandon(self) -> None: ...
 
@@ -151,8 +169,16 @@ class Inbox:
 class Call:
     @property
     def number(self) -> int: ...
+    @property
+    def is_stream(self) -> bool: ...
     def data(self) -> Any: ...
-    def context(self) -> Context: ...
+    def context(self, items: Any, /) -> Context: ...
+    def items(self) -> LoopItems: ...
+    def is_cancelled(self) -> bool: ...
+    def begin_items(self) -> bool: ...
+    def send(self, item: Any, behind: bool, /) -> Unsent | None: ...
+    def send_again(self, unsent: Unsent, /) -> bool: ...
+    def end_items(self) -> None: ...
     def respond(self, reply: Any, /) -> None: ...
     def raised(self, error: BaseException, /) -> bool: ...
     def cancelled(self) -> None: ...
@@ -212,6 +238,78 @@ class LoopSubscription:
     def close(self) -> None: ...
 
 @final
+class Stream:
+    """A stream to a listener: an iterator over the items that its handler sends, and a way to send it items. Made by
+    `post_uds_stream`, `post_ip_stream` and `Client.stream`.
+
+    Threads may share it: one sends while another iterates. Leaving `with`, `close`, and letting it go cancel it, and
+    its handler is told at once."""
+
+    def send(self, item: Any, /, *, timeout: float | None = None) -> None:
+        """Sends an item, and waits for room, at most `timeout` seconds, `None` for no limit.
+
+        Items arrive in the order of the calls. `TimedOutError` of this timeout: nothing was sent, and the stream is as
+        it was. `ClosedError`: the listener has ended the stream, or `end` or `close` was called; what the listener has
+        sent can still be read."""
+    def end(self) -> None:
+        """No more items are sent from here; the handler's go on. Waits for nothing; ending again does nothing."""
+    def next(self, timeout: float | None = None) -> Any:
+        """Waits for the next item, at most `timeout` seconds, `None` for no limit, and returns it; raises
+        `StopIteration` at the end.
+
+        `TimedOutError` of this timeout: nothing has come, call again. A timeout of 0 looks without waiting. Every other
+        error is the end, and is raised again, but `InvalidBodyError`: the value of an item cannot be read."""
+    def close(self) -> None:
+        """Ends it, both ways, from any thread: where the handler still runs it is told at once. Who waits for an item
+        comes to the end of the loop. It waits for nothing and never fails; closing again does nothing."""
+    def __iter__(self) -> Stream: ...
+    def __next__(self) -> Any: ...
+    def __enter__(self) -> Stream: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class Items:
+    """The items that the caller of a stream sends, as its handler reads them: an iterator, which waits for the next
+    one. It ends when the caller has ended them; of a plain request there are none.
+
+    When the caller leaves, `CancelledError` or `ConnectionLostError` is raised, in a thread that waits, too."""
+
+    def next(self, timeout: float | None = None) -> Any:
+        """Waits for the next item, at most `timeout` seconds, `None` for no limit, and returns it; raises
+        `StopIteration` at the end. `TimedOutError`: nothing has come, call again. A timeout of 0 looks without
+        waiting."""
+    def __iter__(self) -> Items: ...
+    def __next__(self) -> Any: ...
+
+@final
+class Reply:
+    def send(self, item: Any, /) -> bool: ...
+
+@final
+class Unsent: ...
+
+@final
+class LoopStream:
+    def __new__(
+        cls, where_: str | int, data: Any, keywords: Mapping[str, Any], call: Mapping[str, Any] | None = None, /
+    ) -> LoopStream: ...
+    def fileno(self) -> int: ...
+    def is_accepted(self) -> bool: ...
+    def take(self) -> tuple[Any] | None: ...
+    @property
+    def ended(self) -> bool: ...
+    def send(self, item: Any, behind: bool, /) -> Unsent | None: ...
+    def send_again(self, unsent: Unsent, /) -> bool: ...
+    def end(self) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class LoopItems:
+    def take(self) -> tuple[Any] | None: ...
+    @property
+    def ended(self) -> bool: ...
+
+@final
 class Queue:
     def __new__(cls) -> Queue: ...
     def fileno(self) -> int: ...
@@ -229,6 +327,7 @@ class Queue:
     def process(self) -> list[tuple[Any, Any, BaseException | None]]: ...
 
 def post(where_: str | int, request: bool, data: Any, keywords: Any, /) -> Any: ...
+def post_stream(where_: str | int, data: Any, keywords: Any, /) -> Stream: ...
 def channels(
     directory: str | os.PathLike[str] | None = None, /
 ) -> list[tuple[str, str, str | None, int | None, int | None, str | None, bool, int | None]]: ...

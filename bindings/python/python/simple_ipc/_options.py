@@ -45,6 +45,23 @@ class PostOptions(AioPostOptions, total=False):
     """What gives the post up, or the client while it connects, from another thread. Default: nothing."""
 
 
+class AioStreamOptions(AioPostOptions, total=False):
+    """Keyword arguments of streams, and of clients, which open streams, of `simple_ipc.aio`. All are optional. Of a
+    stream `timeout` is the whole stream, from being posted to its end, and there is none unless it is given."""
+
+    idle_timeout: float | None
+    """Seconds that a stream may wait for the listener to accept it (default: 30), for the next item and for room to
+    send one (default: no limit). Once it is given it holds for all three; `None` for no limit."""
+
+
+class StreamOptions(AioStreamOptions, total=False):
+    """Keyword arguments of streams, and of clients, which open streams. All are optional. Of a stream `timeout` is the
+    whole stream, from being posted to its end, and there is none unless it is given."""
+
+    cancellation: Cancellation | None
+    """What gives the stream up, or the client while it connects, from another thread. Default: nothing."""
+
+
 class AioSubscribeOptions(AioPostOptions, total=False):
     """Keyword arguments of subscriptions of `simple_ipc.aio`. All are optional; `timeout` and `wait` are for the time
     until it is subscribed."""
@@ -126,3 +143,18 @@ class CallOptions(AioCallOptions, total=False):
 
     cancellation: Cancellation | None
     """What gives this call up from another thread. Default: nothing."""
+
+
+class AioStreamCallOptions(AioCallOptions, total=False):
+    """Keyword arguments of a stream of a client of `simple_ipc.aio`. All are optional; `timeout` is the whole stream,
+    and without it the client's own holds, where that was given."""
+
+    idle_timeout: float | None
+    """As for a stream that is posted. Default: the client's."""
+
+
+class StreamCallOptions(AioStreamCallOptions, total=False):
+    """Keyword arguments of a stream of a client. All are optional."""
+
+    cancellation: Cancellation | None
+    """What gives the stream up from another thread. Default: nothing."""

@@ -7,8 +7,8 @@ import contextlib
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
-from types import CoroutineType
+from collections.abc import Callable, Iterator
+from types import AsyncGeneratorType, CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from . import _native
@@ -45,6 +45,8 @@ class Counters(NamedTuple):
     """Events that were dropped, one for each subscriber that did not get it and was told so."""
     too_slow: int
     """Subscriptions that were ended because their subscriber did not take its events."""
+    streams: int
+    """Streams that are open now."""
 
 
 class _Native(Protocol):
@@ -134,7 +136,7 @@ atexit.register(_at_exit)
 
 
 def adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler as the native part calls it: what it returns is no coroutine."""
+    """The handler as the native part calls it: what it returns needs no event loop."""
 
     def run(*arguments: Any) -> Any:
         result = handler(*arguments)
@@ -145,9 +147,26 @@ def adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
                 "the handler returned a coroutine, which nobody awaits here: listen with simple_ipc.aio and give "
                 "the async def function itself, or return a value"
             )
+        if isinstance(result, AsyncGeneratorType):
+            raise TypeError(
+                "the handler returned an async generator, which nobody iterates over here: listen with simple_ipc.aio, "
+                "or give a def function with yield"
+            )
         return result
 
     return run
+
+
+def send_all(items: Iterator[Any], reply: _native.Reply) -> None:
+    """Sends what a handler's iterator gives until it ends, or its caller has left; it is closed in either case, in this
+    thread."""
+    try:
+        for item in items:
+            if not reply.send(item):
+                break
+    finally:
+        if close := getattr(items, "close", None):
+            close()
 
 
 class Server(BaseServer):

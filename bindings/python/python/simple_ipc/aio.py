@@ -9,6 +9,8 @@ async def main():
     async with aio.subscribe_uds("clock") as events:
         async for event in events:
             print(event.data)
+    async for number in aio.post_uds_stream("count", 3):                 # its handler may be async def with yield
+        print(number)
 ```
 
 Calls ride on the running event loop by the readiness of a descriptor; no thread is started for them. Cancelling
@@ -25,10 +27,19 @@ from typing import Any, Unpack
 
 from . import ChannelInfo, Context, Counters, Event, _name, _native, _port, channels
 from ._aio_server import Server, listen, publish
+from ._aio_stream import Items, Stream
 from ._aio_subscription import Subscribing, Subscription
 from ._errors import ClosedError
 from ._loop import calls_of, check_loop, running_loop
-from ._options import AioCallOptions, AioPostOptions, AioSubscribeOptions, ListenOptions, PublishOptions
+from ._options import (
+    AioCallOptions,
+    AioPostOptions,
+    AioStreamCallOptions,
+    AioStreamOptions,
+    AioSubscribeOptions,
+    ListenOptions,
+    PublishOptions,
+)
 
 __all__ = [
     "ChannelInfo",
@@ -36,7 +47,9 @@ __all__ = [
     "Context",
     "Counters",
     "Event",
+    "Items",
     "Server",
+    "Stream",
     "Subscription",
     "channels",
     "connect",
@@ -48,8 +61,10 @@ __all__ = [
     "listen_uds_request",
     "post_ip_broadcast",
     "post_ip_request",
+    "post_ip_stream",
     "post_uds_broadcast",
     "post_uds_request",
+    "post_uds_stream",
     "subscribe_ip",
     "subscribe_uds",
 ]
@@ -83,6 +98,22 @@ async def post_ip_broadcast(port: int, data: Any, /, **options: Unpack[AioPostOp
     await _post(_port(port), False, data, options)
 
 
+def post_uds_stream(channel: str, data: Any, /, **options: Unpack[AioStreamOptions]) -> Stream:
+    """Posts a request to a Unix-socket channel whose answer is a sequence: `async for item in post_uds_stream(…)`.
+
+    `async with post_uds_stream(…) as stream`, or `stream = await post_uds_stream(…)`, waits until the listener has
+    accepted it; `await stream.send(item)` and `await stream.end()` send it items. A handler that answers with one value
+    makes a stream of one item. Leaving the loop, when nothing else holds the stream, cancels it, and its handler is
+    told at once.
+    """
+    return Stream(_name(channel), data, options)
+
+
+def post_ip_stream(port: int, data: Any, /, **options: Unpack[AioStreamOptions]) -> Stream:
+    """Posts a request whose answer is a sequence to a port of 127.0.0.1; as `post_uds_stream`."""
+    return Stream(_port(port), data, options)
+
+
 def listen_uds_request(
     channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
@@ -91,6 +122,9 @@ def listen_uds_request(
     The handler runs on this loop, any number at once if it is `async def`; a `def` handler must not block.
     What it raises is the caller's `HandlerFailedError`, and is logged. When the caller gives up, the handler's
     task is cancelled. With `context=True` it is called with a `Context` as its second argument.
+
+    An async generator, or another iterator, is a sequence for callers of `post_uds_stream`; `context.items` are the
+    items that such a caller sends. It is closed in the handler's task, at once when the caller leaves.
     """
     return listen(_name(channel), True, handler, context, options)
 
@@ -155,8 +189,11 @@ class Client:
     Made by `connect`. A session that breaks is replaced by the next call. `async with` closes it at the end.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, number: int, where: str | int, options: dict[str, Any]) -> None:
         self._loop = loop
+        # For its streams.
+        self._where = where
+        self._options = options
         self._process = _native.Process()
         self._calls = calls_of(loop)
         self._number: int | None = number
@@ -186,6 +223,14 @@ class Client:
         except asyncio.CancelledError:
             calls.queue.cancel(call)
             raise
+
+    def stream(self, data: Any, /, **options: Unpack[AioStreamCallOptions]) -> Stream:
+        """Opens a stream, as `post_uds_stream` does, on a session of its own. It goes on where the client is closed.
+
+        `timeout` is for the whole stream; without it, and without `idle_timeout`, what the client was given holds.
+        """
+        self._open()
+        return Stream(self._where, data, self._options, options)
 
     async def broadcast(self, data: Any, /) -> None:
         """Sends a message that nobody answers; waits only while too much waits to be sent. `flush` makes sure of it."""
@@ -244,7 +289,7 @@ class _Connecting:
         calls = calls_of(loop)
         future = loop.create_future()
         number, call = calls.queue.connect(self._where, self._options, future)
-        client = Client(loop, number)
+        client = Client(loop, number, self._where, self._options)
         await calls.outcome(loop, call, future)
         return client
 
@@ -260,6 +305,6 @@ class _Connecting:
             await self._client.__aexit__()
 
 
-def connect(channel: str | int, /, **options: Unpack[AioPostOptions]) -> _Connecting:
+def connect(channel: str | int, /, **options: Unpack[AioStreamOptions]) -> _Connecting:
     """Keeps a channel open, a name or a port: `client = await connect(…)`, or `async with connect(…) as client`."""
     return _Connecting(channel, options)

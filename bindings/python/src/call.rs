@@ -1,0 +1,206 @@
+//! A message that an event loop handles: its value, what its handler may know, and its answer.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use simple_ipc::{HandlerFailure, Items, Message, Mode, Peer};
+use tokio::sync::oneshot;
+
+use crate::body;
+use crate::context::{self, Context};
+use crate::error::exception;
+use crate::exchange::{Exchange, LoopItems, no_more};
+use crate::failure::{failure_of, is_on_purpose};
+use crate::listener::{Answer, unheard};
+use crate::post::{Arrived, News, Post, Sent, Waiting};
+use crate::stream::Unsent;
+
+/// One message that waits for its answer.
+#[pyclass(frozen, module = "simple_ipc._native")]
+pub(crate) struct Call {
+    number: u64,
+    mode: Mode,
+    message: Mutex<Option<Message>>,
+    peer: Peer,
+    deadline: Option<Instant>,
+    caller: Caller,
+}
+
+/// Who waits for the answer.
+enum Caller {
+    Task {
+        /// Set by a thread of the library where nobody waits any more.
+        cancelled: Arc<AtomicBool>,
+        /// Until it is answered.
+        answer: Mutex<Option<oneshot::Sender<Sent>>>,
+    },
+    Stream {
+        exchange: Arc<Exchange>,
+        items: Items,
+        /// Where it is told what could not be sent.
+        post: Arc<Post>,
+    },
+}
+
+impl Call {
+    pub(crate) fn new(arrived: Arrived, post: &Arc<Post>) -> Call {
+        let Arrived { number, message, peer, deadline, mode, caller } = arrived;
+        let caller = match caller {
+            Waiting::Task { cancelled, answer } => Caller::Task { cancelled, answer: Mutex::new(Some(answer)) },
+            Waiting::Stream(exchange, items) => Caller::Stream { exchange, items, post: Arc::clone(post) },
+        };
+        Call { number, mode, message: Mutex::new(Some(message)), peer, deadline, caller }
+    }
+
+    fn answer(&self, answer: Answer, matters: bool) {
+        match &self.caller {
+            Caller::Task { answer: to, .. } => {
+                if let Some(to) = to.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    // Nobody to tell: the listener was stopped.
+                    let _taken = to.send(Sent { answer, matters });
+                }
+            }
+            Caller::Stream { exchange, post, .. } => {
+                if let Err(error) = exchange.give(answer)
+                    && matters
+                {
+                    post.put(|_| News::Undelivered(unheard(&error)));
+                }
+            }
+        }
+    }
+
+    fn stream(&self) -> PyResult<&Exchange> {
+        let exchange = self.exchange().ok_or_else(no_stream)?;
+        Ok(exchange)
+    }
+
+    fn exchange(&self) -> Option<&Arc<Exchange>> {
+        match &self.caller {
+            Caller::Task { .. } => None,
+            Caller::Stream { exchange, .. } => Some(exchange),
+        }
+    }
+}
+
+fn no_stream() -> PyErr {
+    PyRuntimeError::new_err("the message opens no stream")
+}
+
+#[pymethods]
+impl Call {
+    #[getter]
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The value that has come, to be asked for once: one at a time, so that each has the memory of the one
+    /// before. Where it cannot be read, its sender is told and the reason is raised.
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let message = message.ok_or_else(|| PyRuntimeError::new_err("the value was taken before"))?;
+        body::to_object(py, &message)
+            .inspect_err(|error| self.answer(Answer::Rejection(error.value(py).to_string()), false))
+    }
+
+    /// Whether the message opens a stream.
+    #[getter]
+    fn is_stream(&self) -> bool {
+        self.exchange().is_some()
+    }
+
+    /// What the handler may know, with the items that it may read.
+    #[pyo3(signature = (items, /))]
+    fn context(&self, items: Py<PyAny>) -> Context {
+        let caller = match &self.caller {
+            Caller::Task { cancelled, .. } => context::Caller::Noted(Arc::clone(cancelled)),
+            Caller::Stream { exchange, .. } => context::Caller::Of(Arc::clone(exchange)),
+        };
+        Context::new(self.peer, self.deadline, caller, Some(items))
+    }
+
+    /// The items that the caller of a stream sends.
+    fn items(&self) -> PyResult<LoopItems> {
+        match &self.caller {
+            Caller::Stream { items, .. } => Ok(LoopItems::new(items.clone())),
+            Caller::Task { .. } => Err(no_stream()),
+        }
+    }
+
+    /// Whether the caller of a stream has left.
+    fn is_cancelled(&self) -> bool {
+        self.exchange().is_some_and(|exchange| exchange.is_cancelled())
+    }
+
+    /// The answer is a sequence; `False` where it cannot be: who asked for one answer is told, and who has left needs
+    /// none.
+    fn begin_items(&self) -> bool {
+        match &self.caller {
+            Caller::Stream { exchange, .. } => exchange.begin_items().is_ok(),
+            Caller::Task { .. } => {
+                self.answer(Answer::Sequence, false);
+                false
+            }
+        }
+    }
+
+    /// Sends an item, or returns it where there is no room, or where it has to stand `behind` others.
+    #[pyo3(signature = (item, behind, /))]
+    fn send(&self, item: &Bound<'_, PyAny>, behind: bool) -> PyResult<Option<Unsent>> {
+        let (py, exchange) = (item.py(), self.stream()?);
+        let body = exchange.body(item)?;
+        Unsent::unless_sent(body, behind, |body| {
+            exchange.try_send(body.message()).map_err(|error| exception(py, &error))
+        })
+    }
+
+    /// Sends what was returned before; whether there was room.
+    #[pyo3(signature = (unsent, /))]
+    fn send_again(&self, py: Python<'_>, unsent: &Unsent) -> PyResult<bool> {
+        self.stream()?.try_send(unsent.message().into()).map_err(|error| exception(py, &error))
+    }
+
+    /// All items were sent.
+    fn end_items(&self) {
+        self.answer(no_more(), true);
+    }
+
+    /// Answers; a value that cannot become a body is the handler's failure, and is raised, too.
+    #[pyo3(signature = (reply, /))]
+    fn respond(&self, reply: &Bound<'_, PyAny>) -> PyResult<()> {
+        let message = match self.mode {
+            Mode::Request => body::of_answer(reply),
+            _ => Ok(Message::null()),
+        };
+        match message {
+            Ok(message) => self.answer(Answer::Reply(message), true),
+            Err(error) => {
+                self.answer(Answer::of_bad_reply(reply.py(), &error), false);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers that the handler has raised this. Says whether it has to be logged: what is raised on purpose has not
+    /// where the caller hears of it, which is logged by itself where it fails.
+    #[pyo3(signature = (error, /))]
+    fn raised(&self, error: Bound<'_, PyAny>) -> bool {
+        let (py, error) = (error.py(), PyErr::from_value(error));
+        let is_for_the_caller = self.mode == Mode::Request && is_on_purpose(py, &error);
+        let is_of_leaving = self.exchange().is_some_and(|exchange| exchange.is_of_leaving(py, &error));
+        let answer = self
+            .exchange()
+            .map_or_else(|| Answer::Failure(failure_of(py, &error)), |exchange| exchange.failure_of(py, &error));
+        self.answer(answer, is_for_the_caller);
+        !is_for_the_caller && !is_of_leaving
+    }
+
+    /// Answers, where nothing else has, that the handler was cancelled.
+    fn cancelled(&self) {
+        self.answer(Answer::Failure(HandlerFailure::new("the handler was cancelled")), false);
+    }
+}
