@@ -130,6 +130,44 @@ namespace SimpleIpc
         }
 
         /// <summary>
+        /// Opens a stream to the listener's handler, and waits until it has accepted it. Each stream has a connection of its own, so
+        /// that a slow one holds up nothing else; it goes on when the client is closed.
+        /// </summary>
+        /// <typeparam name="TIn">What opens it: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes JSON of.</typeparam>
+        /// <typeparam name="TOut">What the handler sends, in the same way.</typeparam>
+        /// <param name="body">What opens it. Bytes must not change before the call has returned.</param>
+        /// <param name="options">
+        /// <see cref="IpcOptions.Timeout"/>, of the whole stream and none unless it is set, and <see cref="IpcOptions.IdleTimeout"/>;
+        /// null for those that the client was opened with.
+        /// </param>
+        /// <param name="cancellationToken">
+        /// Gives up opening, and cancels the stream at any time afterwards: then its calls throw an
+        /// <see cref="OperationCanceledException"/>, and the handler is told at once.
+        /// </param>
+        /// <exception cref="IpcException">As for <see cref="Ipc.PostUdsStream"/>, and <see cref="IpcStatus.Closed"/>.</exception>
+        public IpcStream<TOut> Stream<TIn, TOut>(TIn body, IpcOptions? options = null, CancellationToken cancellationToken = default)
+        {
+            Outgoing outgoing = Body.From(body, json);
+            return new IpcStream<TOut>(new ItemStream(Offload.Run(() => StreamHere(outgoing, options, true), cancellationToken), cancellationToken));
+        }
+
+        /// <summary>As <see cref="Stream"/>, and returns at once. Whether it is accepted is told by the first item, or the first send.</summary>
+        /// <typeparam name="TIn">What opens it: bytes, an <see cref="IpcMessage"/>, or what System.Text.Json makes JSON of.</typeparam>
+        /// <typeparam name="TOut">What the handler sends, in the same way.</typeparam>
+        /// <param name="body">What opens it. Bytes must not change before the call has returned.</param>
+        /// <param name="options">As for <see cref="Stream"/>.</param>
+        /// <param name="cancellationToken">
+        /// Cancels the stream at any time: then its calls throw an <see cref="OperationCanceledException"/>, and the handler is told at
+        /// once.
+        /// </param>
+        /// <exception cref="IpcException">Here, or out of its loop: as for <see cref="Stream"/>.</exception>
+        public IpcStream<TOut> StreamAsync<TIn, TOut>(TIn body, IpcOptions? options = null, CancellationToken cancellationToken = default)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            return new IpcStream<TOut>(new ItemStream(StreamHere(Body.From(body, json), options, false), cancellationToken));
+        }
+
+        /// <summary>
         /// Sends a broadcast. It returns when it was sent; <see cref="Flush(CancellationToken)"/> waits until it, and all before
         /// it, have reached the handler.
         /// </summary>
@@ -277,6 +315,22 @@ namespace SimpleIpc
                 // Nobody waits for what comes of it.
             }
             handle.Dispose();
+        }
+
+        private unsafe NativeStream StreamHere(in Outgoing outgoing, IpcOptions? options, bool waits)
+        {
+            using var client = handle.Borrow();
+            using OptionsHandle? native = IpcOptions.ToNative(options);
+            using Borrowed borrowed = Borrowed.Of(native);
+            fixed (byte* data = outgoing.Data.Span)
+            {
+                IntPtr stream, error;
+                int status = waits
+                    ? NativeMethods.sipc_client_stream(client.Pointer, outgoing.Native(data), borrowed.Pointer, out stream, out error)
+                    : NativeMethods.sipc_client_begin_stream(client.Pointer, outgoing.Native(data), borrowed.Pointer, out stream, out error);
+                Failure.Check(status, error);
+                return new NativeStream(stream, json);
+            }
         }
 
         private void FlushHere(TimeSpan? timeout)

@@ -205,5 +205,8 @@ namespace SimpleIpc
 
         /// <summary>Subscriptions that ended with <see cref="IpcStatus.TooSlow"/>.</summary>
         public long TooSlow => (long)counters.TooSlow;
+
+        /// <summary>Streams that callers have opened and that have not ended, now.</summary>
+        public long Streams => (long)counters.Streams;
     }
 }

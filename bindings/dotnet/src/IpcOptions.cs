@@ -43,9 +43,17 @@ namespace SimpleIpc
     {
         /// <summary>
         /// How long a call may take from being made to its answer: 30 s by default,
-        /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for no limit. Whole milliseconds, rounded up.
+        /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> for no limit. Of a stream it is the whole time to its end, and
+        /// without limit unless it is set. Whole milliseconds, rounded up.
         /// </summary>
         public TimeSpan? Timeout { get; set; }
+
+        /// <summary>
+        /// How long a stream may wait for the other side: to be accepted, 30 s by default; for an item, and for room to send one,
+        /// without limit by default. Once it is set it holds for all three. Then the stream ends with
+        /// <see cref="IpcStatus.TimedOut"/>. Whole milliseconds, rounded up.
+        /// </summary>
+        public TimeSpan? IdleTimeout { get; set; }
 
         /// <summary>
         /// How long a post or a connecting client waits for a listener to appear before it fails with
@@ -220,6 +228,7 @@ namespace SimpleIpc
                 using var borrowed = handle.Borrow();
                 IntPtr options = borrowed.Pointer;
                 if (Timeout is TimeSpan timeout) NativeMethods.sipc_options_set_timeout_ms(options, Milliseconds(timeout));
+                if (IdleTimeout is TimeSpan idle) NativeMethods.sipc_options_set_idle_timeout_ms(options, Milliseconds(idle));
                 if (Wait is TimeSpan wait) NativeMethods.sipc_options_set_wait_ms(options, Ever(wait));
                 if (Wire is IpcWire wire) NativeMethods.sipc_options_set_wire(options, (int)wire);
                 if (PathStyle is IpcPathStyle style) NativeMethods.sipc_options_set_path_style(options, (int)style);

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Threading;
@@ -11,7 +12,7 @@ namespace SimpleIpc.Native
     /// A listener's handler on its way through C. The C library holds it by a GCHandle, which its drop frees when no
     /// message can arrive any more; the two functions that C calls are kept for the life of the process.
     /// </summary>
-    internal abstract class Dispatcher
+    internal abstract partial class Dispatcher
     {
         private static readonly MessageFunction MessageDelegate = OnMessage;
         private static readonly DropFunction DropDelegate = OnDrop;
@@ -85,8 +86,7 @@ namespace SimpleIpc.Native
         protected void Fail(Responder responder, Exception thrown)
         {
             Exception exception = ErrorText.Unwrapped(thrown);
-            // Who gives up because the caller has is no failure.
-            bool gaveUp = exception is OperationCanceledException && responder.IsUnwanted;
+            bool gaveUp = IsOfLeaving(exception) && responder.IsUnwanted;
             bool told = exception is HandlerException failure
                 ? responder.Fail(Message(failure, out byte[]? data), failure.HandlerCode, data)
                 : responder.Fail(ErrorText.Named(exception));
@@ -115,7 +115,7 @@ namespace SimpleIpc.Native
             }
         }
 
-        private string Message(HandlerException failure, out byte[]? data)
+        protected string Message(HandlerException failure, out byte[]? data)
         {
             data = null;
             try
@@ -129,7 +129,7 @@ namespace SimpleIpc.Native
             }
         }
 
-        private void Tell(Exception exception, bool callerTold)
+        protected void Tell(Exception exception, bool callerTold)
         {
             try
             {
@@ -239,34 +239,52 @@ namespace SimpleIpc.Native
                 Reject(responder, unfit);
                 return;
             }
+            IpcContext? context = null;
             try
             {
-                IpcContext context = TakesContext ? new IpcContext(responder, pointer) : null!;
+                context = TakesContext ? new IpcContext(responder, pointer, Json) : null;
                 if (handler != null)
                 {
-                    Respond(responder, handler(data, context));
+                    Answer(responder, handler(data, context!), context);
                     return;
                 }
-                Task<TOut> task = later!(data, context) ?? throw new InvalidOperationException("the handler returned no task");
+                Task<TOut> task = later!(data, context!) ?? throw new InvalidOperationException("the handler returned no task");
                 // The thread goes back to the library; the answer is sent when there is one.
-                _ = FinishAsync(task, responder);
+                _ = FinishAsync(task, responder, context);
             }
             catch (Exception exception)
             {
                 Fail(responder, exception);
+                context?.End();
             }
         }
 
-        private async Task FinishAsync(Task<TOut> task, Responder responder)
+        private async Task FinishAsync(Task<TOut> task, Responder responder, IpcContext? context)
         {
             try
             {
-                Respond(responder, await task.ConfigureAwait(false));
+                Answer(responder, await task.ConfigureAwait(false), context);
             }
             catch (Exception exception)
             {
                 Fail(responder, exception);
+                context?.End();
             }
+        }
+
+        private void Answer(Responder responder, TOut reply, IpcContext? context)
+        {
+            // Only a handler whose answers may be anything can choose so late.
+            if (typeof(TOut) == typeof(object) && reply is IAsyncEnumerable<object> sequence)
+            {
+                if (Begin(responder, context, out CancellationToken left) is ItemStream answer)
+                {
+                    _ = AnswerAsync(() => sequence, answer, context, left);
+                }
+                return;
+            }
+            Respond(responder, reply);
+            context?.End();
         }
     }
 
@@ -311,7 +329,7 @@ namespace SimpleIpc.Native
                     Reject(responder, unfit);
                     return;
                 }
-                IpcContext context = TakesContext ? new IpcContext(responder, pointer) : null!;
+                IpcContext context = TakesContext ? new IpcContext(responder, pointer, Json) : null!;
                 if (handler != null)
                 {
                     handler(data, context);

@@ -70,7 +70,7 @@ namespace SimpleIpc.Native
 
     internal sealed class StreamHandle : NativeHandle
     {
-        internal StreamHandle(IntPtr pointer) : base(pointer, "subscription") { }
+        internal StreamHandle(IntPtr pointer) : base(pointer, "stream") { }
 
         protected override void Free() => NativeMethods.sipc_stream_free(handle);
     }

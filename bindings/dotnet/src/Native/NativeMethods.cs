@@ -30,6 +30,7 @@ namespace SimpleIpc.Native
         internal ulong Published;
         internal ulong Dropped;
         internal ulong TooSlow;
+        internal ulong Streams;
     }
 
     /// <summary><c>sipc_handler_report</c>; what is behind these fields is not asked for.</summary>
@@ -92,6 +93,7 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern IntPtr sipc_options_new();
         [DllImport(LibraryName)] internal static extern void sipc_options_free(IntPtr options);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_timeout_ms(IntPtr options, long milliseconds);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_idle_timeout_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_wire(IntPtr options, int wire);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_directory(IntPtr options, byte* directory);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_path(IntPtr options, byte* path);
@@ -181,6 +183,33 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)]
         internal static extern int sipc_stream_next_async(
             IntPtr stream, long milliseconds, IntPtr callback, IntPtr userData, IntPtr drop, out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_uds_stream(
+            byte* channel, NativeBody body, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_post_ip_stream(
+            uint port, NativeBody body, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_begin_uds_stream(
+            byte* channel, NativeBody body, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_begin_ip_stream(
+            uint port, NativeBody body, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_stream(
+            IntPtr client, NativeBody body, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_client_begin_stream(
+            IntPtr client, NativeBody body, IntPtr options, out IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_stream_send(IntPtr stream, NativeBody body, long milliseconds, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_stream_send_async(
+            IntPtr stream, NativeBody body, long milliseconds, IntPtr callback, IntPtr userData, IntPtr drop,
+            out IntPtr operation, out IntPtr error);
+        [DllImport(LibraryName)] internal static extern int sipc_stream_end(IntPtr stream, out IntPtr error);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_stream_fail_with(IntPtr stream, byte* message, byte* code, byte* data, IntPtr error);
         [DllImport(LibraryName)] internal static extern void sipc_stream_close(IntPtr stream);
         [DllImport(LibraryName)] internal static extern void sipc_stream_free(IntPtr stream);
 
@@ -198,6 +227,12 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)]
         internal static extern int sipc_respond_failure(IntPtr responder, byte* message, byte* code, byte* data, IntPtr error);
         [DllImport(LibraryName)] internal static extern int sipc_reject(IntPtr responder, byte* text, IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte sipc_responder_is_stream(IntPtr responder);
+        [DllImport(LibraryName)]
+        internal static extern int sipc_responder_items(IntPtr responder, out IntPtr stream, out IntPtr error);
+        // The error that this could store is left out: the caller has been told, or has gone.
+        [DllImport(LibraryName)]
+        internal static extern int sipc_responder_stream(IntPtr responder, out IntPtr stream, IntPtr error);
         [DllImport(LibraryName)] internal static extern byte sipc_responder_is_cancelled(IntPtr responder);
         [DllImport(LibraryName)]
         internal static extern int sipc_responder_on_cancel(

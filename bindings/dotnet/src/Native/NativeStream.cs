@@ -33,7 +33,7 @@ namespace SimpleIpc.Native
                 return NextCancellable(read, timeout, token, out taken);
             }
             taken = default!;
-            if (!Borrow(out Borrowed stream))
+            if (!TryBorrow(out Borrowed stream))
             {
                 return false;
             }
@@ -70,7 +70,7 @@ namespace SimpleIpc.Native
         /// <summary>Ends it, also what waits for it. It never waits itself.</summary>
         internal void Close()
         {
-            if (Borrow(out Borrowed stream))
+            if (TryBorrow(out Borrowed stream))
             {
                 using (stream)
                 {
@@ -92,6 +92,21 @@ namespace SimpleIpc.Native
         /// <summary>The pointer for one call. Fails with <see cref="IpcStatus.Closed"/> where it was disposed of.</summary>
         internal Borrowed Borrow() => handle.Borrow();
 
+        /// <summary>False where it was disposed of.</summary>
+        internal bool TryBorrow(out Borrowed stream)
+        {
+            try
+            {
+                stream = handle.Borrow();
+                return true;
+            }
+            catch (IpcException closed) when (IsEnd(closed))
+            {
+                stream = default;
+                return false;
+            }
+        }
+
         /// <summary>Apart, because only a wait that can be cancelled is worth an object.</summary>
         private bool NextCancellable<T>(Reading<T> read, TimeSpan timeout, CancellationToken token, out T taken)
         {
@@ -112,7 +127,7 @@ namespace SimpleIpc.Native
         {
             isThere = false;
             taken = default!;
-            if (!Borrow(out Borrowed stream))
+            if (!TryBorrow(out Borrowed stream))
             {
                 return true;
             }
@@ -173,20 +188,5 @@ namespace SimpleIpc.Native
 
         /// <summary>Whether it was disposed of, perhaps by another thread this moment: that is the end, and no mistake.</summary>
         private bool IsEnd(IpcException exception) => exception.Status == IpcStatus.Closed && handle.IsClosed;
-
-        /// <summary>False where it was disposed of.</summary>
-        private bool Borrow(out Borrowed stream)
-        {
-            try
-            {
-                stream = handle.Borrow();
-                return true;
-            }
-            catch (IpcException closed) when (IsEnd(closed))
-            {
-                stream = default;
-                return false;
-            }
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Threading;
 
 namespace SimpleIpc.Native
@@ -57,7 +56,7 @@ namespace SimpleIpc.Native
         /// <param name="json">One JSON text; may be null.</param>
         internal unsafe bool Fail(string message, string? code = null, byte[]? json = null)
         {
-            fixed (byte* line = Zeroed(message), word = code is null ? null : Zeroed(ErrorText.OneLine(code)), data = Zeroed(json))
+            fixed (byte* line = Text.Zeroed(message), word = code is null ? null : Text.Zeroed(ErrorText.OneLine(code)), data = Text.Zeroed(json))
             {
                 IntPtr taken = Take();
                 return taken != IntPtr.Zero && NativeMethods.sipc_respond_failure(taken, line, word, data, IntPtr.Zero) == 0;
@@ -67,11 +66,53 @@ namespace SimpleIpc.Native
         /// <summary>Refuses a body that the handler does not take; false as for <see cref="Fail"/>.</summary>
         internal unsafe bool Reject(string message)
         {
-            fixed (byte* line = Zeroed(message))
+            fixed (byte* line = Text.Zeroed(message))
             {
                 IntPtr taken = Take();
                 return taken != IntPtr.Zero && NativeMethods.sipc_reject(taken, line, IntPtr.Zero) == 0;
             }
+        }
+
+        /// <summary>Whether the caller opened a stream.</summary>
+        internal bool IsStream
+        {
+            get
+            {
+                lock (gate)
+                {
+                    return !IsInvalid && NativeMethods.sipc_responder_is_stream(handle) != 0;
+                }
+            }
+        }
+
+        /// <summary>The caller's items; null where the answer is there already.</summary>
+        internal NativeStream? Items(System.Text.Json.JsonSerializerOptions? json)
+        {
+            lock (gate)
+            {
+                if (IsInvalid)
+                {
+                    return null;
+                }
+                int status = NativeMethods.sipc_responder_items(handle, out IntPtr stream, out IntPtr error);
+                Failure.Check(status, error);
+                return new NativeStream(stream, json);
+            }
+        }
+
+        /// <summary>
+        /// Begins an answer of several items; null where there can be none: the caller has gone, or has opened no stream, of which
+        /// it has been told.
+        /// </summary>
+        internal NativeStream? Stream(System.Text.Json.JsonSerializerOptions? json)
+        {
+            IntPtr taken = Take();
+            if (taken == IntPtr.Zero)
+            {
+                return null;
+            }
+            int status = NativeMethods.sipc_responder_stream(taken, out IntPtr stream, IntPtr.Zero);
+            return status == 0 ? new NativeStream(stream, json) : null;
         }
 
         /// <summary>Whether nobody waits for the answer any more.</summary>
@@ -126,18 +167,6 @@ namespace SimpleIpc.Native
             {
                 // Only memory can lack here. No exception may cross into C.
             }
-        }
-
-        /// <summary>As C has texts, which end at the first zero.</summary>
-        private static byte[] Zeroed(string text) => Encoding.UTF8.GetBytes(text.Replace('\0', ' ') + "\0");
-
-        private static byte[]? Zeroed(byte[]? json)
-        {
-            if (json != null)
-            {
-                Array.Resize(ref json, json.Length + 1);
-            }
-            return json;
         }
 
         private IntPtr Take()

@@ -66,6 +66,30 @@ namespace SimpleIpc.Native
             }
         }
 
+        /// <summary>Opens a stream.</summary>
+        /// <param name="outgoing">What opens it.</param>
+        /// <param name="options">Null for the defaults.</param>
+        /// <param name="waits">Whether it returns once the listener has accepted the stream, and not at once.</param>
+        internal unsafe NativeStream Stream(in Outgoing outgoing, IpcOptions? options, bool waits)
+        {
+            using OptionsHandle? native = IpcOptions.ToNative(options);
+            using Borrowed borrowed = Borrowed.Of(native);
+            fixed (byte* channel = name, data = outgoing.Data.Span)
+            {
+                NativeBody body = outgoing.Native(data);
+                IntPtr stream, error;
+                int status = (name != null, waits) switch
+                {
+                    (true, true) => NativeMethods.sipc_post_uds_stream(channel, body, borrowed.Pointer, out stream, out error),
+                    (true, false) => NativeMethods.sipc_begin_uds_stream(channel, body, borrowed.Pointer, out stream, out error),
+                    (false, true) => NativeMethods.sipc_post_ip_stream(port, body, borrowed.Pointer, out stream, out error),
+                    (false, false) => NativeMethods.sipc_begin_ip_stream(port, body, borrowed.Pointer, out stream, out error),
+                };
+                Failure.Check(status, error);
+                return new NativeStream(stream, options?.Json);
+            }
+        }
+
         internal unsafe TOut Request<TIn, TOut>(TIn body, IpcOptions? options, CancellationToken token)
         {
             token.ThrowIfCancellationRequested();

@@ -34,6 +34,19 @@ namespace SimpleIpc.Native
             }
         }
 
+        /// <summary>A text of ours as C has them, which ends at the first zero.</summary>
+        internal static byte[] Zeroed(string text) => Encoding.UTF8.GetBytes(text.Replace('\0', ' ') + "\0");
+
+        /// <summary>The same of a JSON text, which has no zero in it; null stays null.</summary>
+        internal static byte[]? Zeroed(byte[]? json)
+        {
+            if (json != null)
+            {
+                Array.Resize(ref json, json.Length + 1);
+            }
+            return json;
+        }
+
         /// <summary>A text that C owns; null for NULL. Paths that are no UTF-8 get replacement characters.</summary>
         internal static unsafe string? FromNative(byte* text)
         {

@@ -27,6 +27,8 @@ namespace SimpleIpc.Interop
             {
                 "publish" => Publications.Publish(arguments[1]),
                 "subscribe" => Publications.Subscribe(),
+                "streams" => Streams.Listen(arguments[1]),
+                "stream" => Streams.Call(),
                 _ => Post(),
             });
             return 0;
