@@ -225,7 +225,7 @@ impl<'a> Input<'a> {
                 self.pipe = None;
                 break;
             }
-            match pipe.write(self.rest) {
+            match os::write_pipe(pipe, self.rest) {
                 Ok(written) => self.rest = &self.rest[written..],
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
@@ -257,7 +257,7 @@ impl<R: Read + Pipe> Collected<R> {
         let mut piece = [0; 64 << 10];
         let mut taken = 0;
         while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut piece) {
+            match os::read_pipe(pipe, &mut piece) {
                 Ok(0) => self.pipe = None,
                 Ok(count) => {
                     self.data.extend_from_slice(&piece[..count]);

@@ -11,13 +11,20 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest channel name, in characters. The whole path then fits `sun_path` on every Unix.
 pub const MAX_NAME_LEN: usize = 85;
 
-/// The longest path of a Unix socket, in bytes: `sun_path` less its terminating zero. 107 on Linux, 103 on macOS.
-pub const MAX_PATH_LEN: usize = if cfg!(target_vendor = "apple") { 103 } else { 107 };
+/// The longest path of a Unix socket, in bytes: `sun_path` less its terminating zero. 107 on Linux, 103 on macOS; 240 on Windows, where
+/// the path of the lock file beside it is what has to fit.
+pub const MAX_PATH_LEN: usize = if cfg!(windows) {
+    240
+} else if cfg!(target_vendor = "apple") {
+    103
+} else {
+    107
+};
 
 /// The environment variable that replaces `/tmp` as the directory of the sockets.
 pub const DIRECTORY_VARIABLE: &str = "SIMPLE_IPC_DIR";
 
-const DEFAULT_DIRECTORY: &str = "/tmp";
+const DEFAULT_DIRECTORY: &str = if cfg!(windows) { "C:/Windows/Temp" } else { "/tmp" };
 
 /// What two processes meet at: a name, a port, or the full path of a socket.
 ///

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::channel::{Address, Channel, MAX_NAME_LEN, PathStyle};
 use crate::error::ErrorKind;
 use crate::message::MessageKind;
-use crate::os::lock_file::parse_content;
+use crate::os::lock_info::parse_content;
 use crate::protocol::dialect::Dialect;
 use crate::protocol::frame::{ERROR_ALWAYS, FrameReader, Header, Kind, MOST_TOPIC, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello};

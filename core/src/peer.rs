@@ -1,6 +1,10 @@
 //! Who is at the other end of a connection, and who may be.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Mutex;
+
+use crate::lock::lock;
 
 /// Whose process it is: a user of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,6 +14,8 @@ pub struct Owner(Id);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Id {
     Uid(u32),
+    /// A security identifier as Windows writes it, kept for as long as the process lives.
+    Sid(&'static str),
 }
 
 impl Owner {
@@ -22,12 +28,35 @@ impl Owner {
     pub const fn uid(self) -> Option<u32> {
         match self.0 {
             Id::Uid(uid) => Some(uid),
+            Id::Sid(_) => None,
         }
     }
 
-    /// Whether it is the system's administrator, whom nothing is kept from.
-    fn is_root(self) -> bool {
-        self == Owner::from_uid(0)
+    /// The user of this security identifier, as Windows writes it: `S-1-5-21-…-1001`. Each text that is given is kept once, for
+    /// as long as the process lives.
+    pub fn from_sid(sid: &str) -> Owner {
+        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut known = lock(&KNOWN);
+        if let Some(kept) = known.get(sid) {
+            return Owner(Id::Sid(kept));
+        }
+        let kept: &'static str = String::from(sid).leak();
+        known.insert(kept);
+        Owner(Id::Sid(kept))
+    }
+
+    /// The user's security identifier; `None` where the operating system names users by numbers.
+    pub const fn sid(self) -> Option<&'static str> {
+        match self.0 {
+            Id::Uid(_) => None,
+            Id::Sid(sid) => Some(sid),
+        }
+    }
+
+    /// Whether it is the system's administrator, whom nothing is kept from: user 0; on Windows the system itself, and the group of
+    /// its administrators.
+    pub(crate) fn is_root(self) -> bool {
+        matches!(self.0, Id::Uid(0) | Id::Sid("S-1-5-18" | "S-1-5-32-544"))
     }
 }
 
@@ -36,6 +65,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Id::Uid(uid) => write!(f, "user {uid}"),
+            Id::Sid(sid) => write!(f, "user {sid}"),
         }
     }
 }
@@ -88,9 +118,9 @@ impl Peer {
         Peer { owner, gid: None, pid: None }
     }
 
-    /// The same, of whom the group and the process are known besides.
-    pub(crate) fn with_ids(self, gid: u32, pid: Option<i32>) -> Peer {
-        Peer { gid: Some(gid), pid, ..self }
+    /// The same, of whom the group and the process are known besides, as far as there are such.
+    pub(crate) fn with_ids(self, gid: Option<u32>, pid: Option<i32>) -> Peer {
+        Peer { gid, pid, ..self }
     }
 
     /// The user whose process it is; `None` where the system cannot tell: for some TCP connections, and for a user
@@ -147,6 +177,19 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_named_by_his_number_or_by_his_security_identifier() {
+        let owner = Owner::from_sid("S-1-5-21-1-2-3-1001");
+        assert_eq!(owner, Owner::from_sid(&String::from("S-1-5-21-1-2-3-1001")));
+        assert_ne!(owner, Owner::from_sid("S-1-5-21-1-2-3-1002"));
+        assert_eq!((owner.sid(), owner.uid()), (Some("S-1-5-21-1-2-3-1001"), None));
+        assert_eq!(owner.to_string(), "user S-1-5-21-1-2-3-1001");
+        assert_eq!(Owner::from_uid(7).sid(), None);
+        let system = Peer::new(Ownership::Known(Owner::from_sid("S-1-5-18")));
+        assert!(system.allowed(&Peers::SameOwner, owner));
+        assert!(!Peer::new(Ownership::Known(owner)).allowed(&Peers::SameOwner, Owner::from_sid("S-1-5-18")));
+    }
 
     #[test]
     fn who_may_talk_is_decided_by_owner_and_root_always_may() {

@@ -1,5 +1,5 @@
 //! The operating system: the only folder that names one. Everything above it uses the types of this page, and another
-//! operating system is another folder beside `unix` with modules of the same names.
+//! operating system is another folder beside `unix` and `windows` with modules of the same names.
 //!
 //! # What a system has to give
 //!
@@ -13,7 +13,7 @@
 //! | `listener` | [`Listener`](listener::Listener): a socket that takes connections |
 //! | `channel_lock` | [`ChannelLock`](channel_lock::ChannelLock): `acquire`, `heal`, `release` of the right to listen |
 //! | `lock_file` | `probe`: whether a listener of this library holds a channel |
-//! | `discover`, `clean` | the live channels of a directory; what dead listeners left there |
+//! | `clean` | what dead listeners left in a directory (`discover`, which lists the live ones, is the same everywhere) |
 //! | `poller` | [`Poller`](poller::Poller): many streams and a clock behind one [`RawWaitable`], which a program's own event loop watches |
 //! | `waker` | [`Waker`](waker::Waker): what one thread makes readable for another one's wait |
 //! | `fork` | what a forked child must know |
@@ -38,16 +38,28 @@
 //! - That bytes which arrived are still there when the stream was shut: BSD throws them away.
 //! - That a peer is known: [`Peer`](crate::Peer) says how much is.
 
+pub(crate) mod discover;
 pub(crate) mod interest;
+pub(crate) mod lock_info;
+mod removed;
+mod transfer;
+#[cfg(unix)]
 #[macro_use]
 mod unix;
+#[cfg(windows)]
+#[macro_use]
+mod windows;
 
-pub(crate) use unix::system::poller;
+#[cfg(unix)]
+use unix as leaf;
+#[cfg(windows)]
+use windows as leaf;
+
 #[cfg(feature = "log")]
-pub(crate) use unix::write_to_standard_error;
-pub use unix::{RawWaitable, path_from_bytes};
+pub(crate) use leaf::write_to_standard_error;
+pub use leaf::{RawWaitable, path_from_bytes};
 #[cfg(feature = "tokio")]
-pub(crate) use unix::{async_stream, channel_lock, check_descriptors, is_out_of_resources, listener, max_descriptors};
-pub(crate) use unix::{
-    clean, connect, discover, fork, lock_file, online_cpus, own_owner, refusal, stream, unmapped_owner, waker,
+pub(crate) use leaf::{async_stream, channel_lock, check_descriptors, is_out_of_resources, listener, max_descriptors};
+pub(crate) use leaf::{
+    clean, connect, fork, lock_file, online_cpus, own_owner, poller, refusal, stream, unmapped_owner, waker,
 };

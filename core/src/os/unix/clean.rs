@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use serde::Serialize;
 
 use super::channel_lock;
-use super::discover::{address_of, directory_failed};
 use super::file_id::Place;
 use super::fork::ForkFd;
 use super::lock_file::{open_flags, read_content};
@@ -21,16 +19,8 @@ use super::refusal::{Refusal, by};
 use super::retry;
 use crate::channel::{Address, directory_or_default};
 use crate::error::{Error, Result};
-
-/// What [`clean`](crate::clean) removed of one dead listener.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Removed {
-    /// The channel that it listened on, as its lock file says: the name, `:port`, or the full path.
-    pub channel: String,
-    /// The files that are gone: the socket, unless there was none, and the lock file.
-    pub paths: Vec<PathBuf>,
-}
+use crate::os::discover::{address_of, directory_failed};
+pub use crate::os::removed::Removed;
 
 /// Removes what dead listeners of this user left in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`).
 pub(crate) fn clean(directory: Option<&Path>) -> Result<Vec<Removed>> {

@@ -6,11 +6,10 @@
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use super::file_id::{Identity, Place, remove_if_it_is};
 use super::fork::{self, ForkFd};
@@ -23,9 +22,8 @@ use super::system::lock_table::holders;
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Serves;
+use crate::os::lock_info::{self, LockInfo, MAX_CONTENT, Named, in_width, parse_content};
 
-/// More than any lock file of ours has; what is beyond is not read.
-const MAX_CONTENT: usize = 4096;
 /// How long a lock is tried again that only clients hold, for a moment each, but on a busy machine one
 /// after another.
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(1);
@@ -46,28 +44,6 @@ pub(crate) enum Patience {
     Starting,
     /// A listener serves: the thread has other things to do, and comes again.
     Serving,
-}
-
-/// The content of a lock file: one line of JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LockInfo {
-    pub(crate) pid: i32,
-    pub(crate) version: String,
-    /// The name, `:port`, or the full path.
-    pub(crate) channel: String,
-    /// `request` or `broadcast`; what a later version writes besides.
-    pub(crate) mode: String,
-    /// Milliseconds since the Unix epoch.
-    pub(crate) started: u64,
-    /// Whether the listener passes messages on to another machine's. Left out where it does not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) bridge: bool,
-    /// Whether the listener takes subscribers. Left out where it does not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) publishes: bool,
-    /// How many it has. Written by itself, always as many bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) subscribers: Option<u64>,
 }
 
 /// What a client learns from the lock file.
@@ -126,20 +102,9 @@ pub(crate) fn probe(address: &Address) -> Probe {
     Asking::open(address).probe()
 }
 
-/// Whose lock file a file is by its name, where its content does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    /// No lock file's.
-    Otherwise,
-    /// A lock file's, or one of another program's that has the same habits.
-    LikeOne,
-    /// A lock file's.
-    AsOne,
-}
-
 /// The live listener whose lock file this is: `None` if there is none, `Some(None)` if its content cannot be
 /// read. What may be another program's lock is not even locked for a moment.
-pub(super) fn read_live(path: &Path, named: Named) -> Option<Option<LockInfo>> {
+pub(in crate::os) fn read_live(path: &Path, named: Named) -> Option<Option<LockInfo>> {
     let file = open_to_ask(path).ok().flatten()?;
     let held = match (read_content(&file), named) {
         (Some(_), _) | (None, Named::AsOne) => is_held(&file).is_ok_and(|held| held),
@@ -238,32 +203,10 @@ impl LockFile {
         if place.is_ours() && Mode::from_raw_mode(number(place.mode)) != mode {
             rustix::fs::fchmod(&self.file, mode).map_err(failed("fchmod"))?;
         }
-        let line = LockInfo {
-            pid: rustix::process::getpid().as_raw_pid(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            channel: match address {
-                Address::Tcp { port, .. } => format!(":{port}"),
-                Address::Unix(path) if label.contains('/') => path.display().to_string(),
-                Address::Unix(_) => label.to_owned(),
-            },
-            mode: serves.mode.name().to_owned(),
-            started: milliseconds_since_epoch(),
-            bridge: serves.bridge,
-            publishes: serves.subscribers.is_some(),
-            subscribers: None,
-        };
-        let mut line = serde_json::to_vec(&line).map_err(|error| {
+        let pid = rustix::process::getpid().as_raw_pid();
+        let (line, subscribers_at) = lock_info::line(address, label, serves, pid).map_err(|error| {
             Error::new(ErrorKind::Internal, cannot_listen(label, "no lock line")).with_source(error)
         })?;
-        let mut subscribers_at = None;
-        if let Some(subscribers) = serves.subscribers {
-            line.pop();
-            line.extend_from_slice(b",\"subscribers\":");
-            subscribers_at = Some(line.len() as u64);
-            line.extend_from_slice(&in_width(subscribers));
-            line.push(b'}');
-        }
-        line.push(b'\n');
         retry::on_interrupt(|| rustix::fs::ftruncate(&self.file, 0)).map_err(failed("ftruncate"))?;
         let mut written = 0;
         while written < line.len() {
@@ -275,17 +218,6 @@ impl LockFile {
         }
         Ok(subscribers_at)
     }
-}
-
-/// How many bytes a number of subscribers takes.
-const WIDTH: usize = 10;
-
-/// A number of subscribers in so many bytes that it can be written over another one: whoever reads meanwhile still reads JSON.
-fn in_width(subscribers: u64) -> [u8; WIDTH] {
-    let mut bytes = [b' '; WIDTH];
-    let digits = subscribers.min(9_999_999_999).to_string();
-    bytes[WIDTH - digits.len()..].copy_from_slice(digits.as_bytes());
-    bytes
 }
 
 impl LockFile {
@@ -492,24 +424,10 @@ pub(super) fn read_content(file: impl AsFd) -> Option<LockInfo> {
     parse_content(&content[..len])
 }
 
-/// What a lock file says, if it is one of ours.
-pub(crate) fn parse_content(content: &[u8]) -> Option<LockInfo> {
-    // One object and nothing after it. (serde takes an array for a struct, too.)
-    let content = content.trim_ascii_start();
-    let info: LockInfo = content.starts_with(b"{").then(|| serde_json::from_slice(content).ok()).flatten()?;
-    // A process id below 1 means something else to the calls that take one.
-    (info.pid > 0).then_some(info)
-}
-
 fn is_alive(pid: i32) -> bool {
     let Some(pid) = rustix::process::Pid::from_raw(pid).filter(|_| pid > 0) else { return false };
     // Not being permitted to signal it means that it is there.
     !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
-}
-
-fn milliseconds_since_epoch() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ mod bound;
 pub(crate) mod channel_lock;
 pub(crate) mod clean;
 pub(crate) mod connect;
-pub(crate) mod discover;
 mod file_id;
 pub(crate) mod fork;
 mod holders;
@@ -45,4 +44,5 @@ pub use path::path_from_bytes;
 #[cfg(feature = "log")]
 pub(crate) use standard_error::write_to_standard_error;
 use system::event;
+pub(crate) use system::poller;
 pub use waitable::RawWaitable;

@@ -14,20 +14,12 @@ use super::system::{peer, sockets};
 use super::waker::Waker;
 use super::{ready, retry};
 use crate::os::interest::Interest;
+pub(crate) use crate::os::transfer::{Wait, advance, interrupted, would_block};
 use crate::peer::{Ownership, Peer};
 
 /// How much the kernel may hold of what a sender wrote: large bodies pass with few wake-ups. Memory
 /// is taken only while bytes are on the way.
 const SEND_BUFFER: usize = 4 << 20;
-
-/// Whether a receive may wait for bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// Answer 'would block' when nothing is there.
-    No,
-    /// Wait as the socket is set: up to its receive timeout if it is in blocking mode.
-    Yes,
-}
 
 /// A connected stream socket. Sends never block; receives do when asked to.
 #[derive(Debug)]
@@ -202,24 +194,4 @@ impl AsRawFd for Stream {
 /// The kernel takes a timeout of zero for 'for ever'.
 fn at_least_a_microsecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_micros(1))
-}
-
-/// Takes what was sent off what is to be sent: first off `head`, then off `body`.
-pub(crate) fn advance<'a>(head: &mut &'a [u8], body: &mut &'a [u8], sent: usize) {
-    let of_head = sent.min(head.len());
-    *head = &head[of_head..];
-    *body = &body[sent - of_head..];
-    if head.is_empty() {
-        (*head, *body) = (*body, &[]);
-    }
-}
-
-/// Whether nothing was there, or a receive timeout ran out.
-pub(crate) fn would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-/// Whether a signal came in between and the call is to be made again.
-pub(crate) fn interrupted(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Interrupted
 }

@@ -17,7 +17,7 @@ pub(in crate::os) fn of_unix(socket: impl AsFd) -> Peer {
     match credentials(socket) {
         // What the kernel says of a socket without a peer: no ids (-1) and no process (0).
         Ok(found) if found.uid != u32::MAX => {
-            Peer::new(ownership(found.uid)).with_ids(found.gid, (found.pid > 0).then_some(found.pid))
+            Peer::new(ownership(found.uid)).with_ids(Some(found.gid), (found.pid > 0).then_some(found.pid))
         }
         _ => Peer::new(Ownership::Missing),
     }

@@ -17,7 +17,7 @@ pub(in crate::os) fn of_unix(socket: impl AsFd) -> Peer {
         return Peer::new(Ownership::Missing);
     }
     let pid = option::<libc::pid_t>(&socket, libc::LOCAL_PEERPID).filter(|&pid| pid > 0);
-    Peer::new(ownership(found.cr_uid)).with_ids(found.cr_groups[0], pid)
+    Peer::new(ownership(found.cr_uid)).with_ids(Some(found.cr_groups[0]), pid)
 }
 
 /// The peer of a connected TCP socket of this machine: unknown.

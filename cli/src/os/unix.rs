@@ -1,14 +1,18 @@
-//! What the command asks of the operating system itself. No other file of it names one.
+//! Unix: descriptors, signals, process groups.
 
-use std::io::{self, Stdin, Stdout};
+use std::io::{self, Read, Stdin, Stdout, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use simple_ipc::event_loop::Queue;
 
 static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
@@ -93,6 +97,16 @@ pub(crate) fn set_nonblocking(pipe: &impl Pipe) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(pipe, true)?)
 }
 
+/// Reads what is there; 'would block' where that is nothing.
+pub(crate) fn read_pipe(pipe: &mut (impl Pipe + Read), buffer: &mut [u8]) -> io::Result<usize> {
+    pipe.read(buffer)
+}
+
+/// Writes what goes; 'would block' where that is nothing.
+pub(crate) fn write_pipe(pipe: &mut (impl Pipe + Write), data: &[u8]) -> io::Result<usize> {
+    pipe.write(data)
+}
+
 /// Waits until one of a process's pipes is ready or the time is over; a signal ends the wait, too.
 pub(crate) fn wait_for_pipes(
     input: Option<&ChildStdin>,
@@ -111,8 +125,33 @@ pub(crate) fn wait_for_pipes(
     }
 }
 
+/// Calls `first` at the first signal that asks for an end; at the second calls `second` and dies
+/// of the signal.
+pub(crate) fn watch_signals(
+    first: impl FnOnce() + Send + 'static,
+    second: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let mut watched = vec![SIGINT, SIGTERM];
+    // nohup has it ignored, and that is to stay so.
+    if !is_ignored(SIGHUP) {
+        watched.push(SIGHUP);
+    }
+    let mut signals = Signals::new(watched)?;
+    let work = move || {
+        let mut arriving = signals.forever();
+        if arriving.next().is_some() {
+            first();
+        }
+        if let Some(signal) = arriving.next() {
+            second();
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(work).map(drop)
+}
+
 /// Whether this process was started with the signal ignored. Where the system does not tell, not.
-pub(crate) fn is_ignored(signal: i32) -> bool {
+fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_mask(&status) >> (signal - 1) & 1 == 1)
 }
 

@@ -1,12 +1,12 @@
 //! The live channels of a directory: the lock files that somebody holds.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::lock_file::{self, LockInfo, Named};
+use super::lock_file;
+use super::lock_info::{LockInfo, Named};
 use crate::channel::{Address, Channel, directory_or_default};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Mode;
@@ -105,13 +105,15 @@ pub(super) fn directory_failed(doing: &str, directory: &Path, error: std::io::Er
 
 /// The address whose lock file has this name, if it is a lock file's name.
 pub(super) fn address_of(directory: &Path, lock_name: &OsStr) -> Option<Address> {
-    let name = lock_name.as_bytes().strip_suffix(b".lock").filter(|name| !name.is_empty())?;
-    let port = name.strip_prefix(b".deno.tcp-").and_then(|port| std::str::from_utf8(port).ok());
+    if Path::new(lock_name).extension() != Some(OsStr::new("lock")) {
+        return None;
+    }
+    let name = Path::new(lock_name).file_stem()?;
+    let port = name.to_str().and_then(|name| name.strip_prefix(".deno.tcp-"));
     if let Some(port) = port.and_then(|port| port.parse().ok()) {
         return Some(Address::Tcp { port, directory: directory.to_owned() });
     }
-    let socket: PathBuf = directory.join(OsStr::from_bytes(name));
-    Some(Address::Unix(socket))
+    Some(Address::Unix(directory.join(name)))
 }
 
 /// The channel whose lock file has this name, and how sure that is. The name is the channel's for each style
@@ -139,7 +141,7 @@ fn channel_of(lock_name: &OsStr) -> (Named, String) {
     none()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::os::channel_lock::ChannelLock;

@@ -1,0 +1,143 @@
+//! Reaching a listening socket, and how that fails.
+
+use std::io;
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use windows_sys::Win32::Networking::WinSock::{
+    SIO_TCP_INITIAL_RTO, SOCKADDR_IN, TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS, TCP_INITIAL_RTO_PARAMETERS,
+    WSAECONNREFUSED, WSAECONNRESET, WSAEMFILE, WSAEWOULDBLOCK, WSAIoctl, connect,
+};
+
+use super::listener;
+use super::refusal::{Refusal, by};
+use super::stream::Stream;
+use super::tcp_table;
+use crate::channel::Address;
+use crate::error::Error;
+use crate::os::interest::Interest;
+
+/// How long a connect to this machine may take to be answered.
+const ANSWER: Duration = Duration::from_millis(100);
+
+/// Why a connection was not made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ConnectFailure {
+    /// Nobody listens: nothing stands at the address, or what a dead listener left.
+    Refused(Refusal),
+    /// A listener is there, and its queue of connections is full. To be tried again.
+    Full(Refusal),
+    /// A listener was there, and went before it took the connection in.
+    Gone(Refusal),
+    /// The system refused for a reason of its own: for want of handles or memory, say.
+    Other(Refusal),
+}
+
+impl ConnectFailure {
+    fn of(refusal: Refusal) -> ConnectFailure {
+        match refusal.code {
+            WSAECONNREFUSED => ConnectFailure::Refused(refusal),
+            WSAECONNRESET => ConnectFailure::Gone(refusal),
+            WSAEWOULDBLOCK => ConnectFailure::Full(refusal),
+            _ => ConnectFailure::Other(refusal),
+        }
+    }
+
+    /// The error for a caller, where this is the end: what was attempted, what stood in the way, what to do.
+    pub(crate) fn into_error(self, attempted: &str) -> Error {
+        let (ConnectFailure::Refused(refusal)
+        | ConnectFailure::Full(refusal)
+        | ConnectFailure::Gone(refusal)
+        | ConnectFailure::Other(refusal)) = self;
+        let advice = if refusal.code == WSAEMFILE { "; close some files" } else { "" };
+        refusal.into_error(format_args!("{attempted}: the system refused {}{advice}", refusal.call))
+    }
+}
+
+impl Stream {
+    /// Connects without waiting, but for the moment that the system takes on its own machine.
+    ///
+    /// Refused, too, where the connection leads back to this socket itself: the system picks the port that
+    /// a connection comes from, and where nobody listens at a port of the range that it picks from, that
+    /// may be the very one that is sought.
+    pub(crate) fn try_connect(address: &Address) -> Result<Stream, ConnectFailure> {
+        match address {
+            Address::Tcp { port, .. } => connect_to_port(*port).map_err(ConnectFailure::of),
+            Address::Unix(_) => Err(ConnectFailure::Refused(by("connect")(error(WSAECONNREFUSED)))),
+        }
+    }
+}
+
+fn connect_to_port(port: u16) -> Result<Stream, Refusal> {
+    let socket = listener::open().map_err(by("socket"))?;
+    fail_at_once(&socket);
+    let stream = Stream::adopt(TcpStream::from(socket)).map_err(by("ioctlsocket"))?;
+    let address = listener::address(port);
+    // SAFETY: the structure is an address of the given length, which outlives the call.
+    let connected = unsafe { connect(stream.raw(), (&raw const address).cast(), size_of::<SOCKADDR_IN>() as i32) };
+    if let Err(failed) = listener::check(connected) {
+        if failed.raw_os_error() != Some(WSAEWOULDBLOCK) {
+            return Err(by("connect")(failed));
+        }
+        stream.wait_for(Interest::Write, Some(ANSWER)).map_err(by("connect"))?;
+        if let Some(failed) = stream.take_error().map_err(by("getsockopt"))? {
+            return Err(by("connect")(failed));
+        }
+        if stream.remote().is_none() {
+            return Err(by("connect")(error(WSAEWOULDBLOCK)));
+        }
+    }
+    if stream.local_port().map_err(by("getsockname"))? == port {
+        stream.abandon();
+        return Err(by("connect")(error(WSAECONNREFUSED)));
+    }
+    Ok(stream)
+}
+
+/// Has a connect that is refused fail with the first refusal: the system would try for two seconds.
+fn fail_at_once(socket: &std::os::windows::io::OwnedSocket) {
+    let once = TCP_INITIAL_RTO_PARAMETERS {
+        Rtt: u16::MAX,
+        MaxSynRetransmissions: TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS as u8,
+    };
+    let mut returned = 0;
+    // SAFETY: the structure has the form and length that the call takes, and outlives it; nothing is overlapped.
+    let _it_takes_longer_then = unsafe {
+        WSAIoctl(
+            listener::raw(socket),
+            SIO_TCP_INITIAL_RTO,
+            (&raw const once).cast(),
+            size_of::<TCP_INITIAL_RTO_PARAMETERS>() as u32,
+            std::ptr::null_mut(),
+            0,
+            &raw mut returned,
+            std::ptr::null_mut(),
+            None,
+        )
+    };
+}
+
+fn error(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+/// Whether it is certain that a connect would find nobody. Only ports are asked about: who dials one that
+/// nobody listens at takes it for the moment from a listener that is about to.
+pub(crate) fn nobody_listens(address: &Address) -> bool {
+    matches!(address, Address::Tcp { port, .. } if tcp_table::listens(*port) == Some(false))
+}
+
+/// Whether somebody listens at an address, or is about to, as far as that can be told without connecting.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere the question may be refused")]
+pub(crate) fn somebody_listens(address: &Address) -> Result<bool, ConnectFailure> {
+    Ok(match address {
+        Address::Unix(_) => false,
+        Address::Tcp { .. } => !nobody_listens(address),
+    })
+}
+
+/// Whether something stands at the path that is no socket: what a channel's path leads to is no file here.
+pub(crate) fn is_no_socket(_path: &Path) -> bool {
+    false
+}

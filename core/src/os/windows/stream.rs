@@ -1,0 +1,329 @@
+//! A connected duplex byte stream between two processes: loopback TCP.
+
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use windows_sys::Win32::Networking::WinSock::{
+    LINGER, MSG_PEEK, SEND_RECV_FLAGS, SO_LINGER, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSAEINVAL, WSAESHUTDOWN,
+    WSARecv, WSASend, setsockopt,
+};
+
+use super::ask;
+use super::event::Event;
+use super::peer;
+use super::socket_poll::{self, ABORT, found};
+use super::waker::Waker;
+use crate::lock::lock;
+use crate::os::interest::Interest;
+pub(crate) use crate::os::transfer::{Wait, advance, interrupted, would_block};
+use crate::peer::{Ownership, Peer};
+
+/// A time that is not set.
+const NEVER: u64 = u64::MAX;
+
+/// A connected stream. Its socket never waits: a receive that may is a wait and a receive.
+pub(crate) struct Stream {
+    core: Arc<Core>,
+    /// Whether a receive with [`Wait::Yes`] waits. Written and read by whoever drives the stream; relaxed, since it orders nothing
+    /// else.
+    blocking: AtomicBool,
+    /// How long at most, in microseconds; [`NEVER`] is without limit. The same.
+    recv_timeout: AtomicU64,
+}
+
+/// What a stream is: those who watch it know it, and do not keep it open.
+#[derive(Debug)]
+pub(super) struct Core {
+    socket: TcpStream,
+    end: Arc<End>,
+}
+
+/// What ends a stream's receiving from this side.
+#[derive(Debug, Default)]
+struct End {
+    /// Nothing more is received than what has arrived. Set by any thread, once; release, with the acquire of those who read it
+    /// after they have entered `waiting`.
+    has_come: AtomicBool,
+    /// The events of those who wait for the stream: set when the end comes. Each is there for as long as its wait.
+    waiting: Mutex<Vec<Arc<Event>>>,
+}
+
+/// A wait that the end of its stream ends, too.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    end: Arc<End>,
+    event: Arc<Event>,
+}
+
+impl Waiting {
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.has_come.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = lock(&self.end.waiting);
+        if let Some(at) = waiting.iter().position(|event| Arc::ptr_eq(event, &self.event)) {
+            waiting.swap_remove(at);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn socket(&self) -> BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+
+    /// Has the end of the stream set an event, too.
+    pub(super) fn watch_end(&self, event: &Arc<Event>) -> Waiting {
+        lock(&self.end.waiting).push(Arc::clone(event));
+        Waiting { end: Arc::clone(&self.end), event: Arc::clone(event) }
+    }
+}
+
+impl Stream {
+    /// Takes over a socket: one just connected, or one just accepted.
+    pub(super) fn adopt(socket: TcpStream) -> io::Result<Stream> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        Ok(Stream {
+            core: Arc::new(Core { socket, end: Arc::new(End::default()) }),
+            blocking: AtomicBool::new(false),
+            recv_timeout: AtomicU64::new(NEVER),
+        })
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Ends a TCP connection to somebody who is not meant, so that nothing of it keeps its ports in use.
+    pub(crate) fn abandon(self) {
+        let at_once = LINGER { l_onoff: 1, l_linger: 0 };
+        // SAFETY: the socket is open, and the structure has the form and length that the option takes.
+        let _nothing_depends_on_it = unsafe {
+            setsockopt(self.raw(), SOL_SOCKET, SO_LINGER, (&raw const at_once).cast(), size_of::<LINGER>() as i32)
+        };
+    }
+
+    /// The generation (see [`fork`](super::fork)) that the stream was made in: there is one.
+    pub(crate) fn born(&self) -> u32 {
+        super::fork::generation()
+    }
+
+    /// Whether it is TCP, where unread bytes at the end lead to a reset.
+    pub(crate) fn is_tcp(&self) -> bool {
+        true
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        match (self.core.socket.local_addr(), self.core.socket.peer_addr()) {
+            (Ok(SocketAddr::V4(local)), Ok(SocketAddr::V4(remote))) => peer::of_tcp(local, remote),
+            _ => Peer::new(Ownership::Untold),
+        }
+    }
+
+    /// The port that it comes from.
+    pub(super) fn local_port(&self) -> io::Result<u16> {
+        self.core.socket.local_addr().map(|local| local.port())
+    }
+
+    /// The address that it leads to, once it is connected.
+    pub(super) fn remote(&self) -> Option<SocketAddrV4> {
+        match self.core.socket.peer_addr() {
+            Ok(SocketAddr::V4(remote)) => Some(remote),
+            _ => None,
+        }
+    }
+
+    /// Why it could not be connected, if it could not.
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.core.socket.take_error()
+    }
+
+    /// Receives into `buffer`. 0 is the end of the stream.
+    pub(crate) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+        let (memory, most) = (buffer.as_mut_ptr(), buffer.len());
+        // SAFETY: the buffer is `most` bytes of memory that is written to.
+        self.waiting_as_set(wait, || unsafe { self.recv_into(memory, most, 0) })
+    }
+
+    /// Receives at most `most` bytes behind what `buffer` holds, within its capacity, of which some must
+    /// be free. 0 is the end.
+    pub(crate) fn recv_spare(&self, buffer: &mut Vec<u8>, most: usize, wait: Wait) -> io::Result<usize> {
+        let spare = buffer.spare_capacity_mut();
+        debug_assert!(most > 0 && !spare.is_empty());
+        let (memory, most) = (spare.as_mut_ptr().cast::<u8>(), most.min(spare.len()));
+        // SAFETY: the vector has `most` bytes of memory there, which is written to and not read.
+        let count = self.waiting_as_set(wait, || unsafe { self.recv_into(memory, most, 0) })?;
+        // SAFETY: the call has just written that many bytes behind the vector's length.
+        unsafe { buffer.set_len(buffer.len() + count) };
+        Ok(count)
+    }
+
+    /// Whether anything waits to be received; copies what waits, up to `buffer`, and leaves it there.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the buffer is that many bytes of memory that is written to.
+        unsafe { self.recv_into(buffer.as_mut_ptr(), buffer.len(), MSG_PEEK) }
+    }
+
+    /// # Safety
+    ///
+    /// `memory` is `most` bytes that may be written.
+    unsafe fn recv_into(&self, memory: *mut u8, most: usize, flags: SEND_RECV_FLAGS) -> io::Result<usize> {
+        let part = WSABUF { len: u32::try_from(most).unwrap_or(u32::MAX), buf: memory };
+        let (mut received, mut flags) = (0, flags as u32);
+        // SAFETY: the socket is open, `part` is one buffer that the caller lets be written, and nothing is overlapped: the
+        // call is over when it returns.
+        let result = unsafe {
+            WSARecv(self.raw(), &raw const part, 1, &raw mut received, &raw mut flags, std::ptr::null_mut(), None)
+        };
+        if result != SOCKET_ERROR {
+            return Ok(received as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            // This side has shut it.
+            Some(WSAESHUTDOWN) => Ok(0),
+            _ if would_block(&error) && self.has_ended() => Ok(0),
+            _ => Err(error),
+        }
+    }
+
+    /// Makes a call again, after a wait, for as long as it would block and may wait.
+    fn waiting_as_set(&self, wait: Wait, call: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+        let mut deadline = None;
+        loop {
+            match call() {
+                Err(error) if would_block(&error) && wait == Wait::Yes && self.blocking.load(Ordering::Relaxed) => {
+                    let left = match self.recv_timeout.load(Ordering::Relaxed) {
+                        NEVER => None,
+                        micros => {
+                            let now = Instant::now();
+                            let until = *deadline.get_or_insert_with(|| now + Duration::from_micros(micros));
+                            Some(until.saturating_duration_since(now))
+                        }
+                    };
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Err(error);
+                    }
+                    self.wait_for(Interest::Read, left)?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends as much as goes without waiting: first of `head`, then of `body`.
+    pub(crate) fn send(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        self.send_parts(&[part(head), part(body)])
+    }
+
+    /// Sends as much as goes without waiting of slices that follow each other, at most 1024.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn send_all_of(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let parts: Vec<WSABUF> = parts.iter().map(|slice| part(slice)).collect();
+        self.send_parts(&parts)
+    }
+
+    fn send_parts(&self, parts: &[WSABUF]) -> io::Result<usize> {
+        let mut sent = 0;
+        // SAFETY: the socket is open, the parts are slices that outlive the call, which only reads them, and nothing is
+        // overlapped.
+        let result = unsafe {
+            WSASend(self.raw(), parts.as_ptr(), parts.len() as u32, &raw mut sent, 0, std::ptr::null_mut(), None)
+        };
+        if result != SOCKET_ERROR {
+            return Ok(sent as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(WSAESHUTDOWN) => Err(io::ErrorKind::BrokenPipe.into()),
+            Some(WSAEINVAL) if self.remote().is_none() => Err(io::ErrorKind::NotConnected.into()),
+            _ => Err(error),
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        self.core.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Takes nothing more than what has arrived: it is still received, then the stream ends. Whoever waits on it wakes up. The
+    /// peer is not told: Winsock would throw away what has arrived.
+    pub(crate) fn shutdown_read(&self) -> io::Result<()> {
+        self.core.end.has_come.store(true, Ordering::Release);
+        for event in &*lock(&self.core.end.waiting) {
+            event.set();
+        }
+        Ok(())
+    }
+
+    /// Ends the stream both ways at once; whoever waits on it wakes up.
+    pub(crate) fn shutdown(&self) {
+        let _already_gone = self.core.socket.shutdown(Shutdown::Both);
+        let _told_already = self.shutdown_read();
+    }
+
+    fn has_ended(&self) -> bool {
+        self.core.end.has_come.load(Ordering::Acquire)
+    }
+
+    /// Whether a receive with [`Wait::Yes`] waits.
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is a system call, which can fail")]
+    pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        self.blocking.store(blocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How long a receive with [`Wait::Yes`] waits in blocking mode; `None` is for ever.
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is a system call, which can fail")]
+    pub(crate) fn set_recv_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let micros = timeout.map_or(NEVER, |timeout| u64::try_from(timeout.as_micros()).unwrap_or(NEVER));
+        self.recv_timeout.store(micros, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits until the stream is ready as asked; `false` where the time is over: the caller looks at its deadline and comes again.
+    pub(crate) fn wait_for(&self, interest: Interest, timeout: Option<Duration>) -> io::Result<bool> {
+        ask::wait(&*self.core, interest, std::iter::empty(), timeout)
+    }
+
+    /// The same; `false` also where one of `wakers` was woken.
+    pub(crate) fn wait_or_woken(
+        &self,
+        interest: Interest,
+        wakers: &[Arc<Waker>],
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        ask::wait(&*self.core, interest, wakers.iter().map(|waker| waker.handle()), timeout)
+    }
+
+    /// Whether the peer has gone altogether, not just stopped sending.
+    pub(crate) fn hung_up(&self) -> bool {
+        let Ok(event) = Event::new() else { return false };
+        socket_poll::begin(self.raw(), ABORT, &event).is_ok_and(|poll| poll.is_done() && found(&poll) & ABORT != 0)
+    }
+
+    pub(super) fn raw(&self) -> SOCKET {
+        self.core.socket.as_raw_socket() as SOCKET
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("socket", &self.core.socket).finish_non_exhaustive()
+    }
+}
+
+/// The pointer is not to be written through: the calls that send take it without `const`.
+fn part(slice: &[u8]) -> WSABUF {
+    WSABUF { len: u32::try_from(slice.len()).unwrap_or(u32::MAX), buf: slice.as_ptr().cast_mut() }
+}
