@@ -152,7 +152,7 @@ struct Inner {
 }
 
 /// What a handler gave to its caller besides the text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct FromHandler {
     code: Option<String>,
     data: Option<String>,
@@ -189,6 +189,20 @@ impl Error {
     /// The listener was used after it was closed.
     pub(crate) fn closed_listener() -> Error {
         Error::new(ErrorKind::Closed, "the listener is closed; listen again for a new one")
+    }
+
+    /// The same once more, for one who asks again what became of something. The error behind it stays with the first.
+    pub(crate) fn again(&self) -> Error {
+        let Inner { kind, message, may_have_been_handled, os_code, handler, .. } = &*self.0;
+        let handler = handler.clone();
+        Error(Box::new(Inner {
+            kind: *kind,
+            message: message.clone(),
+            may_have_been_handled: *may_have_been_handled,
+            os_code: *os_code,
+            source: None,
+            handler,
+        }))
     }
 
     /// Says that the message may have reached the handler before this error.

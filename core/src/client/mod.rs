@@ -16,6 +16,7 @@
 //! | `lingering` | receiving to their end the connections that nobody waits on any longer |
 //! | `late_sends` | sending what has gathered at a blocking client where nothing else has sent it |
 //! | `subscription` | what a subscriber gets, without input and output; `event_loop` drives it |
+//! | `stream` | the caller's side of a stream, without waiting; `event_loop` drives it |
 //! | `post`, `tasks::post` | the one-shot posts |
 //! | `blocking_client`, `tasks::client` | a channel kept open |
 //! | `until` | until when, or until what, a call waits |
@@ -32,6 +33,7 @@ pub(crate) mod one_way;
 mod pool;
 pub(crate) mod post;
 pub(crate) mod replace;
+pub(crate) mod stream;
 pub(crate) mod subscription;
 pub(crate) mod target;
 #[cfg(feature = "tokio")]

@@ -8,7 +8,7 @@ use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::MessageRef;
-use crate::options::Options;
+use crate::options::{Options, Wire};
 use crate::peer::Peers;
 
 /// What two calls must agree in to use the same session.
@@ -78,6 +78,13 @@ impl<'a> Target<'a> {
     /// Tries once to connect, without waiting.
     pub(crate) fn try_connect(&self, connecting: &mut Connecting) -> Result<Step<Connected>> {
         connecting.step(&self.channel, self.address(), &self.options)
+    }
+
+    /// Whether nobody listens natively, as this error says, because a listener of the Deno original has the channel.
+    pub(crate) fn is_an_original(&self, error: &Error) -> bool {
+        let options = Options::clone(&self.options).wire(Wire::Auto);
+        error.kind() == ErrorKind::NotListening
+            && matches!(presence(&self.channel, self.address(), &options), Ok(Presence::Other))
     }
 
     /// Looks once who listens, for a caller that has looked since `began`. A listener of the Deno original is

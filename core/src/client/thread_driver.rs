@@ -1,5 +1,7 @@
 //! A native session with one message in flight: the calling thread sends, waits and receives.
 
+mod carrying;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -444,13 +446,22 @@ impl ThreadSession {
         receive(&self.socket, &mut self.reader, self.hello.is_some(), &mut self.hello_bytes, wait)
     }
 
-    /// The next frame of those that are here that a call may wait for; takes the hello out of the way first.
-    fn next_frame(&mut self) -> std::result::Result<Option<Incoming>, Violation> {
+    /// Takes the hello out of the way. Whether it has come.
+    #[inline]
+    pub(crate) fn greet(&mut self) -> std::result::Result<bool, Violation> {
         if self.hello.is_none() {
-            let Some((bytes, rest)) = self.hello_bytes.split_first_chunk::<HELLO_LEN>() else { return Ok(None) };
+            let Some((bytes, rest)) = self.hello_bytes.split_first_chunk::<HELLO_LEN>() else { return Ok(false) };
             self.hello = Some(Hello::decode_from_listener(bytes)?);
             self.reader.feed(rest);
             self.hello_bytes = Vec::new();
+        }
+        Ok(true)
+    }
+
+    /// The next frame of those that are here that a call may wait for; takes the hello out of the way first.
+    fn next_frame(&mut self) -> std::result::Result<Option<Incoming>, Violation> {
+        if !self.greet()? {
+            return Ok(None);
         }
         loop {
             let Some((header, body)) = self.reader.next()? else { return Ok(None) };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::client::connect::{Connected, Connecting, Presence, Step, presence};
+use crate::client::connect::{Connected, Connecting, Step};
 use crate::client::replace::Tries;
 use crate::client::subscription::losses::{Search, is_final};
 use crate::client::subscription::position::Position;
@@ -12,7 +12,6 @@ use crate::client::target::Target;
 use crate::client::{deadline, lost, timed_out};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::options::{Options, Wire};
 use crate::os::poller::{Poller, Readiness};
 use crate::os::stream::{Stream, interrupted, would_block};
 use crate::session::receive::receive_into;
@@ -198,18 +197,11 @@ impl Driven {
             Ok(Step::Done(Connected::Deno(_))) => unreachable!("the options say native"),
             Err(error) if self.has_subscribed => self.not_found(error),
             Err(error) => {
-                let error = if self.is_an_original(&error) { knows_no_subscribers() } else { error };
+                let error = if self.target.is_an_original(&error) { knows_no_subscribers() } else { error };
                 let error = self.tries.unreached(error);
                 self.fail(error)
             }
         }
-    }
-
-    /// Whether nobody listens natively because a listener of the Deno original has the channel.
-    fn is_an_original(&self, error: &Error) -> bool {
-        let options = Options::clone(&self.target.options).wire(Wire::Auto);
-        error.kind() == ErrorKind::NotListening
-            && matches!(presence(&self.target.channel, self.target.address(), &options), Ok(Presence::Other))
     }
 
     /// Begins a session.

@@ -39,6 +39,7 @@
 mod call;
 mod closer;
 mod driving;
+mod exchange;
 mod receiving;
 mod sending;
 mod session;
@@ -46,6 +47,7 @@ mod starting;
 mod stream;
 mod subscription;
 mod timing;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,24 +1,21 @@
 //! A subscription that is driven by whoever wants its events, behind one descriptor.
 
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use super::driving::{Driven, Next, Wanted};
+use super::waiting::Watched;
 use crate::cancellation::Cancellation;
 use crate::channel::Channel;
 use crate::client::target::Target;
 use crate::client::{cancelled, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::interrupt;
 use crate::lock::lock;
 use crate::options::{Options, Wire};
 use crate::os::RawWaitable;
 use crate::os::fork;
 use crate::os::poller;
-use crate::os::stream::Wait;
-use crate::os::waker::Waker;
-use crate::session::spin_wait::SpinWait;
 
 /// What a publisher publishes, event by event. No thread is started for it: it is driven by whoever asks for the next
 /// event, in the calling thread. Threads may share it; each event goes to one of those who ask.
@@ -43,10 +40,8 @@ use crate::session::spin_wait::SpinWait;
 /// ```
 pub struct Subscription {
     channel: Channel,
-    /// The generation of the process that made it. Never written again.
-    born: u32,
     /// What tells that there is something to do. Never written again.
-    readiness: poller::Readiness,
+    watched: Watched,
     /// Everything that changes. Held for a step, which never waits, by whoever drives it or closes it.
     driven: Mutex<Driven>,
 }
@@ -74,9 +69,8 @@ impl Subscription {
         let native = options.clone().wire(Wire::Native);
         let target = Target::new(channel, &native)?.into_owned();
         let driven = Driven::new(target)?;
-        let readiness = driven.readiness();
-        let driven = Mutex::new(driven);
-        let made = Subscription { channel: channel.clone(), born: fork::generation(), readiness, driven };
+        let watched = Watched::new(driven.readiness());
+        let made = Subscription { channel: channel.clone(), watched, driven: Mutex::new(driven) };
         made.is_subscribed()?;
         Ok(made)
     }
@@ -87,24 +81,12 @@ impl Subscription {
     /// given up as one. Fails with [`ErrorKind::WrongMode`] where the listener does not publish, and with
     /// [`ErrorKind::UnsupportedVersion`] where it is of a version that cannot.
     pub fn subscribe(channel: &Channel, options: &Options) -> Result<Subscription> {
-        let given_up = || options.cancellation.as_ref().filter(|given_up| given_up.is_cancelled()).map(|_| cancelled());
-        if let Some(error) = given_up() {
-            return Err(error.on_channel(channel));
+        let cancellation = options.cancellation.as_ref();
+        if cancellation.is_some_and(Cancellation::is_cancelled) {
+            return Err(cancelled());
         }
-        let waker = options.cancellation.as_ref().map(Cancellation::waker);
         let made = Subscription::start(channel, options)?;
-        while !made.is_subscribed()? {
-            // Where there is no waker to be had, one has to look from time to time.
-            let most = matches!(waker, Some(None)).then_some(LOOK);
-            made.wait_once(waker.clone().flatten(), most)?;
-            if let Some(error) = given_up() {
-                return Err(error.on_channel(channel));
-            }
-            // Asked each time: the wait for a listener ends every few milliseconds by itself.
-            if interrupt::wants_end() {
-                return Err(interrupt::error());
-            }
-        }
+        made.watched.until(cancellation, || made.is_subscribed())?;
         Ok(made)
     }
 
@@ -143,33 +125,12 @@ impl Subscription {
         let until = deadline(timeout);
         let mut waiter = driven.begin_to_wait();
         drop(driven);
-        let next = self.next_with(&mut waiter, until);
+        let next =
+            self.watched.find(&mut waiter, until, || had(self.driven().and_then(|mut driven| driven.drive_waiting())));
         if let Ok(mut driven) = self.driven() {
             driven.end_waiting(waiter);
         }
-        next
-    }
-
-    fn next_with(&self, waiter: &mut SpinWait, until: Option<Instant>) -> Result<Option<Event>> {
-        loop {
-            let mut came = None;
-            let waited = waiter.receive(|wait| {
-                if wait == Wait::Yes {
-                    return self.poll(None, interrupt::piece(interrupt::left(until)));
-                }
-                came = had(self.driven().and_then(|mut driven| driven.drive_waiting()));
-                if came.is_some() { Ok(true) } else { Err(std::io::ErrorKind::WouldBlock.into()) }
-            });
-            if let Some(came) = came.or_else(|| had(self.driven().and_then(|mut driven| driven.drive_waiting()))) {
-                return came;
-            }
-            match waited {
-                Ok(_) if interrupt::wants_end() => return Err(interrupt::error()),
-                Ok(_) if until.is_some_and(|until| Instant::now() >= until) => return Err(self.nothing_yet()),
-                Ok(_) => {}
-                Err(error) => return Err(cannot_wait(error)),
-            }
-        }
+        next?.ok_or_else(|| self.nothing_yet())
     }
 
     fn nothing_yet(&self) -> Error {
@@ -181,30 +142,7 @@ impl Subscription {
     /// May return early.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
         self.driven()?.be_precise();
-        let until = deadline(timeout);
-        loop {
-            if self.wait_once(None, interrupt::left(until))? {
-                return Ok(true);
-            }
-            if interrupt::wants_end() {
-                return Err(interrupt::error());
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Waits once, for a piece of the time: `false` where it is over, or `waker` was woken.
-    fn wait_once(&self, waker: Option<Arc<Waker>>, most: Option<Duration>) -> Result<bool> {
-        self.poll(waker, interrupt::piece(most)).map_err(cannot_wait)
-    }
-
-    fn poll(&self, waker: Option<Arc<Waker>>, most: Option<Duration>) -> std::io::Result<bool> {
-        if fork::generation() != self.born {
-            return Ok(true); // What comes next says so.
-        }
-        self.readiness.wait_or_woken(waker.as_deref(), most)
+        self.watched.wait(deadline(timeout))
     }
 
     /// Closes it, from any thread and at any time: a call that waits for the next event ends with `Ok(None)`. Closing
@@ -227,7 +165,7 @@ impl Subscription {
 
     /// The process that subscribed: a forked child of it cannot use this.
     pub fn made_in(&self) -> fork::Process {
-        fork::Process::of(self.born)
+        fork::Process::of(self.watched.born)
     }
 
     /// What an event loop watches for reading, for as long as this lives: a descriptor, the same one all the time. It is
@@ -237,7 +175,7 @@ impl Subscription {
         if let Ok(mut driven) = self.driven() {
             driven.be_precise();
         }
-        self.readiness.raw_waitable()
+        self.watched.readiness.raw_waitable()
     }
 
     /// The same as something to hold on to, for a runtime that owns what it watches.
@@ -249,13 +187,10 @@ impl Subscription {
 
     fn driven(&self) -> Result<MutexGuard<'_, Driven>> {
         // Another thread may have held the lock when the process was forked.
-        fork::check(self.born, "subscription")?;
+        fork::check(self.watched.born, "subscription")?;
         Ok(lock(&self.driven))
     }
 }
-
-/// How often to look at a cancellation that has no waker.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What came, if anything did.
 fn had(next: Result<Next>) -> Option<Result<Option<Event>>> {
@@ -265,10 +200,6 @@ fn had(next: Result<Next>) -> Option<Result<Option<Event>>> {
         Ok(Next::NotYet) => None,
         Err(error) => Some(Err(error)),
     }
-}
-
-fn cannot_wait(error: std::io::Error) -> Error {
-    Error::from_os("cannot wait for what is published", error)
 }
 
 impl std::fmt::Debug for Subscription {

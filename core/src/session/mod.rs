@@ -1,6 +1,7 @@
 //! What both sides of a native session share.
 
 pub(crate) mod credit;
+pub(crate) mod items;
 pub(crate) mod pieces;
 pub(crate) mod receive;
 #[cfg(feature = "tokio")]

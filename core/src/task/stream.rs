@@ -71,10 +71,14 @@ impl Shared {
     async fn send(&self, item: MessageRef<'_>) -> Result<()> {
         loop {
             if self.raw.try_send(item)? {
-                return Ok(());
+                break;
             }
             self.watched().readable().await.map_err(cannot_watch)?.clear_ready();
         }
+        while !self.raw.is_flushed()? {
+            self.watched().readable().await.map_err(cannot_watch)?.clear_ready();
+        }
+        Ok(())
     }
 
     async fn accepted(&self) -> Result<()> {
@@ -157,8 +161,8 @@ impl<T> ItemStream<T> {
         }
     }
 
-    /// Sends an item to the handler; waits while the handler is behind. Dropping the future before it has completed sends
-    /// nothing.
+    /// Sends an item to the handler; waits while the handler is behind. Returns when the item has left. An item
+    /// whose future is dropped is sent whole or not at all.
     ///
     /// Fails with [`ErrorKind::Closed`](crate::ErrorKind::Closed) where the listener has ended the stream, whose items are
     /// still to be read, or after [`end`](ItemStream::end) or [`close`](ItemStream::close); and with
