@@ -1,0 +1,104 @@
+//! The sessions that streams use, and what is left of them.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+use simple_ipc::{Channel, Message, blocking};
+
+use crate::callers::{Caller, count, for_each_caller, opening};
+use crate::serving::{Serving, channel, item};
+use crate::support::Scratch;
+
+for_each_caller! {
+    a_session_is_used_again_after_every_kind_of_ending
+    streams_are_carried_over_tcp_as_well
+}
+
+/// Ends a stream in every way there is.
+fn end_in_every_way<C: Caller>(channel: &Channel, options: &simple_ipc::Options, done: &dyn Fn()) {
+    let open = |asked| C::open(channel, &opening(asked), options).unwrap();
+    let drain = |mut stream: C| while stream.next().is_ok_and(|item| item.is_some()) {};
+    for round in 0..3 {
+        drain(open(json!({"do": "count", "n": 10})));
+        done();
+        drain(open(json!({"do": "fail", "n": round})));
+        done();
+        drain(open(json!({"do": "answer", "with": 1})));
+        done();
+        let mut left = open(json!({"do": "forever", "size": 10}));
+        left.next().unwrap().unwrap();
+        drop(left);
+        done();
+        drop(open(json!({"do": "silent"})));
+        done();
+        let mut ended_first = open(json!({"do": "first", "n": 1}));
+        while ended_first.send(&Message::text("x")).is_ok() {}
+        drain(ended_first);
+        done();
+        let mut echo = open(json!({"do": "echo"}));
+        echo.send(&Message::text("x")).unwrap();
+        echo.end().unwrap();
+        drain(echo);
+        done();
+        let mut unread = open(json!({"do": "forever", "size": 100_000}));
+        unread.next().unwrap().unwrap();
+        unread.close();
+        drop(unread);
+        done();
+    }
+}
+
+fn a_session_is_used_again_after_every_kind_of_ending<C: Caller>() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let asked = json!({"do": "answer", "with": 7});
+    let request = || blocking::post_uds_request_with::<u32>("streams", &asked, &scratch.options()).unwrap();
+    end_in_every_way::<C>(&channel(), &scratch.options(), &|| {
+        serving.wait_for_quiet();
+        assert_eq!(request(), 7);
+    });
+    // One that is on its way back to the pool when the next is wanted costs a connection; no more than every second is.
+    let connections = serving.listener.counters().connections;
+    assert!(connections <= 24, "{connections} connections for 24 streams and 24 requests");
+}
+
+fn streams_are_carried_over_tcp_as_well<C: Caller>() {
+    let scratch = Scratch::new();
+    let serving = Serving::on(&Channel::ip(0).unwrap(), &scratch.options());
+    let channel = Channel::ip(serving.listener.port().unwrap()).unwrap();
+    end_in_every_way::<C>(&channel, &scratch.options(), &|| serving.wait_for_quiet());
+}
+
+#[test]
+fn one_after_another_streams_and_requests_take_one_session() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    for _ in 0..100 {
+        let mut stream = crate::callers::Thread::open(&channel(), &count(3, 0), &scratch.options()).unwrap();
+        while stream.next().unwrap().is_some() {}
+        let asked = json!({"do": "answer", "with": 7});
+        blocking::post_uds_request_with::<u32>("streams", &asked, &scratch.options()).unwrap();
+    }
+    assert_eq!(serving.listener.counters().connections, 1);
+}
+
+#[test]
+fn many_streams_at_once_do_not_hold_each_other_up() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let sleeps: Vec<_> = (0..20)
+        .map(|_| {
+            let asked = opening(json!({"do": "forever", "size": 1000}));
+            blocking::post_stream(&channel(), &asked, &scratch.options()).unwrap()
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    let asked = json!({"do": "count", "n": 1000, "size": 1000});
+    for next in blocking::post_uds_stream_with::<String>("streams", &asked, &scratch.options()).unwrap() {
+        assert!(seen.insert(next.unwrap()));
+    }
+    assert!(seen.len() == 1000 && seen.contains(&item(999, 1000)));
+    drop(sleeps);
+    serving.wait_for_left(20);
+    serving.wait_for_quiet();
+}

@@ -1,0 +1,91 @@
+//! How long streams may take.
+
+use std::time::Duration;
+
+use serde_json::json;
+use simple_ipc::event_loop::ItemStream;
+use simple_ipc::{Error, ErrorKind, Message};
+
+use crate::callers::{Caller, for_each_caller, opening, stays_over};
+use crate::serving::{Serving, channel};
+use crate::support::Scratch;
+
+const SHORT: Duration = Duration::from_millis(50);
+
+for_each_caller! {
+    a_stream_that_takes_too_long_as_a_whole_is_given_up
+    a_stream_on_which_nothing_comes_is_given_up
+    a_stream_on_which_nothing_is_taken_is_given_up
+    the_timeout_of_calls_is_none_of_a_stream
+}
+
+fn timed_out(error: Error) {
+    assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{error}");
+}
+
+fn a_stream_that_takes_too_long_as_a_whole_is_given_up<C: Caller>() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let options = scratch.options().timeout(SHORT);
+    let mut stream = C::open(&channel(), &opening(json!({"do": "forever"})), &options).unwrap();
+    let error = (0..).find_map(|_| stream.next().err()).unwrap();
+    timed_out(error);
+    stays_over(&mut stream, ErrorKind::TimedOut);
+    serving.wait_for_left(1);
+}
+
+fn a_stream_on_which_nothing_comes_is_given_up<C: Caller>() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let options = scratch.options().idle_timeout(SHORT);
+    let mut stream = C::open(&channel(), &opening(json!({"do": "silent"})), &options).unwrap();
+    timed_out(stream.next().unwrap_err());
+    serving.wait_for_left(1);
+}
+
+fn a_stream_on_which_nothing_is_taken_is_given_up<C: Caller>() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let options = scratch.options().idle_timeout(SHORT);
+    let mut stream = C::open(&channel(), &opening(json!({"do": "asleep"})), &options).unwrap();
+    let item = Message::text(&"x".repeat(10_000));
+    timed_out((0..).find_map(|_| stream.send(&item).err()).unwrap());
+    serving.gate.open();
+}
+
+fn the_timeout_of_calls_is_none_of_a_stream<C: Caller>() {
+    let scratch = Scratch::new();
+    let _serving = Serving::start(&scratch.options());
+    let client = simple_ipc::blocking::Client::connect(&channel(), &scratch.options()).unwrap();
+    assert_eq!(client.timeout(), Some(simple_ipc::DEFAULT_TIMEOUT));
+    let mut stream = C::open(&channel(), &opening(json!({"do": "answer", "with": 1})), &scratch.options()).unwrap();
+    assert!(stream.next().unwrap().is_some());
+}
+
+#[test]
+fn a_time_that_is_given_to_one_wait_leaves_the_stream_as_it_was() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let stream = ItemStream::post(&channel(), &opening(json!({"do": "stubborn"})), &scratch.options()).unwrap();
+    assert!(stream.next(Some(Duration::from_secs(60))).unwrap().is_some());
+    let error = stream.next(Some(SHORT)).unwrap_err();
+    assert_eq!((error.kind(), stream.is_over()), (ErrorKind::TimedOut, false));
+    let item = Message::text(&"x".repeat(10_000));
+    let error = (0..).find_map(|_| stream.send(&item, Some(SHORT)).err()).unwrap();
+    assert_eq!((error.kind(), stream.is_over()), (ErrorKind::TimedOut, false));
+    serving.gate.open();
+    assert!(stream.next(None).unwrap().is_none());
+    assert!(stream.is_over());
+}
+
+#[test]
+fn a_listener_that_does_not_accept_in_time_is_given_up() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options().threads(1));
+    let asked = opening(json!({"do": "asleep"}));
+    let _first = ItemStream::post(&channel(), &asked, &scratch.options()).unwrap();
+    // The one thread is with the first.
+    let error = ItemStream::post(&channel(), &asked, &scratch.options().idle_timeout(SHORT)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    serving.gate.open();
+}
