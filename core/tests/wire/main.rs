@@ -19,6 +19,7 @@ mod scratch;
 mod sessions_end;
 mod subscribers;
 mod subscription_vectors;
+mod typed_streams;
 mod vectors;
 #[path = "../support/watchdog.rs"]
 mod watchdog;
