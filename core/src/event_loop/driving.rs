@@ -37,7 +37,7 @@ pub enum Next {
     Event(Event),
     /// Nothing yet: there is something to do when its descriptor is readable.
     NotYet,
-    /// It is over: it was closed, or its publisher closed and [`Options::reconnect`] is zero.
+    /// It is over: it was closed, or its publisher closed and [`Options::reconnect`](crate::Options::reconnect) is zero.
     Ended,
 }
 
