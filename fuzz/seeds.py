@@ -39,6 +39,11 @@ def seeds():
         if case["sender"] == "listener":
             flags = (0 if case["all"] else 1) | (2 if "seen" in case else 0)
             yield "subscription", bytes([flags, min(case["max_message"] // 16, 255), 6]) + stream(case)
+    for case in cases("streams"):
+        if case["sender"] == "listener":
+            yield "stream", bytes([min(case["max_message"] // 16, 255), 6]) + stream(case)
+        else:
+            yield "connection", bytes([128, 15]) + stream(case)
     for topics in ([], ["a", "", "é"], ["x" * 255]):
         asked = {"topics": topics, "overflow": "drop_oldest", "queue": 4194304, "epoch": "0123456789abcdef", "after": 123}
         yield "subscribe", json.dumps(asked).encode()

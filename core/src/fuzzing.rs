@@ -1,6 +1,7 @@
 //! What holds of every input of the parsers. The fuzz targets (`fuzz/`, `--cfg fuzzing`) and the property
 //! tests call the same functions; each panics where something does not hold.
 
+mod stream;
 mod subscription;
 
 use std::path::Path;
@@ -15,6 +16,9 @@ use crate::protocol::hello::{HELLO_LEN, Hello};
 use crate::protocol::text::TextReader;
 use crate::protocol::{Violation, deno};
 
+pub use self::stream::stream;
+#[cfg(test)]
+pub(crate) use self::stream::{Streamed, hear_stream};
 pub use self::subscription::subscription;
 #[cfg(test)]
 pub(crate) use self::subscription::{Heard, hear, went_on};

@@ -29,6 +29,8 @@ STREAM = 0x20
 PUBLISH_SUBSCRIBE = 0x01
 #: The feature bit of those who know streams.
 STREAMS = 0x02
+#: How many bytes a publisher, or either side of a stream, may send at first.
+WINDOW = 262144
 #: What is granted and not used is at most this many bytes.
 MOST_CREDIT = 1 << 31
 #: What a topic may add to the largest message: its length, and 255 bytes.
@@ -269,8 +271,8 @@ class FrameReader(StreamReader):
 class ClientSession(FrameReader):
     """What a listener makes of all that a client sends on one session, hello first; events are dictionaries.
 
-    `mode` is the listener's own, 'request' or 'broadcast'. `answered` says that the one frame that ends a request
-    has been written; until then the request is in flight.
+    `mode` is the listener's own, 'request' or 'broadcast'. `answered` says that the one frame that ends a request, or a
+    stream, has been written; until then it is in flight. Nothing of a stream is taken: no credit is granted.
     """
 
     def __init__(self, mode, max_message=DEFAULT_MAX_MESSAGE, check_json=False):
@@ -278,10 +280,15 @@ class ClientSession(FrameReader):
         self._mode = mode
         self._check_json = check_json
         self._role = None
+        self._features = 0
         self._in_flight = set()
+        #: Of the stream that runs: its id, what the client has said and may still send, and what this side may.
+        self._stream, self._ended, self._window, self._balance = 0, False, WINDOW, WINDOW
 
     def answered(self, id):
         self._in_flight.remove(id)
+        if id == self._stream:
+            self._stream = 0
 
     def _read(self):
         if self._role is None:
@@ -289,6 +296,7 @@ class ClientSession(FrameReader):
                 return
             hello = decode_hello(self._take(HELLO.size), "client")
             self._role = hello.role
+            self._features = hello.features
             self._event("hello", role=hello.role, features=hello.features, max_message=hello.max_message)
         super()._read()
 
@@ -300,30 +308,136 @@ class ClientSession(FrameReader):
             self._message(frame)
         elif frame.kind == "cancel":
             self._event("cancel", id=frame.id, in_flight=frame.id in self._in_flight)
-        elif frame.kind in ("subscribe", "credit"):
-            raise Violation("protocol", f"{frame.kind} on a session that has not begun with it")
+        elif frame.kind == "subscribe":
+            raise Violation("protocol", "a subscribe on a session that has not begun with it")
+        elif frame.kind in ("data", "end", "credit"):
+            if not self._features & STREAMS:
+                raise Violation("protocol", f"{frame.kind} from a client whose hello knows no streams")
+            if frame.id == self._stream:
+                self._of_the_stream(frame)
         else:
             self._event(frame.kind, id=frame.id)
 
+    def _of_the_stream(self, frame):
+        if frame.kind == "credit":
+            self._balance += frame.argument
+            if self._balance > MOST_CREDIT:
+                raise Violation("protocol", "too much credit")
+            self._event("credit", id=frame.id, bytes=frame.argument)
+            return
+        if self._ended:
+            raise Violation("protocol", f"{frame.kind} behind the client's end")
+        if frame.kind == "end":
+            self._ended = True
+            self._event("end", id=frame.id)
+            return
+        if self._window <= 0:
+            raise Violation("protocol", "data without credit")
+        self._window -= HEADER.size + len(frame.body)
+        self._event("data", id=frame.id, bytes=bool(frame.flags & BYTES), body_hex=frame.body.hex())
+
     def _message(self, frame):
         is_bytes = bool(frame.flags & BYTES)
+        opens = frame.kind == "request" and bool(frame.flags & STREAM)
+        if opens and not self._features & STREAMS:
+            raise Violation("protocol", "a stream of a client whose hello knows none")
         if frame.kind == "request":
             if frame.id in self._in_flight:
                 raise Violation("protocol", f"request id {frame.id} is in flight already")
             if self._role == "exclusive" and self._in_flight:
                 raise Violation("protocol", "a second request on an exclusive session")
-        if frame.kind != self._mode:
+        if frame.kind != self._mode or (opens and self._role != "exclusive"):
             self._event("refused", id=frame.id, error="wrong_mode")
         elif self._check_json and not is_bytes and not is_json(frame.body):
             self._event("refused", id=frame.id, error="invalid_body")
         elif frame.kind == "request":
             self._in_flight.add(frame.id)
+            if opens:
+                self._stream, self._ended, self._window, self._balance = frame.id, False, WINDOW, WINDOW
             self._event(
-                "request", id=frame.id, bytes=is_bytes, timeout_ms=frame.argument, body_hex=frame.body.hex()
+                "stream" if opens else "request", id=frame.id, bytes=is_bytes, timeout_ms=frame.argument, body_hex=frame.body.hex()
             )
         else:
             ack_wanted = bool(frame.flags & ACK_WANTED)
             self._event("broadcast", id=frame.id, bytes=is_bytes, ack_wanted=ack_wanted, body_hex=frame.body.hex())
+
+
+class StreamSession(FrameReader):
+    """What a client makes of all that a listener sends on an exclusive session, hello first, on which it has opened one
+    stream, with id 1. It takes each item at once; the events are the items.
+
+    After the end of the stream `ends` tells how the stream ended where the listener broke no rule, and `more` what else
+    is told of it.
+    """
+
+    def __init__(self, max_message=DEFAULT_MAX_MESSAGE):
+        super().__init__("listener", max_message)
+        self._greeted = False
+        self._window = self._may_send = WINDOW
+        self.accepted = False
+        self.ends = None
+        self.more = {}
+        self.pongs = []
+
+    def _read(self):
+        if not self._greeted:
+            if len(self._pending) < HELLO.size:
+                return
+            hello = decode_hello(self._take(HELLO.size), "listener")
+            if not hello.features & STREAMS:
+                raise Violation("unsupported_version", "the listener knows no streams")
+            self._greeted = True
+        if self.ends is None:
+            super()._read()
+
+    def eof(self):
+        if self.ends is None:
+            super().eof()
+        if self.violation is None and self.ends is None:
+            self._ends("connection_lost", may_have_been_handled=self._greeted)
+
+    def _ends(self, how, **more):
+        self.ends, self.more = how, more
+
+    def _frame(self, frame):
+        if self.ends is not None:
+            return
+        if frame.kind == "ping":
+            self.pongs.append(frame.id)
+        elif frame.kind == "goaway":
+            if frame.id == 0:
+                self._ends("closing", may_have_been_handled=False)
+        elif frame.kind == "error" and frame.id in (0, 1):
+            self._told(frame)
+        elif frame.kind in ("gap", "event"):
+            raise Violation("protocol", f"{frame.kind} to a client that has not subscribed")
+        elif frame.id == 1:
+            self._of_the_stream(frame)
+
+    def _told(self, frame):
+        code, _text, more = decode_error_body(frame.body)
+        code = code if code in ERROR_CODES else "protocol"
+        if frame.id == 0 and code in ("wrong_mode", "invalid_body"):
+            return
+        self._ends(code, may_have_been_handled=code not in NOT_HANDLED, **more)
+
+    def _of_the_stream(self, frame):
+        if frame.kind == "ack":
+            raise Violation("protocol", "an ack of a stream")
+        if frame.kind == "pong":
+            return
+        self.accepted = True
+        if frame.kind == "credit":
+            self._may_send += frame.argument
+            if self._may_send > MOST_CREDIT:
+                raise Violation("protocol", "too much credit")
+        elif frame.kind == "end":
+            self._ends("end")
+        else:
+            # What is taken is granted again at once: the window never runs out.
+            self.events.append({"bytes": bool(frame.flags & BYTES), "body_hex": frame.body.hex()})
+            if frame.kind == "response":
+                self._ends("end")
 
 
 class ListenerSession(FrameReader):
@@ -417,8 +531,6 @@ class ListenerSession(FrameReader):
 
 # Publications
 
-#: How many bytes a publisher may send at first.
-WINDOW = 262144
 OVERFLOWS = ("fail", "drop_oldest", "block")
 
 
@@ -489,15 +601,9 @@ class SubscriberSession(ClientSession):
 
     def __init__(self, max_message=DEFAULT_MAX_MESSAGE):
         super().__init__("publish", max_message)
-        self._features = 0
         self._first = True
         self._subscribed, self._id = False, 0
         self._balance = WINDOW
-
-    def _event(self, name, **fields):
-        if name == "hello":
-            self._features = fields["features"]
-        super()._event(name, **fields)
 
     def _frame(self, frame):
         first, self._first = self._first, False
@@ -512,8 +618,8 @@ class SubscriberSession(ClientSession):
             else:
                 self._event("subscribe", id=frame.id, **wanted)
         elif frame.kind == "credit":
-            if not self._subscribed or frame.id != self._id:
-                raise Violation("protocol", "a credit for no subscription")
+            if not self._subscribed or frame.id != self._id or not frame.argument:
+                raise Violation("protocol", "a credit for no subscription, or of nothing")
             self._balance += frame.argument
             if self._balance > MOST_CREDIT:
                 raise Violation("protocol", "too much credit")
@@ -643,9 +749,12 @@ def encode_session(events):
         if event["event"] == "hello":
             stream += Hello(event["role"], event["features"], event["max_message"]).encode()
             continue
+        kind = "request" if event["event"] == "stream" else event["event"]
         flags = (BYTES if event.get("bytes") else 0) | (ACK_WANTED if event.get("ack_wanted") else 0)
+        flags |= STREAM if event["event"] == "stream" else 0
         body = bytes.fromhex(event.get("body_hex", ""))
-        stream += Frame(event["event"], event["id"], flags, event.get("timeout_ms", 0), body).encode()
+        argument = event.get("timeout_ms", event.get("bytes", 0) if kind == "credit" else 0)
+        stream += Frame(kind, event["id"], flags & (0 if kind == "credit" else 0xFF), argument, body).encode()
     return stream
 
 

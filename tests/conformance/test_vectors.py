@@ -192,6 +192,40 @@ class SubscriptionVectors(VectorTest):
                 self.assertEqual(session.pongs, case.get("pongs", []))
 
 
+class StreamVectors(VectorTest):
+    @for_each("streams.json", "valid", "malformed")
+    def test_sessions_with_streams_mean_the_same_at_every_split(self, case):
+        answered = {at["before_part"]: at["id"] for at in case.get("answered", [])}
+        for pieces in splits(parts(case)):
+            of_client = case["sender"] == "client"
+            make = functools.partial(decoder.ClientSession, "request") if of_client else decoder.StreamSession
+            session = make(max_message=case["max_message"])
+            for index, part in enumerate(pieces):
+                if index in answered:
+                    session.answered(answered[index])
+                for piece in part:
+                    session.feed(piece)
+            if case.get("at_end"):
+                self.assertIsNone(session.violation)
+            session.eof()
+            self.check_violation(case, session.violation)
+            if of_client:
+                self.assertEqual(session.events, case["events"])
+                continue
+            self.assertEqual((session.events, session.accepted), (case["items"], case["accepted"]))
+            if "error" not in case:
+                told = ("may_have_been_handled", "handler_code", "handler_data")
+                self.assertEqual((session.ends, session.more), (case["ends"], {k: case[k] for k in told if k in case}))
+                self.assertEqual(session.pongs, case.get("pongs", []))
+
+    @for_each("streams.json", "valid")
+    def test_what_a_client_sends_is_encoded_from_its_meaning(self, case):
+        events = case.get("events", [])
+        # What was refused or passed over does not tell its body.
+        if len(events) == len(parts(case)) and all(event["event"] != "refused" for event in events):
+            self.assertEqual(decoder.encode_session(events), stream(case))
+
+
 class DialectVectors(VectorTest):
     @for_each("dialect.json", "valid", "malformed")
     def test_a_first_byte_tells_the_dialect(self, case):

@@ -11,3 +11,5 @@
 pub(crate) mod leaving;
 pub(crate) mod session;
 pub(crate) mod state;
+#[cfg(test)]
+mod tests;
