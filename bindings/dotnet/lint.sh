@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR="$target"
 dotnet() { "$root/tools/dotnet.sh" "$@"; }
 
 mkdir -p "$target"
-for project in src/SimpleIpc tests/Tests examples/Examples; do
+for project in src/SimpleIpc tests/Tests examples/Examples ../../examples/streams/dotnet/StreamExamples; do
     if ! dotnet build --nologo --verbosity quiet --configuration Debug --no-incremental -warnaserror \
         "$here/$project.csproj" >"$target/dotnet-lint.log" 2>&1; then
         cat "$target/dotnet-lint.log"
@@ -19,7 +19,7 @@ for project in src/SimpleIpc tests/Tests examples/Examples; do
     fi
 done
 
-if grep -n -r --include='*.cs' -e '	' -e ' $' "$here/src" "$here/tests" "$here/examples"; then
+if grep -n -r --include='*.cs' -e '	' -e ' $' "$here/src" "$here/tests" "$here/examples" "$root/examples/streams/dotnet"; then
     echo "dotnet: the lines above have tabs, or spaces at their ends" >&2
     exit 1
 fi

@@ -34,7 +34,7 @@ readme=$target/dotnet/readme-source
 mkdir -p "$readme"
 awk '/^```csharp$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$here/README.md" >"$readme/Program.cs"
 {
-    printf '%s\n' 'using System;' 'using System.Threading.Tasks;' 'using SimpleIpc;' 'class Tick { public Tick(int n) => N = n; public int N { get; } }' \
+    printf '%s\n' 'using System;' 'using System.Collections.Generic;' 'using System.Threading.Tasks;' 'using SimpleIpc;' 'class Tick { public Tick(int n) => N = n; public int N { get; } }' \
         'static class Published { internal static async Task Run() {'
     awk '/^ *```csharp$/ { if (++count > 1) { inside = 1; print "{" } next } /^ *```$/ { if (inside) print "}"; inside = 0 } inside' "$here/README.md"
     printf '%s\n' '} }'
@@ -47,7 +47,9 @@ sed -i "s|\$(MSBuildThisFileDirectory)../..|$root|" "$readme/Directory.Build.pro
 built "$here/tests/Tests.csproj"
 built "$here/examples/Examples.csproj"
 built "$readme/Readme.csproj"
+built "$root/examples/streams/dotnet/StreamExamples.csproj"
 SIMPLE_IPC_EXAMPLES=$(only Examples Examples.dll)
 SIMPLE_IPC_README_PROGRAM=$(only Readme Readme.dll)
-export SIMPLE_IPC_EXAMPLES SIMPLE_IPC_README_PROGRAM
+SIMPLE_IPC_STREAM_EXAMPLES=$(only StreamExamples StreamExamples.dll)
+export SIMPLE_IPC_EXAMPLES SIMPLE_IPC_README_PROGRAM SIMPLE_IPC_STREAM_EXAMPLES
 "$root/tools/dotnet.sh" exec "$(only Tests SimpleIpc.Tests.dll)" "$@"

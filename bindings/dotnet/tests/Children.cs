@@ -14,6 +14,8 @@ namespace SimpleIpc.Tests
             {
                 case "flat": return await Flat.RunAsync(arguments[0]);
                 case "clock": return Subscriptions.PublishOne(arguments[0]);
+                case "stream": return StreamFlow.Hold(arguments[0]);
+                case "served": return StreamFlow.Serve(arguments[0]);
                 case "slow": return await Overflowing.TakeLateAsync(arguments[0]);
                 case "version": return Version();
                 case "fail_unheard": return Failing.FailUnheard(arguments[0]);

@@ -24,6 +24,21 @@ namespace SimpleIpc.Tests
         internal static void clock_ticks_three_times() => Check.Equal("tick 1\ntick 2\ntick 3", Say("SIMPLE_IPC_EXAMPLES", "clock"));
 
         [Test]
+        internal static void streams_of_each_kind_print_what_came()
+        {
+            foreach ((string name, string due) in new[]
+            {
+                ("progress", "1 of 3\n2 of 3\n3 of 3"),
+                ("follow_a_log", "started\nworking\nstopped\nthe log is no longer followed"),
+                ("upload", "a film: 100 chunks, 6553600 bytes"),
+                ("chat", "hello, Ada\nyou said: how are you?\nyou said: see you\ngoodbye"),
+            })
+            {
+                Check.Equal(due, Say("SIMPLE_IPC_STREAM_EXAMPLES", name));
+            }
+        }
+
+        [Test]
         internal static async Task echo_client_hears_itself_and_the_listener_ends_at_an_interrupt()
         {
             using var scratch = new Scratch();

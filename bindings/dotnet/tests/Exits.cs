@@ -45,6 +45,9 @@ namespace SimpleIpc.Tests
         internal static Task with_subscriptions_open() => AllEndWell(nameof(Subscribed));
 
         [Test]
+        internal static Task with_streams_open() => AllEndWell(nameof(Streaming));
+
+        [Test]
         internal static Task after_starting_processes() => AllEndWell(nameof(StartedProcesses));
 
         [Test]
@@ -91,6 +94,7 @@ namespace SimpleIpc.Tests
                 case nameof(UnderSignals): return UnderSignals(options);
                 case nameof(CallersDied): return CallersDied(options);
                 case nameof(Subscribed): return Subscribed(options);
+                case nameof(Streaming): return Streaming(options);
                 case nameof(StartedProcesses): return StartedProcesses(options);
                 case nameof(Unloaded): return Unloaded(options);
                 default: throw new ArgumentException($"no program is called {name}");
@@ -287,6 +291,48 @@ namespace SimpleIpc.Tests
             { IsBackground = true }.Start();
             entered.Wait();
             Console.WriteLine("ready");
+            return 0;
+        }
+
+        private static int Streaming(IpcOptions options)
+        {
+            // Threads and tasks that take, send, and wait for either, and handlers of both forms.
+            IpcListener later = Ipc.ListenUdsRequest<int, int>("exit", (_, context) => context.Items<int>(), options);
+            IpcListener blocking = Ipc.ListenUdsStream<int, int>("exit_b", (_, context) => context.Items<int>(), options);
+            using var entered = new CountdownEvent(4);
+            foreach (string channel in new[] { "exit", "exit_b" })
+            {
+                IpcStream<int> stream = Ipc.PostUdsStream<int, int>(channel, 0, options);
+                new Thread(() =>
+                {
+                    for (int number = 0; ; number++)
+                    {
+                        stream.Send(number);
+                    }
+                })
+                { IsBackground = true }.Start();
+                Task.Run(async () =>
+                {
+                    await foreach (int number in stream)
+                    {
+                        if (number == 10)
+                        {
+                            entered.Signal();
+                        }
+                    }
+                });
+                IpcStream<int> silent = Ipc.PostUdsStream<int, int>(channel, 0, options);
+                new Thread(() =>
+                {
+                    entered.Signal();
+                    silent.Next();
+                })
+                { IsBackground = true }.Start();
+            }
+            entered.Wait();
+            Console.WriteLine("ready");
+            GC.KeepAlive(later);
+            GC.KeepAlive(blocking);
             return 0;
         }
 

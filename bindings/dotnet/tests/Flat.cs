@@ -6,12 +6,13 @@ using System.Threading.Tasks;
 
 namespace SimpleIpc.Tests
 {
-    /// <summary>Makes 100,000 calls of many kinds, publications among them, and prints how many descriptors and MiB more there are afterwards.</summary>
+    /// <summary>Makes 100,000 calls of many kinds, publications and streams among them, and prints how many descriptors and MiB more there are afterwards.</summary>
     internal static class Flat
     {
         internal static async Task<int> RunAsync(string directory)
         {
             var options = new IpcOptions { Directory = directory, HandlerFailed = _ => { }, Publish = true };
+            using var streams = Ipc.ListenUdsRequest<int, int>("streams", (n, context) => n < 0 ? context.Items<int>() : Streams.CountLater(n), options);
             using var listener = Ipc.ListenUdsRequest<string, string>("flat", (data, context) => data == "bad" ? throw new Exception(data) : data, options);
             await using IpcClient client = await IpcClient.ConnectUdsAsync("flat", options);
             using IpcSubscription<string> blocking = Ipc.SubscribeUds<string>("flat", options);
@@ -45,11 +46,32 @@ namespace SimpleIpc.Tests
                     case 5: Check.Fails(IpcStatus.InvalidJson, () => client.Request<double, string>(double.NaN)); break;
                     case 6: Check.Fails(IpcStatus.InvalidBody, () => client.Request<string, int>("x")); break;
                     case 8: await events.RoundAsync(); break;
+                    case 9: await StreamAsync(n, options); break;
                     case 7 when n % 1000 == 7:
                         using (IpcClient brief = IpcClient.ConnectUds("flat", options)) brief.Ping();
                         break;
                     default: Check.Equal("x", client.Request<string, string>("x")); break;
                 }
+            }
+        }
+
+        /// <summary>A stream that is taken to its end, one that is left, one that goes both ways, and one that nobody looks at.</summary>
+        private static async Task StreamAsync(int n, IpcOptions options)
+        {
+            switch (n / 20 % 4)
+            {
+                case 0: Check.Equal(3, (await Streams.ListAsync(Ipc.PostUdsStreamAsync<int, int>("streams", 3, options))).Count); break;
+                case 1:
+                    await foreach (int _ in Ipc.PostUdsStreamAsync<int, int>("streams", int.MaxValue, options)) break;
+                    break;
+                case 2:
+                    using (IpcStream<int> both = Ipc.PostUdsStream<int, int>("streams", -1, options))
+                    {
+                        await both.SendAsync(1);
+                        Check.Equal(1, both.Next()!.Value.Data);
+                    }
+                    break;
+                default: Ipc.PostUdsStream<int, int>("streams", 3, options).Dispose(); break;
             }
         }
 

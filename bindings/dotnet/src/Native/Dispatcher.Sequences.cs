@@ -55,11 +55,11 @@ namespace SimpleIpc.Native
                         catch (IpcException leaving) when (IsOfLeaving(leaving))
                         {
                             // Nobody takes the rest: what the sequence does at its end is done now.
-                            return;
+                            break;
                         }
                     }
                 }
-                answer.End();
+                answer.Finish();
             }
             catch (Exception exception)
             {
@@ -76,13 +76,15 @@ namespace SimpleIpc.Native
         protected void Fail(ItemStream answer, Exception thrown)
         {
             Exception exception = ErrorText.Unwrapped(thrown);
+            if (IsOfLeaving(exception) && answer.IsOver)
+            {
+                answer.Finish();
+                return;
+            }
             bool told = exception is HandlerException failure
                 ? answer.Fail(Message(failure, out byte[]? data), failure.HandlerCode, data)
                 : answer.Fail(ErrorText.Named(exception));
-            if (told || !IsOfLeaving(exception))
-            {
-                Tell(exception, told);
-            }
+            Tell(exception, told);
         }
 
         /// <summary>Whether it is what a handler gives up with because its caller has, which is no failure of the handler's.</summary>

@@ -140,6 +140,24 @@ namespace SimpleIpc.Native
             }
         }
 
+        /// <summary>Whether nothing more can be sent; of a handler's side also where its caller has left.</summary>
+        internal bool IsOver
+        {
+            get
+            {
+                using Borrowed borrowed = stream.Borrow();
+                return NativeMethods.sipc_stream_is_over(borrowed.Pointer) != 0;
+            }
+        }
+
+        /// <summary>Ends it as its handler, which has done all there was to do; a caller that has left is no error of its.</summary>
+        internal void Finish()
+        {
+            using Borrowed borrowed = stream.Borrow();
+            NativeMethods.sipc_stream_end(borrowed.Pointer, out IntPtr error);
+            NativeMethods.sipc_error_free(error);
+        }
+
         /// <summary>Ends it, also what waits for it. It never waits or throws.</summary>
         internal void Close()
         {

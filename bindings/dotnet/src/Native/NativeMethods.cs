@@ -210,6 +210,7 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_stream_end(IntPtr stream, out IntPtr error);
         [DllImport(LibraryName)]
         internal static extern int sipc_stream_fail_with(IntPtr stream, byte* message, byte* code, byte* data, IntPtr error);
+        [DllImport(LibraryName)] internal static extern byte sipc_stream_is_over(IntPtr stream);
         [DllImport(LibraryName)] internal static extern void sipc_stream_close(IntPtr stream);
         [DllImport(LibraryName)] internal static extern void sipc_stream_free(IntPtr stream);
 

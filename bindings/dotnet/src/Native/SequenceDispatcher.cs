@@ -77,20 +77,22 @@ namespace SimpleIpc.Native
         {
             try
             {
-                using IEnumerator<TOut> items = Due(handler!(data, context!)).GetEnumerator();
-                while (items.MoveNext())
+                using (IEnumerator<TOut> items = Due(handler!(data, context!)).GetEnumerator())
                 {
-                    try
+                    while (items.MoveNext())
                     {
-                        answer.Send(items.Current, JsonPlace.Answer, Timeout.InfiniteTimeSpan, default);
-                    }
-                    catch (IpcException leaving) when (IsOfLeaving(leaving))
-                    {
-                        // Nobody takes the rest: what the sequence does at its end is done now, in this thread.
-                        return;
+                        try
+                        {
+                            answer.Send(items.Current, JsonPlace.Answer, Timeout.InfiniteTimeSpan, default);
+                        }
+                        catch (IpcException leaving) when (IsOfLeaving(leaving))
+                        {
+                            // Nobody takes the rest: what the sequence does at its end is done now, in this thread.
+                            break;
+                        }
                     }
                 }
-                answer.End();
+                answer.Finish();
             }
             catch (Exception exception)
             {
