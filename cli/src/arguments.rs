@@ -13,6 +13,7 @@ use crate::report::exit_status_text;
 
 const LISTEN_USAGE: &str = "\
 simple-ipc listen [OPTIONS] <CHANNEL> (--echo | --reply <JSON> | --exec <COMMAND>...)
+       simple-ipc listen [OPTIONS] <CHANNEL> (--lines | --bytes) --exec <COMMAND>...
        simple-ipc listen [OPTIONS] <CHANNEL> --broadcast [--publish] [--exec <COMMAND>...]";
 
 const LISTEN_EXAMPLES: &str = "\
@@ -21,7 +22,9 @@ Examples:
   simple-ipc listen :49152 --echo --json
   simple-ipc listen builds --broadcast
   simple-ipc listen chat --broadcast --publish
-  simple-ipc listen sums --exec jq add";
+  simple-ipc listen sums --exec jq add
+  simple-ipc listen count --lines --exec seq 3
+  simple-ipc listen backup --bytes --exec sh -c 'cat > backup.tar'";
 
 const POST_EXAMPLES: &str = "\
 Examples:
@@ -43,6 +46,13 @@ Examples:
   simple-ipc subscribe load
   simple-ipc subscribe prices --topic eur --topic usd --json
   simple-ipc subscribe numbers --wait 10s --count 3";
+
+const STREAM_EXAMPLES: &str = "\
+Examples:
+  simple-ipc stream count
+  seq 5 | simple-ipc stream total --items -
+  simple-ipc stream backup --bytes < backup.tar
+  simple-ipc stream images '{\"name\":\"a.png\"}' > a.png";
 
 const PING_EXAMPLES: &str = "\
 Exit status is 1 when no reply came back.
@@ -102,6 +112,14 @@ pub(crate) enum Verb {
     /// A JSON reply is printed as one line of JSON. A bytes reply is written as it is.
     #[command(after_long_help = POST_EXAMPLES)]
     Post(Post),
+    /// Open a stream: items to a listener and from it, one after the other
+    ///
+    /// DATA opens it, as a request does. Each JSON item that comes is printed as one line, a bytes item is
+    /// written as it is. It goes on until the listener ends it, and takes no more than it can print:
+    /// whoever reads the output slowly slows the listener down. Ctrl-C, or a reader of the output that
+    /// leaves, cancels it.
+    #[command(after_long_help = STREAM_EXAMPLES)]
+    Stream(Stream),
     /// Publish each line of standard input to all who subscribe
     ///
     /// Listens on the channel until the end of the input, Ctrl-C or SIGTERM, and then delivers what
@@ -151,7 +169,7 @@ pub(crate) struct Listen {
     #[arg(value_name = "CHANNEL")]
     pub(crate) channel: String,
 
-    /// Answer each request with its own body
+    /// Answer each request with its own body, and each stream with its own items
     #[arg(long, group = "answer")]
     pub(crate) echo: bool,
 
@@ -171,6 +189,21 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "COMMAND", group = "answer", num_args = 1.., allow_hyphen_values = true,
           value_hint = clap::ValueHint::CommandName)]
     pub(crate) exec: Option<Vec<OsString>>,
+
+    /// Answer streams: each line that the command prints is an item, when it is printed
+    ///
+    /// A line is JSON, or text that is sent as a string; lines of white space only are passed over. The
+    /// command's standard input gets the caller's items, a line each, and ends with them. The message that
+    /// opens the stream is in its environment, as SIMPLE_IPC_MESSAGE.
+    #[arg(long, requires = "exec", conflicts_with_all = ["broadcast", "bytes"])]
+    pub(crate) lines: bool,
+
+    /// Answer streams with the bytes that the command prints, and give it the caller's items as they are
+    ///
+    /// A piece of up to 64 KiB is an item, when it is printed. The message that opens the stream is in the
+    /// command's environment, as SIMPLE_IPC_MESSAGE.
+    #[arg(long, requires = "exec", conflicts_with = "broadcast")]
+    pub(crate) bytes: bool,
 
     /// Listen for broadcasts, which get no reply
     #[arg(long, conflicts_with_all = ["echo", "reply"])]
@@ -366,9 +399,6 @@ pub(crate) struct Post {
     pub(crate) timeout: TimeLimit,
 
     #[command(flatten)]
-    pub(crate) reach: Reach,
-
-    #[command(flatten)]
     pub(crate) largest: Largest,
 
     /// Which dialect to speak: auto is native where the listener knows it, else deno
@@ -378,6 +408,58 @@ pub(crate) struct Post {
     /// Print the reply as an object with kind and body (or bytes in base64), and errors as JSON
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Stream {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+
+    /// What opens the stream: JSON, or text that is sent as a string; none is null
+    #[arg(value_name = "DATA", allow_negative_numbers = true)]
+    pub(crate) data: Option<OsString>,
+
+    /// Send each line of this file as an item; - is standard input
+    ///
+    /// Lines of white space only are passed over, unless --text is given. They are read no faster than the
+    /// listener takes them.
+    #[arg(long, value_name = "FILE", conflicts_with = "bytes", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) items: Option<PathBuf>,
+
+    /// Send standard input as bytes, in items of up to 64 KiB
+    #[arg(long)]
+    pub(crate) bytes: bool,
+
+    /// Send DATA and lines as strings, also where they are JSON, and say nothing about it
+    #[arg(long, conflicts_with = "strict")]
+    pub(crate) text: bool,
+
+    /// Refuse DATA or a line that is not JSON, instead of sending it as a string
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// How long the whole stream may take: 5m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "none")]
+    pub(crate) timeout: TimeLimit,
+
+    /// How long to wait for the listener to begin, for an item and for room to send: 5s; unless given 30s for the first and
+    /// no limit for the others
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) idle_timeout: Option<TimeLimit>,
+
+    /// Print each item as an object with kind and body (or bytes in base64), and errors as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }
 
 #[derive(Args, Debug)]
@@ -412,12 +494,12 @@ pub(crate) struct Ping {
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub(crate) timeout: TimeLimit,
 
-    #[command(flatten)]
-    pub(crate) reach: Reach,
-
     /// Print one JSON object per reply and one at the end
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
 }
 
 #[derive(Args, Debug)]
@@ -454,6 +536,10 @@ impl FromStr for TimeLimit {
 }
 
 impl TimeLimit {
+    pub(crate) fn apply_idle(self, options: Options) -> Options {
+        options.idle_timeout(self.0.unwrap_or(Duration::MAX))
+    }
+
     pub(crate) fn apply(self, options: Options) -> Options {
         match self.0 {
             Some(limit) => options.timeout(limit),

@@ -1,7 +1,12 @@
-//! `--exec`: a command per message, its standard input the body, its standard output the reply.
+//! `--exec`: a command per message, its standard input the body, its standard output the reply; or a command per stream
+//! (`streaming`).
 //!
 //! One thread feeds and reads a command through pipes that never block, so that a large body and a
 //! large reply pass each other, and looks in between whether the caller still waits.
+
+mod streaming;
+
+pub(crate) use self::streaming::Form;
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -44,7 +49,7 @@ impl Commands {
 
     /// Runs the command for one message. The error is the text that the caller gets.
     pub(crate) fn run(&self, channel: &str, message: &Message, responder: &Responder) -> Result<Message, String> {
-        let mut process = self.start(channel, message, responder)?;
+        let mut process = self.start(channel, message, responder, &[])?;
         let broadcast = responder.mode() == Mode::Broadcast;
         // Nobody waits for a broadcast, and it is to be handled all the same.
         let over = Cell::new(None);
@@ -91,12 +96,19 @@ impl Commands {
         self.line[0].to_string_lossy().into_owned()
     }
 
-    fn start(&self, channel: &str, message: &Message, responder: &Responder) -> Result<Process<'_>, String> {
+    fn start(
+        &self,
+        channel: &str,
+        message: &Message,
+        responder: &Responder,
+        more: &[(&str, OsString)],
+    ) -> Result<Process<'_>, String> {
         let mut command = Command::new(&self.line[0]);
         command
             .args(&self.line[1..])
             .env("SIMPLE_IPC_CHANNEL", channel)
             .env("SIMPLE_IPC_KIND", json::kind_name(message.kind()))
+            .envs(more.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -169,7 +181,7 @@ impl Process<'_> {
             // With no output left to read only the end is waited for, and it is usually close.
             let closed = output.pipe.is_none() && errors.pipe.is_none();
             let time = if closed { pause } else { TICK };
-            os::wait_for_pipes(input.pipe.as_ref(), output.pipe.as_ref(), errors.pipe.as_ref(), time)?;
+            os::wait_for_pipes(input.pipe.as_ref(), output.pipe.as_ref(), errors.pipe.as_ref(), None, time)?;
             if closed {
                 pause = TICK.min(pause * 2);
             }

@@ -9,7 +9,7 @@ use simple_ipc::event_loop::{ClientId, Completion, Queue, Ticket};
 use simple_ipc::{Channel, Error, ErrorKind, Message, Options, Result};
 
 use crate::arguments::Post;
-use crate::input::Input;
+use crate::input::{Input, Source};
 use crate::json;
 use crate::os;
 use crate::output::{self, Reader};
@@ -32,22 +32,22 @@ pub(crate) fn run(channel: &Channel, post: &Post, options: &Options, reporter: R
         Run { post, reporter, queue, client, pending: VecDeque::new(), sent: 0, failed: 0, status: 0, noted: false };
     // Until somebody listens nothing is read: `--wait` is to lose no line.
     run.finish(met)?;
-    let mut input = Input::new(post.largest.bytes());
+    let mut input = Input::new(Source::Stdin, post.largest.bytes());
     loop {
         while run.pending.len() < AT_ONCE
-            && let Some(line) = input.line()?
+            && let Some(line) = input.lines.line()?
         {
-            run.take(input.number, line);
+            run.take(input.lines.number, line);
         }
         run.queue.submit();
         if run.show()? == Reader::Gone {
             break;
         }
-        if input.has_line() {
+        if input.lines.has_line() {
             if run.pending.len() < AT_ONCE {
                 continue;
             }
-        } else if input.ended && run.pending.is_empty() {
+        } else if input.lines.ended && run.pending.is_empty() {
             break;
         }
         run.wait(&mut input)?;
@@ -152,7 +152,7 @@ impl Run<'_> {
 
     /// Waits for an answer, or for more of the input where more can be sent.
     fn wait(&mut self, input: &mut Input) -> Result<()> {
-        let reads = !input.ended && self.pending.len() < AT_ONCE;
+        let reads = !input.lines.ended && self.pending.len() < AT_ONCE;
         let stdin = io::stdin();
         let ready = os::wait_for_answers_or_input(&self.queue, reads.then_some(&stdin))
             .map_err(|error| Error::from_os("cannot wait for answers and standard input", error))?;

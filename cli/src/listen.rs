@@ -11,7 +11,7 @@ use simple_ipc::blocking::Listener;
 use simple_ipc::{Channel, Error, ErrorKind, Message, Mode, Peer, Responder, Result};
 
 use crate::arguments::{Arguments, Listen, Place};
-use crate::command::Commands;
+use crate::command::{Commands, Form};
 use crate::json;
 use crate::output::{self, Reader};
 use crate::report::{Reporter, VerbKind, say_ready, to_json};
@@ -33,7 +33,7 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
 
     // Before the listener is there, so that no signal can leave its files behind.
     let commands = match &answer {
-        Answer::Exec(commands) => Some(Arc::clone(commands)),
+        Answer::Exec(commands) | Answer::Stream(commands, _) => Some(Arc::clone(commands)),
         _ => None,
     };
     let on_second = {
@@ -103,6 +103,8 @@ enum Answer {
     Echo,
     Reply(Message),
     Exec(Arc<Commands>),
+    /// Streams, with what a command prints.
+    Stream(Arc<Commands>, Form),
     /// A broadcast listener needs no answer.
     Nothing,
 }
@@ -118,7 +120,12 @@ fn answer(listen: &Listen, reporter: Reporter) -> Answer {
         }
         Answer::Reply(message)
     } else if let Some(line) = &listen.exec {
-        Answer::Exec(Arc::new(Commands::new(line.clone(), listen.largest.bytes())))
+        let commands = Arc::new(Commands::new(line.clone(), listen.largest.bytes()));
+        match (listen.lines, listen.bytes) {
+            (true, _) => Answer::Stream(commands, Form::Lines),
+            (_, true) => Answer::Stream(commands, Form::Bytes),
+            _ => Answer::Exec(commands),
+        }
     } else if listen.broadcast {
         Answer::Nothing
     } else {
@@ -162,7 +169,26 @@ impl Desk {
         {
             self.reporter.note(&format!("cannot publish a message on {channel}: {}", error.message()));
         }
+        self.answer(channel, message, responder);
+        if self.once {
+            self.end(End::Wanted);
+        }
+    }
+
+    fn answer(&self, channel: &str, message: &Message, responder: Responder) {
         let answer = match &self.answer {
+            Answer::Stream(commands, form) => {
+                if let Err(text) = commands.stream(channel, message, responder, *form) {
+                    self.reporter.note(&format!("a stream on {channel} ended early: {text}"));
+                }
+                return;
+            }
+            Answer::Echo if responder.is_stream() => {
+                if let Err(error) = send_back(responder) {
+                    self.reporter.note(&format!("a stream on {channel} ended early: {}", error.message()));
+                }
+                return;
+            }
             Answer::Echo => Ok(message.clone()),
             Answer::Reply(reply) => Ok(reply.clone()),
             Answer::Exec(commands) => commands.run(channel, message, &responder),
@@ -180,9 +206,6 @@ impl Desk {
                 let _ = responder.fail(&text);
             }
         }
-        if self.once {
-            self.end(End::Wanted);
-        }
     }
 
     fn show(&self, channel: &str, message: &Message, peer: Peer) {
@@ -198,6 +221,16 @@ impl Desk {
     fn end(&self, end: End) {
         let _ = self.ends.send(end);
     }
+}
+
+/// Sends back each item of a stream.
+fn send_back(responder: Responder) -> Result<()> {
+    let reply = responder.stream()?;
+    let items = reply.items();
+    while let Some(item) = items.recv(None)? {
+        reply.send(&item, None)?;
+    }
+    reply.end()
 }
 
 /// A message as `--json` shows it.

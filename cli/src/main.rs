@@ -19,6 +19,7 @@ mod post;
 mod publish;
 mod report;
 mod signals;
+mod stream;
 mod subscribe;
 
 use std::panic::catch_unwind;
@@ -46,6 +47,7 @@ fn run(Arguments { place, verb }: Arguments) -> ExitCode {
     let (reporter, result) = match verb {
         Verb::Listen(listen) => (Reporter::new(listen.json, VerbKind::Listen), listen::run(&place, listen)),
         Verb::Post(post) => (Reporter::new(post.json, VerbKind::Post), post::run(&place, post)),
+        Verb::Stream(stream) => (Reporter::new(stream.json, VerbKind::Stream), stream::run(&place, stream)),
         Verb::Publish(publish) => (Reporter::new(publish.json, VerbKind::Listen), publish::run(&place, publish)),
         Verb::Subscribe(subscribe) => {
             (Reporter::new(subscribe.json, VerbKind::Subscribe), subscribe::run(&place, subscribe))

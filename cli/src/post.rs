@@ -1,5 +1,6 @@
 //! `simple-ipc post`: one message, and its reply.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
@@ -21,7 +22,8 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
     if post.lines {
         return lines::run(&channel, &post, &options, reporter);
     }
-    let message = message(&post, reporter)?;
+    let taken = TakenAs { bytes: post.bytes, text: post.text, strict: post.strict };
+    let message = message(post.data.as_deref(), taken, reporter)?;
     if post.broadcast {
         blocking::post_broadcast(&channel, &message, &options)?;
         return Ok(ExitCode::SUCCESS);
@@ -42,9 +44,19 @@ pub(crate) fn reachable_channel(attempt: &str, text: &str) -> Result<Channel> {
     Ok(channel)
 }
 
+/// What is made of a text that the user gives, unless it is JSON where it is JSON, else a string.
+#[derive(Clone, Copy)]
+pub(crate) struct TakenAs {
+    pub(crate) bytes: bool,
+    /// A string, in any case.
+    pub(crate) text: bool,
+    /// What is not JSON is refused.
+    pub(crate) strict: bool,
+}
+
 /// The message that the arguments stand for.
-fn message(post: &Post, reporter: Reporter) -> Result<Message> {
-    let Some(data) = &post.data else {
+pub(crate) fn message(data: Option<&OsStr>, taken: TakenAs, reporter: Reporter) -> Result<Message> {
+    let Some(data) = data else {
         return Ok(Message::null());
     };
     let from_input = data == "-";
@@ -54,22 +66,22 @@ fn message(post: &Post, reporter: Reporter) -> Result<Message> {
         read.map_err(|error| Error::from_os("cannot read standard input", error))?;
         input
     } else {
-        data.clone().into_encoded_bytes()
+        data.as_encoded_bytes().to_vec()
     };
-    if post.bytes {
+    if taken.bytes {
         return Ok(Message::bytes(data));
     }
     let what = if from_input { "standard input" } else { "DATA" };
     let mut text = text(data, what)?;
     if from_input {
-        refuse_nothing(&text, post.text)?;
+        refuse_nothing(&text, taken.text)?;
         // `echo hello | simple-ipc post x -` means hello.
-        if text.ends_with('\n') && (post.text || !json::message_from_text(&text).1) {
+        if text.ends_with('\n') && (taken.text || !json::message_from_text(&text).1) {
             text.pop();
         }
     }
-    let (message, is_json) = message_of(&text, what, post.text, post.strict)?;
-    if !is_json && !post.text {
+    let (message, is_json) = message_of(&text, what, taken.text, taken.strict)?;
+    if !is_json && !taken.text {
         reporter.note(&json::string_note(what, &text));
     }
     Ok(message)

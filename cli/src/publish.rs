@@ -10,7 +10,7 @@ use simple_ipc::blocking::Listener;
 use simple_ipc::{Channel, Error, ErrorKind, Message, Result};
 
 use crate::arguments::{Place, Publish};
-use crate::input::Input;
+use crate::input::{Input, Source};
 use crate::json;
 use crate::post;
 use crate::report::{Reporter, VerbKind, say_ready};
@@ -60,15 +60,15 @@ impl Lines {
         while publisher.counters().subscribers < self.publish.wait_for {
             thread::sleep(LOOK);
         }
-        let mut input = Input::new(self.publish.largest.bytes());
+        let mut input = Input::new(Source::Stdin, self.publish.largest.bytes());
         loop {
-            while let Some(line) = input.line()? {
-                match self.event(input.number, line)? {
+            while let Some(line) = input.lines.line()? {
+                match self.event(input.lines.number, line)? {
                     Some(message) => drop(publisher.publish_message(&self.publish.topic, &message)?),
                     None => continue,
                 }
             }
-            if input.ended {
+            if input.lines.ended {
                 return Ok(());
             }
             input.read()?;

@@ -50,6 +50,7 @@ pub(crate) fn exit_status(kind: ErrorKind) -> u8 {
 pub(crate) enum VerbKind {
     Listen,
     Post,
+    Stream,
     Subscribe,
     Ping,
     Other,
@@ -57,12 +58,15 @@ pub(crate) enum VerbKind {
 
 /// The option of this verb that the advice of an error of this kind is about, if there is one.
 fn option_for(kind: ErrorKind, verb: VerbKind) -> Option<&'static str> {
-    let reaches = matches!(verb, VerbKind::Post | VerbKind::Subscribe | VerbKind::Ping);
+    let reaches = matches!(verb, VerbKind::Post | VerbKind::Stream | VerbKind::Subscribe | VerbKind::Ping);
     match kind {
         ErrorKind::NotListening if reaches => Some("--wait"),
+        ErrorKind::TimedOut if verb == VerbKind::Stream => Some("--timeout, --idle-timeout"),
         ErrorKind::TimedOut if reaches => Some("--timeout"),
         ErrorKind::PeerNotAllowed if reaches => Some("--allow-user"),
-        ErrorKind::TooLarge if matches!(verb, VerbKind::Post | VerbKind::Subscribe) => Some("--max-message"),
+        ErrorKind::TooLarge if matches!(verb, VerbKind::Post | VerbKind::Stream | VerbKind::Subscribe) => {
+            Some("--max-message")
+        }
         ErrorKind::TooSlow if verb == VerbKind::Subscribe => Some("--queue, --overflow"),
         ErrorKind::NoDirectory => Some("--dir"),
         _ => None,

@@ -13,7 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
-use simple_ipc::event_loop::Queue;
+use simple_ipc::event_loop::{ItemStream, Queue};
+use simple_ipc::system::Waker;
+
+use crate::input::Source;
 
 static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -51,6 +54,24 @@ pub(crate) fn wait_for_answers_or_input(queue: &Queue, stdin: Option<&Stdin>) ->
         Err(errno) => return Err(errno.into()),
     }
     Ok(descriptors.get(1).is_some_and(|stdin| !stdin.revents().is_empty()))
+}
+
+/// Waits until the stream has something to do or, if it is given, the source can be read. Whether the latter can; a signal
+/// ends the wait, too.
+pub(crate) fn wait_for_items_or_input(stream: &ItemStream, source: Option<&Source>) -> io::Result<bool> {
+    // SAFETY: the stream keeps its descriptor open for as long as it lives.
+    let waitable = unsafe { BorrowedFd::borrow_raw(stream.raw_waitable()) };
+    let stdin = io::stdin();
+    let mut descriptors = vec![PollFd::from_borrowed_fd(waitable, PollFlags::IN)];
+    descriptors.extend(source.map(|source| match source {
+        Source::Stdin => PollFd::new(&stdin, PollFlags::IN),
+        Source::File(file) => PollFd::new(file, PollFlags::IN),
+    }));
+    match poll(&mut descriptors, None) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    Ok(descriptors.get(1).is_some_and(|source| !source.revents().is_empty()))
 }
 
 /// Reads once from standard input. Not through the buffer of the standard library, behind whose back a wait would wait
@@ -107,14 +128,16 @@ pub(crate) fn write_pipe(pipe: &mut (impl Pipe + Write), data: &[u8]) -> io::Res
     pipe.write(data)
 }
 
-/// Waits until one of a process's pipes is ready or the time is over; a signal ends the wait, too.
+/// Waits until one of a process's pipes is ready, the waker was woken, or the time is over; a signal ends the wait, too.
 pub(crate) fn wait_for_pipes(
     input: Option<&ChildStdin>,
     output: Option<&ChildStdout>,
     errors: Option<&ChildStderr>,
+    waker: Option<&Waker>,
     time: Duration,
 ) -> io::Result<()> {
-    let mut descriptors = Vec::with_capacity(3);
+    let mut descriptors = Vec::with_capacity(4);
+    descriptors.extend(waker.map(|waker| PollFd::new(waker, PollFlags::IN)));
     descriptors.extend(input.map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
     descriptors.extend(output.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
     descriptors.extend(errors.map(|pipe| PollFd::new(pipe, PollFlags::IN)));

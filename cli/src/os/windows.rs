@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use simple_ipc::event_loop::Queue;
+use simple_ipc::event_loop::{ItemStream, Queue};
+use simple_ipc::system::{RawWaitable, Waker};
 use windows_sys::Win32::Foundation::{ERROR_BROKEN_PIPE, HANDLE, INVALID_HANDLE_VALUE, WAIT_FAILED, WAIT_OBJECT_0};
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_CHAR, FILE_TYPE_PIPE, GetFileType, WriteFile};
 use windows_sys::Win32::System::Console::{
@@ -18,6 +19,8 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::Win32::System::Pipes::{PIPE_NOWAIT, PeekNamedPipe, SetNamedPipeHandleState};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, INFINITE, WaitForMultipleObjects};
+
+use crate::input::Source;
 
 /// How often a pipe is looked at whose other end tells nobody.
 const LOOK: Duration = Duration::from_millis(5);
@@ -51,19 +54,32 @@ pub(crate) fn wait_for_the_reader_to_go(stdout: &Stdout) {
 /// Waits until the queue has something to do or, if it is given, standard input can be read. Whether the latter can. A pipe is looked
 /// at again and again, since it cannot be waited for.
 pub(crate) fn wait_for_answers_or_input(queue: &Queue, stdin: Option<&Stdin>) -> io::Result<bool> {
-    let queue: HANDLE = std::ptr::without_provenance_mut(queue.raw_waitable() as isize as usize);
+    wait_for_one_or_input(queue.raw_waitable(), stdin)
+}
+
+/// The same for a stream and a source; what is in a file can be read at once.
+pub(crate) fn wait_for_items_or_input(stream: &ItemStream, source: Option<&Source>) -> io::Result<bool> {
+    match source {
+        Some(Source::File(_)) => Ok(true),
+        Some(Source::Stdin) => wait_for_one_or_input(stream.raw_waitable(), Some(&io::stdin())),
+        None => wait_for_one_or_input(stream.raw_waitable(), None),
+    }
+}
+
+fn wait_for_one_or_input(waitable: RawWaitable, stdin: Option<&Stdin>) -> io::Result<bool> {
+    let waitable: HANDLE = std::ptr::without_provenance_mut(waitable as isize as usize);
     let Some(stdin) = stdin.map(Stdin::as_raw_handle) else {
-        return wait_for_any(&[queue], None).map(|_| false);
+        return wait_for_any(&[waitable], None).map(|_| false);
     };
     // SAFETY: the handle is open for as long as the process has a standard input.
     match unsafe { GetFileType(stdin) } {
-        FILE_TYPE_CHAR => Ok(wait_for_any(&[queue, stdin], None)? == Some(1)),
+        FILE_TYPE_CHAR => Ok(wait_for_any(&[waitable, stdin], None)? == Some(1)),
         FILE_TYPE_PIPE => loop {
             // The end can be read, too.
             if waiting(stdin) != Some(0) {
                 return Ok(true);
             }
-            if wait_for_any(&[queue], Some(LOOK))?.is_some() {
+            if wait_for_any(&[waitable], Some(LOOK))?.is_some() {
                 return Ok(false);
             }
         },
@@ -177,6 +193,7 @@ pub(crate) fn wait_for_pipes(
     _input: Option<&ChildStdin>,
     _output: Option<&ChildStdout>,
     _errors: Option<&ChildStderr>,
+    _waker: Option<&Waker>,
     time: Duration,
 ) -> io::Result<()> {
     thread::sleep(time.min(LOOK));

@@ -4,10 +4,11 @@ use crate::scratch::{Running, Scratch};
 
 /// The help texts as they were last looked at. After a change that is meant:
 /// `simple-ipc post --help > cli/tests/command_line/help/post.txt`, and so on.
-const HELP: [(&[&str], &str); 8] = [
+const HELP: [(&[&str], &str); 9] = [
     (&["--help"], include_str!("help/simple-ipc.txt")),
     (&["listen", "--help"], include_str!("help/listen.txt")),
     (&["post", "--help"], include_str!("help/post.txt")),
+    (&["stream", "--help"], include_str!("help/stream.txt")),
     (&["publish", "--help"], include_str!("help/publish.txt")),
     (&["subscribe", "--help"], include_str!("help/subscribe.txt")),
     (&["ls", "--help"], include_str!("help/ls.txt")),
@@ -49,6 +50,7 @@ fn man_pages_and_completions_are_generated() {
             "simple-ipc-ping.1",
             "simple-ipc-post.1",
             "simple-ipc-publish.1",
+            "simple-ipc-stream.1",
             "simple-ipc-subscribe.1",
             "simple-ipc.1",
             "simple-ipc.bash",

@@ -13,4 +13,5 @@ mod posting;
 mod publishing;
 mod refusals;
 mod scratch;
+mod streaming;
 mod watching;
