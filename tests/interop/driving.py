@@ -78,6 +78,11 @@ class Driver:
             except queue.Empty:
                 return
 
+    def kill(self):
+        """Ends it at once, as `kill -9` does."""
+        self.process.kill()
+        self.process.wait(HANG_SECONDS)
+
     def close(self):
         """Ends it in order; whether it ended well."""
         self.process.stdin.close()
@@ -87,6 +92,23 @@ class Driver:
             self.process.kill()
             return False
 
+    def end(self):
+        """Ends it, if a case has not."""
+        if not self.has_ended():
+            self.close()
+
 
 def prefix_of(implementation):
     return "interop_" + "".join(letter if letter.isalnum() else "_" for letter in implementation.name)
+
+
+def ok(driver):
+    line = driver.next()
+    if line[0] != "ok":
+        raise Failed(f"{driver.implementation.name} said: {' '.join(line)[:300]}")
+    return line[1:]
+
+
+def ask(driver, *fields):
+    driver.tell(*fields)
+    return ok(driver)

@@ -44,6 +44,9 @@ class Implementation:
     meets: object = True
     #: Whether its driver publishes everything, and if not, why; None where it does not publish or subscribe at all.
     publishes: object = True
+    #: Whether its driver does everything with streams, and if not, a function of role and case that says why one cannot exist;
+    #: None where it has none at all.
+    streams: object = True
     environment: dict = dataclasses.field(default_factory=dict)
     #: Why it cannot take part on this machine, if it cannot.
     missing: str = ""
@@ -107,6 +110,15 @@ def dotnet():
 NO_HANDLE = "a blocking call is ended by its timeout"
 
 
+def why_the_command_does_not(role, case):
+    """Why a case of streams cannot exist with the command, in one of its roles."""
+    if case == "bytes both ways":
+        return "items are lines of JSON, or all of them bytes"
+    if case == "a handler that ignores its end" and role == "listener":
+        return "a command that does not end is killed after five seconds"
+    return None
+
+
 def all_of_them():
     release, stage = Path(os.environ["RELEASE_DIR"]), Path(os.environ["STAGE"])
     rust = release / "simple-ipc-interop-driver"
@@ -124,11 +136,12 @@ def all_of_them():
         "command", [sys.executable, DRIVERS / "command.py"], form="json",
         environment={"COMMAND": str(stage / "bin" / "simple-ipc"), "HANDLER": str(c)},
         text_on_tcp="it takes plain text on Unix sockets only", meets="each handler is a process of its own",
-        publishes="one process of it publishes lines of JSON on one topic, and counts nothing")
+        publishes="one process of it publishes lines of JSON on one topic, and counts nothing",
+        streams=why_the_command_does_not)
     yield Implementation("Deno wire", [sys.executable, DRIVERS / "deno_wire.py"], form="json",
-                         raw=True, hears="its handler is not told", publishes=None)
+                         raw=True, hears="its handler is not told", publishes=None, streams=None)
     yield Implementation("plain text", [sys.executable, DRIVERS / "plain_text.py"], form="json",
-                         raw=True, listens=False, publishes=None)
+                         raw=True, listens=False, publishes=None, streams=None)
 
 
 HALF_CLOSED = "a client that has closed looks like one that has ended its sending"

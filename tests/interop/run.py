@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every implementation posts to every implementation, and subscribes to it; README.md beside this file describes how.
+"""Every implementation posts to every implementation, subscribes to it, and opens streams at it; README.md beside this file
+describes how.
 
     run.py                          all of them, over Unix sockets and TCP
     run.py --only 'C' --only 'Rust, async'
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import implementations
 import publications
+import streams
 import values
 from driving import Driver, Failed, prefix_of
 
@@ -28,6 +30,7 @@ ROOT = HERE.parent.parent
 CASES = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))
 TRANSPORTS = ("Unix socket", "TCP")
 HEARD_CORNER = "subscriber \\ publisher"
+STREAMED_CORNER = "caller \\ listener"
 
 # How long a call may take unless its case is about that, in milliseconds.
 TIMEOUT = 60_000
@@ -163,6 +166,10 @@ class Results:
         self.run_cases(pair.cases(), pair.subscriber, pair.publisher, pair.transport,
                        lambda case: publications.why_not(publisher, subscriber, case))
 
+    def run_streams(self, cases, pair):
+        caller, listener = pair.caller.implementation, pair.listener.implementation
+        self.run_cases(cases, pair.caller, pair.listener, pair.transport, lambda case: streams.why_not(caller, listener, case))
+
     def run_cases(self, cases, one, other, transport, why_not):
         names = one.implementation.name, other.implementation.name, transport
         for case, check in cases:
@@ -241,7 +248,7 @@ def notes(results, everyone):
             yield f"{one.name}: JSON.stringify writes -0 as 0"
 
 
-def notes_of_publications(heard):
+def notes_of(heard):
     """Each reason once, with the cases that it stands for."""
     cases = collections.defaultdict(list)
     for impossible in heard.impossible.values():
@@ -252,7 +259,7 @@ def notes_of_publications(heard):
         yield f"{reason}: {'; '.join(names)}"
 
 
-def document(results, posters, listeners, heard, subscribers, publishers):
+def document(results, posters, listeners, heard, subscribers, publishers, streamed, callers, answerers):
     everyone = posters
     yield "# Who can talk to whom"
     yield ""
@@ -268,6 +275,11 @@ def document(results, posters, listeners, heard, subscribers, publishers):
         yield f"## Publications, {transport}"
         yield ""
         yield from markdown(table(heard, subscribers, publishers, transport, HEARD_CORNER))
+    for transport in TRANSPORTS:
+        yield ""
+        yield f"## Streams, {transport}"
+        yield ""
+        yield from markdown(table(streamed, callers, answerers, transport, STREAMED_CORNER))
     yield ""
     yield "## Cases"
     yield ""
@@ -282,9 +294,11 @@ def document(results, posters, listeners, heard, subscribers, publishers):
     yield f"Of publications: {'; '.join([*publications.PUBLISHED, *publications.OTHERS])}."
     yield f"A flood is {publications.FLOOD_EVENTS} events; in each, delivered and missed are together what was published."
     yield ""
+    yield f"Of streams: {'; '.join(streams.CASES)}; and of each implementation with itself: {'; '.join(streams.KILLS)}."
+    yield ""
     yield "## Notes"
     yield ""
-    for note in [*notes(results, everyone), *notes_of_publications(heard)]:
+    for note in [*notes(results, everyone), *notes_of(heard), *notes_of(streamed)]:
         yield f"- {note}"
 
 
@@ -296,7 +310,7 @@ def main():
     parser.add_argument("--write", action="store_true", help="write docs/interop.md")
     parser.add_argument("--times", action="store_true", help="print how long each case took in all")
     arguments = parser.parse_args()
-    results, heard = Results(), Results()
+    results, heard, streamed = Results(), Results(), Results()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="simple-ipc-interop-") as directory:
         os.environ["SIMPLE_IPC_DIR"] = directory
@@ -331,9 +345,21 @@ def main():
                         heard.fail(f"{subscriber.implementation.name} from {publisher.implementation.name}: not run")
                     else:
                         heard.run_pair(publications.Pair(Failed, publisher, subscriber, transport, CASES))
-        for driver in posting + listening + subscribing + publishing:
+        answerers = [one for one in listeners if one.streams is not None]
+        callers = [one for one in posters if one.streams is not None]
+        answering, calling = start(streamed, answerers, ["streams"]), start(streamed, callers, ["stream"])
+        for listener in answering:
+            for caller in calling:
+                for transport in TRANSPORTS:
+                    if caller.has_ended() or listener.has_ended():
+                        streamed.fail(f"{caller.implementation.name} at {listener.implementation.name}: not run")
+                    else:
+                        pair = streams.Pair(Failed, caller, listener, transport)
+                        streamed.run_streams(pair.cases(), pair)
+        for driver in posting + listening + subscribing + publishing + calling + answering:
             if not driver.close():
                 results.fail(f"{driver.implementation.name} did not end in order: {driver.last_words()}")
+        kill_each(streamed, [one for one in callers if one in answerers])
     for transport in TRANSPORTS:
         print(f"\n{transport}: cases passed")
         print("\n".join(plain(table(results, posters, listeners, transport))))
@@ -341,26 +367,41 @@ def main():
     for transport in TRANSPORTS:
         print(f"\n{transport}: publications, cases passed")
         print("\n".join(plain(table(heard, subscribers, publishers, transport, HEARD_CORNER))))
+    for transport in TRANSPORTS:
+        print(f"\n{transport}: streams, cases passed")
+        print("\n".join(plain(table(streamed, callers, answerers, transport, STREAMED_CORNER))))
     print()
-    print("\n".join(f"- {note}" for note in [*notes(results, everyone), *notes_of_publications(heard)]))
+    print("\n".join(f"- {note}" for note in [*notes(results, everyone), *notes_of(heard), *notes_of(streamed)]))
     if arguments.times:
-        times = results.seconds + heard.seconds
+        times = results.seconds + heard.seconds + streamed.seconds
         print("\n".join(f"{seconds:8.2f} s  {case}" for case, seconds in times.most_common()))
     print(f"\n{time.monotonic() - began:.0f} s")
     if arguments.write:
-        page = "\n".join(document(results, posters, listeners, heard, subscribers, publishers)) + "\n"
+        page = "\n".join(document(results, posters, listeners, heard, subscribers, publishers, streamed, callers, answerers)) + "\n"
         (ROOT / "docs" / "interop.md").write_text(page, encoding="utf-8")
-    passed = sum(results.passed.values()) + sum(heard.passed.values())
-    failed = sum(map(len, results.failed.values())) + sum(map(len, heard.failed.values()))
+    passed = sum(sum(some.passed.values()) for some in (results, heard, streamed))
+    failed = sum(sum(map(len, some.failed.values())) for some in (results, heard, streamed))
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
+
+
+def kill_each(streamed, some):
+    """The cases in which a process is killed, for each implementation with itself: drivers of their own for each."""
+    for one in some:
+        for number in range(len(streams.KILLS)):
+            drivers = [*start(streamed, [one], ["streams"]), *start(streamed, [one], ["stream"])]
+            if len(drivers) == 2:
+                pair = streams.Pair(Failed, drivers[1], drivers[0], "Unix socket")
+                streamed.run_streams([list(pair.kills())[number]], pair)
+            for driver in drivers:
+                driver.end()
 
 
 def start(results, some, role):
     drivers = []
     for one in some:
         try:
-            drivers.append(Driver(one, *role, *([prefix_of(one)] if role in (["listen"], ["publish"]) else [])))
+            drivers.append(Driver(one, *role, *([prefix_of(one)] if role in (["listen"], ["publish"], ["streams"]) else [])))
         except (Failed, OSError) as error:
             results.fail(f"{one.name} cannot start: {error}")
     return drivers

@@ -5,6 +5,8 @@
     command.py post
     command.py publish PREFIX
     command.py subscribe
+    command.py streams PREFIX
+    command.py stream
 
 COMMAND names the command.
 """
@@ -22,6 +24,7 @@ import threading
 import time
 from pathlib import Path
 
+from command_streams import stream, streams
 from spoken import at_once, build, commands, describe, say, say_many
 
 COMMAND = os.environ["COMMAND"]
@@ -232,5 +235,5 @@ def subscribe():
 
 
 if __name__ == "__main__":
-    roles = {"listen": listen, "post": post, "publish": publish, "subscribe": subscribe}
+    roles = {"listen": listen, "post": post, "publish": publish, "subscribe": subscribe, "streams": streams, "stream": stream}
     sys.exit(roles[sys.argv[1]](*sys.argv[2:]))

@@ -1,8 +1,9 @@
 //! The Rust driver of the interop matrix; `tests/interop/README.md` says what it reads and prints.
 //!
-//! `driver (blocking|async) (listen PREFIX|post|publish PREFIX|subscribe)`
+//! `driver (blocking|async) (listen PREFIX|post|publish PREFIX|subscribe|streams PREFIX|stream)`
 
 mod publications;
+mod streams;
 mod tasks;
 mod threads;
 mod values;
@@ -23,11 +24,18 @@ fn main() -> Result<(), Failure> {
         ["blocking", "post"] => threads::post(),
         ["blocking", "publish", prefix] => publications::threads::publish(prefix),
         ["blocking", "subscribe"] => publications::threads::subscribe(),
+        ["blocking", "streams", prefix] => streams::threads::listen(prefix),
+        ["blocking", "stream"] => streams::threads::call(),
         ["async", "listen", prefix] => tasks::run(tasks::listen(prefix)),
         ["async", "post"] => tasks::run(tasks::post()),
         ["async", "publish", prefix] => tasks::run(publications::tasks::publish(prefix)),
         ["async", "subscribe"] => tasks::run(publications::tasks::subscribe()),
-        _ => Err("usage: driver (blocking|async) (listen PREFIX|post|publish PREFIX|subscribe)".into()),
+        ["async", "streams", prefix] => tasks::run(streams::tasks::listen(prefix)),
+        ["async", "stream"] => tasks::run(streams::tasks::call()),
+        _ => {
+            Err("usage: driver (blocking|async) (listen PREFIX|post|publish PREFIX|subscribe|streams PREFIX|stream)"
+                .into())
+        }
     }
 }
 
