@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -61,6 +61,11 @@ publications: ## what is promised of publications, in full: 1 GiB for each langu
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/publications/run.sh --full
+
+streams: ## what is promised of streams, in full: 1 GiB each way in each language, 10,000 left, 1,000 kills; about 20 minutes
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory stage
+	@tests/streams/run.sh --full
 
 exits: export SIMPLE_IPC_TEST_RUNS := $(or $(RUNS),100)
 exits: ## each way to end a process, in C, Python, JavaScript and .NET, 100 times; RUNS=1000
@@ -139,6 +144,12 @@ bench-languages: ## the bindings beside what their users would otherwise take, a
 	@tools/setup.sh bench
 	@$(MAKE) --no-print-directory stage
 	@env STAGE=$(STAGE) benches/languages/run.sh $(if $(QUICK),--quick) $(if $(DOCUMENT),--document docs/languages.md)
+	@env STAGE=$(STAGE) benches/streams/run.sh $(if $(QUICK),--quick) $(if $(DOCUMENT),--document docs/performance/streams.md)
+
+bench-streams: ## streams in each language beside gRPC, about 5 minutes; DOCUMENT=1 writes docs/performance/streams.md
+	@tools/setup.sh bench
+	@$(MAKE) --no-print-directory stage
+	@env STAGE=$(STAGE) benches/streams/run.sh $(if $(QUICK),--quick) $(if $(DOCUMENT),--document docs/performance/streams.md)
 
 demo: ## processes in several languages talk on one channel
 	@tools/setup.sh demo

@@ -214,6 +214,8 @@ def runners():
     yield Runner("chaos", "killed at any moment", chaos, count_summary_line, alone=True, searches=True)
     heard = "publications between processes: stopped, slow and killed"
     yield Runner("publications", heard, ["tests/publications/run.sh"], count_summary_line, alone=True, searches=True)
+    flowing = "streams between processes: large, left, asleep and killed"
+    yield Runner("streams", flowing, ["tests/streams/run.sh"], count_summary_line, alone=True, searches=True)
     soak = ["tests/soak/run.sh", "--time", "20"]
     yield Runner("soak", "mixed load, measured", soak, count_summary_line, alone=True, searches=True)
 

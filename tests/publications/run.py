@@ -26,7 +26,8 @@ sys.path.insert(0, str(HERE.parent / "interop"))
 
 import implementations  # noqa: E402  (needs the path above)
 import values  # noqa: E402
-from driving import Driver, Failed, prefix_of  # noqa: E402
+from driving import Driver, Failed, ask, ok, prefix_of  # noqa: E402
+from measuring import Most  # noqa: E402
 
 TIMEOUT = "60000"
 # Of events at which something is killed: enough that a subscriber which is stopped for a moment misses some.
@@ -48,60 +49,6 @@ class Extent:
 
 SHORT = Extent(subscribes=1000, stopped_seconds=3, slow_mib=128, slow_pause_us=10_000, kills=60)
 FULL = Extent(subscribes=10_000, stopped_seconds=60, slow_mib=1024, slow_pause_us=100_000, kills=1000)
-
-
-def rss_kib(process):
-    """The resident memory of a driver's process and those that it started, in KiB."""
-    total, pids = 0, [process.pid]
-    while pids:
-        pid = pids.pop()
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        except OSError:
-            continue
-        pids += map(int, children.split())
-        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
-    return total
-
-
-class Most:
-    """The most memory of a process while something runs."""
-
-    def __init__(self, process):
-        self.process, self.before, self.most = process, rss_kib(process), 0
-        self.over = threading.Event()
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.look)
-        self.thread.start()
-        return self
-
-    def look(self):
-        while True:
-            self.most = max(self.most, rss_kib(self.process))
-            if self.over.wait(0.05):
-                return
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-    @property
-    def growth(self):
-        return self.most - self.before
-
-
-def ok(driver):
-    line = driver.next()
-    if line[0] != "ok":
-        raise Failed(f"{driver.implementation.name} said: {' '.join(line)[:300]}")
-    return line[1:]
-
-
-def ask(driver, *fields):
-    driver.tell(*fields)
-    return ok(driver)
 
 
 def publisher_of(one):
