@@ -24,7 +24,7 @@ pub const MAX_PATH_LEN: usize = if cfg!(windows) {
 /// The environment variable that replaces `/tmp` as the directory of the sockets.
 pub const DIRECTORY_VARIABLE: &str = "SIMPLE_IPC_DIR";
 
-const DEFAULT_DIRECTORY: &str = if cfg!(windows) { "C:/Windows/Temp" } else { "/tmp" };
+pub(crate) const DEFAULT_DIRECTORY: &str = if cfg!(windows) { "C:/Windows/Temp" } else { "/tmp" };
 
 /// What two processes meet at: a name, a port, or the full path of a socket.
 ///

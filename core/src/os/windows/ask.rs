@@ -1,8 +1,8 @@
 //! A question that the kernel answers when something is ready.
 
 use std::io;
-use std::os::windows::io::{AsRawSocket, BorrowedSocket};
-use std::sync::Arc;
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::HANDLE;
@@ -10,6 +10,8 @@ use windows_sys::Win32::Networking::WinSock::SOCKET;
 
 use super::event::{Event, wait_for_any};
 use super::listener::Listener;
+use super::operation::Operation;
+use super::pipe_server::PipeServer;
 use super::socket_poll::{self, READABLE, SocketPoll, WRITABLE};
 use super::stream::{Core, Waiting};
 use crate::os::interest::Interest;
@@ -33,15 +35,63 @@ pub(super) fn of_socket(socket: BorrowedSocket<'_>, interest: Interest, event: &
 /// One question. Dropping it takes it back.
 #[derive(Debug)]
 pub(super) struct Ask {
-    /// The kernel's part; `None`: it was answered when it was asked.
-    pub(super) poll: Option<SocketPoll>,
+    pub(super) kernel: Kernel,
     /// The stream's part: it also ends, by what another thread does here.
     pub(super) ends: Option<Waiting>,
 }
 
+/// What the kernel was asked.
+#[derive(Debug)]
+pub(super) enum Kernel {
+    /// Nothing: it is ready.
+    Ready,
+    Socket(SocketPoll),
+    /// A read of no bytes, where something is to be received; where it has no room and some is wanted, the write in flight tells.
+    Pipe {
+        read: Option<Operation<()>>,
+        room: Option<Room>,
+    },
+    Server(Arc<PipeServer>),
+}
+
+/// A pipe whose room is waited for.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Whoever waits does not keep it open.
+    pub(super) stream: Weak<Core>,
+    event: Arc<Event>,
+}
+
+impl Room {
+    pub(super) fn new(stream: &Arc<Core>, event: &Arc<Event>) -> Room {
+        Room { stream: Arc::downgrade(stream), event: Arc::clone(event) }
+    }
+
+    fn is_there(&self) -> bool {
+        self.stream.upgrade().is_none_or(|stream| stream.has_room())
+    }
+}
+
 impl Ask {
     pub(super) fn is_answered(&self) -> bool {
-        self.poll.as_ref().is_none_or(SocketPoll::is_done) || self.ends.as_ref().is_some_and(Waiting::has_ended)
+        let by_kernel = match &self.kernel {
+            Kernel::Ready => true,
+            Kernel::Socket(poll) => poll.is_done(),
+            Kernel::Pipe { read, room } => {
+                read.as_ref().is_some_and(Operation::is_done) || room.as_ref().is_some_and(Room::is_there)
+            }
+            Kernel::Server(server) => server.someone_waits(),
+        };
+        by_kernel || self.ends.as_ref().is_some_and(Waiting::has_ended)
+    }
+
+    /// Another event that tells, besides the one that it was asked with.
+    pub(super) fn other_event(&self) -> Option<&Arc<Event>> {
+        match &self.kernel {
+            Kernel::Pipe { room: Some(room), .. } => Some(&room.event),
+            Kernel::Server(server) => Some(server.arrivals()),
+            _ => None,
+        }
     }
 }
 
@@ -77,6 +127,7 @@ pub(super) fn wait(
         return Ok(false);
     }
     let mut handles = vec![event.handle()];
+    handles.extend(ask.other_event().map(|event| event.handle()));
     handles.extend(others.take(60));
     wait_for_any(&handles, timeout)?;
     Ok(ask.is_answered())
@@ -85,16 +136,19 @@ pub(super) fn wait(
 impl Askable for Listener {
     fn ask(&self, interest: Interest, event: &Arc<Event>) -> io::Result<Ask> {
         event.clear();
-        Ok(Ask { poll: Some(of_socket(self.socket(), interest, event)?), ends: None })
+        let kernel = match self {
+            Listener::Tcp(listener) => Kernel::Socket(of_socket(listener.as_socket(), interest, event)?),
+            Listener::Pipe(server) => Kernel::Server(Arc::clone(server)),
+        };
+        Ok(Ask { kernel, ends: None })
     }
 }
 
-impl Askable for Core {
+impl Askable for Arc<Core> {
     fn ask(&self, interest: Interest, event: &Arc<Event>) -> io::Result<Ask> {
         // From here on its end sets the event.
         let ends = self.watch_end(event);
         event.clear();
-        let poll = of_socket(self.socket(), interest, event)?;
-        Ok(Ask { poll: Some(poll), ends: Some(ends) })
+        Ok(Ask { kernel: self.ask_kernel(interest, event)?, ends: Some(ends) })
     }
 }

@@ -30,7 +30,8 @@ struct Side {
 #[derive(Debug)]
 struct Question {
     // Dropped in this order: nobody waits for a question that is taken back.
-    wait: Option<PoolWait>,
+    /// One for each event that tells.
+    waits: Vec<PoolWait>,
     ask: Ask,
 }
 
@@ -68,19 +69,20 @@ impl Side {
             if question.ask.is_answered() {
                 return Ok(true);
             }
-            if question.wait.as_ref().is_some_and(|wait| !wait.has_told()) {
+            if !question.waits.iter().any(PoolWait::has_told) {
                 return Ok(false);
             }
         }
         *open = None;
         let ask = what.ask(self.interest, &self.event)?;
         let is_answered = ask.is_answered();
-        let wait = if is_answered {
-            None
-        } else {
-            Some(PoolWait::new(Arc::clone(&self.event), Arc::clone(&self.answered) as Arc<dyn Told>)?)
-        };
-        *open = Some(Question { wait, ask });
+        let mut waits = Vec::new();
+        if !is_answered {
+            for event in std::iter::once(&self.event).chain(ask.other_event()) {
+                waits.push(PoolWait::new(Arc::clone(event), Arc::clone(&self.answered) as Arc<dyn Told>)?);
+            }
+        }
+        *open = Some(Question { waits, ask });
         Ok(is_answered)
     }
 
@@ -116,12 +118,12 @@ impl AsyncStream {
 
     /// Completes when there may be something to receive. Cancelling it loses nothing.
     pub(crate) async fn readable(&self) -> io::Result<Ready<'_>> {
-        self.read.ready(&**self.stream.core()).await.map(|()| Ready(&self.read))
+        self.read.ready(self.stream.core()).await.map(|()| Ready(&self.read))
     }
 
     /// Completes when there may be room to send. Cancelling it loses nothing.
     pub(crate) async fn writable(&self) -> io::Result<Ready<'_>> {
-        self.write.ready(&**self.stream.core()).await.map(|()| Ready(&self.write))
+        self.write.ready(self.stream.core()).await.map(|()| Ready(&self.write))
     }
 }
 

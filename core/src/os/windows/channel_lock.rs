@@ -2,11 +2,13 @@
 //! others is ever removed.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::listener::{self, Listener};
 use super::lock_file::{LockFile, Patience};
+use super::pipe_server::PipeServer;
 use super::refusal::Refusal;
-use super::refused::{cannot_listen, port_refused, refused};
+use super::refused::{cannot_listen, pipe_refused, port_refused, refused};
 use crate::channel::Address;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Serves;
@@ -39,10 +41,7 @@ impl ChannelLock {
     /// `mode` who may connect, as the permission bits of Unix say it, `serves` what the lock file says of the service.
     pub(crate) fn acquire(address: &Address, label: &str, mode: u32, serves: Serves) -> Result<ChannelLock> {
         match address {
-            Address::Unix(_) => {
-                let why = "names are not served on this system; listen at a port";
-                Err(Error::new(ErrorKind::InvalidArgument, cannot_listen(label, why)))
-            }
+            Address::Unix(path) => ChannelLock::acquire_name(path, label, mode, serves),
             Address::Tcp { port, directory } => {
                 let directory = std::path::absolute(directory)
                     .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
@@ -54,6 +53,16 @@ impl ChannelLock {
                 }
             }
         }
+    }
+
+    fn acquire_name(path: &Path, label: &str, mode: u32, serves: Serves) -> Result<ChannelLock> {
+        let path = std::path::absolute(path)
+            .map_err(|error| Error::from_os(cannot_listen(label, "the working directory is unknown"), error))?;
+        let address = Address::Unix(path.clone());
+        let lock = LockFile::acquire(&address, label, mode, serves, Patience::Starting)?;
+        let server = PipeServer::new(&path, mode).map_err(|refusal| pipe_refused(label, &path, refusal))?;
+        let listener = Listener::Pipe(Arc::new(server));
+        Ok(ChannelLock { listener, lock, address, label: label.to_owned(), mode, serves })
     }
 
     /// Lets the system pick ports until one can be had: a free port's lock file may be held, or be something else.

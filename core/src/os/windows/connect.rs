@@ -2,21 +2,31 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::time::Duration;
 
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_FILE_NOT_FOUND, ERROR_NO_DATA, ERROR_PATH_NOT_FOUND, ERROR_PIPE_BUSY,
+    ERROR_PIPE_NOT_CONNECTED, ERROR_SEM_TIMEOUT, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE,
+};
 use windows_sys::Win32::Networking::WinSock::{
     SIO_TCP_INITIAL_RTO, SOCKADDR_IN, TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS, TCP_INITIAL_RTO_PARAMETERS,
     WSAECONNREFUSED, WSAECONNRESET, WSAEMFILE, WSAEWOULDBLOCK, WSAIoctl, connect,
 };
+use windows_sys::Win32::Storage::FileSystem::{
+    CreateFileW, FILE_FLAG_OVERLAPPED, OPEN_EXISTING, SECURITY_IDENTIFICATION, SECURITY_SQOS_PRESENT,
+};
+use windows_sys::Win32::System::Pipes::WaitNamedPipeW;
 
-use super::listener;
+use super::pipe::{End, Pipe};
 use super::refusal::{Refusal, by};
-use super::stream::Stream;
-use super::tcp_table;
+use super::stream::{self, Stream};
+use super::{listener, lock_file, pipe_name, tcp_table};
 use crate::channel::Address;
 use crate::error::Error;
 use crate::os::interest::Interest;
+use crate::os::lock_info::Named;
 
 /// How long a connect to this machine may take to be answered.
 const ANSWER: Duration = Duration::from_millis(100);
@@ -40,7 +50,12 @@ impl ConnectFailure {
             WSAECONNREFUSED => ConnectFailure::Refused(refusal),
             WSAECONNRESET => ConnectFailure::Gone(refusal),
             WSAEWOULDBLOCK => ConnectFailure::Full(refusal),
-            _ => ConnectFailure::Other(refusal),
+            code => match code.cast_unsigned() {
+                ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => ConnectFailure::Refused(refusal),
+                ERROR_PIPE_BUSY => ConnectFailure::Full(refusal),
+                ERROR_NO_DATA | ERROR_BROKEN_PIPE | ERROR_PIPE_NOT_CONNECTED => ConnectFailure::Gone(refusal),
+                _ => ConnectFailure::Other(refusal),
+            },
         }
     }
 
@@ -50,7 +65,13 @@ impl ConnectFailure {
         | ConnectFailure::Full(refusal)
         | ConnectFailure::Gone(refusal)
         | ConnectFailure::Other(refusal)) = self;
-        let advice = if refusal.code == WSAEMFILE { "; close some files" } else { "" };
+        let advice = match refusal.code {
+            WSAEMFILE => "; close some files",
+            code if code == ERROR_ACCESS_DENIED.cast_signed() => {
+                "; act as the listener's user, or have the listener let this one in by the mode of its socket"
+            }
+            _ => "",
+        };
         refusal.into_error(format_args!("{attempted}: the system refused {}{advice}", refusal.call))
     }
 }
@@ -64,9 +85,39 @@ impl Stream {
     pub(crate) fn try_connect(address: &Address) -> Result<Stream, ConnectFailure> {
         match address {
             Address::Tcp { port, .. } => connect_to_port(*port).map_err(ConnectFailure::of),
-            Address::Unix(_) => Err(ConnectFailure::Refused(by("connect")(error(WSAECONNREFUSED)))),
+            Address::Unix(path) => connect_to_pipe(path, address).map_err(ConnectFailure::of),
         }
     }
+}
+
+/// Opens the pipe of a path. The process at its other end is the one that holds the channel's lock file, or nobody listens there: who
+/// has made a pipe of that name without the lock is not spoken to.
+fn connect_to_pipe(path: &Path, address: &Address) -> Result<Stream, Refusal> {
+    let name = pipe_name::of(path);
+    // SAFETY: the name ends with a zero; nothing else is pointed to.
+    let handle = unsafe {
+        CreateFileW(
+            name.as_ptr(),
+            GENERIC_READ | GENERIC_WRITE,
+            0,
+            std::ptr::null(),
+            OPEN_EXISTING,
+            FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+            std::ptr::null_mut(),
+        )
+    };
+    let failed = by("CreateFile");
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(failed(io::Error::last_os_error()));
+    }
+    // SAFETY: the call has just made the handle, and nobody else has it.
+    let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
+    let stream = Stream::of_pipe(Pipe::adopt(handle, End::Client).map_err(by("CreateIoCompletionPort"))?);
+    let listener = lock_file::read_live(&address.lock_path(), Named::AsOne).flatten().map(|info| info.pid);
+    if listener.is_some() && listener != stream.peer_process().and_then(|pid| i32::try_from(pid).ok()) {
+        return Err(failed(error(ERROR_FILE_NOT_FOUND.cast_signed())));
+    }
+    Ok(stream)
 }
 
 fn connect_to_port(port: u16) -> Result<Stream, Refusal> {
@@ -74,21 +125,22 @@ fn connect_to_port(port: u16) -> Result<Stream, Refusal> {
     fail_at_once(&socket);
     let stream = Stream::adopt(TcpStream::from(socket)).map_err(by("ioctlsocket"))?;
     let address = listener::address(port);
+    let socket = stream.tcp().ok_or_else(|| by("connect")(error(WSAECONNREFUSED)))?;
     // SAFETY: the structure is an address of the given length, which outlives the call.
-    let connected = unsafe { connect(stream.raw(), (&raw const address).cast(), size_of::<SOCKADDR_IN>() as i32) };
-    if let Err(failed) = listener::check(connected) {
+    let begun = unsafe { connect(stream::raw(socket), (&raw const address).cast(), size_of::<SOCKADDR_IN>() as i32) };
+    if let Err(failed) = listener::check(begun) {
         if failed.raw_os_error() != Some(WSAEWOULDBLOCK) {
             return Err(by("connect")(failed));
         }
         stream.wait_for(Interest::Write, Some(ANSWER)).map_err(by("connect"))?;
-        if let Some(failed) = stream.take_error().map_err(by("getsockopt"))? {
+        if let Some(failed) = socket.take_error().map_err(by("getsockopt"))? {
             return Err(by("connect")(failed));
         }
-        if stream.remote().is_none() {
+        if socket.peer_addr().is_err() {
             return Err(by("connect")(error(WSAEWOULDBLOCK)));
         }
     }
-    if stream.local_port().map_err(by("getsockname"))? == port {
+    if socket.local_addr().map_err(by("getsockname"))?.port() == port {
         stream.abandon();
         return Err(by("connect")(error(WSAECONNREFUSED)));
     }
@@ -132,9 +184,17 @@ pub(crate) fn nobody_listens(address: &Address) -> bool {
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere the question may be refused")]
 pub(crate) fn somebody_listens(address: &Address) -> Result<bool, ConnectFailure> {
     Ok(match address {
-        Address::Unix(_) => false,
+        Address::Unix(path) => is_there(path),
         Address::Tcp { .. } => !nobody_listens(address),
     })
+}
+
+/// Whether a pipe of the path's name is there.
+fn is_there(path: &Path) -> bool {
+    let name = pipe_name::of(path);
+    // SAFETY: the name ends with a zero. It waits for a millisecond at most.
+    let has_room = unsafe { WaitNamedPipeW(name.as_ptr(), 1) } != 0;
+    has_room || io::Error::last_os_error().raw_os_error() == Some(ERROR_SEM_TIMEOUT.cast_signed())
 }
 
 /// Whether something stands at the path that is no socket: what a channel's path leads to is no file here.

@@ -1,9 +1,9 @@
-//! Sockets that others connect to.
+//! What others connect to: sockets, and named pipes.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
-use std::os::windows::io::{AsSocket, BorrowedSocket, FromRawSocket, OwnedSocket};
-use std::sync::OnceLock;
+use std::os::windows::io::{FromRawSocket, OwnedSocket};
+use std::sync::{Arc, OnceLock};
 
 use windows_sys::Win32::Networking::WinSock::{
     AF_INET, IN_ADDR, IN_ADDR_0, INVALID_SOCKET, IPPROTO_TCP, SO_EXCLUSIVEADDRUSE, SOCK_STREAM, SOCKADDR_IN, SOCKET,
@@ -11,20 +11,30 @@ use windows_sys::Win32::Networking::WinSock::{
     listen, setsockopt,
 };
 
+use super::pipe_server::PipeServer;
 use super::refusal::{Refusal, by};
 use super::stream::Stream;
 
 const BACKLOG: i32 = 1024;
 
-/// A socket that others connect to. Every one that was opened of it takes from the same queue.
+/// What others connect to. Every one that was opened of it takes from the same queue.
 #[derive(Debug)]
-pub(crate) struct Listener(TcpListener);
+pub(crate) enum Listener {
+    /// A port.
+    Tcp(TcpListener),
+    /// A name, or a path.
+    Pipe(Arc<PipeServer>),
+}
 
 impl Listener {
     /// Takes a connection that waits, without waiting for one.
     pub(crate) fn accept(&self) -> io::Result<Stream> {
+        let listener = match self {
+            Listener::Pipe(server) => return server.accept().map(Stream::of_pipe),
+            Listener::Tcp(listener) => listener,
+        };
         loop {
-            match self.0.accept() {
+            match listener.accept() {
                 Ok((socket, _)) => return Stream::adopt(socket),
                 // That client has gone again; the next one may be there.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
@@ -34,11 +44,10 @@ impl Listener {
     }
 
     pub(super) fn duplicate(&self) -> io::Result<Listener> {
-        self.0.try_clone().map(Listener)
-    }
-
-    pub(super) fn socket(&self) -> BorrowedSocket<'_> {
-        self.0.as_socket()
+        Ok(match self {
+            Listener::Tcp(listener) => Listener::Tcp(listener.try_clone()?),
+            Listener::Pipe(server) => Listener::Pipe(Arc::clone(server)),
+        })
     }
 }
 
@@ -59,7 +68,7 @@ pub(super) fn tcp(port: u16) -> Result<(Listener, u16), Refusal> {
     let listener = TcpListener::from(socket);
     listener.set_nonblocking(true).map_err(by("ioctlsocket"))?;
     match listener.local_addr().map_err(by("getsockname"))? {
-        SocketAddr::V4(bound) => Ok((Listener(listener), bound.port())),
+        SocketAddr::V4(bound) => Ok((Listener::Tcp(listener), bound.port())),
         SocketAddr::V6(_) => Err(by("getsockname")(io::ErrorKind::InvalidData.into())),
     }
 }

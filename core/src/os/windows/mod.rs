@@ -22,8 +22,10 @@ mod operation;
 mod owner;
 mod path;
 mod peer;
+mod pipe;
+mod pipe_name;
+mod pipe_server;
 pub(crate) mod poller;
-#[cfg(feature = "tokio")]
 mod pool_wait;
 pub(crate) mod refusal;
 mod refused;

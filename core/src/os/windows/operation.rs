@@ -85,6 +85,17 @@ impl<T> Operation<T> {
     }
 }
 
+impl<T: Default> Operation<T> {
+    /// The memory, of one that is done.
+    pub(super) fn into_content(self) -> T {
+        if !self.is_done() {
+            return T::default();
+        }
+        // SAFETY: the operation is done, so the kernel has no more to do with the memory.
+        std::mem::take(unsafe { &mut *self.memory.content.get() })
+    }
+}
+
 impl<T: Copy> Operation<T> {
     /// What the memory holds. Of one that is done.
     pub(super) fn content(&self) -> Option<T> {

@@ -13,3 +13,9 @@ pub(super) fn of_tcp(local: SocketAddrV4, remote: SocketAddrV4) -> Peer {
     let Some(pid) = tcp_table::process_of(remote, local) else { return Peer::new(Ownership::Untold) };
     Peer::new(owner::of_process(pid).unwrap_or(Ownership::Untold))
 }
+
+/// The peer at the other end of a pipe, by its process. Who may not be asked about is another user, and it cannot be told which.
+pub(super) fn of_process(pid: Option<u32>) -> Peer {
+    let Some(pid) = pid else { return Peer::new(Ownership::Missing) };
+    Peer::new(owner::of_process(pid).unwrap_or(Ownership::Anybody)).with_ids(None, i32::try_from(pid).ok())
+}

@@ -13,6 +13,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::ask::{Ask, Askable};
 use super::event::{Event, wait_for_any};
+use super::pool_wait::{PoolWait, Told as Tells};
 use super::stream::{Core, Stream};
 use super::waitable::number_of;
 use super::waker::Waker;
@@ -49,8 +50,21 @@ struct Watched {
     stream: Weak<Core>,
     token: u64,
     room: bool,
+    // Dropped in this order: nobody waits for a question that is taken back.
+    /// Has the write in flight of a pipe set the poller's event.
+    room_wait: Option<PoolWait>,
     /// What was asked last; `None`: it could not be, and somebody is to look.
     ask: Option<Ask>,
+}
+
+/// Sets the event of a poller.
+#[derive(Debug)]
+struct Sets(Arc<Event>);
+
+impl Tells for Sets {
+    fn tell(&self) {
+        self.0.set();
+    }
 }
 
 impl Watched {
@@ -62,8 +76,16 @@ impl Watched {
     fn ask(&mut self, event: &Arc<Event>) -> bool {
         let Some(stream) = self.stream.upgrade() else { return false };
         let interest = if self.room { Interest::Both } else { Interest::Read };
+        self.room_wait = None;
         self.ask = None;
         self.ask = stream.ask(interest, event).ok();
+        if let Some(other) = self.ask.as_ref().and_then(Ask::other_event) {
+            // Without it somebody is to look.
+            self.room_wait = PoolWait::new(Arc::clone(other), Arc::new(Sets(Arc::clone(event)))).ok();
+            if self.room_wait.is_none() {
+                self.ask = None;
+            }
+        }
         true
     }
 }
@@ -81,7 +103,7 @@ impl Poller {
         let mut state = lock(&self.0.state);
         let stream = Arc::downgrade(stream.core());
         state.watched.retain(|watched| !watched.stream.ptr_eq(&stream));
-        let mut watched = Watched { stream, token, room, ask: None };
+        let mut watched = Watched { stream, token, room, room_wait: None, ask: None };
         watched.ask(&self.0.event);
         if watched.ask.is_none() {
             return Err(io::Error::last_os_error());

@@ -6,6 +6,8 @@ use std::path::Path;
 use windows_sys::Win32::Networking::WinSock::{WSAEACCES, WSAEADDRINUSE};
 
 use super::file::{Place, is_missing};
+use super::pipe_name;
+use super::pipe_server::is_taken;
 use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind};
 
@@ -45,4 +47,14 @@ pub(super) fn port_refused(label: &str, port: u16, refusal: Refusal) -> Error {
     }
     let what = format!("{} for port {port} of 127.0.0.1 failed", refusal.call);
     Error::from_os(cannot_listen(label, what), refusal.error())
+}
+
+/// The error for a failed system call on the pipe of a channel's path.
+pub(super) fn pipe_refused(label: &str, path: &Path, refusal: Refusal) -> Error {
+    let pipe = pipe_name::text_of(path);
+    if is_taken(&refusal.error()) {
+        let why = format!("another program has made the pipe {pipe}; end it or choose another channel");
+        return Error::new(ErrorKind::InUse, cannot_listen(label, why)).with_source(refusal.error());
+    }
+    refusal.into_error(cannot_listen(label, format!("{} of {pipe} failed", refusal.call)))
 }

@@ -1,21 +1,22 @@
-//! A connected duplex byte stream between two processes: loopback TCP.
+//! A connected duplex byte stream between two processes: a named pipe, or loopback TCP.
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream};
-use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::windows::io::{AsRawSocket, AsSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Networking::WinSock::{
-    LINGER, MSG_PEEK, SEND_RECV_FLAGS, SO_LINGER, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSAEINVAL, WSAESHUTDOWN,
-    WSARecv, WSASend, setsockopt,
+    LINGER, MSG_PEEK, SEND_RECV_FLAGS, SO_LINGER, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSAESHUTDOWN, WSARecv,
+    WSASend, setsockopt,
 };
 
-use super::ask;
+use super::ask::{self, Kernel, Room};
 use super::event::Event;
 use super::peer;
+use super::pipe::Pipe;
 use super::socket_poll::{self, ABORT, found};
 use super::waker::Waker;
 use crate::lock::lock;
@@ -39,8 +40,14 @@ pub(crate) struct Stream {
 /// What a stream is: those who watch it know it, and do not keep it open.
 #[derive(Debug)]
 pub(super) struct Core {
-    socket: TcpStream,
+    kind: Kind,
     end: Arc<End>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpStream),
+    Pipe(Pipe),
 }
 
 /// What ends a stream's receiving from this side.
@@ -76,8 +83,37 @@ impl Drop for Waiting {
 }
 
 impl Core {
-    pub(super) fn socket(&self) -> BorrowedSocket<'_> {
-        self.socket.as_socket()
+    /// Asks the kernel when it is ready.
+    pub(super) fn ask_kernel(self: &Arc<Core>, interest: Interest, event: &Arc<Event>) -> io::Result<Kernel> {
+        let pipe = match &self.kind {
+            Kind::Tcp(socket) => return ask::of_socket(socket.as_socket(), interest, event).map(Kernel::Socket),
+            Kind::Pipe(pipe) => pipe,
+        };
+        let mut room = None;
+        if interest != Interest::Read {
+            if pipe.has_room() {
+                return Ok(Kernel::Ready);
+            }
+            room = Some(Room::new(self, pipe.room()));
+        }
+        let read = if interest == Interest::Write { None } else { Some(pipe.ask_read(event)?) };
+        Ok(match read {
+            // There is something, or the end.
+            Some(None) => Kernel::Ready,
+            read => Kernel::Pipe { read: read.flatten(), room },
+        })
+    }
+
+    /// Whether a send would take something, of a pipe.
+    pub(super) fn has_room(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(_) => true,
+            Kind::Pipe(pipe) => pipe.has_room(),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.end.has_come.load(Ordering::Acquire)
     }
 
     /// Has the end of the stream set an event, too.
@@ -92,11 +128,20 @@ impl Stream {
     pub(super) fn adopt(socket: TcpStream) -> io::Result<Stream> {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        Ok(Stream {
-            core: Arc::new(Core { socket, end: Arc::new(End::default()) }),
+        Ok(Stream::new(Kind::Tcp(socket)))
+    }
+
+    /// Takes over one end of a pipe.
+    pub(super) fn of_pipe(pipe: Pipe) -> Stream {
+        Stream::new(Kind::Pipe(pipe))
+    }
+
+    fn new(kind: Kind) -> Stream {
+        Stream {
+            core: Arc::new(Core { kind, end: Arc::default() }),
             blocking: AtomicBool::new(false),
             recv_timeout: AtomicU64::new(NEVER),
-        })
+        }
     }
 
     pub(super) fn core(&self) -> &Arc<Core> {
@@ -105,10 +150,11 @@ impl Stream {
 
     /// Ends a TCP connection to somebody who is not meant, so that nothing of it keeps its ports in use.
     pub(crate) fn abandon(self) {
+        let Kind::Tcp(socket) = &self.core.kind else { return };
         let at_once = LINGER { l_onoff: 1, l_linger: 0 };
         // SAFETY: the socket is open, and the structure has the form and length that the option takes.
         let _nothing_depends_on_it = unsafe {
-            setsockopt(self.raw(), SOL_SOCKET, SO_LINGER, (&raw const at_once).cast(), size_of::<LINGER>() as i32)
+            setsockopt(raw(socket), SOL_SOCKET, SO_LINGER, (&raw const at_once).cast(), size_of::<LINGER>() as i32)
         };
     }
 
@@ -119,40 +165,26 @@ impl Stream {
 
     /// Whether it is TCP, where unread bytes at the end lead to a reset.
     pub(crate) fn is_tcp(&self) -> bool {
-        true
+        matches!(self.core.kind, Kind::Tcp(_))
     }
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
-        match (self.core.socket.local_addr(), self.core.socket.peer_addr()) {
+        let socket = match &self.core.kind {
+            Kind::Tcp(socket) => socket,
+            Kind::Pipe(pipe) => return peer::of_process(pipe.peer_process()),
+        };
+        match (socket.local_addr(), socket.peer_addr()) {
             (Ok(SocketAddr::V4(local)), Ok(SocketAddr::V4(remote))) => peer::of_tcp(local, remote),
             _ => Peer::new(Ownership::Untold),
         }
-    }
-
-    /// The port that it comes from.
-    pub(super) fn local_port(&self) -> io::Result<u16> {
-        self.core.socket.local_addr().map(|local| local.port())
-    }
-
-    /// The address that it leads to, once it is connected.
-    pub(super) fn remote(&self) -> Option<SocketAddrV4> {
-        match self.core.socket.peer_addr() {
-            Ok(SocketAddr::V4(remote)) => Some(remote),
-            _ => None,
-        }
-    }
-
-    /// Why it could not be connected, if it could not.
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.core.socket.take_error()
     }
 
     /// Receives into `buffer`. 0 is the end of the stream.
     pub(crate) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
         let (memory, most) = (buffer.as_mut_ptr(), buffer.len());
         // SAFETY: the buffer is `most` bytes of memory that is written to.
-        self.waiting_as_set(wait, || unsafe { self.recv_into(memory, most, 0) })
+        self.waiting_as_set(wait, || unsafe { self.recv_into(memory, most) })
     }
 
     /// Receives at most `most` bytes behind what `buffer` holds, within its capacity, of which some must
@@ -162,7 +194,7 @@ impl Stream {
         debug_assert!(most > 0 && !spare.is_empty());
         let (memory, most) = (spare.as_mut_ptr().cast::<u8>(), most.min(spare.len()));
         // SAFETY: the vector has `most` bytes of memory there, which is written to and not read.
-        let count = self.waiting_as_set(wait, || unsafe { self.recv_into(memory, most, 0) })?;
+        let count = self.waiting_as_set(wait, || unsafe { self.recv_into(memory, most) })?;
         // SAFETY: the call has just written that many bytes behind the vector's length.
         unsafe { buffer.set_len(buffer.len() + count) };
         Ok(count)
@@ -170,30 +202,27 @@ impl Stream {
 
     /// Whether anything waits to be received; copies what waits, up to `buffer`, and leaves it there.
     pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: the buffer is that many bytes of memory that is written to.
-        unsafe { self.recv_into(buffer.as_mut_ptr(), buffer.len(), MSG_PEEK) }
+        match &self.core.kind {
+            // SAFETY: the buffer is that many bytes of memory that is written to.
+            Kind::Tcp(socket) => unsafe { recv(socket, buffer.as_mut_ptr(), buffer.len(), MSG_PEEK) },
+            Kind::Pipe(pipe) => pipe.peek(buffer),
+        }
     }
 
     /// # Safety
     ///
     /// `memory` is `most` bytes that may be written.
-    unsafe fn recv_into(&self, memory: *mut u8, most: usize, flags: SEND_RECV_FLAGS) -> io::Result<usize> {
-        let part = WSABUF { len: u32::try_from(most).unwrap_or(u32::MAX), buf: memory };
-        let (mut received, mut flags) = (0, flags as u32);
-        // SAFETY: the socket is open, `part` is one buffer that the caller lets be written, and nothing is overlapped: the
-        // call is over when it returns.
-        let result = unsafe {
-            WSARecv(self.raw(), &raw const part, 1, &raw mut received, &raw mut flags, std::ptr::null_mut(), None)
+    unsafe fn recv_into(&self, memory: *mut u8, most: usize) -> io::Result<usize> {
+        // SAFETY: as the caller promises.
+        let received = unsafe {
+            match &self.core.kind {
+                Kind::Tcp(socket) => recv(socket, memory, most, 0),
+                Kind::Pipe(pipe) => pipe.recv(memory, most),
+            }
         };
-        if result != SOCKET_ERROR {
-            return Ok(received as usize);
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            // This side has shut it.
-            Some(WSAESHUTDOWN) => Ok(0),
-            _ if would_block(&error) && self.has_ended() => Ok(0),
-            _ => Err(error),
+        match received {
+            Err(error) if would_block(&error) && self.core.has_ended() => Ok(0),
+            done => done,
         }
     }
 
@@ -223,57 +252,49 @@ impl Stream {
 
     /// Sends as much as goes without waiting: first of `head`, then of `body`.
     pub(crate) fn send(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
-        self.send_parts(&[part(head), part(body)])
+        match &self.core.kind {
+            Kind::Tcp(socket) => send(socket, &[part(head), part(body)]),
+            Kind::Pipe(pipe) => pipe.send([head, body].into_iter()),
+        }
     }
 
     /// Sends as much as goes without waiting of slices that follow each other, at most 1024.
     #[cfg(feature = "tokio")]
     pub(crate) fn send_all_of(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        let parts: Vec<WSABUF> = parts.iter().map(|slice| part(slice)).collect();
-        self.send_parts(&parts)
-    }
-
-    fn send_parts(&self, parts: &[WSABUF]) -> io::Result<usize> {
-        let mut sent = 0;
-        // SAFETY: the socket is open, the parts are slices that outlive the call, which only reads them, and nothing is
-        // overlapped.
-        let result = unsafe {
-            WSASend(self.raw(), parts.as_ptr(), parts.len() as u32, &raw mut sent, 0, std::ptr::null_mut(), None)
-        };
-        if result != SOCKET_ERROR {
-            return Ok(sent as usize);
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(WSAESHUTDOWN) => Err(io::ErrorKind::BrokenPipe.into()),
-            Some(WSAEINVAL) if self.remote().is_none() => Err(io::ErrorKind::NotConnected.into()),
-            _ => Err(error),
+        match &self.core.kind {
+            Kind::Tcp(socket) => send(socket, &parts.iter().map(|slice| part(slice)).collect::<Vec<WSABUF>>()),
+            Kind::Pipe(pipe) => pipe.send(parts.iter().map(|slice| &**slice)),
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent. A pipe's peer is told only when the stream ends.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        self.core.socket.shutdown(Shutdown::Write)
+        match &self.core.kind {
+            Kind::Tcp(socket) => socket.shutdown(Shutdown::Write),
+            Kind::Pipe(pipe) => {
+                pipe.send_no_more();
+                Ok(())
+            }
+        }
     }
 
     /// Takes nothing more than what has arrived: it is still received, then the stream ends. Whoever waits on it wakes up. The
-    /// peer is not told: Winsock would throw away what has arrived.
+    /// peer is not told: Winsock would throw away what has arrived, and a pipe cannot.
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is a system call, which can fail")]
     pub(crate) fn shutdown_read(&self) -> io::Result<()> {
-        self.core.end.has_come.store(true, Ordering::Release);
-        for event in &*lock(&self.core.end.waiting) {
-            event.set();
-        }
+        self.core.end.come();
         Ok(())
     }
 
     /// Ends the stream both ways at once; whoever waits on it wakes up.
     pub(crate) fn shutdown(&self) {
-        let _already_gone = self.core.socket.shutdown(Shutdown::Both);
-        let _told_already = self.shutdown_read();
-    }
-
-    fn has_ended(&self) -> bool {
-        self.core.end.has_come.load(Ordering::Acquire)
+        match &self.core.kind {
+            Kind::Tcp(socket) => {
+                let _already_gone = socket.shutdown(Shutdown::Both);
+            }
+            Kind::Pipe(pipe) => pipe.close(),
+        }
+        self.core.end.come();
     }
 
     /// Whether a receive with [`Wait::Yes`] waits.
@@ -293,7 +314,7 @@ impl Stream {
 
     /// Waits until the stream is ready as asked; `false` where the time is over: the caller looks at its deadline and comes again.
     pub(crate) fn wait_for(&self, interest: Interest, timeout: Option<Duration>) -> io::Result<bool> {
-        ask::wait(&*self.core, interest, std::iter::empty(), timeout)
+        ask::wait(&self.core, interest, std::iter::empty(), timeout)
     }
 
     /// The same; `false` also where one of `wakers` was woken.
@@ -303,23 +324,84 @@ impl Stream {
         wakers: &[Arc<Waker>],
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
-        ask::wait(&*self.core, interest, wakers.iter().map(|waker| waker.handle()), timeout)
+        ask::wait(&self.core, interest, wakers.iter().map(|waker| waker.handle()), timeout)
     }
 
     /// Whether the peer has gone altogether, not just stopped sending.
     pub(crate) fn hung_up(&self) -> bool {
+        let socket = match &self.core.kind {
+            Kind::Tcp(socket) => socket,
+            Kind::Pipe(pipe) => return pipe.hung_up(),
+        };
         let Ok(event) = Event::new() else { return false };
-        socket_poll::begin(self.raw(), ABORT, &event).is_ok_and(|poll| poll.is_done() && found(&poll) & ABORT != 0)
+        socket_poll::begin(raw(socket), ABORT, &event).is_ok_and(|poll| poll.is_done() && found(&poll) & ABORT != 0)
     }
 
-    pub(super) fn raw(&self) -> SOCKET {
-        self.core.socket.as_raw_socket() as SOCKET
+    /// The socket, where it is one.
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.core.kind {
+            Kind::Tcp(socket) => Some(socket),
+            Kind::Pipe(_) => None,
+        }
     }
+
+    /// The process that listens, of a pipe's client.
+    pub(super) fn peer_process(&self) -> Option<u32> {
+        match &self.core.kind {
+            Kind::Tcp(_) => None,
+            Kind::Pipe(pipe) => pipe.peer_process(),
+        }
+    }
+}
+
+impl End {
+    fn come(&self) {
+        self.has_come.store(true, Ordering::Release);
+        for event in &*lock(&self.waiting) {
+            event.set();
+        }
+    }
+}
+
+pub(super) fn raw(socket: &TcpStream) -> SOCKET {
+    socket.as_raw_socket() as SOCKET
+}
+
+/// # Safety
+///
+/// `memory` is `most` bytes that may be written.
+unsafe fn recv(socket: &TcpStream, memory: *mut u8, most: usize, flags: SEND_RECV_FLAGS) -> io::Result<usize> {
+    let part = WSABUF { len: u32::try_from(most).unwrap_or(u32::MAX), buf: memory };
+    let (mut received, mut flags) = (0, flags as u32);
+    // SAFETY: the socket is open, `part` is one buffer that the caller lets be written, and nothing is overlapped: the call is over
+    // when it returns.
+    let result = unsafe {
+        WSARecv(raw(socket), &raw const part, 1, &raw mut received, &raw mut flags, std::ptr::null_mut(), None)
+    };
+    if result != SOCKET_ERROR {
+        return Ok(received as usize);
+    }
+    let error = io::Error::last_os_error();
+    // This side has shut it.
+    if error.raw_os_error() == Some(WSAESHUTDOWN) { Ok(0) } else { Err(error) }
+}
+
+fn send(socket: &TcpStream, parts: &[WSABUF]) -> io::Result<usize> {
+    let mut sent = 0;
+    // SAFETY: the socket is open, the parts are slices that outlive the call, which only reads them, and nothing is overlapped.
+    let result = unsafe {
+        WSASend(raw(socket), parts.as_ptr(), parts.len() as u32, &raw mut sent, 0, std::ptr::null_mut(), None)
+    };
+    if result != SOCKET_ERROR {
+        return Ok(sent as usize);
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(WSAESHUTDOWN) { Err(io::ErrorKind::BrokenPipe.into()) } else { Err(error) }
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("socket", &self.core.socket).finish_non_exhaustive()
+        f.debug_struct("Stream").field("kind", &self.core.kind).finish_non_exhaustive()
     }
 }
 
