@@ -32,6 +32,10 @@ namespace SimpleIpc.Interop
         /// <summary>How many items came, and whether each was the next one.</summary>
         sealed class Tally
         {
+            int due;
+
+            internal Tally(int due = 0) => this.due = due;
+
             internal int Items { get; private set; }
 
             internal long Chars { get; private set; }
@@ -41,7 +45,7 @@ namespace SimpleIpc.Interop
             internal void Add(IpcMessage item)
             {
                 string text = item.IsJson ? JsonSerializer.Deserialize<string>(item.Text) : "";
-                InOrder &= text.StartsWith($"item:{Items}:", StringComparison.Ordinal);
+                InOrder &= text.StartsWith($"item:{due++}:", StringComparison.Ordinal);
                 Chars += text.Length;
                 Items++;
             }
@@ -208,6 +212,9 @@ namespace SimpleIpc.Interop
             readonly bool blocks;
             readonly CancellationTokenSource source;
 
+            // How many items were taken, so which one is due.
+            int taken;
+
             Caller(IpcStream<IpcMessage> stream, bool blocks, CancellationTokenSource source)
             {
                 Stream = stream;
@@ -226,6 +233,13 @@ namespace SimpleIpc.Interop
             }
 
             internal async Task<IpcItem<IpcMessage>?> Next(double milliseconds)
+            {
+                IpcItem<IpcMessage>? next = await TakeOne(milliseconds);
+                taken += next is null ? 0 : 1;
+                return next;
+            }
+
+            async Task<IpcItem<IpcMessage>?> TakeOne(double milliseconds)
             {
                 if (blocks)
                 {
@@ -274,12 +288,13 @@ namespace SimpleIpc.Interop
             /// <summary>Takes so many items, or up to the end or an error, which is told again by the next call.</summary>
             internal async Task<Tally> Take(int count)
             {
-                var tally = new Tally();
+                var tally = new Tally(taken);
                 try
                 {
                     while (tally.Items < count && (blocks ? Stream.Next() : await Stream.NextAsync()) is IpcItem<IpcMessage> item)
                     {
                         tally.Add(item.Data);
+                        taken++;
                     }
                 }
                 catch (IpcException)
