@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The Python driver of the interop matrix; ../README.md says what it reads and prints.
 
-python_driver.py (sync|asyncio) (listen PREFIX|post|publish PREFIX|subscribe)
+python_driver.py (sync|asyncio) (listen PREFIX|post|publish PREFIX|subscribe|streams PREFIX|stream)
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import threading
 
 import simple_ipc
 from python_publications import publish, publish_async, subscribe, subscribe_async
+from python_streams import stream, stream_async, streams, streams_async
 from python_values import build, describe, lines, say_error
 from simple_ipc import aio
 from spoken import at_once, commands, say, say_many
@@ -190,8 +191,22 @@ async def post_async():
             say_error(error)
 
 
-ROLES = {"listen": listen, "post": post, "publish": publish, "subscribe": subscribe}
-ASYNC_ROLES = {"listen": listen_async, "post": post_async, "publish": publish_async, "subscribe": subscribe_async}
+ROLES = {
+    "listen": listen,
+    "post": post,
+    "publish": publish,
+    "subscribe": subscribe,
+    "streams": streams,
+    "stream": stream,
+}
+ASYNC_ROLES = {
+    "listen": listen_async,
+    "post": post_async,
+    "publish": publish_async,
+    "subscribe": subscribe_async,
+    "streams": streams_async,
+    "stream": stream_async,
+}
 
 if __name__ == "__main__":
     how, role, *prefix = sys.argv[1:]
