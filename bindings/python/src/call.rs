@@ -194,13 +194,19 @@ impl Call {
         let is_of_leaving = self.exchange().is_some_and(|exchange| exchange.is_of_leaving(py, &error));
         let answer = self
             .exchange()
-            .map_or_else(|| Answer::Failure(failure_of(py, &error)), |exchange| exchange.failure_of(py, &error));
+            .map_or_else(|| Answer::Failure(failure_of(py, &error)), |exchange| exchange.answer_of(py, &error));
         self.answer(answer, is_for_the_caller);
         !is_for_the_caller && !is_of_leaving
     }
 
     /// Answers, where nothing else has, that the handler was cancelled.
     fn cancelled(&self) {
-        self.answer(Answer::Failure(HandlerFailure::new("the handler was cancelled")), false);
+        // A stream whose caller has left has ended as it should.
+        let answer = if self.is_cancelled() {
+            no_more()
+        } else {
+            Answer::Failure(HandlerFailure::new("the handler was cancelled"))
+        };
+        self.answer(answer, false);
     }
 }

@@ -85,7 +85,10 @@ impl Exchange {
     }
 
     /// The answer where the handler, or one of its items, has come to this.
-    pub(crate) fn failure_of(&self, py: Python<'_>, error: &PyErr) -> Answer {
+    pub(crate) fn answer_of(&self, py: Python<'_>, error: &PyErr) -> Answer {
+        if self.is_of_leaving(py, error) {
+            return no_more();
+        }
         if self.has_bad_item.load(Ordering::Relaxed) {
             return Answer::of_bad_reply(py, error);
         }

@@ -333,7 +333,7 @@ fn send_all(
 }
 
 fn failed(py: Python<'_>, exchange: &Exchange, error: PyErr) -> (Answer, Option<PyErr>) {
-    let answer = exchange.failure_of(py, &error);
+    let answer = exchange.answer_of(py, &error);
     let is_worth_telling = !exchange.is_of_leaving(py, &error);
     (answer, is_worth_telling.then_some(error))
 }

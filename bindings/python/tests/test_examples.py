@@ -19,11 +19,14 @@ def blocks(request):
 
 
 def test_the_readmes_examples_run(python, request):
-    blocking, aio, publishing, aio_publishing = blocks(request)
+    blocking, aio, publishing, streaming, aio_publishing, sending, aio_streaming = blocks(request)
     assert python(blocking) == "response-bar\n"
     assert python(aio) == "{'n': 2}\n"
     assert python(publishing) == "{'n': 1} 0\n"
+    assert python(streaming) == "0\n1\n2\n"
     assert python(aio_publishing) == "{'n': 1}\n"
+    assert python(sending) == "6\n"
+    assert python(aio_streaming) == "[0]\n[1]\n"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,20 @@ def test_the_readmes_examples_run(python, request):
 def test_example(name, prints, directory):
     done = subprocess.run([sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, timeout=300)
     assert (done.stdout, done.returncode) == (f"{prints}\n", 0), done.stderr
+
+
+STREAMS = {
+    "progress": "1 of 3\n2 of 3\n3 of 3\n",
+    "follow_a_log": "started\nworking\nstopped\nthe log is no longer followed\n",
+    "upload": "a film: 100 chunks, 6553600 bytes\n",
+    "chat": "hello, Ada\nyou said: how are you?\nyou said: see you\ngoodbye\n",
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_example_of_streams(name, request, python):
+    path = request.config.rootpath / "../../examples/streams/python" / f"{name}.py"
+    assert python(path.read_text()) == STREAMS[name]
 
 
 def test_the_echo_examples_talk(directory):

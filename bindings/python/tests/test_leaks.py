@@ -1,4 +1,4 @@
-"""100,000 calls of all kinds leave memory and descriptors as they were."""
+"""100,000 calls of all kinds, and 5,000 streams, leave memory, descriptors and threads as they were."""
 
 import asyncio
 import gc
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import simple_ipc
 from simple_ipc import aio
+from streaming import echo
 
 CALLS = 100_000
 # What one leaked object for each call would exceed by far.
@@ -24,8 +25,9 @@ def descriptors():
 
 def stays_flat(work):
     work(CALLS // 5)
-    memory, open_files = resident(), descriptors()
+    memory, open_files, threads = resident(), descriptors(), len(os.listdir("/proc/self/task"))
     work(CALLS)
+    assert len(os.listdir("/proc/self/task")) <= threads + 2
     assert descriptors() <= open_files + 2
     assert resident() - memory < MOST_GROWTH
 
@@ -99,3 +101,41 @@ def test_events_on_a_loop():
                 assert (await (waits or anext(events))).data["n"] == number
 
     stays_flat(lambda calls: asyncio.run(main(calls)))
+
+
+def test_streams(caplog):
+    def work(calls):
+        with simple_ipc.listen_uds_request("leak", echo, context=True) as server:
+            for number in range(calls // 20):
+                with simple_ipc.post_uds_stream("leak", number) as stream:
+                    stream.send({"n": number})
+                    assert next(stream) == {"n": number}
+                    if number % 2:
+                        stream.end()
+                        assert list(stream) == []
+            while server.counters.streams:
+                os.sched_yield()
+
+    stays_flat(work)
+    assert not caplog.records
+
+
+def test_streams_on_a_loop(caplog):
+    async def echo(_, context):
+        async for item in context.items:
+            yield item
+
+    async def main(calls):
+        async with aio.listen_uds_request("leak", echo, context=True) as server:
+            for number in range(calls // 20):
+                async with aio.post_uds_stream("leak", number) as stream:
+                    await stream.send({"n": number})
+                    assert await anext(stream) == {"n": number}
+                    if number % 2:
+                        await stream.end()
+                        assert [item async for item in stream] == []
+            while server.counters.streams:
+                await asyncio.sleep(0)
+
+    stays_flat(lambda calls: asyncio.run(main(calls)))
+    assert not caplog.records

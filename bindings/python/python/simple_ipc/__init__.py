@@ -15,6 +15,14 @@ A listener publishes, and everybody who subscribes gets each event:
 1
 {'n': 1}
 
+A request's answer may be a sequence, and so may what its caller sends:
+
+>>> def count(n):
+...     yield from range(n)
+>>> with simple_ipc.listen_uds_request("count", count):
+...     print(*simple_ipc.post_uds_stream("count", 3))
+0 1 2
+
 `bytes`, `bytearray` and `memoryview` travel as bytes and arrive as `bytes`; everything else is JSON. The
 functions here block, release the GIL, and end at Ctrl-C; `simple_ipc.aio` has the same for asyncio.
 Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions`, `StreamOptions`, `ListenOptions`,

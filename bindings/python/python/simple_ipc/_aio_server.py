@@ -159,6 +159,8 @@ class Server(BaseServer):
         task.add_done_callback(lambda task: self._over(task, result, call))
 
     async def _finish(self, result: Any, call: _native.Call, exchange: Exchange | None) -> None:
+        if exchange is not None:
+            exchange.begin()
         try:
             answer = await result if inspect.isawaitable(result) else result
             if type(answer) in _PLAIN or not is_sequence(answer):

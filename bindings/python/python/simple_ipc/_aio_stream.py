@@ -11,8 +11,14 @@ from typing import Any, Protocol
 
 from . import _native
 from ._aio_taking import IN_A_ROW, Taking, expire
-from ._errors import TimedOutError
+from ._errors import CancelledError, ConnectionLostError, TimedOutError
 from ._loop import check_loop, running_loop
+
+
+class _ItemsSource(Protocol):
+    @property
+    def ended(self) -> bool: ...
+    def take(self) -> tuple[Any] | None: ...
 
 
 class _Sink(Protocol):
@@ -238,15 +244,50 @@ def _readable(stream: weakref.ref[Stream]) -> None:
         alive._ready()
 
 
+class Leaving:
+    """Whether a handler's task has heard that its caller has left, which it hears once: by an error, or by being
+    cancelled. Else the latter would come in the middle of the cleanup that the former has brought about."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Any] | None = None
+        self.is_told = False
+
+    def was_raised(self) -> None:
+        """The running task has an error that says so."""
+        if self.task is asyncio.current_task():
+            self.is_told = True
+
+
+_LEFT = (CancelledError, ConnectionLostError)
+
+
 class Items(Taking[tuple[Any]]):
     """The items that the caller of a stream sends, as its handler reads them: `async for item in context.items`. The
     loop ends when the caller has ended them; of a plain request there are none.
 
-    When the caller leaves, `CancelledError` or `ConnectionLostError` is raised, and the handler's task is cancelled.
+    When the caller leaves, the handler's task is cancelled, or has `CancelledError` or `ConnectionLostError` raised.
     """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, source: _ItemsSource, leaving: Leaving) -> None:
+        super().__init__(loop, source)
+        self._leaving = leaving
 
     def _watch(self) -> None:
         """The listener's inbox tells of each change."""
+
+    def _at_once(self) -> tuple[Any] | None:
+        try:
+            return super()._at_once()
+        except _LEFT:
+            self._leaving.was_raised()
+            raise
+
+    async def _wait(self, seconds: float | None) -> tuple[Any] | None:
+        try:
+            return await super()._wait(seconds)
+        except _LEFT:
+            self._leaving.was_raised()
+            raise
 
     def _nothing_yet(self) -> str:
         return "the caller has sent no item within the timeout; ask again, or allow more time"
@@ -279,7 +320,7 @@ class _NoSource:
 
 def no_items(loop: asyncio.AbstractEventLoop) -> Items:
     """The items of a plain request."""
-    return Items(loop, _NoSource())
+    return Items(loop, _NoSource(), Leaving())
 
 
 class Exchange:
@@ -287,14 +328,22 @@ class Exchange:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call: _native.Call) -> None:
         self._call = call
-        self.items = Items(loop, call.items())
+        self._leaving = Leaving()
+        self.items = Items(loop, call.items(), self._leaving)
         self._sending = Sending(loop, call)
 
+    def begin(self) -> None:
+        """The running task is the handler's."""
+        self._leaving.task = asyncio.current_task()
+
     def changed(self) -> bool:
-        """Something has come, or there is room, or the caller has left: whether that."""
+        """Something has come, or there is room, or the caller has left: whether the handler is to be cancelled."""
         self.items._take()
         self._sending.push()
-        return self._call.is_cancelled()
+        if self._leaving.is_told or not self._call.is_cancelled():
+            return False
+        self._leaving.is_told = True
+        return True
 
     async def send_all(self, sequence: Any) -> None:
         """Sends what a handler's iterator gives, and ends; it is closed whatever happens."""
@@ -305,6 +354,10 @@ class Exchange:
             else:
                 for item in sequence:
                     await self._sending.send(item)
+        except _LEFT:
+            # Of whatever it is: what is left to be done is the cleanup.
+            self._leaving.was_raised()
+            raise
         finally:
             await close_sequence(sequence)
 

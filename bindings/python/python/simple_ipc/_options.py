@@ -59,7 +59,8 @@ class StreamOptions(AioStreamOptions, total=False):
     whole stream, from being posted to its end, and there is none unless it is given."""
 
     cancellation: Cancellation | None
-    """What gives the stream up, or the client while it connects, from another thread. Default: nothing."""
+    """What gives the stream up from another thread until it is accepted, or the client while it connects; later `close`
+    does. Default: nothing."""
 
 
 class AioSubscribeOptions(AioPostOptions, total=False):
@@ -157,4 +158,4 @@ class StreamCallOptions(AioStreamCallOptions, total=False):
     """Keyword arguments of a stream of a client. All are optional."""
 
     cancellation: Cancellation | None
-    """What gives the stream up from another thread. Default: nothing."""
+    """What gives the stream up from another thread until it is accepted; later `close` does. Default: nothing."""
