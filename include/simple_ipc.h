@@ -2026,11 +2026,12 @@ void sipc_stream_free(sipc_stream *stream);
  * `error`: may be NULL.
  *
  * There is room for 256 KiB that the other side's program has not taken, and for one item more. `SIPC_OK` says that the
- * item was sent, in the order of the calls, and not that it was taken. Where both sides only send and neither takes,
- * both wait, until a `timeout_ms` or the caller's `idle_timeout` is over.
+ * item was sent, in the order of the calls, and not that it was taken; of a large one that was sent with `timeout_ms` 0, the
+ * rest may leave inside the stream's next calls. Where both sides only send and neither takes, both wait, until a
+ * `timeout_ms` or the caller's `idle_timeout` is over.
  *
- * Handle `SIPC_CLOSED`: the listener has ended the stream first, whose items and end `sipc_stream_next` still gives; or
- * it was ended or closed here. Of a handler's stream `SIPC_CANCELLED` and `SIPC_CONNECTION_LOST`: its caller has left.
+ * Handle `SIPC_CLOSED`: the listener has ended the stream first, whose items and end, or error, `sipc_stream_next` still
+ * gives; or it was ended or closed here. Of a handler's stream `SIPC_CANCELLED` and `SIPC_CONNECTION_LOST`: its caller has left.
  * `SIPC_TOO_LARGE` (the other side takes no item of that size) and `SIPC_INVALID_JSON`: nothing was sent, the stream
  * goes on. Else what `sipc_stream_next` says.
  */

@@ -1,423 +1,711 @@
-/* The stream of a subscription: each way to take from it, and each way in which it ends. */
-#include "publishing.h"
+/* Streams of items: what comes, in which order, and each way in which one ends. */
+#include "streaming.h"
 
+#include <dirent.h>
 #include <poll.h>
-#include <signal.h>
 
-static void a_descriptor_tells_of_events_and_stays_when_the_publisher_is_replaced(void) {
-    sipc_listener *listener = publish_on("watched", NULL);
-    sipc_stream *stream = subscribe_to("watched", NULL);
-    int descriptor = sipc_stream_descriptor(stream);
-    CHECK(descriptor >= 0);
-    for (int publisher = 0; publisher < 3; publisher++) {
-        /* The subscription has come back when the event is for somebody. */
-        while (publish_text(listener, NULL, "event") == 0)
-            sched_yield();
-        int64_t missed = 0;
-        bool came = false;
-        while (!came) {
-            struct pollfd watched = {sipc_stream_descriptor(stream), POLLIN, 0};
-            CHECK(watched.fd == descriptor && poll(&watched, 1, -1) == 1);
-            sipc_message *event = NULL;
-            sipc_status status = sipc_stream_next(stream, 0, &event, NULL);
-            CHECK(status == SIPC_OK || status == SIPC_TIMED_OUT);
-            came = event != NULL;
-            missed = sipc_message_missed(event);
-            sipc_message_free(event);
-        }
-        CHECK(missed == (publisher == 0 ? 0 : -1));
-        CHECK_OK(sipc_listener_close(listener, NULL));
-        sipc_listener_free(listener);
-        listener = publish_on("watched", NULL);
-        /* It connects again as it is driven, which whoever watches does. */
-        while (counters_of(listener).subscribers == 0) {
-            struct pollfd watched = {descriptor, POLLIN, 0};
-            CHECK(poll(&watched, 1, -1) == 1);
-            CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_next(stream, 0, &(sipc_message *){NULL}, NULL));
+static void items_come_in_order_and_then_the_end(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    static const int counts[] = {0, 1, 3, 20000};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        char opening[32];
+        snprintf(opening, sizeof opening, "count %d", counts[i]);
+        sipc_stream *stream = open_to(opening);
+        CHECK(!sipc_stream_is_over(stream) || counts[i] == 0);
+        expect_numbers(stream, counts[i]);
+        expect_the_end(stream);
+        expect_the_end(stream);
+        CHECK(sipc_stream_is_over(stream));
+        sipc_stream_free(stream);
+        count_await(&handlers.ended, (int)i + 1);
+        CHECK_OK(handlers.last);
+    }
+    await_none(listener);
+    sipc_listener_free(listener);
+}
+
+static void a_port_and_a_client_open_streams_as_a_name_does(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_ip_request(0, on_stream, &handlers, NULL, NULL, &listener, NULL));
+    sipc_stream *streams[4];
+    sipc_client *client = NULL;
+    CHECK_OK(sipc_client_connect_ip(sipc_listener_port(listener), NULL, &client, NULL));
+    sipc_body opening = sipc_text("count 5");
+    CHECK_OK(sipc_post_ip_stream(sipc_listener_port(listener), opening, NULL, &streams[0], NULL));
+    CHECK_OK(sipc_begin_ip_stream(sipc_listener_port(listener), opening, NULL, &streams[1], NULL));
+    CHECK_OK(sipc_client_stream(client, opening, NULL, &streams[2], NULL));
+    CHECK_OK(sipc_client_begin_stream(client, opening, NULL, &streams[3], NULL));
+    /* Its streams outlive the client. */
+    CHECK_OK(sipc_client_close(client, NULL));
+    sipc_stream *refused = NULL;
+    CHECK_STATUS(SIPC_CLOSED, sipc_client_stream(client, opening, NULL, &refused, NULL));
+    CHECK_STATUS(SIPC_CLOSED, sipc_client_begin_stream(client, opening, NULL, &refused, NULL));
+    sipc_client_free(client);
+    for (int i = 0; i < 4; i++) {
+        expect_numbers(streams[i], 5);
+        expect_the_end(streams[i]);
+        sipc_stream_free(streams[i]);
+    }
+    CHECK(!refused);
+    sipc_listener_free(listener);
+}
+
+static void an_item_is_json_or_bytes_of_any_length(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("echo");
+    size_t len = 3 << 20;
+    char *large = malloc(len);
+    CHECK(large);
+    memset(large, 'x', len);
+    const sipc_body bodies[] = {sipc_json("{\"n\":1}"), sipc_text("text"), sipc_bytes(NULL, 0), sipc_bytes("\0\1", 2),
+                                sipc_text_n(large, len)};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        CHECK_OK(sipc_stream_send(stream, bodies[i], SIPC_NO_TIMEOUT, NULL));
+        sipc_message *item = next_item(stream);
+        CHECK(sipc_message_kind(item) == (bodies[i].kind == SIPC_KIND_BYTES ? SIPC_KIND_BYTES : SIPC_KIND_JSON));
+        if (bodies[i].kind == SIPC_KIND_TEXT)
+            CHECK(strlen(sipc_message_text(item)) == bodies[i].len && sipc_message_text(item)[0] == *(char *)bodies[i].data);
+        else
+            CHECK(sipc_message_len(item) == bodies[i].len && memcmp(sipc_message_data(item), bodies[i].data ? bodies[i].data : "", bodies[i].len) == 0);
+        CHECK(!sipc_message_topic(item) && sipc_message_missed(item) == 0);
+        sipc_message_free(item);
+    }
+    CHECK_STATUS(SIPC_INVALID_JSON, sipc_stream_send(stream, sipc_json("{"), SIPC_NO_TIMEOUT, NULL));
+    CHECK_OK(sipc_stream_end(stream, NULL));
+    expect_the_end(stream);
+    sipc_stream_free(stream);
+    free(large);
+    sipc_listener_free(listener);
+}
+
+static void a_single_answer_is_a_stream_of_one_item(void) {
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("streams", on_echo, NULL, NULL, NULL, &listener, NULL));
+    sipc_stream *stream = open_to("one");
+    sipc_message *item = next_item(stream);
+    CHECK_TEXT("one", sipc_message_text(item));
+    sipc_message_free(item);
+    expect_the_end(stream);
+    CHECK_STATUS(SIPC_CLOSED, sipc_stream_send(stream, sipc_text("x"), SIPC_NO_TIMEOUT, NULL));
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+static void a_plain_request_is_told_that_the_answer_is_a_sequence(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_message *reply = NULL;
+    sipc_error *error = NULL;
+    CHECK_STATUS(SIPC_WRONG_MODE, sipc_post_uds_request("streams", sipc_text("count 3"), NULL, &reply, &error));
+    check_error(error, SIPC_WRONG_MODE, "stream");
+    count_await(&handlers.ended, 1);
+    CHECK_STATUS(SIPC_WRONG_MODE, handlers.last);
+    /* It has no items, and is answered all the same. */
+    CHECK_OK(sipc_post_uds_request("streams", sipc_text("sum"), NULL, &reply, NULL));
+    CHECK_TEXT("0", sipc_message_json(reply));
+    sipc_message_free(reply);
+    sipc_listener_free(listener);
+}
+
+static void a_handler_reads_items_and_answers_with_one_message(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("sum");
+    for (int i = 1; i <= 1000; i++)
+        CHECK_OK(send_number(stream, i));
+    CHECK_OK(sipc_stream_end(stream, NULL));
+    CHECK_STATUS(SIPC_CLOSED, sipc_stream_send(stream, sipc_text("x"), 0, NULL));
+    sipc_message *sum = next_item(stream);
+    CHECK_TEXT("500500", sipc_message_json(sum));
+    sipc_message_free(sum);
+    expect_the_end(stream);
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+static void a_listener_that_ends_first_stops_the_sender_who_still_gets_the_answer(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("first 10");
+    sipc_status status = SIPC_OK;
+    for (int i = 0; status == SIPC_OK; i++)
+        status = send_number(stream, i);
+    CHECK_STATUS(SIPC_CLOSED, status);
+    expect_number(stream, 10);
+    expect_the_end(stream);
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+static void a_handlers_error_comes_after_its_items_with_code_and_data_and_again(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("fail 7");
+    expect_numbers(stream, 7);
+    for (int again = 0; again < 2; again++) {
+        sipc_message *item = NULL;
+        sipc_error *error = NULL;
+        CHECK_STATUS(SIPC_HANDLER_FAILED, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, &error));
+        CHECK_TEXT("stopped", sipc_error_handler_code(error));
+        CHECK_TEXT("[3]", sipc_error_handler_data(error));
+        CHECK(sipc_error_may_have_been_handled(error));
+        CHECK(strstr(sipc_error_message(error), "on purpose"));
+        sipc_error_free(error);
+    }
+    CHECK(sipc_stream_is_over(stream));
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+static void a_handler_that_frees_its_stream_without_an_end_has_failed(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("leave 2");
+    expect_numbers(stream, 2);
+    sipc_message *item = NULL;
+    CHECK_STATUS(SIPC_HANDLER_FAILED, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, NULL));
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+/* What a handler may do wrong with its stream. */
+static void on_misused(const sipc_message *opening, sipc_responder *responder, void *user_data) {
+    struct count *ended = user_data;
+    sipc_stream *items = NULL, *again = NULL, *stream = NULL;
+    CHECK(sipc_responder_is_stream(responder));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_responder_items(responder, NULL, NULL));
+    CHECK_OK(sipc_responder_items(responder, &items, NULL));
+    CHECK_OK(sipc_responder_items(responder, &again, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_send(items, sipc_text("x"), 0, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_end(items, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_fail(items, "x", NULL));
+    CHECK(sipc_stream_descriptor(items) == -1);
+    if (asks_for(opening, "nowhere")) {
+        CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_responder_stream(responder, NULL, NULL));
+    } else {
+        CHECK_OK(sipc_responder_stream(responder, &stream, NULL));
+        CHECK(sipc_stream_descriptor(stream) == -1 && !sipc_stream_is_over(stream));
+        /* The same items come by whichever way they are asked for. */
+        expect_number(stream, 0);
+        expect_number(items, 1);
+        expect_number(again, 2);
+        /* Closing one way leaves the others. */
+        sipc_stream_close(again);
+        expect_the_end(again);
+        CHECK(sipc_stream_is_over(again));
+        expect_number(items, 3);
+        if (asks_for(opening, "no text"))
+            CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_fail(stream, NULL, NULL));
+        else if (asks_for(opening, "no data"))
+            CHECK_STATUS(SIPC_INVALID_JSON, sipc_stream_fail_with(stream, "the rest", NULL, "{", NULL));
+        else if (asks_for(opening, "close"))
+            sipc_stream_close(stream);
+        else
+            CHECK_OK(sipc_stream_end(stream, NULL));
+        CHECK(sipc_stream_is_over(stream));
+        CHECK_STATUS(SIPC_CLOSED, sipc_stream_send(stream, sipc_text("x"), SIPC_NO_TIMEOUT, NULL));
+        CHECK_STATUS(SIPC_CLOSED, sipc_stream_end(stream, NULL));
+        CHECK_STATUS(SIPC_CLOSED, sipc_stream_fail(stream, "x", NULL));
+        expect_the_end(stream);
+        expect_the_end(items);
+        sipc_stream_close(stream);
+    }
+    sipc_stream_free(items);
+    sipc_stream_free(again);
+    sipc_stream_free(stream);
+    count_up(ended);
+}
+
+static void a_stream_is_ended_once_and_its_misuse_is_an_error_on_both_sides(void) {
+    static const struct {
+        const char *opening;
+        sipc_status status;
+        const char *part;
+    } ways[] = {
+        {"nowhere", SIPC_HANDLER_FAILED, ""},  {"no text", SIPC_HANDLER_FAILED, ""},
+        {"no data", SIPC_HANDLER_FAILED, "the rest"}, {"close", SIPC_HANDLER_FAILED, ""}, {"end", SIPC_OK, NULL},
+    };
+    struct count ended = COUNT_FROM_ZERO;
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("streams", on_misused, &ended, NULL, NULL, &listener, NULL));
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        sipc_stream *stream = open_to(ways[i].opening);
+        for (int number = 0; number < 4; number++)
+            send_number(stream, number);
+        sipc_message *item = NULL;
+        sipc_error *error = NULL;
+        CHECK_STATUS(ways[i].status, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, &error));
+        CHECK(!item);
+        if (ways[i].part)
+            check_error(error, SIPC_HANDLER_FAILED, ways[i].part);
+        CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_fail(stream, "a caller does not fail", NULL));
+        sipc_stream_free(stream);
+        count_await(&ended, (int)i + 1);
+    }
+    await_none(listener);
+    sipc_listener_free(listener);
+}
+
+static void on_left(void *left) {
+    count_up(left);
+}
+
+struct leaving {
+    struct count told, dropped, ended;
+    sipc_status last;
+};
+
+/* Asks to be told, and then does what it is to be torn out of. */
+static void on_leaving(const sipc_message *opening, sipc_responder *responder, void *user_data) {
+    struct leaving *leaving = user_data;
+    sipc_stream *stream = NULL;
+    CHECK_OK(sipc_responder_on_cancel(responder, on_left, &leaving->told, NULL, NULL));
+    CHECK_OK(sipc_responder_stream(responder, &stream, NULL));
+    if (asks_for(opening, "send"))
+        leaving->last = send_until_it_fails(stream);
+    else if (asks_for(opening, "take"))
+        leaving->last = take_until_it_fails(stream);
+    else
+        count_await(&leaving->told, 1);
+    count_await(&leaving->told, 1);
+    CHECK(sipc_stream_is_over(stream));
+    sipc_stream_free(stream);
+    count_up(&leaving->ended);
+}
+
+static void a_caller_that_leaves_tears_the_handler_out_of_whatever_it_waits_in(void) {
+    static const char *const waits[] = {"send", "take", "nothing"};
+    for (int frees = 0; frees < 2; frees++) {
+        for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+            struct leaving leaving = {COUNT_FROM_ZERO, COUNT_FROM_ZERO, COUNT_FROM_ZERO, SIPC_CANCELLED};
+            sipc_listener *listener = NULL;
+            CHECK_OK(sipc_listen_uds_request("streams", on_leaving, &leaving, NULL, NULL, &listener, NULL));
+            sipc_stream *stream = open_to(waits[i]);
+            if (i == 0)
+                sipc_message_free(next_item(stream));
+            if (frees) {
+                sipc_stream_free(stream);
+            } else {
+                sipc_stream_close(stream);
+                sipc_stream_close(stream);
+                expect_the_end(stream);
+                CHECK(sipc_stream_is_over(stream));
+                CHECK_STATUS(SIPC_CLOSED, sipc_stream_send(stream, sipc_text("x"), SIPC_NO_TIMEOUT, NULL));
+                sipc_stream_free(stream);
+            }
+            count_await(&leaving.ended, 1);
+            CHECK_STATUS(SIPC_CANCELLED, leaving.last);
+            await_none(listener);
+            CHECK(count_now(&leaving.told) == 1 && counted(listener).abandoned == 0);
+            sipc_listener_free(listener);
         }
     }
+}
+
+/* Ends its stream before its caller leaves, and has no callback from then on. */
+static void on_ending(const sipc_message *opening, sipc_responder *responder, void *user_data) {
+    struct leaving *leaving = user_data;
+    sipc_stream *stream = NULL;
+    (void)opening;
+    CHECK_OK(sipc_responder_on_cancel(responder, on_left, &leaving->told, NULL, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_responder_on_cancel(responder, on_left, &leaving->dropped, drop_count, NULL));
+    CHECK(count_now(&leaving->dropped) == 1);
+    CHECK_OK(sipc_responder_stream(responder, &stream, NULL));
+    leaving->last = sipc_stream_end(stream, NULL);
+    sipc_stream_free(stream);
+    count_up(&leaving->ended);
+}
+
+static void once_a_stream_has_ended_nobody_is_told_that_its_caller_has_left(void) {
+    struct leaving leaving = {COUNT_FROM_ZERO, COUNT_FROM_ZERO, COUNT_FROM_ZERO, -1};
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("streams", on_ending, &leaving, NULL, NULL, &listener, NULL));
+    sipc_stream *stream = open_to("x");
+    count_await(&leaving.ended, 1);
+    CHECK_OK(leaving.last);
+    sipc_stream_free(stream);
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    CHECK(count_now(&leaving.told) == 0);
+    sipc_listener_free(listener);
+}
+
+static void a_side_that_is_ahead_is_held_at_256_kib_and_one_item(void) {
+    static const size_t sizes[] = {0, 1, 1000, 64 << 10, WINDOW};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct handlers handlers = NO_HANDLERS;
+        sipc_listener *listener = listen_for_streams(&handlers);
+        char opening[32];
+        snprintf(opening, sizeof opening, "fill %zu", sizes[i]);
+        sipc_stream *stream = open_to(opening);
+        count_await(&handlers.begun, 1);
+        int room = handlers.sent, most = (int)(WINDOW / (sizes[i] + COST)) + 1;
+        if (room > most || room < most - 1)
+            printf("# %d items of %zu bytes, of which there is room for %d\n", room, sizes[i], most);
+        CHECK(room <= most && room >= most - 1);
+        /* None of them is lost, and the end comes behind them. */
+        count_up(&handlers.released);
+        for (int item = 0; item < room; item++) {
+            sipc_message *came = next_item(stream);
+            CHECK(sipc_message_len(came) == sizes[i]);
+            sipc_message_free(came);
+        }
+        expect_the_end(stream);
+        sipc_stream_free(stream);
+        sipc_listener_free(listener);
+    }
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("wait");
+    expect_number(stream, 0);
+    int room = send_what_there_is_room_for(stream, 1000), most = WINDOW / (1000 + COST) + 1;
+    CHECK(room <= most && room >= most - 1);
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_send(stream, sipc_text("x"), 5, NULL));
+    CHECK(!sipc_stream_is_over(stream));
+    count_up(&handlers.released);
+    expect_the_end(stream);
     sipc_stream_free(stream);
     sipc_listener_free(listener);
 }
 
 static void a_next_that_times_out_leaves_the_stream_as_it_was(void) {
-    sipc_listener *listener = publish_on("patient", NULL);
-    sipc_stream *stream = subscribe_to("patient", NULL);
-    sipc_message *event = NULL;
-    expect_nothing_yet(stream);
-    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_next(stream, 5, &event, NULL));
-    publish_text(listener, NULL, "late");
-    expect_text(stream, "", "late");
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("echo");
+    sipc_message *item = NULL;
+    sipc_error *error = NULL;
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_next(stream, 0, &item, &error));
+    check_error(error, SIPC_TIMED_OUT, "");
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_next(stream, 5, &item, NULL));
+    CHECK(!sipc_stream_is_over(stream));
+    CHECK_OK(send_number(stream, 1));
+    expect_number(stream, 1);
     sipc_stream_free(stream);
     sipc_listener_free(listener);
 }
 
-struct reading {
+static void two_sides_that_only_send_are_ended_by_the_idle_timeout(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_options *options = sipc_options_new();
+    CHECK_OK(sipc_options_set_idle_timeout_ms(options, 200));
+    sipc_stream *stream = open_with("send", options);
+    CHECK_STATUS(SIPC_TIMED_OUT, send_until_it_fails(stream));
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_send(stream, sipc_text("x"), SIPC_NO_TIMEOUT, NULL));
+    /* What had come before is still there. */
+    CHECK(!sipc_stream_is_over(stream));
+    CHECK_STATUS(SIPC_TIMED_OUT, take_until_it_fails(stream));
+    CHECK(sipc_stream_is_over(stream));
+    count_await(&handlers.ended, 1);
+    CHECK_STATUS(SIPC_CANCELLED, handlers.last);
+    sipc_stream_free(stream);
+    sipc_options_free(options);
+    sipc_listener_free(listener);
+}
+
+static void a_stream_has_no_timeout_but_one_that_was_set(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_options *options = sipc_options_new();
+    CHECK_OK(sipc_options_set_timeout_ms(options, 200));
+    sipc_stream *stream = open_with("take", options);
+    sipc_message *item = NULL;
+    sipc_error *error = NULL;
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, &error));
+    check_error(error, SIPC_TIMED_OUT, "");
+    CHECK(sipc_stream_is_over(stream));
+    count_await(&handlers.ended, 1);
+    sipc_stream_free(stream);
+    sipc_options_free(options);
+    sipc_listener_free(listener);
+}
+
+static void what_opening_comes_to_is_told_at_once_or_by_the_first_call(void) {
+    sipc_stream *stream = NULL;
+    sipc_error *error = NULL;
+    sipc_body opening = sipc_text("x");
+    CHECK_STATUS(SIPC_NOT_LISTENING, sipc_post_uds_stream("streams", opening, NULL, &stream, &error));
+    check_error(error, SIPC_NOT_LISTENING, "streams");
+    CHECK_STATUS(SIPC_NOT_LISTENING, sipc_begin_uds_stream("streams", opening, NULL, &stream, NULL));
+    CHECK_STATUS(SIPC_INVALID_NAME, sipc_begin_uds_stream("a.b", opening, NULL, &stream, NULL));
+    CHECK_STATUS(SIPC_INVALID_PORT, sipc_post_ip_stream(65536, opening, NULL, &stream, NULL));
+    CHECK_STATUS(SIPC_INVALID_JSON, sipc_post_uds_stream("streams", sipc_json("{"), NULL, &stream, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_post_uds_stream("streams", opening, NULL, NULL, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_client_stream(NULL, opening, NULL, &stream, NULL));
+    struct count counted_messages = COUNT_FROM_ZERO;
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_broadcast("streams", on_counted, &counted_messages, NULL, NULL, &listener, NULL));
+    CHECK_STATUS(SIPC_WRONG_MODE, sipc_post_uds_stream("streams", opening, NULL, &stream, &error));
+    CHECK(!sipc_error_may_have_been_handled(error));
+    check_error(error, SIPC_WRONG_MODE, "streams");
+    CHECK(!stream);
+    CHECK_OK(sipc_begin_uds_stream("streams", opening, NULL, &stream, NULL));
+    sipc_message *item = NULL;
+    CHECK_STATUS(SIPC_WRONG_MODE, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, NULL));
+    CHECK_STATUS(SIPC_WRONG_MODE, sipc_stream_next(stream, 0, &item, NULL));
+    CHECK_STATUS(SIPC_CLOSED, sipc_stream_send(stream, opening, SIPC_NO_TIMEOUT, NULL));
+    sipc_stream_free(stream);
+    CHECK(count_now(&counted_messages) == 0);
+    sipc_listener_free(listener);
+}
+
+static void a_stream_that_begins_waits_for_its_listener(void) {
+    sipc_options *options = sipc_options_new();
+    CHECK_OK(sipc_options_set_wait_ms(options, WATCHDOG_SECONDS * 1000));
+    sipc_stream *stream = NULL;
+    CHECK_OK(sipc_begin_uds_stream("streams", sipc_text("sum"), options, &stream, NULL));
+    sipc_options_free(options);
+    CHECK_STATUS(SIPC_TIMED_OUT, sipc_stream_send(stream, sipc_json("1"), 0, NULL));
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    CHECK_OK(send_number(stream, 20));
+    CHECK_OK(send_number(stream, 22));
+    CHECK_OK(sipc_stream_end(stream, NULL));
+    expect_number(stream, 42);
+    expect_the_end(stream);
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+static void a_descriptor_tells_of_acceptance_items_room_and_the_end(void) {
+    enum { ITEMS = 3000 };
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = NULL;
+    CHECK_OK(sipc_begin_uds_stream("streams", sipc_text("echo"), NULL, &stream, NULL));
+    int descriptor = sipc_stream_descriptor(stream), sent = 0, taken = 0;
+    CHECK(descriptor >= 0);
+    static const char piece[1000];
+    for (bool ended = false; !ended;) {
+        bool moved = false;
+        if (sent < ITEMS) {
+            sipc_status status = sipc_stream_send(stream, sipc_bytes(piece, sizeof piece), 0, NULL);
+            CHECK(status == SIPC_OK || status == SIPC_TIMED_OUT);
+            moved = status == SIPC_OK;
+            sent += moved;
+            if (sent == ITEMS)
+                CHECK_OK(sipc_stream_end(stream, NULL));
+        }
+        sipc_message *item = NULL;
+        sipc_status status = sipc_stream_next(stream, 0, &item, NULL);
+        CHECK(status == SIPC_OK || status == SIPC_TIMED_OUT);
+        moved = moved || status == SIPC_OK;
+        ended = status == SIPC_OK && !item;
+        taken += item != NULL;
+        sipc_message_free(item);
+        struct pollfd watched = {sipc_stream_descriptor(stream), POLLIN, 0};
+        if (!moved)
+            CHECK(watched.fd == descriptor && poll(&watched, 1, -1) == 1);
+    }
+    CHECK(sent == ITEMS && taken == ITEMS);
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
+struct waiting {
     const sipc_stream *stream;
     struct count begun;
-    struct count *taken;
-    int ends;
+    sipc_status status;
 };
 
-static void *read_to_the_end(void *user_data) {
-    struct reading *reading = user_data;
-    count_up(&reading->begun);
-    for (;;) {
-        sipc_message *event = NULL;
-        CHECK_OK(sipc_stream_next(reading->stream, SIPC_NO_TIMEOUT, &event, NULL));
-        if (!event)
-            break;
-        count_up(&reading->taken[atoi(sipc_message_json(event))]);
-        sipc_message_free(event);
-    }
-    reading->ends++;
+static void *wait_to_take(void *user_data) {
+    struct waiting *waiting = user_data;
+    count_up(&waiting->begun);
+    waiting->status = take_until_it_fails(waiting->stream);
     return NULL;
 }
 
-static void each_event_comes_to_one_of_the_threads_that_wait_and_closing_ends_all_of_them(void) {
-    enum { THREADS = 4, EVENTS = 400 };
-    static struct count taken[EVENTS];
-    struct reading readings[THREADS];
-    pthread_t threads[THREADS];
-    sipc_listener *listener = publish_on("shared", NULL);
-    sipc_stream *stream = subscribe_to("shared", NULL);
-    for (int i = 0; i < EVENTS; i++)
-        taken[i] = (struct count)COUNT_FROM_ZERO;
-    for (int i = 0; i < THREADS; i++) {
-        readings[i] = (struct reading){stream, COUNT_FROM_ZERO, taken, 0};
-        threads[i] = thread_start(read_to_the_end, &readings[i]);
-        count_await(&readings[i].begun, 1);
-    }
-    for (int i = 0; i < EVENTS; i++)
-        publish_number(listener, i);
-    for (int i = 0; i < EVENTS; i++)
-        count_await(&taken[i], 1);
+static void *wait_to_send(void *user_data) {
+    struct waiting *waiting = user_data;
+    count_up(&waiting->begun);
+    waiting->status = send_until_it_fails(waiting->stream);
+    return NULL;
+}
+
+static void closing_ends_the_threads_that_wait(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *stream = open_to("wait");
+    expect_number(stream, 0);
+    struct waiting takes = {stream, COUNT_FROM_ZERO, -1}, sends = {stream, COUNT_FROM_ZERO, -1};
+    pthread_t taker = thread_start(wait_to_take, &takes), sender = thread_start(wait_to_send, &sends);
+    count_await(&takes.begun, 1);
+    count_await(&sends.begun, 1);
     sipc_stream_close(stream);
-    sipc_stream_close(stream);
-    for (int i = 0; i < THREADS; i++) {
-        thread_join(threads[i]);
-        CHECK(readings[i].ends == 1);
-    }
-    for (int i = 0; i < EVENTS; i++)
-        CHECK(count_now(&taken[i]) == 1);
-    expect_end(stream);
-    while (counters_of(listener).subscribers > 0)
-        sched_yield();
+    thread_join(taker);
+    thread_join(sender);
+    CHECK_OK(takes.status);
+    CHECK_STATUS(SIPC_CLOSED, sends.status);
+    count_up(&handlers.released);
+    count_await(&handlers.ended, 1);
     sipc_stream_free(stream);
     sipc_listener_free(listener);
 }
 
-/* What callbacks of `sipc_stream_next_async` got. */
-struct outcome {
-    struct count calls;
-    struct count drops;
-    sipc_status status;
-    sipc_message *event;
-    int place;
+struct kept {
+    struct count keeps;
+    sipc_stream *stream;
 };
 
-#define NO_OUTCOME {COUNT_FROM_ZERO, COUNT_FROM_ZERO, -1, NULL, 0}
-
-static int places_given;
-
-static void on_next(sipc_status status, sipc_message *event, sipc_error *error, void *user_data) {
-    struct outcome *outcome = user_data;
-    CHECK((status == SIPC_OK) == (error == NULL));
-    outcome->status = status;
-    outcome->event = event;
-    outcome->place = ++places_given;
-    sipc_error_free(error);
-    count_up(&outcome->calls);
+static void on_kept(const sipc_message *opening, sipc_responder *responder, void *user_data) {
+    struct kept *kept = user_data;
+    (void)opening;
+    CHECK_OK(sipc_responder_stream(responder, &kept->stream, NULL));
+    count_up(&kept->keeps);
 }
 
-static void drop_outcome(void *outcome) {
-    count_up(&((struct outcome *)outcome)->drops);
+static void a_handlers_stream_outlives_the_handler_and_closing_it_ends_those_that_wait(void) {
+    struct kept kept = {COUNT_FROM_ZERO, NULL};
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("streams", on_kept, &kept, NULL, NULL, &listener, NULL));
+    sipc_stream *stream = open_to("keep");
+    count_await(&kept.keeps, 1);
+    CHECK_OK(send_number(kept.stream, 0));
+    CHECK_OK(send_number(stream, 0));
+    expect_number(stream, 0);
+    expect_number(kept.stream, 0);
+    CHECK(counted(listener).streams == 1 && counted(listener).in_flight == 1);
+    struct waiting takes = {kept.stream, COUNT_FROM_ZERO, -1}, sends = {kept.stream, COUNT_FROM_ZERO, -1};
+    pthread_t taker = thread_start(wait_to_take, &takes), sender = thread_start(wait_to_send, &sends);
+    count_await(&takes.begun, 1);
+    count_await(&sends.begun, 1);
+    sipc_stream_close(kept.stream);
+    thread_join(taker);
+    thread_join(sender);
+    CHECK_OK(takes.status);
+    CHECK_STATUS(SIPC_CLOSED, sends.status);
+    CHECK_STATUS(SIPC_HANDLER_FAILED, take_until_it_fails(stream));
+    sipc_stream_free(kept.stream);
+    sipc_stream_free(stream);
+    await_none(listener);
+    sipc_listener_free(listener);
 }
 
-static sipc_operation *begin_next(const sipc_stream *stream, int64_t timeout_ms, struct outcome *outcome) {
-    sipc_operation *operation = NULL;
-    *outcome = (struct outcome)NO_OUTCOME;
-    CHECK_OK(sipc_stream_next_async(stream, timeout_ms, on_next, outcome, drop_outcome, &operation, NULL));
-    CHECK(operation);
-    return operation;
+/* Sends numbers in a thread while another one takes them. */
+static void *send_many(void *stream) {
+    for (int i = 0; i < 20000; i++)
+        CHECK_OK(send_number(stream, i));
+    CHECK_OK(sipc_stream_end(stream, NULL));
+    return NULL;
 }
 
-static void end_next(sipc_operation *operation, struct outcome *outcome) {
-    CHECK_OK(sipc_operation_wait(operation, SIPC_NO_TIMEOUT, NULL));
-    sipc_operation_free(operation);
-    CHECK(count_now(&outcome->calls) == 1 && count_now(&outcome->drops) == 1);
-}
-
-static void calls_that_wait_get_events_in_their_order_and_a_cancelled_one_takes_none(void) {
-    enum { CALLS = 5 };
-    struct outcome outcomes[CALLS];
-    sipc_operation *operations[CALLS];
-    sipc_listener *listener = publish_on("awaited", NULL);
-    sipc_stream *stream = subscribe_to("awaited", NULL);
-    for (int i = 0; i < CALLS; i++)
-        operations[i] = begin_next(stream, SIPC_NO_TIMEOUT, &outcomes[i]);
-    sipc_operation_cancel(operations[2]);
-    sipc_operation_cancel(operations[2]);
-    end_next(operations[2], &outcomes[2]);
-    CHECK_STATUS(SIPC_CANCELLED, outcomes[2].status);
-    for (int i = 0; i < CALLS - 1; i++)
-        publish_number(listener, i);
-    for (int i = 0, number = 0; i < CALLS; i++) {
-        if (i == 2)
-            continue;
-        end_next(operations[i], &outcomes[i]);
-        CHECK_OK(outcomes[i].status);
-        CHECK(atoi(sipc_message_json(outcomes[i].event)) == number && outcomes[i].place == number + 2);
-        sipc_message_free(outcomes[i].event);
-        number++;
+static void both_sides_send_and_take_at_once(void) {
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream *streams[3];
+    pthread_t senders[3];
+    for (int i = 0; i < 3; i++) {
+        streams[i] = open_to("echo");
+        senders[i] = thread_start(send_many, streams[i]);
     }
-    expect_nothing_yet(stream);
-    sipc_stream_free(stream);
-    sipc_listener_free(listener);
-}
-
-static void a_call_that_times_out_takes_no_event(void) {
-    struct outcome late, prompt;
-    sipc_listener *listener = publish_on("awaited", NULL);
-    sipc_stream *stream = subscribe_to("awaited", NULL);
-    end_next(begin_next(stream, 0, &late), &late);
-    CHECK_STATUS(SIPC_TIMED_OUT, late.status);
-    sipc_operation *patient = begin_next(stream, SIPC_NO_TIMEOUT, &prompt);
-    /* Its time is over while another call waits before it. */
-    end_next(begin_next(stream, 5, &late), &late);
-    CHECK_STATUS(SIPC_TIMED_OUT, late.status);
-    CHECK(count_now(&prompt.calls) == 0);
-    publish_text(listener, NULL, "x");
-    end_next(patient, &prompt);
-    CHECK_TEXT("x", sipc_message_text(prompt.event));
-    sipc_message_free(prompt.event);
-    publish_text(listener, NULL, "there");
-    struct pollfd watched = {sipc_stream_descriptor(stream), POLLIN, 0};
-    CHECK(poll(&watched, 1, -1) == 1);
-    end_next(begin_next(stream, 0, &prompt), &prompt);
-    CHECK_OK(prompt.status);
-    CHECK_TEXT("there", sipc_message_text(prompt.event));
-    sipc_message_free(prompt.event);
-    sipc_stream_free(stream);
-    sipc_listener_free(listener);
-}
-
-static void a_stream_that_is_closed_or_freed_ends_the_calls_that_wait(void) {
-    struct outcome outcomes[3];
-    sipc_operation *operations[3];
-    sipc_listener *listener = publish_on("awaited", NULL);
-    for (int way = 0; way < 2; way++) {
-        sipc_stream *stream = subscribe_to("awaited", NULL);
-        for (int i = 0; i < 3; i++)
-            operations[i] = begin_next(stream, SIPC_NO_TIMEOUT, &outcomes[i]);
-        if (way == 0)
-            sipc_stream_close(stream);
-        else
-            sipc_stream_free(stream);
-        for (int i = 0; i < 3; i++) {
-            end_next(operations[i], &outcomes[i]);
-            CHECK_OK(outcomes[i].status);
-            CHECK(!outcomes[i].event);
-        }
-        if (way == 0) {
-            end_next(begin_next(stream, SIPC_NO_TIMEOUT, &outcomes[0]), &outcomes[0]);
-            CHECK_OK(outcomes[0].status);
-            CHECK(!outcomes[0].event);
-            sipc_stream_free(stream);
-        }
+    for (int i = 0; i < 3; i++) {
+        expect_numbers(streams[i], 20000);
+        expect_the_end(streams[i]);
+        thread_join(senders[i]);
+        sipc_stream_free(streams[i]);
     }
     sipc_listener_free(listener);
 }
 
-struct chain {
-    const sipc_stream *stream;
-    struct count taken;
-    struct count drops;
-};
-
-static void drop_link(void *chain) {
-    count_up(&((struct chain *)chain)->drops);
-}
-
-static void on_link(sipc_status status, sipc_message *event, sipc_error *error, void *user_data) {
-    struct chain *chain = user_data;
-    CHECK_OK(status);
-    CHECK(!error);
-    if (!event)
-        return;
-    CHECK(atoi(sipc_message_json(event)) == count_now(&chain->taken));
-    sipc_message_free(event);
-    CHECK_OK(sipc_stream_next_async(chain->stream, SIPC_NO_TIMEOUT, on_link, chain, drop_link, NULL, NULL));
-    count_up(&chain->taken);
-}
-
-static void a_callback_may_wait_for_the_next_event(void) {
-    enum { EVENTS = 2000 };
-    sipc_listener *listener = publish_on("chain", NULL);
-    sipc_stream *stream = subscribe_to("chain", NULL);
-    struct chain chain = {stream, COUNT_FROM_ZERO, COUNT_FROM_ZERO};
-    CHECK_OK(sipc_stream_next_async(stream, SIPC_NO_TIMEOUT, on_link, &chain, drop_link, NULL, NULL));
-    for (int i = 0; i < EVENTS; i++)
-        publish_number(listener, i);
-    count_await(&chain.taken, EVENTS);
-    sipc_stream_free(stream);
-    count_await(&chain.drops, EVENTS + 1);
-    sipc_listener_free(listener);
-}
-
-/* Another channel's whole life. */
-static void on_event_that_calls(sipc_status status, sipc_message *event, sipc_error *error, void *user_data) {
-    const sipc_listener *publisher = user_data;
-    CHECK_OK(status);
-    CHECK(event && !error);
-    sipc_message_free(event);
-    sipc_listener *listener = listen_echo("inside");
-    sipc_client *client = connect_to("inside");
-    CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
-    CHECK_OK(sipc_post_uds_request("inside", sipc_text("x"), NULL, NULL, NULL));
-    CHECK_OK(sipc_client_close(client, NULL));
-    sipc_client_free(client);
-    sipc_stream *stream = subscribe_to("callbacks", NULL);
-    publish_text(publisher, NULL, "from a callback");
-    expect_text(stream, "", "from a callback");
-    sipc_stream_free(stream);
-    CHECK_OK(sipc_listener_close(listener, NULL));
-    sipc_listener_free(listener);
-}
-
-static void a_callback_may_listen_post_publish_and_subscribe(void) {
-    sipc_listener *listener = publish_on("callbacks", NULL);
-    sipc_stream *stream = subscribe_to("callbacks", NULL);
-    sipc_operation *operation = NULL;
-    CHECK_OK(sipc_stream_next_async(stream, SIPC_NO_TIMEOUT, on_event_that_calls, listener, NULL, &operation, NULL));
-    publish_text(listener, NULL, "x");
-    CHECK_OK(sipc_operation_wait(operation, SIPC_NO_TIMEOUT, NULL));
-    sipc_operation_free(operation);
-    expect_text(stream, "", "from a callback");
-    sipc_stream_free(stream);
-    sipc_listener_free(listener);
-}
-
-/* A subscriber with room for nothing, for which the publisher waits inside a callback. */
-static void on_event_that_publishes(sipc_status status, sipc_message *event, sipc_error *error, void *publisher) {
-    static const char piece[16 << 10];
-    CHECK_OK(status);
-    CHECK(event && !error);
-    sipc_message_free(event);
-    for (int i = 0; i < 200; i++)
-        CHECK_OK(sipc_publish(publisher, NULL, sipc_bytes(piece, sizeof piece), NULL, NULL));
-}
-
-static void a_callback_that_publishes_may_wait_for_a_subscriber(void) {
+static void an_item_that_is_too_large_is_known_before_it_is_sent(void) {
+    struct handlers handlers = NO_HANDLERS;
     sipc_options *options = sipc_options_new();
-    CHECK_OK(sipc_options_set_patience_ms(options, WATCHDOG_SECONDS * 1000));
-    sipc_listener *listener = publish_on("waits", options), *trigger = publish_on("trigger", NULL);
-    CHECK_OK(sipc_options_set_overflow(options, SIPC_OVERFLOW_BLOCK));
-    CHECK_OK(sipc_options_set_queue(options, 1));
-    sipc_stream *stream = subscribe_to("waits", options), *triggered = subscribe_to("trigger", NULL);
+    CHECK_OK(sipc_options_set_max_message(options, 1000));
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_listen_uds_request("streams", on_stream, &handlers, NULL, options, &listener, NULL));
     sipc_options_free(options);
-    CHECK_OK(sipc_stream_next_async(triggered, SIPC_NO_TIMEOUT, on_event_that_publishes, listener, NULL, NULL, NULL));
-    publish_text(trigger, NULL, "x");
-    for (int i = 0; i < 200; i++) {
-        sipc_message *event = next_event(stream);
-        CHECK(sipc_message_len(event) == 16 << 10 && sipc_message_missed(event) == 0);
-        sipc_message_free(event);
-    }
-    sipc_stream_free(stream);
-    sipc_stream_free(triggered);
-    sipc_listener_free(trigger);
-    CHECK_OK(sipc_listener_close(listener, NULL));
-    sipc_listener_free(listener);
-}
-
-static void the_end_of_a_publisher_ends_a_stream_that_does_not_look_for_another(void) {
-    sipc_options *options = sipc_options_new();
-    CHECK_OK(sipc_options_set_reconnect_ms(options, 0));
-    sipc_listener *listener = publish_on("ends", NULL);
-    sipc_stream *stream = subscribe_to("ends", options);
-    publish_text(listener, NULL, "last");
-    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_stream *stream = open_to("echo");
+    static const char zeros[1001];
     sipc_error *error = NULL;
-    CHECK_STATUS(SIPC_CLOSED, sipc_publish(listener, NULL, sipc_text("x"), NULL, &error));
-    check_error(error, SIPC_CLOSED, "closed");
+    CHECK_STATUS(SIPC_TOO_LARGE, sipc_stream_send(stream, sipc_bytes(zeros, 1001), SIPC_NO_TIMEOUT, &error));
+    check_error(error, SIPC_TOO_LARGE, "1001");
+    CHECK_OK(sipc_stream_send(stream, sipc_bytes(zeros, 1000), SIPC_NO_TIMEOUT, NULL));
+    sipc_message_free(next_item(stream));
+    sipc_stream_free(stream);
     sipc_listener_free(listener);
-    /* What was published before is delivered. */
-    expect_text(stream, "", "last");
-    expect_end(stream);
-    expect_end(stream);
-    sipc_stream_free(stream);
-    sipc_options_free(options);
 }
 
-/* Publishes in a process of its own; returns when that listens. */
-static pid_t publisher_process(const char *channel) {
-    int ready[2];
-    CHECK(pipe(ready) == 0);
-    pid_t process = fork();
-    CHECK(process >= 0);
-    if (process == 0) {
-        alarm(WATCHDOG_SECONDS);
-        publish_on(channel, NULL);
-        CHECK(write(ready[1], "x", 1) == 1);
-        for (;;)
-            pause();
+static int open_descriptors(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    CHECK(directory);
+    int count = 0;
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
+static void a_session_serves_one_stream_after_the_other_whatever_its_end(void) {
+    static const char *const openings[] = {"count 3", "fail 3", "leave 3", "echo", "send", "take"};
+    enum { ROUNDS = 50 };
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    int before = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < sizeof openings / sizeof openings[0]; i++) {
+            sipc_stream *stream = open_to(openings[i]);
+            if (i < 3)
+                take_until_it_fails(stream);
+            sipc_stream_free(stream);
+            CHECK_OK(sipc_post_uds_request("streams", sipc_text("sum"), NULL, NULL, NULL));
+        }
+        await_none(listener);
+        if (round == 0)
+            before = open_descriptors();
     }
-    char byte;
-    CHECK(read(ready[0], &byte, 1) == 1);
-    close(ready[0]);
-    close(ready[1]);
-    return process;
+    /* A session of a stream that was given up is back once its end has come; meanwhile another one serves. */
+    int sessions = (int)counted(listener).connections;
+    CHECK(sessions < ROUNDS && counted(listener).abandoned == 0);
+    CHECK(open_descriptors() <= before + 2 * sessions + 4);
+    sipc_listener_free(listener);
 }
 
-static void the_death_of_a_publisher_is_no_orderly_end(void) {
-    sipc_options *options = sipc_options_new();
-    CHECK_OK(sipc_options_set_reconnect_ms(options, 0));
-    pid_t process = publisher_process("dies");
-    sipc_stream *stream = subscribe_to("dies", options);
-    sipc_options_free(options);
-    CHECK(kill(process, SIGKILL) == 0 && waitpid(process, NULL, 0) == process);
-    sipc_message *event = NULL;
-    sipc_error *error = NULL;
-    CHECK_STATUS(SIPC_CONNECTION_LOST, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &event, &error));
-    check_error(error, SIPC_CONNECTION_LOST, "dies");
-    sipc_stream_free(stream);
-}
-
-static void nonsense_is_refused_and_what_was_given_is_released(void) {
-    sipc_listener *listener = publish_on("strict", NULL);
-    sipc_stream *stream = subscribe_to("strict", NULL);
-    sipc_message *event = NULL;
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_next(stream, -2, &event, NULL));
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_next(stream, 0, NULL, NULL));
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_next(NULL, 0, &event, NULL));
-    struct outcome outcome = NO_OUTCOME;
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT,
-                 sipc_stream_next_async(stream, SIPC_NO_TIMEOUT, NULL, &outcome, drop_outcome, NULL, NULL));
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT,
-                 sipc_stream_next_async(NULL, SIPC_NO_TIMEOUT, on_next, &outcome, drop_outcome, NULL, NULL));
-    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_next_async(stream, -2, on_next, &outcome, drop_outcome, NULL, NULL));
-    CHECK(count_now(&outcome.calls) == 0 && count_now(&outcome.drops) == 3);
-    CHECK(sipc_stream_descriptor(NULL) == -1);
-    sipc_stream_close(NULL);
-    sipc_stream_free(NULL);
-    sipc_stream_free(stream);
+static void streams_that_are_opened_and_dropped_leave_nothing(void) {
+    enum { STREAMS = 1000 };
+    struct handlers handlers = NO_HANDLERS;
+    sipc_listener *listener = listen_for_streams(&handlers);
+    sipc_stream_free(open_to("take"));
+    int before = open_descriptors();
+    for (int i = 1; i < STREAMS; i++)
+        sipc_stream_free(open_to("take"));
+    count_await(&handlers.ended, STREAMS);
+    await_none(listener);
+    /* Both ends of each session are here; sessions are used again. */
+    int sessions = (int)counted(listener).connections;
+    CHECK(sessions < STREAMS / 4 && counted(listener).abandoned == 0);
+    CHECK(open_descriptors() <= before + 2 * sessions + 4);
     sipc_listener_free(listener);
 }
 
 int main(int argc, char **argv) {
     static const struct test tests[] = {
-        TEST(a_descriptor_tells_of_events_and_stays_when_the_publisher_is_replaced),
+        TEST(items_come_in_order_and_then_the_end),
+        TEST(a_port_and_a_client_open_streams_as_a_name_does),
+        TEST(an_item_is_json_or_bytes_of_any_length),
+        TEST(a_single_answer_is_a_stream_of_one_item),
+        TEST(a_plain_request_is_told_that_the_answer_is_a_sequence),
+        TEST(a_handler_reads_items_and_answers_with_one_message),
+        TEST(a_listener_that_ends_first_stops_the_sender_who_still_gets_the_answer),
+        TEST(a_handlers_error_comes_after_its_items_with_code_and_data_and_again),
+        TEST(a_handler_that_frees_its_stream_without_an_end_has_failed),
+        TEST(a_stream_is_ended_once_and_its_misuse_is_an_error_on_both_sides),
+        TEST(a_caller_that_leaves_tears_the_handler_out_of_whatever_it_waits_in),
+        TEST(once_a_stream_has_ended_nobody_is_told_that_its_caller_has_left),
+        TEST(a_side_that_is_ahead_is_held_at_256_kib_and_one_item),
         TEST(a_next_that_times_out_leaves_the_stream_as_it_was),
-        TEST(each_event_comes_to_one_of_the_threads_that_wait_and_closing_ends_all_of_them),
-        TEST(calls_that_wait_get_events_in_their_order_and_a_cancelled_one_takes_none),
-        TEST(a_call_that_times_out_takes_no_event),
-        TEST(a_stream_that_is_closed_or_freed_ends_the_calls_that_wait),
-        TEST(a_callback_may_wait_for_the_next_event),
-        TEST(a_callback_may_listen_post_publish_and_subscribe),
-        TEST(a_callback_that_publishes_may_wait_for_a_subscriber),
-        TEST(the_end_of_a_publisher_ends_a_stream_that_does_not_look_for_another),
-        TEST(the_death_of_a_publisher_is_no_orderly_end),
-        TEST(nonsense_is_refused_and_what_was_given_is_released),
+        TEST(two_sides_that_only_send_are_ended_by_the_idle_timeout),
+        TEST(a_stream_has_no_timeout_but_one_that_was_set),
+        TEST(what_opening_comes_to_is_told_at_once_or_by_the_first_call),
+        TEST(a_stream_that_begins_waits_for_its_listener),
+        TEST(a_descriptor_tells_of_acceptance_items_room_and_the_end),
+        TEST(closing_ends_the_threads_that_wait),
+        TEST(a_handlers_stream_outlives_the_handler_and_closing_it_ends_those_that_wait),
+        TEST(both_sides_send_and_take_at_once),
+        TEST(an_item_that_is_too_large_is_known_before_it_is_sent),
+        TEST(a_session_serves_one_stream_after_the_other_whatever_its_end),
+        TEST(streams_that_are_opened_and_dropped_leave_nothing),
     };
     return RUN_TESTS(tests);
 }

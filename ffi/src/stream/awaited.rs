@@ -41,8 +41,9 @@ pub(crate) struct Awaited {
 struct Calls {
     /// Those that wait for a message, the first of which gets the next one.
     receiving: VecDeque<Waiting<()>>,
-    /// Those that wait for room, in the order in which they send.
-    sending: VecDeque<Waiting<Message>>,
+    /// Those that wait for room, in the order in which they send. The item of the first is `None` once it was taken, and a
+    /// part of it waits for the socket.
+    sending: VecDeque<Waiting<Option<Message>>>,
     /// Those that were cancelled, which the task tells.
     given_up: Vec<Asynchronous>,
     /// The task runs. Set to `true` by who starts it, to `false` by the task alone.
@@ -125,8 +126,8 @@ impl Awaited {
             self.receive_first(&mut calls, &mut due);
             if due.is_empty() {
                 let now = Instant::now();
-                take_late(&mut calls.receiving, now, &mut due, || self.source.nothing_yet());
-                take_late(&mut calls.sending, now, &mut due, no_room_yet);
+                take_late(&mut calls.receiving, now, &mut due, |()| true, || self.source.nothing_yet());
+                take_late(&mut calls.sending, now, &mut due, Option::is_some, no_room_yet);
             }
             if due.is_empty() {
                 step = Step::Wait(calls.first_until());
@@ -154,10 +155,17 @@ impl Awaited {
         give_first(&mut calls.receiving, result, due);
     }
 
-    /// Sends what the first has to send.
+    /// Sends what the first has to send, which is over when all of it has left.
     fn send_first(&self, calls: &mut Calls, due: &mut Vec<Due>) {
-        let Some(first) = calls.sending.front() else { return };
-        let result = match self.source.try_send((&first.item).into()) {
+        let Some(first) = calls.sending.front_mut() else { return };
+        if let Some(item) = &first.item {
+            match self.source.try_send(item.into()) {
+                Ok(true) => first.item = None,
+                Ok(false) => return,
+                Err(error) => return give_first(&mut calls.sending, Err(error), due),
+            }
+        }
+        let result = match self.source.is_flushed() {
             Ok(true) => Ok(None),
             Ok(false) => return,
             Err(error) => Err(error),
@@ -207,8 +215,10 @@ impl Awaited {
 impl GivesUp for Awaited {
     fn give_up(&self, number: u64) {
         let mut calls = lock(&self.calls);
-        let given_up = take_numbered(&mut calls.receiving, number);
-        let Some(given_up) = given_up.or_else(|| take_numbered(&mut calls.sending, number)) else { return };
+        let given_up = take_numbered(&mut calls.receiving, number, |()| true);
+        // An item that was taken is as good as sent.
+        let given_up = given_up.or_else(|| take_numbered(&mut calls.sending, number, Option::is_some));
+        let Some(given_up) = given_up else { return };
         calls.given_up.push(given_up);
         self.changed.notify_one();
     }
@@ -223,17 +233,28 @@ impl Calls {
     /// When the first call times out.
     fn first_until(&self) -> Option<Instant> {
         let receiving = self.receiving.iter().filter_map(|waiting| waiting.until);
-        receiving.chain(self.sending.iter().filter_map(|waiting| waiting.until)).min()
+        let sending = self.sending.iter().filter(|waiting| waiting.item.is_some());
+        receiving.chain(sending.filter_map(|waiting| waiting.until)).min()
     }
 }
 
-fn take_numbered<T>(waiting: &mut VecDeque<Waiting<T>>, number: u64) -> Option<Asynchronous> {
-    let at = waiting.iter().position(|waiting| waiting.number == number)?;
+fn take_numbered<T>(
+    waiting: &mut VecDeque<Waiting<T>>,
+    number: u64,
+    may_end: impl Fn(&T) -> bool,
+) -> Option<Asynchronous> {
+    let at = waiting.iter().position(|waiting| waiting.number == number && may_end(&waiting.item))?;
     waiting.remove(at).map(|waiting| waiting.call)
 }
 
-fn take_late<T>(waiting: &mut VecDeque<Waiting<T>>, now: Instant, due: &mut Vec<Due>, late: impl Fn() -> Error) {
-    let is_late = |waiting: &Waiting<T>| waiting.until.is_some_and(|until| until <= now);
+fn take_late<T>(
+    waiting: &mut VecDeque<Waiting<T>>,
+    now: Instant,
+    due: &mut Vec<Due>,
+    may_end: impl Fn(&T) -> bool,
+    late: impl Fn() -> Error,
+) {
+    let is_late = |waiting: &Waiting<T>| may_end(&waiting.item) && waiting.until.is_some_and(|until| until <= now);
     while let Some(at) = waiting.iter().position(is_late) {
         let taken = waiting.remove(at).expect("it was just found");
         due.push((taken.call, Err(late())));
@@ -263,7 +284,7 @@ impl Entered<'_> {
 
     /// Lets a call wait for room for an item.
     pub(crate) fn send(mut self, call: Asynchronous, timeout: Option<Duration>, item: Message) {
-        let waiting = self.waiting(call, timeout, item);
+        let waiting = self.waiting(call, timeout, Some(item));
         self.calls.sending.push_back(waiting);
         self.serve();
     }

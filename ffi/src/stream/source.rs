@@ -96,6 +96,15 @@ impl Source {
         }
     }
 
+    /// Whether all of the items that were taken has left.
+    pub(crate) fn is_flushed(&self) -> Result<bool> {
+        match self {
+            Source::Handler(stream) => stream.is_flushed(),
+            // What the socket does not take of a handler's item, the listener sends.
+            Source::Publisher { .. } | Source::Caller(_) => Ok(true),
+        }
+    }
+
     /// Waits in the calling thread until there is room for an item, and sends it.
     pub(crate) fn send(&self, item: MessageRef<'_>, timeout: Option<Duration>) -> Result<()> {
         match self {

@@ -4,6 +4,8 @@
  *     driver post             posts what standard input says
  *     driver publish PREFIX   publishes what standard input says
  *     driver subscribe        subscribes, and takes events, as standard input says
+ *     driver streams PREFIX   listens for streams until standard input ends
+ *     driver stream           opens streams, and uses them, as standard input says
  *     driver handle           handles one message for `simple-ipc listen --exec`; events go to the FIFO $EVENTS */
 
 #define _POSIX_C_SOURCE 200809L
@@ -346,6 +348,7 @@ static int post_until_end(void) {
 }
 
 #include "publications.h"
+#include "streams.h"
 
 /* As a command of `simple-ipc listen --exec`. */
 
@@ -424,8 +427,12 @@ int main(int argc, char **argv) {
         return publish_until_end(argv[2]);
     if (argc == 2 && strcmp(argv[1], "subscribe") == 0)
         return subscribe_until_end();
+    if (argc == 3 && strcmp(argv[1], "streams") == 0)
+        return listen_for_streams(argv[2]);
+    if (argc == 2 && strcmp(argv[1], "stream") == 0)
+        return call_streams();
     if (argc == 2 && strcmp(argv[1], "handle") == 0)
         return handle();
-    fprintf(stderr, "usage: driver listen PREFIX | post | publish PREFIX | subscribe | handle\n");
+    fprintf(stderr, "usage: driver listen PREFIX | post | publish PREFIX | subscribe | streams PREFIX | stream | handle\n");
     return 2;
 }
