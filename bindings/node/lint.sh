@@ -17,4 +17,5 @@ bin=node_modules/.bin
     "$bin/publint" --strict &&
     "$bin/attw" --quiet --pack . &&
     "$bin/eslint" lib tests examples manifests.cjs &&
-    "$bin/prettier" --log-level warn --check lib tests examples ./*.mjs ./*.cjs ./*.json
+    "$bin/prettier" --log-level warn --check lib tests examples ./*.mjs ./*.cjs ./*.json &&
+    "$bin/prettier" --log-level warn --config .prettierrc.json --check ../../examples/streams/javascript

@@ -65,6 +65,7 @@ class Talk {
         this.#opened();
         this.#isAccepted = true;
         this.#accept?.();
+        this.#accept = undefined;
         this.#number = number;
         this.sends.open(
             (id, body) => addon.streamSend(environment, id, number, body),
@@ -73,11 +74,12 @@ class Talk {
         this.nexts.open((id) => addon.streamNext(environment, id, number));
     }
 
-    accepted() {
+    accepted(owner) {
         if (this.#isAccepted) return Promise.resolve();
         if (this.#refusal !== undefined) return this.#refusal();
         this.#acceptance ??= new Promise((resolve) => {
-            this.#accept = resolve;
+            // What the program waits with is not collected meanwhile.
+            this.#accept = (outcome) => resolve(outcome, owner);
         });
         return this.#acceptance;
     }
@@ -129,6 +131,7 @@ class Talk {
         if (this.#isAccepted) return;
         this.#refusal = refusal;
         this.#accept?.(refusal());
+        this.#accept = undefined;
     }
 
     #opened() {
@@ -149,7 +152,7 @@ class IpcStream {
     }
 
     accepted() {
-        return this.#talk.accepted();
+        return this.#talk.accepted(this);
     }
 
     next(options) {

@@ -41,6 +41,19 @@ for (const [name, due] of [
     });
 }
 
+for (const [name, due] of [
+    ["progress", "1 of 3\n2 of 3\n3 of 3\n"],
+    ["follow_a_log", "started\nworking\nstopped\nthe log is no longer followed\n"],
+    ["upload", "a film: 100 chunks, 6553600 bytes\n"],
+    ["chat", "hello, Ada\nyou said: how are you?\nyou said: see you\ngoodbye\n"],
+]) {
+    test(`the example ${name} of streams prints what it says`, async ({ directory }) => {
+        const root = project(directory, "../../examples/streams/javascript");
+        assert.equal(await output(start(root, directory, `${name}.mjs`)), due);
+        assert.deepEqual(readdirSync(directory), ["project"]);
+    });
+}
+
 test("the examples echo_listener and echo_client talk until Ctrl-C", async ({ directory }) => {
     const root = project(directory, "examples");
     const listener = start(root, directory, "echo_listener.mjs", ["an_echo"]);

@@ -125,9 +125,9 @@ test("every call after the environment has ended answers that all is closed", as
     assert.equal(errors, "");
     assert.equal(signal ?? status, 0);
     const closed = ["listen", "post", "connect", "request", "broadcast", "flush", "ping", "closeClient"];
-    closed.push("publish", "subscribe", "next");
+    closed.push("publish", "subscribe", "next", "postStream", "nextItem", "send");
     const due = closed.map((call) => `${call} closed`);
-    due.push("closeServer done", "closeSubscription done", "channels []", "counters 2", "over");
+    due.push("closeStream done", "closeServer done", "closeSubscription done", "channels []", "counters 3", "over");
     assert.deepEqual(output.trim().split("\n"), due);
     assert.deepEqual(readdirSync(directory), []);
 });

@@ -11,6 +11,8 @@ const files = [
     "closing.test.mjs",
     "cancel.test.mjs",
     "publications.test.mjs",
+    "streams.test.mjs",
+    "streams_limits.test.mjs",
     "turns.test.mjs",
     "limits.test.mjs",
     "exit.test.mjs",

@@ -7,21 +7,25 @@ import {
     listenUdsPublish,
     listenUdsRequest,
     postUdsRequest,
+    postUdsStream,
     subscribeUds,
 } from "../../lib/index.mjs";
 
 const { addon, environment } = createRequire(import.meta.url)("../../lib/calls.cjs");
 const options = { directory: process.argv[2] };
 let begin;
+let running = 0;
 const begun = new Promise((resolve) => {
     begin = resolve;
 });
 const answer = (data) => {
     if (data !== "never") return data;
-    begin();
+    if (++running === 2) begin();
     return new Promise(() => {});
 };
 const server = listenUdsRequest("a", answer, options);
+const stream = postUdsStream("a", "never", options);
+await stream.accepted();
 const client = await connect("a", options);
 await client.request("x");
 const waiting = client.request("never");
@@ -44,6 +48,10 @@ const calls = {
     publish: () => publisher.publish(1),
     subscribe: () => subscribeUds("p", options),
     next: () => events.next(),
+    postStream: () => postUdsStream("a", 1, options).next(),
+    nextItem: () => stream.next(),
+    send: () => stream.send(1),
+    closeStream: () => stream.close(),
     closeServer: () => server.close(),
     closeSubscription: () => events.close(),
     channels: () => channels(options),
@@ -69,6 +77,10 @@ for (const number of [environment, 4_000_000_000]) {
     addon.release(number, 1);
     addon.releaseClient(number, 1);
     addon.releaseSubscription(number, 1);
+    addon.reply(number, 1);
+    addon.endReply(number, 1);
+    addon.streamEnd(number, 1);
+    addon.releaseStream(number, 1);
     addon.keepAlive(number, false);
     addon.counters(number, 1);
     addon.end(number, false);
