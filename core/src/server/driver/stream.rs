@@ -58,8 +58,9 @@ async fn serve(session: &Arc<Session>, reader: &mut FrameReader, open: &OpenStre
         let unsent = session.send_queue.waiting();
         session.tell_unsent(unsent);
         open.make_room();
-        if open.is_over() {
-            return Next::Runtime;
+        let is_to_end = session.state.see().is_to_end();
+        if open.is_over() && (is_to_end || !reader.is_empty() || session.is_quiet()) {
+            return after(session, is_to_end);
         }
         match session.state.see().ending() {
             Ending::Open | Ending::Retiring => {}
@@ -92,6 +93,18 @@ async fn serve(session: &Arc<Session>, reader: &mut FrameReader, open: &OpenStre
             }
         }
     }
+}
+
+/// Who drives the session when its stream has ended: a thread, where handlers block, as after any request.
+fn after(session: &Session, is_to_end: bool) -> Next {
+    if session.shared.blocking
+        && !is_to_end
+        && session.is_quiet()
+        && let Some(seat) = session.shared.threads.reserve()
+    {
+        return Next::Thread(seat);
+    }
+    Next::Runtime
 }
 
 /// Takes the frames that are here, up to a request that follows the stream.

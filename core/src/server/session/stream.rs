@@ -117,6 +117,10 @@ impl Carrier for Session {
 
     fn ended(&self, settled: bool) {
         self.answered_as(!settled);
+        if self.shared.blocking {
+            // A thread is to wait for what comes next. Where there is none, that wakes the driver.
+            self.driver.notify_one();
+        }
     }
 
     fn settle(&self) {
