@@ -16,6 +16,7 @@ mod publications;
 mod requests;
 mod runtimes;
 mod shared_sessions;
+mod streams_left;
 mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
