@@ -13,6 +13,7 @@ namespace SimpleIpc.Tests
             switch (name)
             {
                 case "flat": return await Flat.RunAsync(arguments[0]);
+                case "dropped": return Flat.Drop(arguments[0]);
                 case "clock": return Subscriptions.PublishOne(arguments[0]);
                 case "stream": return StreamFlow.Hold(arguments[0]);
                 case "served": return StreamFlow.Serve(arguments[0]);

@@ -193,7 +193,8 @@ namespace SimpleIpc.Tests
             (int code, string output, string errors) = await child.EndAsync();
             Check.Equal((0, ""), (code, errors));
             int[] grown = output.Split(' ').Select(int.Parse).ToArray();
-            Check.True(grown[0] <= 5, $"{grown[0]} descriptors more");
+            // Up to 16 idle connections are kept, each with two ends here; streams that were left need several at once now and then.
+            Check.True(grown[0] <= 5 + 2 * 16, $"{grown[0]} descriptors more");
             // 100,000 leaks of a message would be more, were each of 400 bytes only.
             Check.True(grown[1] < 40, $"{grown[1]} MiB more");
         }
