@@ -1978,6 +1978,18 @@ sipc_status sipc_stream_next_async(const sipc_stream *stream,
                                    sipc_error **error);
 
 /**
+ * The caller's items once more, as `sipc_responder_items` gives them, of a handler's stream: so that one thread or part of
+ * the handler takes them while another one sends.
+ *
+ * `stream`: of `sipc_responder_stream` or `sipc_responder_items`; not NULL.
+ * `items`: where the stream of items is stored, owned by the caller; not NULL.
+ * `error`: may be NULL. `SIPC_INVALID_ARGUMENT` of any other stream.
+ */
+sipc_status sipc_stream_items(const sipc_stream *stream,
+                              sipc_stream **items,
+                              sipc_error **error);
+
+/**
  * The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do, or
  * `sipc_stream_send` after it has found no room: for `poll`, `epoll` or an event loop, level-triggered. It stays the
  * same, also while a subscription looks for its publisher again, and the library's; only watch it. It may be readable
@@ -2072,9 +2084,9 @@ sipc_status sipc_stream_send_async(const sipc_stream *stream,
  * `stream`: as for `sipc_stream_send`; not NULL.
  * `error`: may be NULL.
  *
- * Calls of `sipc_stream_send_async` that are under way get `SIPC_CLOSED`: wait for their callbacks first. Of a handler's
- * stream an error means that the caller has left: `SIPC_CANCELLED`, `SIPC_CONNECTION_LOST`. `SIPC_CLOSED` where it was
- * ended, failed or closed before.
+ * Calls of `sipc_stream_send_async` that are under way get `SIPC_CLOSED`: wait for their callbacks first. Of a caller's
+ * stream it does nothing a second time. Of a handler's an error means that the caller has left (`SIPC_CANCELLED`,
+ * `SIPC_CONNECTION_LOST`), or that it was ended, failed or closed before (`SIPC_CLOSED`).
  */
 sipc_status sipc_stream_end(const sipc_stream *stream,
                             sipc_error **error);

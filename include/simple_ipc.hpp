@@ -46,8 +46,10 @@
 //
 //     for (auto &event : simple_ipc::subscribe_uds("clock")) std::cout << event.data<int>() << "\n";           // any others
 //
-// simple_ipc_subscription.hpp, which this includes, has subscriptions. simple_ipc_queue.hpp has calls for event loops: any number
-// of them behind one descriptor.
+// Streams. A handler's `request.stream()` answers with a sequence, `post_uds_stream<int>(…)` is a range of its items.
+//
+// simple_ipc_subscription.hpp and simple_ipc_stream.hpp, which this includes, have subscriptions and streams. simple_ipc_queue.hpp
+// has calls for event loops: any number of them behind one descriptor.
 
 #ifndef SIMPLE_IPC_HPP
 #define SIMPLE_IPC_HPP
@@ -839,6 +841,10 @@ result<Object> open(sipc_status (*function)(Address, const sipc_options *, Handl
 
 // Listening ---------------------------------------------------------------------------------------------------------------
 
+template <class T> class items;
+template <class T> class item_stream;
+class reply_stream;
+
 // Who sent a message, and whether anybody still waits. Lent to a handler for the call, or part of a `responder`.
 class caller {
 public:
@@ -862,6 +868,14 @@ public:
         if (left == SIPC_NO_TIMEOUT) return std::nullopt;
         return std::chrono::milliseconds(left);
     }
+    // Whether the caller has opened a stream: it takes a sequence for an answer, and may send items.
+    bool is_stream() const noexcept { return sipc_responder_is_stream(responder_); }
+    // The items that it sends, of a type T; of a plain request there are none. Asked for again they are the same, each of which
+    // comes to one of those who ask. Once the answer is a stream, that has them: `reply_stream::items`.
+    template <class T = message> result<simple_ipc::items<T>> try_items() const;
+#if SIMPLE_IPC_EXCEPTIONS
+    template <class T = message> simple_ipc::items<T> items() const;
+#endif
     // Ids of user, group and process; nothing where they are not known (TCP).
     std::optional<std::int64_t> uid() const noexcept { return known(sipc_responder_peer_uid(responder_)); }
     std::optional<std::int64_t> gid() const noexcept { return known(sipc_responder_peer_gid(responder_)); }
@@ -960,6 +974,11 @@ public:
     // Fails the caller with a text, or with what a `handler_error` says. An error where the caller cannot be told.
     result<void> fail(const text &message) { return answered(sipc_respond_error, message.c_str()); }
     result<void> fail(const handler_error &failure);
+    // Answers with a sequence. `kind::wrong_mode` where the caller has sent a plain request, which it is told, too.
+    result<reply_stream> try_stream();
+#if SIMPLE_IPC_EXCEPTIONS
+    reply_stream stream();
+#endif
     // Tells the caller that its body cannot be read: it gets `kind::invalid_body`, and the message counts as not handled.
     result<void> reject(const text &message) { return answered(sipc_reject, message.c_str()); }
 
@@ -983,6 +1002,25 @@ inline result<void> responder::fail(const handler_error &failure) {
     if (status != SIPC_OK) return detail::take_error(status, mistake);
     return {};
 }
+
+// What a handler that names no type is given: a message, and the way to answer it with a stream. Lent for the call.
+class request : public message_view {
+public:
+    request(const message_view &message, responder &answer) noexcept : message_view(message), answer_(&answer) {}
+
+    // Answers with a sequence; the handler returns nothing then. `kind::wrong_mode` where the caller has sent a plain request.
+    result<reply_stream> try_stream() const;
+    // The items that the caller sends, as those of a `caller`.
+    template <class T = message> result<simple_ipc::items<T>> try_items() const;
+#if SIMPLE_IPC_EXCEPTIONS
+    reply_stream stream() const;
+    template <class T = message> simple_ipc::items<T> items() const;
+#endif
+    bool is_stream() const noexcept { return answer_->is_stream(); }
+
+private:
+    responder *answer_;
+};
 
 namespace detail {
 
@@ -1091,6 +1129,24 @@ inline handler_error thrown() {
 }
 #endif
 
+#if SIMPLE_IPC_EXCEPTIONS
+// A stream that a handler has left by an exception, which tells its caller why. One for each handler that runs in a thread.
+struct abandoned {
+    abandoned() noexcept : outer(std::exchange(of_this_thread(), this)) {}
+    abandoned(const abandoned &) = delete;
+    abandoned &operator=(const abandoned &) = delete;
+    ~abandoned() { of_this_thread() = outer; }
+
+    static abandoned *&of_this_thread() noexcept {
+        thread_local abandoned *innermost = nullptr;
+        return innermost;
+    }
+
+    abandoned *outer;
+    handle<sipc_stream, sipc_stream_free> stream;
+};
+#endif
+
 // What a listener calls: the handler as it was given, and the options that know whom to tell of failures.
 template <class In, class F> struct request_shape {
     F function;
@@ -1100,7 +1156,7 @@ template <class In, class F> struct request_shape {
     // A message that is not an In reaches no handler.
     void operator()(const message_view &message, responder &answer) {
         if constexpr (std::is_same_v<In, message_view>) {
-            call<const message_view &>(message, answer);
+            call<const request &>(request(message, answer), answer);
         } else {
             result<In> read = read_as(message);
             if (read) {
@@ -1111,17 +1167,18 @@ template <class In, class F> struct request_shape {
         }
     }
 
-    static void on_message(const sipc_message *request, sipc_responder *owned, void *shape) noexcept {
+    static void on_message(const sipc_message *message, sipc_responder *owned, void *shape) noexcept {
         responder answer(owned);
         auto &self = *static_cast<request_shape *>(shape);
 #if SIMPLE_IPC_EXCEPTIONS
+        abandoned left;
         try {
-            self(message_view(request), answer);
+            self(message_view(message), answer);
         } catch (...) {
-            self.tell_thrown(answer);
+            self.tell_thrown(answer, left);
         }
 #else
-        self(message_view(request), answer);
+        self(message_view(message), answer);
 #endif
     }
 
@@ -1138,12 +1195,15 @@ template <class In, class F> struct request_shape {
     }
 
 private:
-    // The shapes of handler: (in) and (in, const caller &) return the answer; (in, responder &) answers itself.
+    // The shapes of handler: (in) and (in, const caller &) return the answer; (request) answers with a stream, (in, responder &)
+    // in whatever way.
     template <class Taken> void call(Taken &&message, responder &answer) {
         if constexpr (std::is_invocable_r_v<body, F &, Taken>) {
             (void)answer.respond(function(std::forward<Taken>(message)));
         } else if constexpr (std::is_invocable_r_v<body, F &, Taken, const caller &>) {
             (void)answer.respond(function(std::forward<Taken>(message), static_cast<const caller &>(answer)));
+        } else if constexpr (std::is_invocable_v<F &, Taken> && std::is_same_v<Taken, const request &>) {
+            function(std::forward<Taken>(message));
         } else {
             static_assert(std::is_invocable_v<F &, Taken, responder &>,
                           "a request handler takes the message and returns the answer, or takes a responder & besides");
@@ -1153,11 +1213,17 @@ private:
 
 #if SIMPLE_IPC_EXCEPTIONS
     // Exceptions end here. Without memory for the text, the responder's end tells that the handler failed.
-    void tell_thrown(responder &answer) noexcept {
+    void tell_thrown(responder &answer, abandoned &left) noexcept {
+        // What a handler throws because its caller has left, nobody wants to hear.
+        if (left.stream && sipc_stream_is_over(left.stream.get())) return;
         try {
             const handler_error failure = thrown();
             if (answer) {
                 (void)answer.fail(failure);
+            } else if (left.stream) {
+                (void)sipc_stream_fail_with(left.stream.get(), failure.what(),
+                                            failure.code().empty() ? nullptr : failure.code().c_str(),
+                                            failure.data_json() ? failure.data_json()->c_str() : nullptr, nullptr);
             } else {
                 with.report({channel, true, kind::handler_failed, failure.what(), {}, {}, {}});
             }
@@ -1522,6 +1588,14 @@ public:
         return detail::start(std::move(callback), sipc_client_broadcast_async, client_.get(), message.get());
     }
 
+    // Opens a stream, as `try_post_uds_stream`; without options it has the client's, of others `timeout` and `idle_timeout` count.
+    // Closing the client does not end it.
+    template <class Out = message> result<item_stream<Out>> try_stream(const body &data) const;
+    template <class Out = message> result<item_stream<Out>> try_stream(const body &data, const options &with) const;
+    // The same without waiting.
+    template <class Out = message> result<item_stream<Out>> try_begin_stream(const body &data) const;
+    template <class Out = message> result<item_stream<Out>> try_begin_stream(const body &data, const options &with) const;
+
     // Ends the calls that other threads wait in, and those that are asynchronous, with `kind::cancelled`; flushes, at most for
     // `timeout`, or for that of the client's options; then closes, whatever comes of the flush. Again it does nothing.
     result<void> try_close(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const {
@@ -1548,6 +1622,10 @@ public:
         return try_broadcast_async(message, std::move(callback)).value();
     }
     void close(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) const { try_close(timeout).value(); }
+    template <class Out = message> item_stream<Out> stream(const body &data) const;
+    template <class Out = message> item_stream<Out> stream(const body &data, const options &with) const;
+    template <class Out = message> item_stream<Out> begin_stream(const body &data) const;
+    template <class Out = message> item_stream<Out> begin_stream(const body &data, const options &with) const;
 #endif
 
 private:
@@ -1641,6 +1719,7 @@ template <> struct std::is_error_code_enum<simple_ipc::kind> : std::true_type {}
 #undef SIMPLE_IPC_KINDS
 #undef SIMPLE_IPC_DEMANGLES
 
+#include "simple_ipc_stream.hpp"
 #include "simple_ipc_subscription.hpp"
 
 #endif // SIMPLE_IPC_HPP

@@ -23,7 +23,8 @@ for directory in "$prefix" "$libdir" "$includedir" "$bindir" "$datadir"; do
 done
 
 for file in "$release/libsimpleipc.so" "$release/libsimpleipc.a" "$release/simple-ipc" "$root/include/simple_ipc.h" \
-    "$root/include/simple_ipc.hpp" "$root/include/simple_ipc_queue.hpp" "$root/include/simple_ipc_subscription.hpp"; do
+    "$root/include/simple_ipc.hpp" "$root/include/simple_ipc_queue.hpp" "$root/include/simple_ipc_stream.hpp" \
+    "$root/include/simple_ipc_subscription.hpp"; do
     if [ ! -f "$file" ]; then
         echo "install: cannot install: $file is missing; run: make build" >&2
         exit 1
@@ -80,6 +81,7 @@ put 644 "$release/libsimpleipc.a" "$libdir" libsimpleipc.a
 put 644 "$root/include/simple_ipc.h" "$includedir" simple_ipc.h
 put 644 "$root/include/simple_ipc.hpp" "$includedir" simple_ipc.hpp
 put 644 "$root/include/simple_ipc_queue.hpp" "$includedir" simple_ipc_queue.hpp
+put 644 "$root/include/simple_ipc_stream.hpp" "$includedir" simple_ipc_stream.hpp
 put 644 "$root/include/simple_ipc_subscription.hpp" "$includedir" simple_ipc_subscription.hpp
 fill simple_ipc.pc.in "$libdir/pkgconfig" simple_ipc.pc
 fill SimpleIpcConfig.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfig.cmake

@@ -143,6 +143,29 @@ pub unsafe extern "C" fn sipc_stream_next_async(
     }
 }
 
+/// The caller's items once more, as `sipc_responder_items` gives them, of a handler's stream: so that one thread or part of
+/// the handler takes them while another one sends.
+///
+/// `stream`: of `sipc_responder_stream` or `sipc_responder_items`; not NULL.
+/// `items`: where the stream of items is stored, owned by the caller; not NULL.
+/// `error`: may be NULL. `SIPC_INVALID_ARGUMENT` of any other stream.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_stream_items(
+    stream: *const sipc_stream,
+    items: *mut *mut sipc_stream,
+    error: *mut *mut sipc_error,
+) -> sipc_status {
+    // SAFETY: pointers are NULL or good, by the header's contract.
+    unsafe {
+        boundary::fallible(error, || {
+            let (stream, out) = (sipc_stream::borrow(stream)?.source(), Out::new(items, "items")?);
+            stream.check_process()?;
+            out.write(sipc_stream::new(stream.items()?).into_handle());
+            Ok(())
+        })
+    }
+}
+
 /// The descriptor that is readable while `sipc_stream_next` with `timeout_ms` 0 has something to do, or
 /// `sipc_stream_send` after it has found no room: for `poll`, `epoll` or an event loop, level-triggered. It stays the
 /// same, also while a subscription looks for its publisher again, and the library's; only watch it. It may be readable

@@ -132,6 +132,13 @@ test_installed() {
         check "  and it is $kind" links_as "$kind" "$scratch/cpp_smoke-$kind"
     done
 
+    for example in progress follow_a_log upload chat; do
+        # shellcheck disable=SC2046 # lists of flags
+        check "the example $example compiles" "$cc" -std=c99 $warnings -pthread $(pkg-config --cflags simple_ipc) \
+            "$root/examples/streams/c/$example.c" -o "$scratch/$example" $(pkg-config --libs simple_ipc)
+        check "  and prints what it is to" says "$(cat "$root/examples/streams/$example.txt")" "$scratch/$example"
+    done
+
     needs cmake "CMake's package" || return
     check "CMake finds the package" cmake -S "$here/installed" -B "$scratch/cmake" "-DCMAKE_PREFIX_PATH=$prefix"
     check "CMake builds against it" cmake --build "$scratch/cmake"

@@ -188,6 +188,9 @@ static void on_misused(const sipc_message *opening, sipc_responder *responder, v
     } else {
         CHECK_OK(sipc_responder_stream(responder, &stream, NULL));
         CHECK(sipc_stream_descriptor(stream) == -1 && !sipc_stream_is_over(stream));
+        sipc_stream_free(again);
+        CHECK_OK(sipc_stream_items(stream, &again, NULL));
+        CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_items(stream, NULL, NULL));
         /* The same items come by whichever way they are asked for. */
         expect_number(stream, 0);
         expect_number(items, 1);
@@ -242,6 +245,7 @@ static void a_stream_is_ended_once_and_its_misuse_is_an_error_on_both_sides(void
         if (ways[i].part)
             check_error(error, SIPC_HANDLER_FAILED, ways[i].part);
         CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_fail(stream, "a caller does not fail", NULL));
+        CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_stream_items(stream, &(sipc_stream *){NULL}, NULL));
         sipc_stream_free(stream);
         count_await(&ended, (int)i + 1);
     }

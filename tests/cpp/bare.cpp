@@ -82,6 +82,16 @@ static void all() {
     events.close();
     check(events.try_next().has_value() && !*events.try_next(), "the end is no event and no error");
     check(clock.try_close().has_value(), "a publisher closes");
+    auto counting = simple_ipc::try_listen_uds_request("count", [](auto &request) {
+        auto out = *request.try_stream();
+        for (int i = 0; i < 3; ++i) (void)out.try_send(i);
+    }, with);
+    auto numbers = *simple_ipc::try_post_uds_stream<int>("count", nullptr, with);
+    int total = 0;
+    for (auto number = numbers.try_next(); number && *number; number = numbers.try_next()) total += **number;
+    check(total == 3 && numbers.try_next().has_value(), "a stream is there without exceptions");
+    check(numbers.try_send(1).error().kind() == kind::closed, "what cannot be sent any more is an error");
+    check(counting->try_close().has_value(), "a listener of streams closes");
     check(simple_ipc::try_channels(place)->empty() && std::remove(place) == 0, "nothing is left behind");
 }
 

@@ -4,7 +4,7 @@
 # those of the examples folder. The last line is `N passed, N failed, N skipped`.
 #
 #   tests/cpp/run.sh [--prefix DIR]      a tree that is installed already, instead of building and installing one
-#   tests/cpp/run.sh SUITE [TEST…]       tests, queues or subscriptions, or some of their tests, as C++17; nothing is built that
+#   tests/cpp/run.sh SUITE [TEST…]       tests, queues, subscriptions or streams, or some of their tests, as C++17; nothing is built that
 #                                        has not changed
 # shellcheck disable=SC2317 # the checks are functions that are called by name
 set -u
@@ -19,13 +19,13 @@ prefix=
 chosen=
 case ${1:-} in
     --prefix) prefix=$2 ;;
-    tests | queues | subscriptions)
+    tests | queues | subscriptions | streams)
         chosen=$1
         shift
         use_stage
         ;;
     ?*)
-        echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR], or tests, queues or subscriptions and names of their tests" >&2
+        echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR], or tests, queues, subscriptions or streams and names of their tests" >&2
         exit 2
         ;;
 esac
@@ -73,7 +73,7 @@ if [ -n "$chosen" ]; then
 fi
 
 sanitize='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g'
-for tests in tests queues subscriptions; do
+for tests in tests queues subscriptions streams; do
     for standard in 17 20; do
         check "$tests compile as C++$standard" compile "$scratch/$tests-$standard" "$here/$tests.cpp" -std=c++$standard -O2
         suite "$tests, C++$standard" timeout 900 "$scratch/$tests-$standard"
@@ -98,7 +98,7 @@ warns() { # warning, a statement that is to cause it
 }
 for discarded in 'simple_ipc::listen_uds_request("x", answer)' 'simple_ipc::try_listen_ip_broadcast(0, answer)' \
     'simple_ipc::connect_uds("x")' 'simple_ipc::make_queue()' 'simple_ipc::listen_uds_publish("x")' \
-    'simple_ipc::subscribe_uds("x")'; do
+    'simple_ipc::subscribe_uds("x")' 'simple_ipc::post_uds_stream<int>("x", 1)'; do
     check "discarding $discarded is warned of" warns unused "$discarded"
     check "  and keeping it is not" compile "$scratch/kept" "$scratch/discarded.cpp" -std=c++17 -fsyntax-only -Wno-unused-result
 done
@@ -113,6 +113,19 @@ check "  and prints its reply" says response-bar "$scratch/readme"
 } >"$scratch/published.cpp"
 check "the README's publication compiles" compile "$scratch/published" "$scratch/published.cpp" -std=c++17
 check "  and prints its event" says "tick 1, 0 missed" "$scratch/published"
+{
+    printf '#include <simple_ipc.hpp>\n#include <iostream>\nint main() {\n'
+    awk '/^```cpp$/ { inside = 1; block += 1; next } /^```$/ { inside = 0 } inside && block == 3' "$root/bindings/cpp/README.md"
+    echo '}'
+} >"$scratch/streamed.cpp"
+check "the README's stream compiles" compile "$scratch/streamed" "$scratch/streamed.cpp" -std=c++17
+check "  and prints its items" says "0
+1
+2" "$scratch/streamed"
+for example in progress follow_a_log upload chat; do
+    check "$example compiles" compile "$scratch/$example" "$root/examples/streams/cpp/$example.cpp" -std=c++17
+    check "  and prints what it is to" says "$(cat "$root/examples/streams/$example.txt")" "$scratch/$example"
+done
 for example in echo_listener echo_client one_way cancel worker_pool event_loop publish hub; do
     check "$example compiles" compile "$scratch/$example" "$examples/$example.cpp" -std=c++17
 done

@@ -167,6 +167,11 @@ impl Part {
         Part { of, answers: false, is_closed: AtomicBool::new(false) }
     }
 
+    /// The items of the same stream.
+    pub(crate) fn only_items(&self) -> Part {
+        Part::items(Arc::clone(&self.of))
+    }
+
     pub(crate) fn answer(of: Arc<Handled>) -> Part {
         Part { of, answers: true, is_closed: AtomicBool::new(false) }
     }

@@ -105,9 +105,9 @@ pub unsafe extern "C" fn sipc_stream_send_async(
 /// `stream`: as for `sipc_stream_send`; not NULL.
 /// `error`: may be NULL.
 ///
-/// Calls of `sipc_stream_send_async` that are under way get `SIPC_CLOSED`: wait for their callbacks first. Of a handler's
-/// stream an error means that the caller has left: `SIPC_CANCELLED`, `SIPC_CONNECTION_LOST`. `SIPC_CLOSED` where it was
-/// ended, failed or closed before.
+/// Calls of `sipc_stream_send_async` that are under way get `SIPC_CLOSED`: wait for their callbacks first. Of a caller's
+/// stream it does nothing a second time. Of a handler's an error means that the caller has left (`SIPC_CANCELLED`,
+/// `SIPC_CONNECTION_LOST`), or that it was ended, failed or closed before (`SIPC_CLOSED`).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_stream_end(stream: *const sipc_stream, error: *mut *mut sipc_error) -> sipc_status {
     // SAFETY: pointers are NULL or good, by the header's contract.

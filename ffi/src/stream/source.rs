@@ -114,6 +114,17 @@ impl Source {
         }
     }
 
+    /// The caller's items alone.
+    pub(crate) fn items(&self) -> Result<Source> {
+        match self {
+            Source::Publisher { .. } | Source::Handler(_) => {
+                let text = "only a handler's stream has its caller's items; take from this one by sipc_stream_next";
+                Err(Error::new(ErrorKind::InvalidArgument, text))
+            }
+            Source::Caller(part) => Ok(Source::Caller(part.only_items())),
+        }
+    }
+
     /// Nothing more is sent from here.
     pub(crate) fn end(&self) -> Result<()> {
         match self {

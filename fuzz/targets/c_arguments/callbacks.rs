@@ -71,6 +71,10 @@ unsafe fn answer_with_items(first: u8, responder: *mut sipc_responder) {
         let status = sipc_responder_stream(responder, &mut stream, &mut error);
         assert_eq!(status == SIPC_OK, streams);
         check(status, error, true);
+        let mut again = null_mut();
+        let mut error = null_mut();
+        check(sipc_stream_items(stream, &mut again, &mut error), error, true);
+        sipc_stream_free(again);
         for of in [items, stream] {
             let (mut item, mut error) = (null_mut(), null_mut());
             check(sipc_stream_next(of, i64::from(first & 1), &mut item, &mut error), error, true);
