@@ -1,12 +1,15 @@
 /* The C++ driver of the interop matrix; ../README.md says what it reads and prints:
- * driver listen PREFIX | post | publish PREFIX | subscribe. */
+ * driver listen PREFIX | post | publish PREFIX | subscribe | streams PREFIX | stream. */
 
 #include "simple_ipc.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -312,6 +315,8 @@ void subscribe() {
     }
 }
 
+#include "streams.hpp"
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -322,6 +327,10 @@ int main(int argc, char **argv) {
         publish(argv[2]);
     else if (mode == "subscribe")
         subscribe();
+    else if (argc == 3 && mode == "streams")
+        listen_for_streams(argv[2]);
+    else if (mode == "stream")
+        call_streams();
     else
         post();
 }
