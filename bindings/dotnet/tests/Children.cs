@@ -14,6 +14,7 @@ namespace SimpleIpc.Tests
             {
                 case "flat": return await Flat.RunAsync(arguments[0]);
                 case "dropped": return Flat.Drop(arguments[0]);
+                case "both_ways": return await Flat.BothWaysAsync(arguments[0], int.Parse(arguments[1]));
                 case "clock": return Subscriptions.PublishOne(arguments[0]);
                 case "stream": return StreamFlow.Hold(arguments[0]);
                 case "served": return StreamFlow.Serve(arguments[0]);

@@ -1,6 +1,7 @@
 using System;
 using System.Diagnostics;
 using System.IO;
+using System.Linq;
 using System.Runtime.CompilerServices;
 using System.Threading;
 using System.Threading.Tasks;
@@ -115,6 +116,43 @@ namespace SimpleIpc.Tests
             Console.WriteLine($"{Entries("fd") - descriptors} {Entries("task") - threads} {(Resident() - memory) >> 20}");
             return 0;
         }
+
+        /// <summary>Sends so many MiB to a handler that sends them back, and prints by how many MiB the process was ever larger.</summary>
+        internal static async Task<int> BothWaysAsync(string directory, int megabytes)
+        {
+            var options = new IpcOptions { Directory = directory };
+            using var echo = Ipc.ListenUdsRequest<int, byte[]>("echo", (_, context) => context.Items<byte[]>(), options);
+            await BothWaysAsync(options, 16);
+            long before = Largest();
+            await BothWaysAsync(options, megabytes);
+            Console.WriteLine(Largest() - before >> 10);
+            return 0;
+        }
+
+        private static async Task BothWaysAsync(IpcOptions options, int megabytes)
+        {
+            await using IpcStream<byte[]> stream = Ipc.PostUdsStreamAsync<int, byte[]>("echo", 0, options);
+            byte[] part = new byte[64 << 10];
+            Task sending = Task.Run(async () =>
+            {
+                for (int sent = 0; sent < megabytes * 16; sent++)
+                {
+                    await stream.SendAsync(part);
+                }
+                stream.End();
+            });
+            long bytes = 0;
+            await foreach (byte[] item in stream)
+            {
+                bytes += item.Length;
+            }
+            await sending;
+            Check.Equal((long)megabytes << 20, bytes);
+        }
+
+        /// <summary>The most memory that this process ever had, in KiB.</summary>
+        private static long Largest() =>
+            long.Parse(File.ReadAllLines("/proc/self/status").Single(line => line.StartsWith("VmHWM:")).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
 
         private static void Drop(IpcListener streams, IpcOptions options, int count)
         {
