@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 "$cc" $warnings -shared -fPIC "$here/shim.c" -o "$target/faults_shim.so" -ldl || stop "the shim does not compile"
 # shellcheck disable=SC2086
 "$cc" $warnings -I"$root/include" "$here/faults.c" "$here/scenarios.c" "$here/steps.c" "$here/clients.c" \
-    "$here/publications.c" "$here/listeners.c" -o "$target/faults" "$target/faults_shim.so" \
+    "$here/publications.c" "$here/streams.c" "$here/listeners.c" -o "$target/faults" "$target/faults_shim.so" \
     "$library" -pthread "-Wl,-rpath,$target" "-Wl,-rpath,$(dirname "$library")" || stop "the scenarios do not compile"
 
 # What the library asks libc for, of all that can fail for what it asks the kernel for.

@@ -35,6 +35,8 @@ const struct scenario scenarios[] = {
     {"a listener whose lock file is removed", true, false, NATIVE, REQUEST, heals_lock, false, false},
     {"a publisher and its subscriber, Unix socket", true, false, NATIVE, REQUEST, publishes, false, false},
     {"a publisher and its subscriber, TCP", true, true, NATIVE, REQUEST, publishes, false, false},
+    {"a stream both ways, Unix socket", true, false, NATIVE, REQUEST, streams, false, false},
+    {"a stream both ways, TCP", true, true, NATIVE, REQUEST, streams, false, false},
     /* What would keep the one above from getting as far goes wrong later. */
     {"a kept client's requests, connected before", false, false, NATIVE, REQUEST, kept_requests, false, true},
     {"a kept client's requests over TCP, connected before", false, true, NATIVE, REQUEST, kept_requests, false, true},
@@ -46,6 +48,7 @@ const struct scenario scenarios[] = {
     {"a listener that closes with a call in flight, there before", true, false, NATIVE, REQUEST, closes_in_flight, false, true},
     {"a listener whose socket is removed, there before", true, false, NATIVE, REQUEST, heals, false, true},
     {"a publisher and its subscriber, there before", true, false, NATIVE, REQUEST, publishes, false, true},
+    {"a stream both ways, its listener there before", true, false, NATIVE, REQUEST, streams, false, true},
     {"a listener whose lock file is removed, there before", true, false, NATIVE, REQUEST, heals_lock, false, true},
 };
 const size_t scenarios_len = sizeof scenarios / sizeof scenarios[0];

@@ -40,6 +40,9 @@ ACT(list_channels);
 /* publications.c */
 ACT(publishes);
 
+/* streams.c */
+ACT(streams);
+
 /* listeners.c */
 ACT(waits_for_listener);
 ACT(listens);

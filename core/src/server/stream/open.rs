@@ -618,3 +618,6 @@ impl fmt::Debug for OpenStream {
         f.debug_struct("OpenStream").field("call", &self.call).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
