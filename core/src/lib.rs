@@ -111,7 +111,7 @@ mod sync;
 #[cfg(feature = "tokio")]
 mod task;
 mod trace;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "../tests/support/watchdog.rs"]
 mod watchdog;
 

@@ -6,7 +6,7 @@ use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::options::{Options, Wire};
-use crate::os::connect::{ConnectFailure, is_no_socket, nobody_listens, somebody_listens};
+use crate::os::connect::{ConnectFailure, can_end_one_way, is_no_socket, nobody_listens, somebody_listens};
 use crate::os::lock_file::{Asking, Probe, probe};
 use crate::os::refusal::Refusal;
 use crate::os::stream::Stream;
@@ -124,6 +124,7 @@ enum Asked {
 /// left without a byte: that ends the process of a Deno original.
 fn ask(channel: &Channel, address: &Address, options: &Options) -> Result<Option<Asked>> {
     Ok(match options.wire {
+        Wire::Deno if !can_end_one_way(address) => return Err(has_no_deno_wire(channel)),
         Wire::Deno => Some(Asked::Deno),
         Wire::Native => is_native(channel, probe(address), options)?.map(|_| Asked::Native),
         Wire::Auto => match Asking::open(address) {
@@ -145,6 +146,15 @@ fn is_native(channel: &Channel, probe: Probe, options: &Options) -> Result<Optio
         (Wire::Auto, Probe::Unknown(failed)) => Err(cannot_tell(channel, failed)),
         (Wire::Auto, Probe::Free | Probe::Missing | Probe::Denied) => Ok(Some(false)),
     }
+}
+
+/// The end of a message on the Deno wire is the end of the bytes that its sender sends, while the other direction goes on.
+fn has_no_deno_wire(channel: &Channel) -> Error {
+    let text = format!(
+        "cannot speak the Deno wire on channel \"{channel}\": what names stand for on this system has no direction that ends by itself; \
+         use a port, or the native wire"
+    );
+    Error::new(ErrorKind::InvalidArgument, text)
 }
 
 fn cannot_tell(channel: &Channel, failed: Refusal) -> Error {
@@ -183,6 +193,9 @@ fn greet(
     if native {
         return Ok(Some(Connected::Native(socket)));
     }
+    if !can_end_one_way(address) {
+        return Ok(None);
+    }
     // A listener that died when it had the connection in its queue lets go of the lock, too.
     if socket.hung_up() {
         return Ok(None);
@@ -210,6 +223,7 @@ pub(crate) fn presence(channel: &Channel, address: &Address, options: &Options) 
     let is_there = match is_native(channel, probed, options)? {
         Some(true) => return Ok(Presence::Native),
         None => false,
+        Some(false) if !can_end_one_way(address) => false,
         Some(false) => somebody_listens(address).map_err(|failed| refused(failed, channel, address))?,
     };
     if is_there { Ok(Presence::Other) } else { Err(not_listening(channel, address)) }

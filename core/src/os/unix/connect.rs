@@ -158,6 +158,11 @@ pub(crate) fn somebody_listens(address: &Address) -> Result<bool, ConnectFailure
     }
 }
 
+/// Whether one direction of a stream to this address can be ended by itself.
+pub(crate) fn can_end_one_way(_address: &Address) -> bool {
+    true
+}
+
 /// Whether something stands at the path that is no socket.
 pub(crate) fn is_no_socket(path: &Path) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Socket)

@@ -69,7 +69,8 @@ impl Side {
             if question.ask.is_answered() {
                 return Ok(true);
             }
-            if !question.waits.iter().any(PoolWait::has_told) {
+            // One that was answered at once, or whose answer is not true any more, would tell nobody.
+            if !question.waits.is_empty() && !question.waits.iter().any(PoolWait::has_told) {
                 return Ok(false);
             }
         }

@@ -197,6 +197,11 @@ fn is_there(path: &Path) -> bool {
     has_room || io::Error::last_os_error().raw_os_error() == Some(ERROR_SEM_TIMEOUT.cast_signed())
 }
 
+/// Whether one direction of a stream to this address can be ended by itself: a pipe's cannot.
+pub(crate) fn can_end_one_way(address: &Address) -> bool {
+    matches!(address, Address::Tcp { .. })
+}
+
 /// Whether something stands at the path that is no socket: what a channel's path leads to is no file here.
 pub(crate) fn is_no_socket(_path: &Path) -> bool {
     false

@@ -72,6 +72,11 @@ impl Watched {
         self.ask.as_ref().is_none_or(Ask::is_answered)
     }
 
+    /// Whether it is to be asked about again: it was ready, or was for a moment, of which nobody would be told twice.
+    fn is_to_be_asked(&self) -> bool {
+        self.is_ready() || self.room_wait.as_ref().is_some_and(PoolWait::has_told)
+    }
+
     /// Asks; `false`: the stream is gone.
     fn ask(&mut self, event: &Arc<Event>) -> bool {
         let Some(stream) = self.stream.upgrade() else { return false };
@@ -171,7 +176,7 @@ impl Inner {
     /// Asks again about what was ready, since it may not be any more, and sets the event where there is something to do.
     fn look(&self, state: &mut State) {
         self.event.clear();
-        state.watched.retain_mut(|watched| !watched.is_ready() || watched.ask(&self.event));
+        state.watched.retain_mut(|watched| !watched.is_to_be_asked() || watched.ask(&self.event));
         self.tell(state);
     }
 
