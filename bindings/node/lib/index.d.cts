@@ -271,10 +271,10 @@ export interface Items<T = unknown> extends AsyncIterableIterator<T, undefined, 
 
 /**
  * An answer that is a sequence: the caller of a stream gets its values as items, one after the other, and as fast as it takes
- * them. A generator, an async generator, a `ReadableStream`, or any other object that can be gone through with `for await`, or
- * that is an iterator; an array is a value.
+ * them. A generator, an async generator, a `ReadableStream`, a `Readable` of Node's, or any other object that can be gone through with
+ * `for await`, or that is an iterator; an array is a value.
  *
- * When the caller leaves, the sequence is ended where it is, by its `return` (a `ReadableStream` by `cancel`): the `finally` blocks
+ * When the caller leaves, the sequence is ended where it is, by its `return` (a `ReadableStream` by `cancel`, a `Readable` by `destroy`): the `finally` blocks
  * of a generator that has come to a `yield` run at once. One that waits for something else goes on when it has that; it waits for
  * `context.signal` as well, or for `context.items`, to be told at once. What it throws is the caller's `handler_failed`, after
  * the items before it.

@@ -15,21 +15,46 @@ const LEFT = new Set(["cancelled", "closed", "closing", "connection_lost"]);
 /** The steps of a sequence that a handler has returned; undefined where it is a value. */
 function stepsOf(value) {
     if (typeof value !== "object" || value === null) return undefined;
-    let iterate, isStream;
+    let iterate, isWeb, isNode;
     try {
         iterate = value[Symbol.asyncIterator];
-        if (typeof iterate === "function") isStream = typeof value.getReader === "function";
+        if (typeof iterate === "function") {
+            isWeb = typeof value.getReader === "function";
+            isNode = typeof value.pipe === "function" && typeof value.destroy === "function";
+        }
         // Of what can be gone through, only what is gone through once: an array is a value.
         else if (typeof value.next === "function") iterate = value[Symbol.iterator];
     } catch {
         // A Proxy, or a getter that throws: what makes a body of it says more.
     }
     if (typeof iterate !== "function") return undefined;
-    return isStream ? stepsOfStream(value) : iterate.call(value);
+    if (isWeb) return stepsOfWebStream(value);
+    const steps = iterate.call(value);
+    return isNode ? stepsOfNodeStream(value, steps) : steps;
 }
 
-/** The iterator of a `ReadableStream` would come to its `return` only after a read that waits. */
-function stepsOfStream(stream) {
+// The iterators of streams would come to their `return` only after a read that waits: the stream itself is ended.
+
+function stepsOfNodeStream(stream, steps) {
+    let isLeft = false;
+    return {
+        async next() {
+            try {
+                return await steps.next();
+            } catch (error) {
+                if (isLeft) return { done: true };
+                throw error;
+            }
+        },
+        return() {
+            isLeft = true;
+            stream.destroy();
+            return steps.return?.();
+        },
+    };
+}
+
+function stepsOfWebStream(stream) {
     const reader = stream.getReader();
     return { next: () => reader.read(), return: (reason) => reader.cancel(reason) };
 }

@@ -1,5 +1,6 @@
 // Streams between a caller and a handler of this process: what arrives, and how a stream ends.
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import {
     connect,
@@ -64,6 +65,7 @@ const SEQUENCES = {
         });
     },
     "ReadableStream.from": async (n) => ReadableStream.from(count(n)),
+    "Readable of Node's": (n) => Readable.from(count(n)),
     "other async iterable": (n) => ({
         [Symbol.asyncIterator]() {
             const steps = count(n);
@@ -299,6 +301,11 @@ function endless(left) {
                 note("signal");
             }
         },
+        Readable: () => {
+            const readable = new Readable({ objectMode: true, read() {} }).on("close", () => note("Readable"));
+            readable.push(0);
+            return readable;
+        },
         ReadableStream: () =>
             new ReadableStream({
                 start: (controller) => controller.enqueue(0),
@@ -372,7 +379,7 @@ test("a handler that was left says nothing in the log", async ({ options, use })
         const handlers = endless(left);
         const server = use(listenUdsRequest("a", (kind, context) => handlers[kind](kind, context), options));
         for (const kind of Object.keys(handlers)) await LEAVE.break(postUdsStream("a", kind, options));
-        await until(() => left.length === 5 && server.counters.streams === 0);
+        await until(() => left.length === 6 && server.counters.streams === 0);
         await tick();
     } finally {
         console.error = error;
