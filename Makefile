@@ -11,11 +11,11 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams
+.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make install PREFIX=/usr/local DESTDIR=   where to; LIBDIR, BINDIR, INCLUDEDIR, DATADIR as well"
 	@echo "  make bench QUICK=1                        two very short rounds, to see that it runs"
@@ -84,6 +84,12 @@ soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 
 cross: ## compile and link for macOS and for Linux on arm64; the first run takes some minutes
 	@tools/cross.sh
+
+test-arm64: ## what is built for Linux on arm64, run in an emulator: library, command, C, Node, Python; SHORT=1 for a part
+	@tests/targets/arm64.sh $(if $(SHORT),--short)
+
+test-musl: ## what is built for Linux with musl, run here; the command for arm64 in an emulator; SHORT=1 for a part
+	@tests/targets/musl.sh $(if $(SHORT),--short)
 
 check-macos: ## everything compiles and links for macOS on either processor; the first run takes some minutes
 	@tools/cross.sh aarch64-apple-darwin x86_64-apple-darwin

