@@ -242,7 +242,7 @@ impl Down {
     /// Reads and sends for as long as there is something and room for it. `ended`: nothing more is printed.
     fn pass_on(&mut self, reply: &ReplyStream, ended: bool, name: &str) -> Result<Sent, String> {
         loop {
-            while let Some(item) = self.unsent.take().or(self.item(name)?) {
+            while let Some(item) = self.next(name)? {
                 match reply.try_send(&item) {
                     Ok(true) => {}
                     Ok(false) => {
@@ -260,6 +260,14 @@ impl Down {
                 return Ok(Sent::All);
             }
             self.lines.ended = true;
+        }
+    }
+
+    /// What is to be sent next.
+    fn next(&mut self, name: &str) -> Result<Option<Message>, String> {
+        match self.unsent.take() {
+            Some(item) => Ok(Some(item)),
+            None => self.item(name),
         }
     }
 
