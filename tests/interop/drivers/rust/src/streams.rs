@@ -13,7 +13,10 @@ use crate::{Failure, say, say_error, values};
 
 /// The item with this number.
 fn item(number: usize, size: usize) -> Message {
-    Message::text(&format!("{:x<size$}", format!("item:{number}:")))
+    let mut text = format!("item:{number}:");
+    // A width in a format may not be that large.
+    text.extend(std::iter::repeat_n('x', size.saturating_sub(text.len())));
+    Message::text(&text)
 }
 
 /// The number of an item.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simple_ipc::{
-    Channel, ErrorKind, HandlerFailure, ItemSender, ItemStream, Listener, Message, Mode, Responder, Result, post_stream,
+    Channel, Error, ErrorKind, HandlerFailure, ItemSender, ItemStream, Listener, Message, Mode, Responder, Result,
+    post_stream,
 };
 use tokio::sync::watch;
 
@@ -130,13 +131,15 @@ pub(crate) async fn listen(prefix: &str) -> std::result::Result<(), Failure> {
 pub(crate) async fn call() -> std::result::Result<(), Failure> {
     say("ready");
     let mut opened: Option<ItemStream> = None;
+    // A Rust stream ends behind its error; the runner asks again.
+    let mut failed: Option<Error> = None;
     let mut lines = lines();
     while let Some(line) = lines.recv().await {
         let order = calling(&line)?;
         if let Calling::Open { channel, opening } = order {
             match post_stream(&channel, &opening, &options()).await {
                 Ok(stream) => {
-                    opened = Some(stream);
+                    (opened, failed) = (Some(stream), None);
                     say("ok");
                 }
                 Err(error) => say_error(&error),
@@ -150,11 +153,13 @@ pub(crate) async fn call() -> std::result::Result<(), Failure> {
         }
         let stream = opened.as_mut().ok_or("no stream is open")?;
         match order {
+            Calling::Next { .. } if failed.is_some() => failed.iter().for_each(say_error),
             Calling::Next { timeout } => match tokio::time::timeout(timeout, stream.next()).await {
+                Ok(Some(Err(error))) => say_error(failed.insert(error)),
                 Ok(item) => super::say_next(item.transpose()),
                 Err(_) => say("error\ttimed_out\tno\tno item came in time"),
             },
-            Calling::Take { wanted } => take(stream, wanted).await.say(),
+            Calling::Take { wanted } => take(stream, wanted, &mut failed).await.say(),
             Calling::Send { item } => super::say_done(stream.sender().send_message(&item).await),
             Calling::Sends { count, size } => match send_all(stream.sender(), count, size).await {
                 Ok(sent) => say(&format!("ok\t{sent}")),
@@ -169,7 +174,7 @@ pub(crate) async fn call() -> std::result::Result<(), Failure> {
                         let _ended_already = sender.end();
                     }
                 });
-                let taken = take(stream, count).await;
+                let taken = take(stream, count, &mut failed).await;
                 sending.await?;
                 taken.say();
             }
@@ -195,12 +200,15 @@ pub(crate) async fn call() -> std::result::Result<(), Failure> {
     Ok(())
 }
 
-async fn take(stream: &mut ItemStream, wanted: usize) -> Taken {
+async fn take(stream: &mut ItemStream, wanted: usize, failed: &mut Option<Error>) -> Taken {
     let mut taken = Taken::default();
     while taken.count < wanted
-        && let Some(Ok(item)) = stream.next().await
+        && let Some(item) = stream.next().await
     {
-        taken.take(&item);
+        match item {
+            Ok(item) => taken.take(&item),
+            Err(error) => *failed = Some(error),
+        }
     }
     taken
 }
