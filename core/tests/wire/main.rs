@@ -17,6 +17,7 @@ mod raw_streams;
 mod raw_text;
 mod scratch;
 mod sessions_end;
+mod stream_vectors;
 mod subscribers;
 mod subscription_vectors;
 mod typed_streams;
