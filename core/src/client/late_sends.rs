@@ -14,13 +14,13 @@ const LATEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// One who gathers.
-pub(super) trait Gathers: Send + Sync {
+pub(crate) trait Gathers: Send + Sync {
     /// Sends what has gathered, without waiting. Whether that is done, and not to be tried again.
     fn try_send_gathered(&self) -> bool;
 }
 
 /// Has the thread send what gathers there. An error says that the thread cannot be started.
-pub(super) fn schedule(gathers: Arc<dyn Gathers>) -> std::io::Result<()> {
+pub(crate) fn schedule(gathers: Arc<dyn Gathers>) -> std::io::Result<()> {
     LATE_SENDS.get().add(gathers)
 }
 

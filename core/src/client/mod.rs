@@ -27,7 +27,7 @@ pub(crate) mod connection;
 pub(crate) mod deno;
 mod ids;
 pub(crate) mod incoming;
-mod late_sends;
+pub(crate) mod late_sends;
 pub(crate) mod lingering;
 pub(crate) mod one_way;
 mod pool;

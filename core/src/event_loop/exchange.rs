@@ -42,6 +42,8 @@ pub(super) struct Exchange {
     waits: Waits,
     /// Somebody watches the descriptor: it is to be readable for what was received and not taken, too.
     precise: bool,
+    /// The thread of `late_sends` is to send what gathers.
+    send_is_scheduled: bool,
     /// Why the descriptor is readable, apart from the socket.
     told: u8,
     waiter: Option<SpinWait>,
@@ -83,6 +85,7 @@ impl Exchange {
             ends: None,
             waits: Waits::default(),
             precise: false,
+            send_is_scheduled: false,
             told: 0,
             waiter: Some(SpinWait::new(spin)),
             target,
@@ -194,6 +197,9 @@ impl Exchange {
     /// Whether all of the items that were sent has left. Nothing more leaves of a stream that is over.
     pub(super) fn is_flushed(&mut self) -> Result<bool> {
         let Phase::Open { session, .. } = &mut self.phase else { return Ok(true) };
+        if session.gathers() {
+            return Ok(true);
+        }
         let before = session.unsent();
         session.flush();
         let left = session.unsent();
@@ -205,6 +211,26 @@ impl Exchange {
             self.fail(error);
         }
         self.then_rearm(Ok(left == 0))
+    }
+
+    /// Whether items gather that somebody is yet to be told to send.
+    pub(super) fn schedules_a_send(&mut self) -> bool {
+        let gathers = matches!(&self.phase, Phase::Open { session, .. } if session.gathers());
+        gathers && !std::mem::replace(&mut self.send_is_scheduled, true)
+    }
+
+    /// Sends what gathers, where nothing else has. Whether that is done.
+    pub(super) fn send_late(&mut self) -> bool {
+        let is_sent = match &mut self.phase {
+            Phase::Open { session, .. } => {
+                session.flush();
+                session.unsent() == 0
+            }
+            _ => true,
+        };
+        self.send_is_scheduled = !is_sent;
+        let _the_next_drive_says_so = self.rearm();
+        is_sent
     }
 
     fn try_send(&mut self, item: MessageRef<'_>) -> Result<bool> {

@@ -1,12 +1,13 @@
 //! A stream that is driven by whoever uses it, behind one descriptor.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::exchange::Exchange;
 use super::waiting::Watched;
 use crate::cancellation::Cancellation;
 use crate::channel::Channel;
+use crate::client::late_sends::{self, Gathers};
 use crate::client::stream::session::{Wanted, no_streams_there};
 use crate::client::target::Target;
 use crate::client::{cancelled, deadline};
@@ -20,6 +21,8 @@ use crate::session::spin_wait::SpinWait;
 
 /// A request whose answer is a sequence of items, and which the caller may follow with a sequence of its own. No thread is
 /// started for it: it is driven by whoever calls its methods, in the calling thread. Threads may share it.
+/// Small items that are sent in a burst gather; a thread of the library sends them where nothing else has after a
+/// millisecond.
 ///
 /// Items come in order, each once, and all that were sent before the end or an error come before it. It holds at most
 /// 256 KiB of items and one item more each way: the handler waits when it is so far ahead of the one who takes, and there
@@ -44,7 +47,13 @@ pub struct ItemStream {
     /// What tells that there is something to do. Never written again.
     watched: Watched,
     /// Everything that changes. Held for a step, which never waits, by whoever drives it or closes it.
-    exchange: Mutex<Exchange>,
+    exchange: Arc<Mutex<Exchange>>,
+}
+
+impl Gathers for Mutex<Exchange> {
+    fn try_send_gathered(&self) -> bool {
+        lock(self).send_late()
+    }
 }
 
 impl ItemStream {
@@ -70,7 +79,7 @@ impl ItemStream {
         target.check_size(opening)?;
         let exchange = Exchange::new(target, opening)?;
         let watched = Watched::new(exchange.readiness());
-        let made = ItemStream { channel: channel.clone(), watched, exchange: Mutex::new(exchange) };
+        let made = ItemStream { channel: channel.clone(), watched, exchange: Arc::new(Mutex::new(exchange)) };
         made.is_accepted()?;
         Ok(made)
     }
@@ -113,7 +122,20 @@ impl ItemStream {
     /// [`end`](ItemStream::end) or [`close`](ItemStream::close); and with [`ErrorKind::TooLarge`] for an item that is larger
     /// than either side takes, which leaves the stream as it is.
     pub fn try_send<'a>(&self, item: impl Into<MessageRef<'a>>) -> Result<bool> {
-        self.exchange()?.send(item.into())
+        let mut exchange = self.exchange()?;
+        let sent = exchange.send(item.into());
+        self.look_after_what_gathers(exchange);
+        sent
+    }
+
+    /// Has somebody send what gathers, where nothing else does in time.
+    fn look_after_what_gathers(&self, mut exchange: MutexGuard<'_, Exchange>) {
+        if exchange.schedules_a_send() {
+            drop(exchange);
+            if late_sends::schedule(Arc::clone(&self.exchange) as Arc<dyn Gathers>).is_err() {
+                self.exchange.try_send_gathered();
+            }
+        }
     }
 
     /// Whether all of the items that were taken has left. Sends what goes without waiting. Where it has not, the rest leaves
@@ -157,11 +179,12 @@ impl ItemStream {
         let item = item.into();
         let mut exchange = self.exchange()?;
         if exchange.send(item)? {
-            if exchange.is_flushed()? {
-                return Ok(());
+            if !exchange.is_flushed()? {
+                drop(exchange);
+                return self.flush(deadline(timeout));
             }
-            drop(exchange);
-            return self.flush(deadline(timeout));
+            self.look_after_what_gathers(exchange);
+            return Ok(());
         }
         let until = deadline(timeout);
         let waiter = exchange.begin_to_wait(Wanted::Room);
@@ -182,6 +205,7 @@ impl ItemStream {
     fn flush(&self, until: Option<Instant>) -> Result<()> {
         let mut exchange = self.exchange()?;
         if exchange.is_flushed()? {
+            self.look_after_what_gathers(exchange);
             return Ok(());
         }
         let waiter = exchange.begin_to_wait(Wanted::Room);

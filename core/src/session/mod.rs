@@ -1,5 +1,6 @@
 //! What both sides of a native session share.
 
+pub(crate) mod burst;
 pub(crate) mod credit;
 pub(crate) mod items;
 pub(crate) mod pieces;

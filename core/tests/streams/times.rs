@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use simple_ipc::event_loop::ItemStream;
-use simple_ipc::{Error, ErrorKind, Message};
+use simple_ipc::{Error, ErrorKind, Message, Options};
 
 use crate::callers::{Caller, for_each_caller, opening, stays_over};
 use crate::serving::{Serving, channel};
@@ -19,6 +19,18 @@ for_each_caller! {
     the_timeout_of_calls_is_none_of_a_stream
 }
 
+/// Opens a stream with options that have a short time, and longer ones where the machine is too busy to accept it in that.
+fn open_within<C: Caller>(asked: &Message, options: impl Fn(Duration) -> Options) -> C {
+    let mut time = SHORT;
+    loop {
+        match C::open(&channel(), asked, &options(time)) {
+            Ok(stream) => return stream,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
+        }
+        time *= 2;
+    }
+}
+
 fn timed_out(error: Error) {
     assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::TimedOut, true), "{error}");
 }
@@ -26,8 +38,8 @@ fn timed_out(error: Error) {
 fn a_stream_that_takes_too_long_as_a_whole_is_given_up<C: Caller>() {
     let scratch = Scratch::new();
     let serving = Serving::start(&scratch.options());
-    let options = scratch.options().timeout(SHORT);
-    let mut stream = C::open(&channel(), &opening(json!({"do": "forever"})), &options).unwrap();
+    let asked = opening(json!({"do": "forever"}));
+    let mut stream: C = open_within(&asked, |time| scratch.options().timeout(time));
     let error = (0..).find_map(|_| stream.next().err()).unwrap();
     timed_out(error);
     stays_over(&mut stream, ErrorKind::TimedOut);
@@ -37,8 +49,8 @@ fn a_stream_that_takes_too_long_as_a_whole_is_given_up<C: Caller>() {
 fn a_stream_on_which_nothing_comes_is_given_up<C: Caller>() {
     let scratch = Scratch::new();
     let serving = Serving::start(&scratch.options());
-    let options = scratch.options().idle_timeout(SHORT);
-    let mut stream = C::open(&channel(), &opening(json!({"do": "silent"})), &options).unwrap();
+    let asked = opening(json!({"do": "silent"}));
+    let mut stream: C = open_within(&asked, |time| scratch.options().idle_timeout(time));
     timed_out(stream.next().unwrap_err());
     serving.wait_for_left(1);
 }
@@ -46,8 +58,8 @@ fn a_stream_on_which_nothing_comes_is_given_up<C: Caller>() {
 fn a_stream_on_which_nothing_is_taken_is_given_up<C: Caller>() {
     let scratch = Scratch::new();
     let serving = Serving::start(&scratch.options());
-    let options = scratch.options().idle_timeout(SHORT);
-    let mut stream = C::open(&channel(), &opening(json!({"do": "asleep"})), &options).unwrap();
+    let asked = opening(json!({"do": "asleep"}));
+    let mut stream: C = open_within(&asked, |time| scratch.options().idle_timeout(time));
     let item = Message::text(&"x".repeat(10_000));
     timed_out((0..).find_map(|_| stream.send(&item).err()).unwrap());
     serving.gate.open();

@@ -175,3 +175,18 @@ fn drained_after_its_result_an_upload_counts_nothing_twice() {
     let (items, end) = drain(&mut stream, 10);
     assert_eq!((items, end.is_ok()), (3, true));
 }
+
+#[test]
+fn items_of_a_burst_arrive_though_their_caller_does_nothing_more() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let stream = blocking::post_stream(&channel(), &opening(json!({"do": "first", "n": 1000})), &scratch.options());
+    let stream = stream.unwrap();
+    for nth in 0..1000 {
+        stream.send(item(nth, 0)).unwrap();
+    }
+    // The handler ends when it has them all.
+    serving.wait_for_quiet();
+    assert_eq!(stream.send(1).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(stream.map(|item| item.unwrap().decode::<u32>().unwrap()).collect::<Vec<_>>(), [1000]);
+}

@@ -17,10 +17,14 @@ use crate::os::stream::{Stream, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::Header;
 use crate::protocol::hello::STREAMS;
+use crate::session::burst::Burst;
 use crate::session::items::Items;
 
 /// Items up to this size go into one buffer with their header.
 const ONE_BUFFER: usize = 16 << 10;
+/// Items up to this size gather in a burst, up to so many bytes.
+const MOST_GATHERED: usize = 4 << 10;
+const GATHER: usize = 32 << 10;
 /// How much memory for what is to be sent is kept for the next item.
 const KEPT: usize = 64 << 10;
 
@@ -65,6 +69,9 @@ pub(crate) struct Session {
     has_begun: bool,
     /// The socket took no more when something was last sent.
     is_full: bool,
+    /// All that is to be sent are items that gather: nobody has tried yet.
+    gathers: bool,
+    burst: Burst,
     /// Why nothing can be sent any more. What the listener still says is received all the same.
     cannot_send: Option<io::Error>,
 }
@@ -120,6 +127,8 @@ impl Session {
             sent: 0,
             has_begun: false,
             is_full: false,
+            gathers: false,
+            burst: Burst::default(),
             cannot_send: None,
         };
         if opening.len() > ASK_FIRST && session.wire.hello().is_none() {
@@ -153,7 +162,12 @@ impl Session {
 
     /// Whether bytes wait for room in the socket.
     pub(crate) fn wants_room(&self) -> bool {
-        self.has_unsent() || self.is_full
+        (self.has_unsent() && !self.gathers) || self.is_full
+    }
+
+    /// Whether items gather, which somebody is to send.
+    pub(crate) fn gathers(&self) -> bool {
+        self.gathers
     }
 
     fn has_unsent(&self) -> bool {
@@ -187,13 +201,18 @@ impl Session {
 
     /// Does what there is to do without waiting, until there is what is wanted or nothing more can be done.
     pub(crate) fn drive(&mut self, wanted: Wanted) -> std::result::Result<Got, Failed> {
+        // One who sends hears first what has come, unless what it sends gathers.
+        let mut has_looked = false;
         loop {
-            self.flush();
+            let keeps = self.gathers && wanted == Wanted::Room && self.state.may_send();
+            if !keeps {
+                self.flush();
+            }
             let got = match wanted {
                 Wanted::Acceptance if self.state.is_accepted() => Some(Got::Done),
                 Wanted::Room if self.state.is_over() => Some(Got::Over),
                 // Whether the socket has room is seen when something is sent.
-                Wanted::Room if self.state.may_send() && !self.has_unsent() && self.cannot_send.is_none() => {
+                Wanted::Room if (keeps || has_looked) && self.state.may_send() && self.takes_an_item() => {
                     Some(Got::Done)
                 }
                 Wanted::Item => self.state.take().map(Got::Item),
@@ -206,13 +225,21 @@ impl Session {
                     Some(_) => continue,
                     None if self.state.is_over() => Got::Over,
                     None if self.receive()? => continue,
+                    None if wanted == Wanted::Room && !std::mem::replace(&mut has_looked, true) => continue,
                     None => Got::NotYet,
                 },
             };
             // What was taken may be granted anew.
-            self.flush();
+            if wanted != Wanted::Room {
+                self.flush();
+            }
             return Ok(got);
         }
+    }
+
+    /// Whether nothing of the item before it waits for room.
+    fn takes_an_item(&self) -> bool {
+        (!self.has_unsent() || self.gathers) && self.cannot_send.is_none()
     }
 
     /// Takes the next frame that is here, if there is one.
@@ -228,6 +255,9 @@ impl Session {
             Ok(None) => Ok(None),
             Err(violation) => Err(violation),
         };
+        if heard.is_ok() {
+            self.burst.is_answered();
+        }
         match heard {
             Ok(Some(Heard::SessionFailed(error))) => Err(self.give_up(error)),
             Ok(Some(Heard::Goaway(last))) => {
@@ -306,14 +336,11 @@ impl Session {
 
     /// Sends what is due, as much as goes.
     pub(crate) fn flush(&mut self) {
-        let due = self.state.take_due();
-        if self.cannot_send.is_some() {
-            return;
-        }
-        self.outgoing.extend_from_slice(&due);
+        self.add_due();
         if self.outgoing.is_empty() {
             return;
         }
+        self.gathers = false;
         while self.has_unsent() {
             match self.wire.socket().send(&self.outgoing[self.sent..], &[]) {
                 Ok(sent) => {
@@ -337,18 +364,42 @@ impl Session {
         (self.sent, self.is_full) = (0, false);
     }
 
+    fn add_due(&mut self) {
+        let due = self.state.take_due();
+        if self.cannot_send.is_none() {
+            self.outgoing.extend_from_slice(&due);
+        }
+    }
+
     /// Sends an item; only where there is room. `false`: the socket takes nothing of it now, and nothing was sent.
     pub(crate) fn send(&mut self, item: MessageRef<'_>) -> bool {
         let header = self.state.header(item).encode();
         if item.len() <= ONE_BUFFER {
+            self.add_due();
+            let (before, began) = (self.outgoing.len(), Instant::now());
             self.outgoing.extend_from_slice(&header);
             self.outgoing.extend_from_slice(item.data());
+            let in_a_burst = self.burst.gathers(began);
+            if in_a_burst && item.len() <= MOST_GATHERED && self.outgoing.len() < GATHER {
+                self.gathers = true;
+                self.state.spend(item);
+                return true;
+            }
             self.flush();
+            if before == 0 {
+                self.burst.sent(began, Instant::now());
+            } else {
+                self.burst.sent_what_gathered(Instant::now());
+            }
             if self.is_full && self.sent == 0 {
-                self.outgoing.clear();
+                self.outgoing.truncate(before);
                 return false;
             }
         } else {
+            self.flush();
+            if self.has_unsent() {
+                return false;
+            }
             match self.wire.socket().send(&header, item.data()) {
                 Ok(sent) => {
                     let of_header = sent.min(header.len());

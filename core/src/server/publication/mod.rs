@@ -7,7 +7,6 @@
 //! | `terms` | what a subscriber asked for |
 //! | `batch` | what is sent with one call |
 //! | `publisher` | the log and all cursors behind one lock; who sends |
-//! | `burst` | when the publishing thread sends at once, and when events gather |
 //! | `retained` | the last event of each topic |
 //! | `subscribe` | what a client asks for, and what it is answered |
 //! | `room` | waiting until subscribers have room |
@@ -16,7 +15,6 @@
 //! Sessions are driven elsewhere: nothing here knows them.
 
 mod batch;
-pub(crate) mod burst;
 mod cursor;
 mod frames;
 mod log;
@@ -50,6 +48,7 @@ use crate::message::MessageRef;
 use crate::options::{Options, check_topic};
 use crate::os::stream::Stream;
 use crate::protocol::frame::Kind;
+pub(crate) use crate::session::burst;
 
 /// What a listener publishes, and to whom.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
-//! When the thread that publishes sends at once, and when it leaves that to the drivers of the sessions.
+//! When one who sends sends at once, and when that is left to others, or to the next ones.
 //!
-//! To send at once is what brings one event soonest, but in a burst it is a send for each event and subscriber. To add to
-//! the log and wake a driver costs the publisher little, and the driver sends all that has gathered meanwhile together.
+//! To send at once is what brings one event or item soonest, but in a burst it is a send for each. To add to what gathers
+//! costs little, and all that has gathered meanwhile is sent together.
 //!
 //! The rule compares two times. `cost` is how long the sends of the last event took that was sent at once. The pause is
-//! how long after the end of one publish the next one begins. While pauses are longer than `cost`, the publisher spends
+//! how long after the end of one publish the next one begins. While pauses are longer than `cost`, the sender spends
 //! less than half of its time with sends, and each event is sent at once. After [`IN_A_ROW`] pauses that are shorter,
-//! events gather until a pause is longer again.
+//! events gather until a pause is longer again. An item of a stream counts as an event.
 
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,16 @@ impl Burst {
     pub(crate) fn sent(&mut self, began: Instant, now: Instant) {
         self.cost = now.saturating_duration_since(began);
         self.ended = Some(now);
+    }
+
+    /// What had gathered has been sent, which took until this moment.
+    pub(crate) fn sent_what_gathered(&mut self, now: Instant) {
+        self.ended = Some(now);
+    }
+
+    /// The other side has answered: who waits for that is in no burst.
+    pub(crate) fn is_answered(&mut self) {
+        self.short = 0;
     }
 }
 
