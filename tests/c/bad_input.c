@@ -339,6 +339,17 @@ static void null_arguments_are_reported(void) {
     CHECK(sipc_responder_peer_uid(NULL) == -1 && sipc_responder_peer_gid(NULL) == -1);
     CHECK(sipc_responder_peer_pid(NULL) == -1);
 
+    sipc_stream *stream = NULL;
+    CHECK(!sipc_responder_is_stream(NULL));
+    CHECK_STATUS(NULL_ARGUMENT, sipc_responder_items(NULL, &stream, NULL));
+    CHECK_STATUS(NULL_ARGUMENT, sipc_responder_stream(NULL, &stream, &error));
+    check_error(error, SIPC_INVALID_ARGUMENT, "\"responder\" is NULL");
+    CHECK_STATUS(NULL_ARGUMENT, sipc_stream_items(NULL, &stream, NULL));
+    CHECK_STATUS(NULL_ARGUMENT, sipc_post_uds_stream(NULL, x, NULL, &stream, NULL));
+    CHECK_STATUS(NULL_ARGUMENT, sipc_client_stream(connected, x, NULL, NULL, NULL));
+    CHECK_STATUS(NULL_ARGUMENT, sipc_client_stream(connected, sipc_json(NULL), NULL, &stream, NULL));
+    CHECK(!stream);
+
     sipc_counters counters;
     memset(&counters, 0, sizeof counters);
     CHECK_STATUS(NULL_ARGUMENT, sipc_listener_counters(NULL, &counters, NULL));

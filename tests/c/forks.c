@@ -364,6 +364,66 @@ static void an_inherited_stream_and_publisher_stay_the_parents(void) {
     sipc_listener_free(publisher);
 }
 
+/* What a child may do with a stream of its parent's: nothing. */
+static void expect_forked(sipc_stream *stream) {
+    sipc_message *item = NULL;
+    sipc_stream *items = NULL;
+    sipc_error *error = NULL;
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, &error));
+    check_error(error, SIPC_FORKED, "fork");
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_next(stream, 0, &item, NULL));
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_send(stream, sipc_text("from the child"), SIPC_NO_TIMEOUT, NULL));
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_send(stream, sipc_text("from the child"), 0, NULL));
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_send_async(stream, sipc_text("x"), 0, on_event_or_never, NULL, NULL, NULL, NULL));
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_next_async(stream, 0, on_event_or_never, NULL, NULL, NULL, NULL));
+    CHECK_STATUS(SIPC_FORKED, sipc_stream_end(stream, NULL));
+    sipc_status status = sipc_stream_items(stream, &items, NULL);
+    CHECK(status == SIPC_FORKED && !items);
+    CHECK(sipc_stream_descriptor(stream) == -1 && sipc_stream_is_over(stream));
+    sipc_stream_close(stream);
+    sipc_stream_free(stream);
+}
+
+static void on_streaming_and_forking(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    (void)message, (void)user_data;
+    sipc_stream *stream = NULL, *items = NULL;
+    CHECK_OK(sipc_responder_items(responder, &items, NULL));
+    CHECK_OK(sipc_responder_stream(responder, &stream, NULL));
+    pid_t child = fork_watched();
+    if (child == 0) {
+        expect_forked(stream);
+        sipc_stream_close(items);
+        sipc_stream_free(items);
+        _exit(0);
+    }
+    check_child(child);
+    sipc_stream_free(items);
+    CHECK_OK(sipc_stream_send(stream, sipc_text("from the parent"), SIPC_NO_TIMEOUT, NULL));
+    CHECK_OK(sipc_stream_end(stream, NULL));
+    sipc_stream_free(stream);
+}
+
+static void a_child_does_nothing_to_a_stream_of_its_parents(void) {
+    sipc_listener *listener = NULL;
+    sipc_stream *stream = NULL;
+    sipc_message *item = NULL;
+    CHECK_OK(sipc_listen_uds_request("forking", on_streaming_and_forking, NULL, NULL, NULL, &listener, NULL));
+    CHECK_OK(sipc_post_uds_stream("forking", sipc_text("x"), NULL, &stream, NULL));
+    pid_t child = fork_watched();
+    if (child == 0) {
+        expect_forked(stream);
+        _exit(0);
+    }
+    check_child(child);
+    CHECK_OK(sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, NULL));
+    CHECK_TEXT("from the parent", sipc_message_text(item));
+    sipc_message_free(item);
+    CHECK_OK(sipc_stream_next(stream, SIPC_NO_TIMEOUT, &item, NULL));
+    CHECK(!item);
+    sipc_stream_free(stream);
+    sipc_listener_free(listener);
+}
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(an_inherited_client_says_forked_and_the_parents_goes_on),
@@ -376,6 +436,7 @@ int main(int argc, char **argv) {
         TEST(freeing_a_queue_in_a_child_calls_nothing_and_writes_to_no_descriptor),
         TEST(a_child_of_a_handler_does_not_answer_for_its_parent),
         TEST(an_inherited_stream_and_publisher_stay_the_parents),
+        TEST(a_child_does_nothing_to_a_stream_of_its_parents),
     };
     return RUN_TESTS(tests);
 }
