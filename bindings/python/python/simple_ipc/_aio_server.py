@@ -80,13 +80,13 @@ class Server(BaseServer):
             except BaseException as error:
                 raised = error if raised is None else raised
         for number in changed:
-            if (exchange := self._exchanges.get(number)) and exchange.changed():
-                cancelled.append(number)
+            try:
+                self._changed(number)
+            except BaseException as error:
+                raised = error if raised is None else raised
         for number in cancelled:
             try:
-                # The end of the grace period may have cancelled it already.
-                if (task := self._tasks.get(number)) and not task.cancelling():
-                    task.cancel()
+                self._cancel(number)
             except BaseException as error:
                 raised = error if raised is None else raised
         for text in unheard:
@@ -106,6 +106,16 @@ class Server(BaseServer):
             self._ended()
         if raised is not None:
             raise raised
+
+    def _cancel(self, number: int) -> None:
+        """Cancels a handler, unless the end of the grace period has."""
+        if (task := self._tasks.get(number)) and not task.cancelling():
+            task.cancel()
+
+    def _changed(self, number: int) -> None:
+        """Looks at a stream about which something has changed."""
+        if (exchange := self._exchanges.get(number)) and exchange.changed():
+            self._cancel(number)
 
     def _begin(self, call: _native.Call) -> None:
         try:
@@ -159,8 +169,9 @@ class Server(BaseServer):
         task.add_done_callback(lambda task: self._over(task, result, call))
 
     async def _finish(self, result: Any, call: _native.Call, exchange: Exchange | None) -> None:
-        if exchange is not None:
-            exchange.begin()
+        if exchange is not None and exchange.begin():
+            # After its first step.
+            self._loop.call_soon(self._changed, call.number)
         try:
             answer = await result if inspect.isawaitable(result) else result
             if type(answer) in _PLAIN or not is_sequence(answer):

@@ -332,15 +332,17 @@ class Exchange:
         self.items = Items(loop, call.items(), self._leaving)
         self._sending = Sending(loop, call)
 
-    def begin(self) -> None:
-        """The running task is the handler's."""
+    def begin(self) -> bool:
+        """The running task is the handler's: whether its caller has left already."""
         self._leaving.task = asyncio.current_task()
+        return self._call.is_cancelled()
 
     def changed(self) -> bool:
-        """Something has come, or there is room, or the caller has left: whether the handler is to be cancelled."""
+        """Something has come, or there is room, or the caller has left: whether the handler is to be cancelled. One that
+        has not begun is not: it was accepted, and is to begin."""
         self.items._take()
         self._sending.push()
-        if self._leaving.is_told or not self._call.is_cancelled():
+        if self._leaving.task is None or self._leaving.is_told or not self._call.is_cancelled():
             return False
         self._leaving.is_told = True
         return True
