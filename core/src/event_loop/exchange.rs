@@ -58,6 +58,9 @@ struct Waits {
     item: Option<Instant>,
     /// Somebody was told that there is no room yet, then.
     room: Option<Instant>,
+    /// Whether who was told so still waits, and has not given it up: for an item, and for room.
+    is_item_awaited: bool,
+    is_room_awaited: bool,
     /// How many threads wait for an item, and for room: what one of them, or another, leaves is for those who wait.
     threads_for_items: usize,
     threads_for_room: usize,
@@ -155,6 +158,7 @@ impl Exchange {
             }
             _ => self.waits.item = None,
         }
+        self.waits.is_item_awaited = self.waits.item.is_some();
         self.then_rearm(next)
     }
 
@@ -183,6 +187,7 @@ impl Exchange {
             }
             _ => self.waits.room = None,
         }
+        self.waits.is_room_awaited = self.waits.room.is_some();
         self.then_rearm(sent)
     }
 
@@ -192,6 +197,14 @@ impl Exchange {
         let sent = self.send(item);
         self.waits.threads_for_room += 1;
         sent
+    }
+
+    /// Those who were told that there is nothing yet wait no more.
+    pub(super) fn forget_waits(&mut self) {
+        self.waits.acceptance = false;
+        self.waits.is_item_awaited = false;
+        self.waits.is_room_awaited = false;
+        let _who_asks_next_sees_it = self.rearm();
     }
 
     /// Whether all of the items that were sent has left. Nothing more leaves of a stream that is over.
@@ -210,6 +223,7 @@ impl Exchange {
         } else if let Some(error) = self.late(Wanted::Room) {
             self.fail(error);
         }
+        self.waits.is_room_awaited = self.waits.room.is_some();
         self.then_rearm(Ok(left == 0))
     }
 
@@ -490,8 +504,9 @@ impl Exchange {
             Phase::Connecting { due, .. } => Some(due.unwrap_or_else(Instant::now)),
             Phase::Open { accept_by, .. } => {
                 let accept_by = *accept_by;
-                let times = [self.ends, accept_by, self.idle_at(self.waits.item), self.idle_at(self.waits.room)];
-                times.into_iter().flatten().min()
+                let item = self.waits.item.filter(|_| self.waits.is_item_awaited);
+                let room = self.waits.room.filter(|_| self.waits.is_room_awaited);
+                [self.ends, accept_by, self.idle_at(item), self.idle_at(room)].into_iter().flatten().min()
             }
             Phase::Over { .. } => None,
         };
@@ -501,13 +516,13 @@ impl Exchange {
     /// Why the descriptor is to be readable, apart from the socket and the time.
     fn reasons(&mut self) -> u8 {
         let waits = &self.waits;
-        let nobody = !waits.acceptance && waits.item.is_none() && waits.room.is_none();
+        let nobody = !waits.acceptance && !waits.is_item_awaited && !waits.is_room_awaited;
         let by_threads = waits.threads_for_items > 0 || waits.threads_for_room > 0;
         if !self.precise && !by_threads {
             return 0;
         }
-        let for_items = waits.item.is_some() || waits.threads_for_items > 0 || nobody;
-        let for_room = waits.room.is_some() || waits.threads_for_room > 0;
+        let for_items = waits.is_item_awaited || waits.threads_for_items > 0 || nobody;
+        let for_room = waits.is_room_awaited || waits.threads_for_room > 0;
         let (accepted, item, room) = match &mut self.phase {
             Phase::Connecting { .. } => (false, false, false),
             Phase::Open { session, .. } => (session.is_accepted(), session.has_next(), session.has_room()),

@@ -181,7 +181,7 @@ impl ItemStream {
         if exchange.send(item)? {
             if !exchange.is_flushed()? {
                 drop(exchange);
-                return self.flush(deadline(timeout));
+                return self.flush_until(deadline(timeout));
             }
             self.look_after_what_gathers(exchange);
             return Ok(());
@@ -198,11 +198,16 @@ impl ItemStream {
             let text = "there was no room for the item within the timeout; send it again, or allow more time";
             Error::new(ErrorKind::TimedOut, text).on_channel(&self.channel)
         })?;
-        self.flush(until)
+        self.flush_until(until)
     }
 
-    /// Waits until what was taken has left. Where the time is over before, it leaves later.
-    fn flush(&self, until: Option<Instant>) -> Result<()> {
+    /// Waits in the calling thread until what was taken has left, at most for `timeout`; `None` is without limit. Where the
+    /// time is over before, the rest leaves later, as the stream is driven.
+    pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
+        self.flush_until(deadline(timeout))
+    }
+
+    fn flush_until(&self, until: Option<Instant>) -> Result<()> {
         let mut exchange = self.exchange()?;
         if exchange.is_flushed()? {
             self.look_after_what_gathers(exchange);
@@ -279,6 +284,15 @@ impl ItemStream {
             exchange.be_precise();
         }
         self.watched.readiness.raw_waitable()
+    }
+
+    /// For event loops whose callers give waits up (a time of their own, a task that is cancelled): all who were told that
+    /// there is nothing yet wait no more, and the descriptor is not readable for their sake. Those who still wait ask again.
+    /// How long was waited still counts for [`Options::idle_timeout`].
+    pub fn forget_waits(&self) {
+        if let Ok(mut exchange) = self.exchange() {
+            exchange.forget_waits();
+        }
     }
 
     /// The same as something to hold on to, for a runtime that owns what it watches.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use simple_ipc::event_loop::ItemStream;
-use simple_ipc::{Error, ErrorKind, Message, Options};
+use simple_ipc::{Error, ErrorKind, Message, NextItem, Options};
 
 use crate::callers::{Caller, for_each_caller, opening, stays_over};
 use crate::serving::{Serving, channel};
@@ -99,5 +99,23 @@ fn a_listener_that_does_not_accept_in_time_is_given_up() {
     // The one thread is with the first.
     let error = ItemStream::post(&channel(), &asked, &scratch.options().idle_timeout(SHORT)).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
+    serving.gate.open();
+}
+
+#[test]
+fn a_wait_that_was_given_up_does_not_wake_those_who_wait_for_something_else() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let stream = ItemStream::begin(&channel(), &opening(json!({"do": "stubborn"})), &scratch.options()).unwrap();
+    assert!(matches!(stream.try_next(), Ok(NextItem::NotYet)));
+    stream.forget_waits();
+    // The handler sends an item and takes none: there comes to be no room, and stays so.
+    let item = Message::text(&"x".repeat(10_000));
+    let has_no_room = || !(0..1000).all(|_| stream.try_send(&item).unwrap());
+    while !stream.is_accepted().unwrap() {
+        stream.wait(None).unwrap();
+    }
+    while has_no_room() && stream.wait(Some(SHORT)).unwrap() {}
+    assert!(matches!(stream.try_next(), Ok(NextItem::Item(_))));
     serving.gate.open();
 }
