@@ -150,17 +150,19 @@ impl Call {
     /// Sends an item, or returns it where there is no room, or where it has to stand `behind` others.
     #[pyo3(signature = (item, behind, /))]
     fn send(&self, item: &Bound<'_, PyAny>, behind: bool) -> PyResult<Option<Unsent>> {
-        let (py, exchange) = (item.py(), self.stream()?);
+        let exchange = self.stream()?;
         let body = exchange.body(item)?;
-        Unsent::unless_sent(body, behind, |body| {
-            exchange.try_send(body.message()).map_err(|error| exception(py, &error))
-        })
+        // What does not leave at once the library sends by itself.
+        let sent = Unsent::unless_sent(body, behind, |item| exchange.try_send(item), || Ok(true));
+        sent.map_err(|error| exception(item.py(), &error))
     }
 
     /// Sends what was returned before; whether there was room.
     #[pyo3(signature = (unsent, /))]
     fn send_again(&self, py: Python<'_>, unsent: &Unsent) -> PyResult<bool> {
-        self.stream()?.try_send(unsent.message().into()).map_err(|error| exception(py, &error))
+        let exchange = self.stream()?;
+        let sent = unsent.again(|item| exchange.try_send(item), || Ok(true));
+        sent.map_err(|error| exception(py, &error))
     }
 
     /// All items were sent.

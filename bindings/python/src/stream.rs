@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use simple_ipc::event_loop::ItemStream;
 use simple_ipc::system::RawWaitable;
-use simple_ipc::{ErrorKind, Message, NextItem, Process};
+use simple_ipc::{ErrorKind, Message, MessageRef, NextItem, Process};
 
 use crate::body::{self, Body};
 use crate::error::{exception, of_kind};
@@ -72,7 +72,10 @@ impl Stream {
         let body = Body::of(item)?;
         let message = body.message();
         if message.data().len() <= QUICK && engine.try_send(message).map_err(|error| exception(py, &error))? {
-            return Ok(());
+            if engine.is_flushed().map_err(|error| exception(py, &error))? {
+                return Ok(());
+            }
+            return interpreter::blocking(py, || engine.flush(limit));
         }
         interpreter::blocking(py, || engine.send(body.message(), limit))
     }
@@ -132,25 +135,50 @@ impl Stream {
     }
 }
 
-/// An item that there was no room for.
+/// An item of which not all has left: there was no room for it, or in the socket for the rest of it.
 #[pyclass(frozen, module = "simple_ipc._native")]
-pub(crate) struct Unsent(Message);
+pub(crate) struct Unsent {
+    message: Message,
+    /// Whether it was taken. The loop's thread writes and reads it; relaxed.
+    taken: AtomicBool,
+}
 
 impl Unsent {
-    pub(crate) fn message(&self) -> &Message {
-        &self.0
-    }
-
-    /// Sends an item unless others wait that were there before it; what could not be sent.
+    /// Sends an item unless others wait that were there before it; what has not left.
     pub(crate) fn unless_sent(
         body: Body<'_>,
         behind: bool,
-        try_send: impl FnOnce(&Body<'_>) -> PyResult<bool>,
-    ) -> PyResult<Option<Unsent>> {
-        if !behind && try_send(&body)? {
-            return Ok(None);
+        try_send: impl FnOnce(MessageRef<'_>) -> simple_ipc::Result<bool>,
+        is_flushed: impl FnOnce() -> simple_ipc::Result<bool>,
+    ) -> simple_ipc::Result<Option<Unsent>> {
+        if behind || !try_send(body.message())? {
+            return Ok(Some(Unsent { message: body.into_message(), taken: AtomicBool::new(false) }));
         }
-        Ok(Some(Unsent(body.into_message())))
+        let left = is_flushed()?;
+        Ok((!left).then(|| Unsent { message: Message::null(), taken: AtomicBool::new(true) }))
+    }
+
+    /// Whether all of it has left now.
+    pub(crate) fn again(
+        &self,
+        try_send: impl FnOnce(MessageRef<'_>) -> simple_ipc::Result<bool>,
+        is_flushed: impl FnOnce() -> simple_ipc::Result<bool>,
+    ) -> simple_ipc::Result<bool> {
+        if !self.taken.load(Ordering::Relaxed) {
+            if !try_send((&self.message).into())? {
+                return Ok(false);
+            }
+            self.taken.store(true, Ordering::Relaxed);
+        }
+        is_flushed()
+    }
+}
+
+#[pymethods]
+impl Unsent {
+    #[getter]
+    fn taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -211,19 +239,29 @@ impl LoopStream {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Sends an item, or returns it where there is no room, or where it has to stand `behind` others.
+    /// Sends an item, or returns it where not all of it has left, or where it has to stand `behind` others.
     #[pyo3(signature = (item, behind, /))]
     fn send(&self, item: &Bound<'_, PyAny>, behind: bool) -> PyResult<Option<Unsent>> {
-        let py = item.py();
-        Unsent::unless_sent(Body::of(item)?, behind, |body| {
-            self.engine.try_send(body.message()).map_err(|error| exception(py, &error))
-        })
+        let body = Body::of(item)?;
+        let sent = Unsent::unless_sent(body, behind, |item| self.engine.try_send(item), || self.engine.is_flushed());
+        sent.map_err(|error| exception(item.py(), &error))
     }
 
-    /// Sends what was returned before; whether there was room.
+    /// Goes on with what was returned before; whether all of it has left.
     #[pyo3(signature = (unsent, /))]
     fn send_again(&self, py: Python<'_>, unsent: &Unsent) -> PyResult<bool> {
-        self.engine.try_send(unsent.message()).map_err(|error| exception(py, &error))
+        let sent = unsent.again(|item| self.engine.try_send(item), || self.engine.is_flushed());
+        sent.map_err(|error| exception(py, &error))
+    }
+
+    /// Whether all that was sent has left.
+    fn is_flushed(&self, py: Python<'_>) -> PyResult<bool> {
+        self.engine.is_flushed().map_err(|error| exception(py, &error))
+    }
+
+    /// Those who were told that there is nothing yet wait no more.
+    fn forget_waits(&self) {
+        self.engine.forget_waits();
     }
 
     fn end(&self, py: Python<'_>) -> PyResult<()> {

@@ -36,6 +36,11 @@ async def send_until_full(stream, item):
         return sent
 
 
+async def first_of(stream):
+    async with stream:
+        return await anext(stream)
+
+
 async def send_for_ever(stream):
     while True:
         await stream.send(1)
@@ -447,10 +452,9 @@ def test_timeouts_of_a_stream_end_it_and_its_handler_hears(run):
     async def main():
         for options in ({"idle_timeout": 0.05}, {"timeout": 0.05}):
             async with aio.listen_uds_request("s", echo, context=True) as server:
-                stream = aio.post_uds_stream("s", 0, **options)
-                for _ in range(2):
-                    with pytest.raises(simple_ipc.TimedOutError):
-                        await anext(stream)
+                # Whether it takes so long to be accepted, or to its first item.
+                with pytest.raises(simple_ipc.TimedOutError):
+                    await first_of(aio.post_uds_stream("s", 0, **options))
                 await until(lambda server=server: server.counters.streams == 0)
         async with aio.listen_uds_request("s", echo, context=True), aio.post_uds_stream("s", 0) as stream:
             with pytest.raises(TimeoutError):
@@ -477,9 +481,8 @@ def test_tasks_that_share_a_stream_have_their_turns(run):
 def test_a_client_opens_streams_with_its_options_or_others(run):
     async def main():
         async with aio.listen_uds_request("s", echo, context=True), aio.connect("s", idle_timeout=0.05) as client:
-            async with client.stream(0) as stream:
-                with pytest.raises(simple_ipc.TimedOutError):
-                    await anext(stream)
+            with pytest.raises(simple_ipc.TimedOutError):
+                await first_of(client.stream(0))
             async with client.stream(0, idle_timeout=None) as stream:
                 with pytest.raises(simple_ipc.TimedOutError):
                     await stream.next(timeout=0.1)
@@ -501,13 +504,9 @@ def test_nobody_listens(run):
     async def main():
         with pytest.raises(simple_ipc.NotListeningError):
             await aio.post_uds_stream("s", 0)
-        waiting = asyncio.create_task(first(aio.post_uds_stream("s", 3, wait=None)))
+        waiting = asyncio.create_task(first_of(aio.post_uds_stream("s", 3, wait=None)))
         async with aio.listen_uds_request("s", count):
             assert await waiting == 0
-
-    async def first(stream):
-        async with stream:
-            return await anext(stream)
 
     run(main())
 
@@ -603,6 +602,64 @@ def test_a_loop_is_idle_while_an_item_waits_that_nobody_takes(run):
             stream._ready = counted
             assert await send_until_full(stream, bytes(10_000)) == 0
             assert woken < 20
+
+    run(main())
+
+
+def test_who_gave_a_wait_up_does_not_keep_the_loop_busy(run):
+    async def main():
+        go_on = asyncio.Event()
+
+        async def reads_later(_, context):
+            yield "here"
+            await go_on.wait()
+            async for _ in context.items:
+                pass
+            yield "read"
+
+        async with (
+            aio.listen_uds_request("s", reads_later, context=True),
+            aio.post_uds_stream("s", 0) as stream,
+        ):
+            assert await anext(stream) == "here"
+            await send_until_full(stream, bytes(10_000))
+            woken, ready = 0, stream._ready
+
+            def counted():
+                nonlocal woken
+                woken += 1
+                ready()
+
+            stream._ready = counted
+            # There comes to be room, for which nobody waits any more.
+            go_on.set()
+            with pytest.raises(simple_ipc.TimedOutError):
+                await stream.next(timeout=0.2)
+            assert woken < 20
+            await stream.end()
+            assert await anext(stream) == "read"
+
+    run(main())
+
+
+def test_what_was_sent_leaves_while_its_caller_does_something_else(run):
+    async def main():
+        got = asyncio.get_running_loop().create_future()
+
+        async def reads(_, context):
+            got.set_result([len(item) async for item in context.items])
+
+        large = bytes(5 << 20)
+        async with aio.listen_uds_request("s", reads, context=True), aio.post_uds_stream("s", 0) as stream:
+            await stream.send(large)
+            sending = asyncio.create_task(stream.send(large))
+            await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.wait([sending])
+            await stream.send(b"")
+            await stream.end()
+            sizes = await got
+            assert sizes in ([len(large), len(large), 0], [len(large), 0])
 
     run(main())
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from . import _native
 from ._aio_taking import IN_A_ROW, Taking, expire
-from ._errors import CancelledError, ConnectionLostError, TimedOutError
+from ._errors import CancelledError, ConnectionLostError, IpcError, TimedOutError
 from ._loop import check_loop, running_loop
 
 
@@ -40,17 +40,20 @@ class Sending:
         """Whether anybody waits."""
         return bool(self._waiting)
 
-    async def send(self, item: Any, seconds: float | None = None, watch: Callable[[], None] | None = None) -> None:
-        """Sends an item, and waits for room, at most so many seconds; `watch` has `push` called when there is some."""
+    async def send(self, item: Any, seconds: float | None = None, watch: Callable[[], None] | None = None) -> bool:
+        """Sends an item, and waits for room, at most so many seconds; `watch` has `push` called when there is some.
+        Whether all of it has left: where the time is over before, the rest is still to be sent."""
         if self._row >= IN_A_ROW:
             self._row = 0
             await asyncio.sleep(0)
         unsent = self._sink.send(item, bool(self._waiting))
         if unsent is None:
             self._row += 1
-            return
+            return True
         self._row = 0
         if seconds == 0:
+            if unsent.taken:
+                return False
             raise TimedOutError(_NO_ROOM)
         future: asyncio.Future[Any] = self._loop.create_future()
         limit = None if seconds is None else self._loop.call_later(seconds, expire, future)
@@ -65,8 +68,9 @@ class Sending:
                 limit.cancel()
             with contextlib.suppress(ValueError):
                 self._waiting.remove(place)
-        if expired is not None:
+        if expired is not None and not unsent.taken:
             raise TimedOutError(_NO_ROOM)
+        return expired is None
 
     def push(self) -> None:
         """Sends what waits and has room by now."""
@@ -108,6 +112,8 @@ class Stream(Taking[tuple[Any]]):
         super().__init__(loop, self._native)
         self._sending = Sending(loop, self._native)
         self._accepting: list[asyncio.Future[None]] = []
+        # Whether a part of what was sent has not left, and nobody waits for that.
+        self._leaves = False
 
     def _watch(self) -> None:
         if not self._watched:
@@ -123,9 +129,12 @@ class Stream(Taking[tuple[Any]]):
         """Does for those who wait what there is to do."""
         if self._accepting:
             self._look_whether_accepted()
+        if self._leaves:
+            # Before those who wait for room, who have to be the last to have asked.
+            self._look_whether_it_has_left()
         self._take()
         self._sending.push()
-        if not (self._waiting or self._sending or self._accepting):
+        if not (self._waiting or self._sending or self._accepting or self._leaves):
             # Nobody waits: what comes stays where it is until somebody does.
             self._unwatch()
 
@@ -143,6 +152,18 @@ class Stream(Taking[tuple[Any]]):
                 else:
                     future.set_exception(failed)
         self._accepting.clear()
+
+    def _look_whether_it_has_left(self) -> None:
+        # Where that fails, who waits for an item hears of it.
+        with contextlib.suppress(IpcError):
+            self._leaves = not self._native.is_flushed()
+            return
+        self._leaves = False
+
+    def _given_up(self) -> None:
+        self._native.forget_waits()
+        # Those who still wait ask again.
+        self._ready()
 
     async def _accepted(self) -> Stream:
         check_loop(self._loop, self._process, "stream")
@@ -170,12 +191,26 @@ class Stream(Taking[tuple[Any]]):
         """
         seconds = None if timeout is None else _native.timeout(timeout)
         check_loop(self._loop, self._process, "stream")
-        await self._sending.send(item, seconds, self._watch)
+        try:
+            if not await self._sending.send(item, seconds, self._watch):
+                self._let_leave()
+        except (TimedOutError, asyncio.CancelledError):
+            self._let_leave()
+            self._given_up()
+            raise
+
+    def _let_leave(self) -> None:
+        """Sends on by itself what has not left."""
+        if not self._closed:
+            self._leaves = True
+            self._watch()
 
     async def end(self) -> None:
         """No more items are sent from here; the handler's go on. Waits for nothing; ending again does nothing."""
         check_loop(self._loop, self._process, "stream")
         self._native.end()
+        self._let_leave()
+        self._ready()
 
     async def next(self, timeout: float | None = None) -> Any:
         """Waits for the next item, at most `timeout` seconds, `None` for no limit, and returns it; raises
@@ -217,6 +252,7 @@ class Stream(Taking[tuple[Any]]):
     def _end(self) -> None:
         if self._closed:
             return
+        self._leaves = False
         self._native.close()
         self._finish_taking()
         # Those who wait for room, or to be accepted, hear that it is closed.
@@ -338,8 +374,8 @@ class Exchange:
         return self._call.is_cancelled()
 
     def changed(self) -> bool:
-        """Something has come, or there is room, or the caller has left: whether the handler is to be cancelled. One that
-        has not begun is not: it was accepted, and is to begin."""
+        """Something has come, or there is room, or the caller has left: whether the handler is to be cancelled. One
+        that has not begun is not: it was accepted, and is to begin."""
         self.items._take()
         self._sending.push()
         if self._leaving.task is None or self._leaving.is_told or not self._call.is_cancelled():

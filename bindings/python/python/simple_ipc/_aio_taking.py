@@ -46,6 +46,9 @@ class Taking(Generic[T]):
         """Has `_take` called when something has come. Somebody waits."""
         raise NotImplementedError
 
+    def _given_up(self) -> None:
+        """A wait was given up, by its time or with its task."""
+
     def _nothing_yet(self) -> str:
         """What is told whose time is over."""
         raise NotImplementedError
@@ -100,6 +103,7 @@ class Taking(Generic[T]):
         try:
             found = await future
         except asyncio.CancelledError:
+            self._given_up()
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._give_back(future.result())
             raise
@@ -109,6 +113,7 @@ class Taking(Generic[T]):
             with contextlib.suppress(ValueError):
                 self._waiting.remove(future)
         if isinstance(found, _Expired):
+            self._given_up()
             raise TimedOutError(self._nothing_yet())
         return found
 
