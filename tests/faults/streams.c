@@ -53,6 +53,8 @@ static void take_items(const sipc_stream *stream, struct result *result) {
 /* A stream both ways within one process: either side may fail. */
 ACT(streams) {
     sipc_options *options = options_for(scenario, directory);
+    /* Of a stream that is the time of the whole of it, which is several waits. */
+    sipc_options_set_timeout_ms(options, 4 * TIMEOUT_MS);
     sipc_options_set_idle_timeout_ms(options, TIMEOUT_MS);
     sipc_listener *listener = NULL;
     sipc_stream *stream = NULL;

@@ -249,14 +249,19 @@ fn what_an_asynchronous_handler_does_is_dropped_in_its_task_as_soon_as_its_calle
 
 #[test]
 fn what_a_blocking_handler_returned_is_dropped_in_its_thread_and_its_waits_end_at_once() {
-    struct Steps(&'static str, Items<u32>, u32, Dropped);
+    struct Steps {
+        state: &'static str,
+        items: Items<u32>,
+        nth: u32,
+        _dropped: Dropped,
+    }
     impl Iterator for Steps {
         type Item = HandlerResult<Message>;
         fn next(&mut self) -> Option<HandlerResult<Message>> {
-            self.2 += 1;
-            match self.0 {
-                _ if self.2 == 1 => {}
-                "receiving" => match self.1.recv(None) {
+            self.nth += 1;
+            match self.state {
+                _ if self.nth == 1 => {}
+                "receiving" => match self.items.recv(None) {
                     Err(error) => return Some(Err(error.into())),
                     Ok(item) => panic!("the caller sent {item:?}"),
                 },
@@ -275,7 +280,7 @@ fn what_a_blocking_handler_returned_is_dropped_in_its_thread_and_its_waits_end_a
     });
     let listener = listen_uds_stream_with("build", &options, move |state: String, items: Items<u32>| {
         let state = if state == "receiving" { "receiving" } else { "sending" };
-        Ok(Steps(state, items, 0, Dropped(sender.clone(), state)))
+        Ok(Steps { state, items, nth: 0, _dropped: Dropped(sender.clone(), state) })
     });
     let listener = listener.unwrap();
     assert_dropped(listener.path().unwrap(), &dropped, &["receiving", "sending"]);

@@ -24,7 +24,7 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
                     Next::Stream(opening) => {
                         // Handlers of streams take long: others may have the seat.
                         drop(seat);
-                        drive_stream(driven, opening, run_stream);
+                        drive_stream(driven, *opening, run_stream);
                     }
                     next => dispatch(driven, next),
                 }
@@ -44,7 +44,7 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
             let next = subscription::drive(&mut driven).await;
             dispatch(driven, next);
         })),
-        Next::Stream(opening) => drive_stream(driven, opening, hand_over_stream),
+        Next::Stream(opening) => drive_stream(driven, *opening, hand_over_stream),
         Next::Dismiss(violation) => drop(shared.runtime.spawn(async move { dismiss(&driven, violation).await })),
         Next::End => drop(driven),
         Next::Forked => {}
@@ -52,14 +52,14 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
 }
 
 /// Has the runtime drive a session on which a stream has been opened, and the stream go to its handler.
-fn drive_stream(mut driven: Driven, opening: Box<Opening>, hand_over: impl FnOnce(Arc<Session>, Opening)) {
+fn drive_stream(mut driven: Driven, opening: Opening, hand_over: impl FnOnce(Arc<Session>, Opening)) {
     driven.session.state.to_runtime();
     let (session, open) = (Arc::clone(&driven.session), opening.open());
     session.shared.runtime.clone().spawn(async move {
         let next = stream::drive(&mut driven, open).await;
         dispatch(driven, next);
     });
-    hand_over(session, *opening);
+    hand_over(session, opening);
 }
 
 /// Drives a session on the runtime. One that a thread `gave_back` gets none again before more has come.

@@ -2,8 +2,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::thread::{scope, yield_now};
 
 use super::*;
-use crate::message::MessageKind;
+use crate::message::{MessageKind, MessageRef};
 use crate::peer::Ownership;
+use crate::protocol::frame::Kind;
 
 /// A session that keeps the frames of its one stream.
 #[derive(Debug, Default)]
