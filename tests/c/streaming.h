@@ -175,15 +175,11 @@ static inline sipc_listener *listen_for_streams(struct handlers *handlers) {
     return listener;
 }
 
-static inline sipc_stream *open_with(const char *opening, const sipc_options *options) {
+static inline sipc_stream *open_to(const char *opening) {
     sipc_stream *stream = NULL;
-    CHECK_OK(sipc_post_uds_stream("streams", sipc_text(opening), options, &stream, NULL));
+    CHECK_OK(sipc_post_uds_stream("streams", sipc_text(opening), NULL, &stream, NULL));
     CHECK(stream);
     return stream;
-}
-
-static inline sipc_stream *open_to(const char *opening) {
-    return open_with(opening, NULL);
 }
 
 static inline sipc_counters counted(const sipc_listener *listener) {

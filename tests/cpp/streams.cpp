@@ -357,7 +357,7 @@ void who_cannot_be_reached_says_so() {
             for (auto &item : out.items()) out.send(item);
         },
         place.options());
-    const auto stream = simple_ipc::post_uds_stream("idle", 1, place.options().idle_timeout(100ms));
+    const auto stream = simple_ipc::begin_uds_stream("idle", 1, place.options().idle_timeout(100ms));
     fails(kind::timed_out, [&] { (void)stream.next(); });
     CHECK(stream.is_over());
 }
