@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import itertools
 import os
 from pathlib import Path
 
+import pytest
 import simple_ipc
 from simple_ipc import aio
 from streaming import echo
@@ -23,12 +25,21 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
-def stays_flat(work):
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+# Sessions of streams that were given up, and threads that wait for the next stream, stay for a second.
+STREAMS_SLACK = 100
+
+
+def stays_flat(work, slack=2):
+    """`slack`: how many descriptors, and threads, more may be there for a moment."""
     work(CALLS // 5)
-    memory, open_files, threads = resident(), descriptors(), len(os.listdir("/proc/self/task"))
+    memory, open_files, running = resident(), descriptors(), threads()
     work(CALLS)
-    assert len(os.listdir("/proc/self/task")) <= threads + 2
-    assert descriptors() <= open_files + 2
+    assert threads() <= running + slack
+    assert descriptors() <= open_files + slack
     assert resident() - memory < MOST_GROWTH
 
 
@@ -116,7 +127,7 @@ def test_streams(caplog):
             while server.counters.streams:
                 os.sched_yield()
 
-    stays_flat(work)
+    stays_flat(work, STREAMS_SLACK)
     assert not caplog.records
 
 
@@ -137,5 +148,59 @@ def test_streams_on_a_loop(caplog):
             while server.counters.streams:
                 await asyncio.sleep(0)
 
-    stays_flat(lambda calls: asyncio.run(main(calls)))
+    stays_flat(lambda calls: asyncio.run(main(calls)), STREAMS_SLACK)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("how", ["blocking", "asyncio"])
+def test_a_gibibyte_crosses_each_way_in_flat_memory(how):
+    chunk, chunks = bytes(1 << 20), 1 << 10
+
+    def down(n):
+        return itertools.repeat(chunk, n)
+
+    def up(_, context):
+        return sum(len(item) for item in context.items)
+
+    def both(count):
+        """Gives the most memory that was in use on the way."""
+        with simple_ipc.listen_uds_request("down", down), simple_ipc.listen_uds_request("up", up, context=True):
+            most = max(resident() for _ in every(simple_ipc.post_uds_stream("down", count)))
+            with simple_ipc.post_uds_stream("up", None) as stream:
+                for _ in range(count):
+                    stream.send(chunk)
+                stream.end()
+                assert next(stream) == count * len(chunk)
+        return max(most, resident())
+
+    async def adown(n):
+        for _ in range(n):
+            yield chunk
+
+    async def aup(_, context):
+        return sum([len(item) async for item in context.items])
+
+    async def aboth(count):
+        most = taken = 0
+        async with aio.listen_uds_request("down", adown), aio.listen_uds_request("up", aup, context=True):
+            async for _ in aio.post_uds_stream("down", count):
+                taken += 1
+                most = max(most, resident()) if taken % 64 == 0 else most
+            async with aio.post_uds_stream("up", None) as stream:
+                for _ in range(count):
+                    await stream.send(chunk)
+                await stream.end()
+                assert await anext(stream) == count * len(chunk)
+        return max(most, resident())
+
+    def work(count):
+        return both(count) if how == "blocking" else asyncio.run(aboth(count))
+
+    work(64)
+    before = resident()
+    assert work(chunks) - before < 2 * MOST_GROWTH
+
+
+def every(items, nth=64):
+    """One of so many items."""
+    return itertools.islice(items, nth - 1, None, nth)
