@@ -251,3 +251,24 @@ fn a_thread_whose_session_was_taken_over_does_not_end_the_batch_of_the_next() {
         assert_eq!(session.state.see().driver(), if is_taken { Driver::Batch } else { Driver::Thread });
     });
 }
+
+/// As `Session::retire` in core/src/server/session/mod.rs, and `drive` in core/src/server/driver/stream.rs: the first closes the
+/// receiving side of a session that is to end, but leaves it to the second while a stream still needs its caller's frames.
+#[test]
+fn the_receiving_side_of_a_session_that_is_to_end_is_closed_by_exactly_one_and_not_while_a_stream_runs() {
+    loom::model(|| {
+        let state = Arc::new(State::default());
+        let retire = {
+            let state = Arc::clone(&state);
+            thread::spawn(move || !state.end(Ending::Retiring).is_read_to_its_end())
+        };
+        let begun = state.begin_stream();
+        // While it runs its caller is read.
+        let was_to_end = state.see().is_to_end();
+        let closes = begun && state.end_stream().is_to_end();
+        let retired = retire.join().unwrap();
+        assert!(retired != closes, "begun: {begun}, retired: {retired}, closes: {closes}");
+        assert!(begun || was_to_end);
+        assert!(!state.see().is_read_to_its_end());
+    });
+}
