@@ -126,11 +126,12 @@ set_up_targets() {
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 }
 
-# Compiles and links for TARGET what cargo's further arguments name. `RUSTFLAGS` may be set for the call.
+# Compiles and links for TARGET what cargo's further arguments name. `RUSTFLAGS` may be set for the call, and `standard`, the crates
+# of the standard library: tests need `test` as well.
 build_for() { # target, argument…
     local target=$1
     shift
-    cargo-zigbuild zigbuild --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$target" "$@"
+    cargo-zigbuild zigbuild --quiet --locked "-Zbuild-std=${standard:-std,panic_unwind}" --target "$target" "$@"
 }
 
 # Sets `wheel` to the unpacked wheel of a package of PyPI's, whose file has this checksum, for a platform; fails where it cannot be had.

@@ -72,6 +72,7 @@ crates=(-p simple-ipc -p simple-ipc-ffi -p simple-ipc-cli -p simple-ipc-node -p 
 
 # Builds for the target, tests among it, and keeps cargo's messages, which name the programs.
 build_parts() { # target as zig takes it, argument…
+    local standard=std,panic_unwind,test
     build_for "$@" "${crates[@]}" --lib --bins --tests --message-format=json >"$scratch/built.json"
 }
 
