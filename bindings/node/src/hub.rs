@@ -17,7 +17,6 @@ use crate::event::{Event, Outcome};
 use crate::lock;
 use crate::open::{Connected, Listening, Streaming, Subscribed};
 use crate::running::Running;
-use crate::stream;
 
 /// The bytes of messages, over all listeners, that may be in the queue at once. What is beyond waits in its session.
 const QUEUE_BYTES: u32 = 16 << 20;
@@ -281,7 +280,8 @@ impl Hub {
     }
 
     pub(crate) fn stream(&self, id: u32) -> Result<Arc<Streaming>> {
-        lock(&self.streams).get(&id).cloned().ok_or_else(stream::closed)
+        let streaming = lock(&self.streams).get(&id).cloned();
+        streaming.ok_or_else(|| Error::new(ErrorKind::Closed, "the stream has ended, or was closed"))
     }
 
     /// Lets go of a stream, which closes it.

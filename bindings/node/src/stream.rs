@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use simple_ipc::{Channel, Error, ErrorKind, ItemStream, Message, Options, Result};
+use simple_ipc::{Channel, ItemStream, Message, Options, Result};
 
 use crate::call::Call;
 use crate::event::Outcome;
@@ -57,9 +57,4 @@ pub(crate) fn next(hub: &Arc<Hub>, id: u32, streaming: Arc<Streaming>) -> Option
 /// Sends an item, as soon as there is room for it.
 pub(crate) fn send(hub: &Arc<Hub>, id: u32, streaming: Arc<Streaming>, item: Message) -> Option<Result<Outcome>> {
     Call::start(hub, id, async move { streaming.sender.send_message(&item).await.map(|()| Outcome::Nothing) })
-}
-
-/// Why nothing can be done with a stream that JavaScript has let go of.
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the stream has ended, or was closed")
 }
