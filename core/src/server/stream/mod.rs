@@ -10,6 +10,8 @@
 //!
 //! Sessions are driven elsewhere: nothing here knows them, but for what carries a stream's frames.
 
+#[cfg(test)]
+mod both_sides;
 mod flow;
 mod inbox;
 mod items;
