@@ -175,6 +175,59 @@ fn a_subscription_goes_on_in_the_parent_and_not_in_a_forked_child() {
 }
 
 #[test]
+fn a_stream_goes_on_in_the_parent_and_not_in_a_forked_child() {
+    let Some(options) = started() else {
+        let scratch = Scratch::new();
+        let name = "a_stream_goes_on_in_the_parent_and_not_in_a_forked_child";
+        assert!(start(name, &scratch.options()).wait_with_output().unwrap().status.success());
+        return;
+    };
+    let _scratch = Scratch::new();
+    let channel = Channel::uds("echoes").unwrap();
+    let _listener = blocking::listen_uds_stream_with("echoes", &options, |_: (), items: simple_ipc::Items<u8>| {
+        Ok(std::iter::from_fn(move || items.recv(None).transpose()).map(|item| item.map_err(Into::into)))
+    });
+    let opening = Message::null();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let task = runtime.block_on(simple_ipc::post_stream(&channel, &opening, &options)).unwrap();
+    let raw = simple_ipc::event_loop::ItemStream::post(&channel, &opening, &options).unwrap();
+    let thread = blocking::post_stream(&channel, &opening, &options).unwrap();
+    let one = Message::json(&1).unwrap();
+    let mut held = Some((task, raw, thread));
+    let child = fork(|| {
+        let (task, raw, thread) = held.as_mut().unwrap();
+        let fresh = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for error in [
+            raw.next(None).unwrap_err(),
+            raw.try_next().unwrap_err(),
+            raw.try_send(&one).unwrap_err(),
+            raw.end().unwrap_err(),
+            raw.is_accepted().unwrap_err(),
+            raw.wait(None).unwrap_err(),
+            thread.next().unwrap().unwrap_err(),
+            thread.send(1).unwrap_err(),
+            fresh.block_on(task.next()).unwrap().unwrap_err(),
+            fresh.block_on(task.send(1)).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Forked, "{error}");
+        }
+        // Neither closes anything of the parent's.
+        raw.close();
+        drop(held.take());
+    });
+    assert!(ended_well(child));
+    let (mut task, raw, mut thread) = held.unwrap();
+    raw.send(&one, None).unwrap();
+    thread.send(1).unwrap();
+    runtime.block_on(task.send(1)).unwrap();
+    for item in
+        [raw.next(None).unwrap(), thread.next().map(Result::unwrap), runtime.block_on(task.next()).map(Result::unwrap)]
+    {
+        assert_eq!(item.unwrap().decode::<u8>().unwrap(), 1);
+    }
+}
+
+#[test]
 fn a_channel_can_be_taken_over_when_its_listener_was_killed_though_a_child_of_it_lives() {
     if let Some(options) = started() {
         let listeners: Vec<_> = (0..2)
