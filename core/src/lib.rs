@@ -35,9 +35,14 @@
 //! | publish on a name | [`listen_uds_publish`], [`Listener::publish`] |
 //! | publish on a port | [`listen_ip_publish`] |
 //!
+//! | | streams |
+//! |---|---|
+//! | answer with sequences on a name, on a port | [`listen_uds_stream`], [`listen_ip_stream`] |
+//! | open one to a name, to a port | [`post_uds_stream`], [`post_ip_stream`], [`Client::stream`] |
+//!
 //! A broadcast goes to the one listener of its channel; what is published goes to all who subscribe to its publisher.
 //!
-//! Each has a twin that takes [`Options`] (`…_with`). [`Client`] keeps a channel open, for streams of
+//! Each has a twin that takes [`Options`] (`…_with`). [`Client`] keeps a channel open, for many
 //! messages; [`Listener::serve`] gives a handler the raw [`Message`] and a [`Responder`], with which it can
 //! answer later, see who asks, and hear that nobody waits any more.
 //!
