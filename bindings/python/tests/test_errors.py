@@ -151,6 +151,7 @@ def test_options_of_posts_without_sense_are_refused(post, options, error):
 
 LISTENERS = sorted(set(simple_ipc.ListenOptions.__annotations__) - set(simple_ipc.PostOptions.__annotations__))
 CALLERS = sorted(set(simple_ipc.PostOptions.__annotations__) - set(simple_ipc.ListenOptions.__annotations__))
+STREAMERS = sorted(set(simple_ipc.StreamOptions.__annotations__) - set(simple_ipc.PostOptions.__annotations__))
 SUBSCRIBERS = sorted(set(simple_ipc.SubscribeOptions.__annotations__) - set(simple_ipc.PostOptions.__annotations__))
 
 
@@ -158,7 +159,7 @@ def test_who_takes_which_option_is_as_the_librarys_table_says(request):
     table = json.loads((request.config.rootpath / "../../core/options.json").read_text())["options"]
     both = set(simple_ipc.PostOptions.__annotations__) & set(simple_ipc.ListenOptions.__annotations__)
     takers = {
-        ("posts",): set(CALLERS),
+        ("posts",): {*CALLERS, *STREAMERS},
         ("listeners", "publishers"): set(LISTENERS),
         ("subscribers",): set(SUBSCRIBERS),
         ("both",): both,
