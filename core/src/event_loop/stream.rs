@@ -81,6 +81,8 @@ impl ItemStream {
         let watched = Watched::new(exchange.readiness());
         let made = ItemStream { channel: channel.clone(), watched, exchange: Arc::new(Mutex::new(exchange)) };
         made.is_accepted()?;
+        // That was a step, and nobody's wait: else the acceptance would be something to do for as long as nobody asks for it.
+        made.forget_waits();
         Ok(made)
     }
 

@@ -119,3 +119,20 @@ fn a_wait_that_was_given_up_does_not_wake_those_who_wait_for_something_else() {
     assert!(matches!(stream.try_next(), Ok(NextItem::Item(_))));
     serving.gate.open();
 }
+
+#[test]
+fn the_acceptance_of_a_stream_that_was_begun_is_news_to_nobody_who_did_not_ask_for_it() {
+    let scratch = Scratch::new();
+    let serving = Serving::start(&scratch.options());
+    let stream = ItemStream::begin(&channel(), &opening(json!({"do": "silent"})), &scratch.options()).unwrap();
+    // As for an event loop.
+    let _watched = stream.raw_waitable();
+    while serving.listener.counters().streams == 0 {
+        std::thread::yield_now();
+    }
+    // Once the acceptance has been seen there is nothing to do: one who looks for ever ends at the watchdog.
+    assert!(matches!(stream.try_next(), Ok(NextItem::NotYet)));
+    while stream.wait(Some(SHORT)).unwrap() {
+        assert!(matches!(stream.try_next(), Ok(NextItem::NotYet)));
+    }
+}
