@@ -174,11 +174,11 @@ bench-bridge: ## requests through two bridges beside those of the NATS client al
 	@$(CARGO) build --quiet --release --locked --manifest-path bridge/Cargo.toml --bins --example bench
 	@nats=$$(tools/nats.sh) && PATH=$$(dirname "$$nats"):$$PATH bridge/target/release/examples/bench $(if $(QUICK),quick)
 
-package: ## every language's packages, into target/packages
+package: ## every language's packages, into target/packages; SIMPLE_IPC_TARGET=x86_64-unknown-linux-musl for another target
 	@tools/setup.sh test
 	@tools/package.sh
 
-check-packages: ## make them, and try each in an empty place
+check-packages: ## make them, and try each in an empty place; SIMPLE_IPC_TARGET as well
 	@tools/setup.sh test
 	@tests/packages/run.sh
 

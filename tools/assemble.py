@@ -24,11 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 WORDS = {
     "x86_64-unknown-linux-gnu": ("linux-x64", r"manylinux_2_28_x86_64|manylinux_2_\d+_x86_64\..*"),
     "aarch64-unknown-linux-gnu": ("linux-arm64", r"manylinux_2_28_aarch64|manylinux_2_\d+_aarch64\..*"),
+    "x86_64-unknown-linux-musl": ("linux-musl-x64", r"musllinux_1_2_x86_64"),
+    "aarch64-unknown-linux-musl": ("linux-musl-arm64", r"musllinux_1_2_aarch64"),
     "x86_64-apple-darwin": ("osx-x64", r"macosx_\d+_\d+_x86_64"),
     "aarch64-apple-darwin": ("osx-arm64", r"macosx_\d+_\d+_arm64"),
 }
 #: .NET's names of the platforms for which there is an archive of the C library: `make install` knows no other yet.
-ARCHIVES = ("linux-x64", "linux-arm64")
+ARCHIVES = ("linux-x64", "linux-arm64", "linux-musl-x64", "linux-musl-arm64")
 
 
 class Refused(Exception):

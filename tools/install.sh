@@ -93,9 +93,10 @@ if [ -x "$root/bridge/target/release/simple-ipc-bridge" ]; then
     put 755 "$root/bridge/target/release/simple-ipc-bridge" "$bindir" simple-ipc-bridge
     put 644 "$root/packaging/simple-ipc-bridge.service" "$prefix/lib/systemd/user" simple-ipc-bridge.service
 fi
+# Where the command is for another machine, $GENERATOR is one of this machine's: what it writes is the same.
 generated=$(mktemp -d)
 trap 'rm -rf "$generated"' EXIT
-"$release/simple-ipc" generate "$generated"
+"${GENERATOR:-$release/simple-ipc}" generate "$generated"
 for page in "$generated"/*.1; do
     put 644 "$page" "$datadir/man/man1" "$(basename "$page")"
 done

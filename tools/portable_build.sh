@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Builds cargo packages of this workspace in release form for machines with an older C library than this one's, the
 # same bytes wherever the checkout lies, and prints the folder of what was built (the only line on standard output).
 #
@@ -6,20 +6,22 @@
 #   tools/portable_build.sh --flags         only prints CARGO_ENCODED_RUSTFLAGS, for what another tool builds
 #   tools/portable_build.sh --triple        only prints Rust's name of what is built for
 #
-# On macOS it is built by cargo alone, for the oldest system that the Rust compiler names.
+# $SIMPLE_IPC_TARGET, Rust's name of a target, builds for another than this machine: Linux on arm64, and musl. tools/targets.sh
+# tells how. With musl, libraries are shared ones, and the command is static. On macOS it is built by cargo alone, for the oldest
+# system that the Rust compiler names.
 #
-# The oldest glibc is $SIMPLE_IPC_GLIBC (2.17 unless set). The linker is zig's, which brings the old libraries along; it
-# comes from PyPI into the ignored folder .tools of the checkout, in the versions named here.
+# The oldest glibc is $SIMPLE_IPC_GLIBC (2.17 unless set; 2.28 for another machine). The linker is zig's, which brings the old
+# libraries along; it comes from PyPI into the ignored folder .tools of the checkout, in the versions named here.
 set -eu
 
 cargo_zigbuild=0.24.0
 ziglang=0.17.1
-glibc=${SIMPLE_IPC_GLIBC:-2.17}
 machine=$(uname -m)
 case $(uname -s) in
-    Darwin) triple=$(printf '%s' "$machine" | sed 's/^arm64$/aarch64/')-apple-darwin ;;
-    *) triple=$machine-unknown-linux-gnu ;;
+    Darwin) own=$(printf '%s' "$machine" | sed 's/^arm64$/aarch64/')-apple-darwin ;;
+    *) own=$machine-unknown-linux-gnu ;;
 esac
+triple=${SIMPLE_IPC_TARGET:-$own}
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -gt 0 ] || {
@@ -57,14 +59,52 @@ if [ "$1" = --flags ]; then
     exit
 fi
 
-packages=
-for package in "$@"; do packages="$packages --package $package"; done
-export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$target" CARGO_INCREMENTAL=0
+export CARGO_INCREMENTAL=0
 unset RUSTFLAGS
+built=$target/$triple/release
+if [ "$triple" != "$own" ]; then
+    flags=$CARGO_ENCODED_RUSTFLAGS
+    leave_out() {
+        echo "portable_build.sh: cannot build for $triple: $*" >&2
+        exit 1
+    }
+    # shellcheck source=tools/targets.sh
+    . "$root/tools/targets.sh"
+    set_up_targets >&2
+    unlock_targets
+    # It is no file of the user's cache that is packaged.
+    export CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_STRIP=symbols
+    flags="$flags$separator--remap-path-prefix=$toolchain/lib/rustlib/src/rust=/rust"
+    zigs=$triple
+    case $triple in
+        *-musl) flags="$flags${separator}-Ctarget-feature=-crt-static${separator}-Clink-self-contained=no" ;;
+        *-gnu) zigs=$triple.${SIMPLE_IPC_GLIBC:-2.28} ;;
+    esac
+    export CARGO_ENCODED_RUSTFLAGS=$flags
+    cd "$root"
+    libraries=()
+    command=
+    for package in "$@"; do
+        if [ "$package" = simple-ipc-cli ]; then command=1; else libraries+=(--package "$package"); fi
+    done
+    build=(--quiet --release --locked "-Zbuild-std=std,panic_unwind" --target "$zigs")
+    if [ ${#libraries[@]} -gt 0 ]; then cargo-zigbuild zigbuild "${build[@]}" "${libraries[@]}" >&2; fi
+    if [ -n "$command" ]; then
+        # zig takes -static-pie for -static; with -pie it makes what was meant.
+        static=()
+        case $triple in *-musl) static=(-Ctarget-feature=+crt-static -Clink-arg=-pie) ;; esac
+        cargo-zigbuild rustc "${build[@]}" --package simple-ipc-cli --bin simple-ipc -- ${static[@]+"${static[@]}"} >&2
+    fi
+    printf '%s\n' "$built"
+    exit
+fi
+
+packages=()
+for package in "$@"; do packages+=(--package "$package"); done
+export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$target"
 if [ "$(uname -s)" = Darwin ]; then
-    # shellcheck disable=SC2086 # one word an option and name
-    (cd "$root" && "${CARGO:-cargo}" build --release --locked $packages --target "$triple") >&2
-    printf '%s\n' "$target/$triple/release"
+    (cd "$root" && "${CARGO:-cargo}" build --release --locked "${packages[@]}" --target "$triple") >&2
+    printf '%s\n' "$built"
     exit
 fi
 
@@ -90,7 +130,6 @@ export CARGO_ZIGBUILD_CACHE_DIR="$root/.tools/zig-cache"
     mv "$tools/zig.$$" "$tools/zig"
 }
 
-# shellcheck disable=SC2086 # one word an option and name
-(cd "$root" && PATH="$tools/bin:$PATH" cargo-zigbuild zigbuild --release --locked $packages \
-    --target "$triple.$glibc") >&2
-printf '%s\n' "$target/$triple/release"
+(cd "$root" && PATH="$tools/bin:$PATH" cargo-zigbuild zigbuild --release --locked "${packages[@]}" \
+    --target "$triple.${SIMPLE_IPC_GLIBC:-2.17}") >&2
+printf '%s\n' "$built"

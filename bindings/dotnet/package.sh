@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes SimpleIpc.<version>.nupkg in $OUT (the folder packages of cargo's target folder unless set) and prints its path:
-# the assembly, its documentation, the README, the licences, and the C library for this platform, built for old systems.
+# the assembly, its documentation, the README, the licences, and the C library for this platform, built for old systems, or for $SIMPLE_IPC_TARGET.
 # tools/assemble.py makes one package of those of all platforms.
 set -eu
 
@@ -17,6 +17,8 @@ file=libsimpleipc.so
 case $triple in
     x86_64-unknown-linux-gnu) runtime=linux-x64 ;;
     aarch64-unknown-linux-gnu) runtime=linux-arm64 ;;
+    x86_64-unknown-linux-musl) runtime=linux-musl-x64 ;;
+    aarch64-unknown-linux-musl) runtime=linux-musl-arm64 ;;
     x86_64-apple-darwin) runtime=osx-x64 file=libsimpleipc.dylib ;;
     aarch64-apple-darwin) runtime=osx-arm64 file=libsimpleipc.dylib ;;
     *)
@@ -26,7 +28,7 @@ case $triple in
 esac
 
 library=$("$root/tools/portable_build.sh" simple-ipc-ffi)/$file
-case $triple in *-linux-*) "$root/tools/oldest_glibc.sh" 2.28 "$library" ;; esac
+case $triple in *-linux-gnu) "$root/tools/oldest_glibc.sh" 2.28 "$library" ;; esac
 
 native=$target/dotnet/native
 rm -rf "$native"

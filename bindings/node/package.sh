@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the npm packages and prints their paths: `simple-ipc`, which is the same wherever it is made, and this platform's add-on.
+# Makes the npm packages and prints their paths: `simple-ipc`, which is the same wherever it is made, and this platform's add-on, or
+# that of $SIMPLE_IPC_TARGET, Rust's name of another.
 #
 #   bindings/node/package.sh      into $OUT, or packages/ in cargo's target folder
 set -eu
@@ -28,7 +29,8 @@ case $triple in
         ;;
     *)
         cp "$built/libsimple_ipc_node.so" "$work/platform/simple-ipc.node"
-        strip --strip-unneeded "$work/platform/simple-ipc.node"
+        # What is built for another machine, its compiler has stripped.
+        [ -n "${SIMPLE_IPC_TARGET:-}" ] || strip --strip-unneeded "$work/platform/simple-ipc.node"
         ;;
 esac
 

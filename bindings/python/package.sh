@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes the wheel of this platform (for glibc 2.28 and later), the wheel without a native part, and the source distribution in $OUT (default: <target>/packages).
+# With $SIMPLE_IPC_TARGET, Rust's name of another platform, the first is that one's, out of the Python files and its native part.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -13,14 +14,30 @@ rm -f "$out"/libsimpleipc-*.whl "$out"/libsimpleipc-*.tar.gz
 # No path of this machine stays in what is built.
 CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
 export CARGO_ENCODED_RUSTFLAGS
-if [ "$(uname -s)" = Darwin ]; then
+if [ -n "${SIMPLE_IPC_TARGET:-}" ]; then
+    case $SIMPLE_IPC_TARGET in
+        *-linux-musl) tag=musllinux_1_2_${SIMPLE_IPC_TARGET%%-*} ;;
+        *-linux-gnu) tag=manylinux_2_28_${SIMPLE_IPC_TARGET%%-*} ;;
+        *)
+            echo "package.sh: cannot make a wheel for $SIMPLE_IPC_TARGET: it has tags for Linux only" >&2
+            exit 1
+            ;;
+    esac
+    # Its native part, this machine's, is not used, and so need not be optimised.
+    own=$(mktemp -d)
+    trap 'rm -rf "$own"' EXIT
+    maturin build -q --locked -m "$here/Cargo.toml" -o "$own" >&2
+    built=$(env -u CARGO_ENCODED_RUSTFLAGS "$root/tools/portable_build.sh" simple-ipc-python)
+    case $tag in manylinux*) "$root/tools/oldest_glibc.sh" 2.28 "$built/lib_native.so" ;; esac
+    "$here/foreign_wheel.py" "$own"/libsimpleipc-*.whl "$built/lib_native.so" "$tag" "$out" >&2
+elif [ "$(uname -s)" = Darwin ]; then
     maturin build -q --locked --release -m "$here/Cargo.toml" -o "$out" >&2
 else
     maturin build -q --locked --release --zig --compatibility manylinux_2_28 -m "$here/Cargo.toml" -o "$out" >&2
 fi
 maturin sdist -m "$here/Cargo.toml" -o "$out" >&2
 for wheel in "$out"/libsimpleipc-*.whl; do
-    if [ "$(uname -s)" = Darwin ]; then
+    if [ "$(uname -s)" = Darwin ] || [ -n "${SIMPLE_IPC_TARGET:-}" ]; then
         echo "$wheel"
         continue
     fi

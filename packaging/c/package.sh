@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes simple-ipc-c-VERSION-linux-x64.tar.gz in $OUT (the folder packages of cargo's target folder unless set) and prints
 # its path: what `make install` installs, built for old systems, in a tree that works wherever it is unpacked. The same
-# sources give the same bytes.
+# sources give the same bytes. $SIMPLE_IPC_TARGET, Rust's name of a target, packages for another than this machine.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,18 +12,30 @@ export CARGO_TARGET_DIR="$target"
 out=${OUT:-$target/packages}
 version=$("$root/tools/version.sh")
 
-case $(uname -m) in
-    x86_64) machine=linux-x64 ;;
-    aarch64) machine=linux-arm64 ;;
+triple=$("$root/tools/portable_build.sh" --triple)
+case $triple in
+    x86_64-unknown-linux-gnu) machine=linux-x64 ;;
+    aarch64-unknown-linux-gnu) machine=linux-arm64 ;;
+    x86_64-unknown-linux-musl) machine=linux-musl-x64 ;;
+    aarch64-unknown-linux-musl) machine=linux-musl-arm64 ;;
     *)
-        echo "package.sh: cannot package for $(uname -m): it has names for x86_64 and aarch64 only" >&2
+        echo "package.sh: cannot package for $triple: it has names for Linux on x86_64 and aarch64 only" >&2
         exit 1
         ;;
 esac
 name=simple-ipc-c-$version-$machine
 
 built=$("$root/tools/portable_build.sh" simple-ipc-ffi simple-ipc-cli)
-"$root/tools/oldest_glibc.sh" 2.28 "$built/libsimpleipc.so" "$built/simple-ipc"
+case $triple in
+    *-musl) ;;
+    *) "$root/tools/oldest_glibc.sh" 2.28 "$built/libsimpleipc.so" "$built/simple-ipc" ;;
+esac
+if [ -n "${SIMPLE_IPC_TARGET:-}" ] && [ -z "${GENERATOR:-}" ]; then
+    # The manual and the completions are written by the command, for which one of this machine's own is built.
+    (cd "$root" && "${CARGO:-cargo}" build --quiet --locked --package simple-ipc-cli) >&2
+    GENERATOR=$target/debug/simple-ipc
+    export GENERATOR
+fi
 
 staged=$(mktemp -d "${TMPDIR:-/tmp}/sipc-package-XXXXXX")
 trap 'rm -rf "$staged"' EXIT
@@ -36,7 +48,9 @@ mv "$staged/installed/prefix" "$tree"
 sed -i 's|^prefix=.*|prefix=${pcfiledir}/../..|' "$tree/lib/pkgconfig/simple_ipc.pc"
 # The example is the one of the project's README, which has it tested.
 awk '/^```c$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$root/README.md" >"$staged/example.c"
-sed -e "s|@VERSION@|$version|g; s|@NAME@|$name|g" -e "/^@EXAMPLE@\$/{r $staged/example.c" -e 'd}' \
+system="glibc 2.28 or newer"
+case $triple in *-musl) system=musl ;; esac
+sed -e "s|@VERSION@|$version|g; s|@NAME@|$name|g; s|@SYSTEM@|$system|g" -e "/^@EXAMPLE@\$/{r $staged/example.c" -e 'd}' \
     -e "/^@CLOCK@\$/{r $root/tests/c/clock.c" -e 'd}' "$here/README.md.in" >"$tree/README.md"
 cp "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$root/CHANGELOG.md" "$tree/"
 "$root/tools/sbom.sh" "$tree/sbom.cdx.json" simple-ipc-ffi simple-ipc-cli

@@ -125,6 +125,37 @@ class WithoutNativePart(unittest.TestCase):
         self.why = "run: pip install"
         self.assertEqual(self.says(CALLS, self.scratch / "installed"), "12 9.8.7\n")
 
+    def test_wheel_for_another_platform_has_its_native_part_and_its_tag(self):
+        wheel = self.scratch / "libsimpleipc-9.8.7-cp311-abi3-linux_x86_64.whl"
+        with zipfile.ZipFile(wheel, "w") as packed:
+            packed.writestr("simple_ipc/__init__.py", "words = 1\n")
+            packed.writestr("simple_ipc/_native.abi3.so", b"this machine's")
+            packed.writestr(f"{ABOUT}/METADATA", "Name: libsimpleipc\n")
+            packed.writestr(f"{ABOUT}/WHEEL", "Root-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n")
+            packed.writestr(f"{ABOUT}/RECORD", "")
+        library = self.scratch / "lib_native.so"
+        library.write_bytes(b"the other's")
+        made = [self.foreign(wheel, library, "musllinux_1_2_aarch64") for _ in range(2)]
+        self.assertEqual(made[0].read_bytes(), made[1].read_bytes())
+        self.assertEqual(made[0].name, "libsimpleipc-9.8.7-cp311-abi3-musllinux_1_2_aarch64.whl")
+        with zipfile.ZipFile(made[0]) as packed:
+            files = {name: packed.read(name) for name in packed.namelist()}
+        self.assertEqual(files["simple_ipc/_native.abi3.so"], b"the other's")
+        self.assertEqual(files["simple_ipc/__init__.py"], b"words = 1\n")
+        self.assertIn("Tag: cp311-abi3-musllinux_1_2_aarch64", files[f"{ABOUT}/WHEEL"].decode().splitlines())
+        listed = {line.rsplit(",", 2)[0]: line.rsplit(",", 2)[1] for line in files[f"{ABOUT}/RECORD"].decode().splitlines()}
+        self.assertEqual(set(listed), set(files))
+        digest = base64.urlsafe_b64encode(hashlib.sha256(b"the other's").digest()).rstrip(b"=").decode()
+        self.assertEqual(listed["simple_ipc/_native.abi3.so"], f"sha256={digest}")
+
+    def foreign(self, wheel, library, tag):
+        folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        done = subprocess.run(
+            [sys.executable, str(PYTHON / "foreign_wheel.py"), str(wheel), str(library), tag, str(folder)],
+            capture_output=True, text=True, check=True,
+        )
+        return Path(done.stdout.strip())
+
     def pure(self, wheel):
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         done = subprocess.run(

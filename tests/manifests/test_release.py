@@ -20,6 +20,8 @@ VERSION = subprocess.run([ROOT / "tools/version.sh"], capture_output=True, text=
 RUNTIMES = {
     "x86_64-unknown-linux-gnu": ("linux-x64", "manylinux_2_28_x86_64", "libsimpleipc.so"),
     "aarch64-unknown-linux-gnu": ("linux-arm64", "manylinux_2_28_aarch64", "libsimpleipc.so"),
+    "x86_64-unknown-linux-musl": ("linux-musl-x64", "musllinux_1_2_x86_64", "libsimpleipc.so"),
+    "aarch64-unknown-linux-musl": ("linux-musl-arm64", "musllinux_1_2_aarch64", "libsimpleipc.so"),
     "x86_64-apple-darwin": ("osx-x64", "macosx_10_12_x86_64", "libsimpleipc.dylib"),
     "aarch64-apple-darwin": ("osx-arm64", "macosx_11_0_arm64", "libsimpleipc.dylib"),
 }
@@ -224,6 +226,15 @@ class Workflows(unittest.TestCase):
         text = (ROOT / ".github/workflows/release.yml").read_text()
         built = re.findall(r"^ +- platform: (\S+)$", text, re.MULTILINE)
         self.assertEqual(sorted(built), sorted(platform["name"] for platform in PLATFORMS))
+
+    def test_what_is_built_for_another_target_than_its_machines_own_is_that_platforms(self):
+        text = (ROOT / ".github/workflows/release.yml").read_text()
+        named = dict(re.findall(r"^ +- platform: (\S+)\n +machine: \S+\n +target: (\S+)$", text, re.MULTILINE))
+        targets = {platform["name"]: platform["target"] for platform in PLATFORMS}
+        self.assertEqual(set(named), {name for name, target in targets.items() if target.endswith("-musl")})
+        for name, target in named.items():
+            self.assertEqual(target, targets[name])
+        self.assertIn("SIMPLE_IPC_TARGET: ${{ matrix.target }}", text)
 
 
 if __name__ == "__main__":
