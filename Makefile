@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
+.PHONY: test-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -81,6 +81,9 @@ soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory stage
 	@tests/soak/run.sh $(if $(TIME),--time $(TIME)) --plot $(TARGET)/soak.svg
+
+test-windows: ## build for Windows and run what was built under Wine 10; needs root, and the first run takes some minutes
+	@tools/windows.sh
 
 cross: ## compile and link for macOS and for Linux on arm64; the first run takes some minutes
 	@tools/cross.sh

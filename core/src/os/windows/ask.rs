@@ -48,7 +48,7 @@ pub(super) enum Kernel {
     Socket(SocketPoll),
     /// A read of no bytes, where something is to be received; where it has no room and some is wanted, the write in flight tells.
     Pipe {
-        read: Option<Operation<()>>,
+        read: Option<Arc<Operation<()>>>,
         room: Option<Room>,
     },
     Server(Arc<PipeServer>),
@@ -78,7 +78,7 @@ impl Ask {
             Kernel::Ready => true,
             Kernel::Socket(poll) => poll.is_done(),
             Kernel::Pipe { read, room } => {
-                read.as_ref().is_some_and(Operation::is_done) || room.as_ref().is_some_and(Room::is_there)
+                read.as_ref().is_some_and(|read| read.is_done()) || room.as_ref().is_some_and(Room::is_there)
             }
             Kernel::Server(server) => server.someone_waits(),
         };

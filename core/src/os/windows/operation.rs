@@ -2,6 +2,8 @@
 
 use std::cell::UnsafeCell;
 use std::io;
+use std::os::windows::io::OwnedHandle;
+use std::sync::Arc;
 
 use windows_sys::Wdk::Storage::FileSystem::NtCancelIoFileEx;
 use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, RtlNtStatusToDosError, STATUS_PENDING};
@@ -12,6 +14,8 @@ use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
 pub(super) struct Operation<T> {
     memory: Box<Memory<T>>,
     file: HANDLE,
+    /// The same, open for as long as this, where nothing else sees to that.
+    open: Option<Arc<OwnedHandle>>,
 }
 
 struct Memory<T> {
@@ -40,7 +44,7 @@ impl<T> Operation<T> {
         let memory = Box::new(Memory { outcome: UnsafeCell::new(outcome), content: UnsafeCell::new(content) });
         let status = begin(file, memory.outcome.get(), memory.content.get());
         if status == STATUS_PENDING {
-            return Ok(Operation { memory, file });
+            return Ok(Operation { memory, file, open: None });
         }
         if status < 0 {
             // It was refused: the kernel has forgotten the memory.
@@ -49,7 +53,14 @@ impl<T> Operation<T> {
         // Done at once. Some calls leave the outcome to the one who asked.
         // SAFETY: the kernel is done with it.
         unsafe { (*memory.outcome.get()).Anonymous.Status = status };
-        Ok(Operation { memory, file })
+        Ok(Operation { memory, file, open: None })
+    }
+
+    /// The same, which keeps its file open.
+    pub(super) fn keeping(self, file: Arc<OwnedHandle>) -> Operation<T> {
+        let mut this = self;
+        this.open = Some(file);
+        this
     }
 
     /// Whether the kernel is done with it, in whatever way.
@@ -74,6 +85,21 @@ impl<T> Operation<T> {
         let mut cancelled = IO_STATUS_BLOCK { Anonymous: IO_STATUS_BLOCK_0 { Status: 0 }, Information: 0 };
         // SAFETY: the file is open, and both blocks outlive the call.
         unsafe { NtCancelIoFileEx(self.file, self.memory.outcome.get(), &raw mut cancelled) };
+    }
+
+    /// Gives it up, and waits until it is done: a moment.
+    pub(super) fn end(&self) {
+        let mut looks = 0;
+        while !self.is_done() {
+            self.cancel();
+            // It ends at once, but another thread or the kernel may be in the middle of it.
+            if looks < 100 {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            looks += 1;
+        }
     }
 
     fn status(&self) -> NTSTATUS {
@@ -106,17 +132,7 @@ impl<T: Copy> Operation<T> {
 
 impl<T> Drop for Operation<T> {
     fn drop(&mut self) {
-        let mut looks = 0;
-        while !self.is_done() {
-            self.cancel();
-            // It ends at once, but another thread or the kernel may be in the middle of it.
-            if looks < 100 {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-            looks += 1;
-        }
+        self.end();
     }
 }
 

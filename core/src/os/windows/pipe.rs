@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use windows_sys::Wdk::Storage::FileSystem::{NtCancelIoFileEx, NtReadFile, NtWriteFile};
@@ -46,8 +46,10 @@ struct State {
     // Dropped in this order: the write is over before its handle is closed.
     /// The write in flight, or the last one.
     write: Option<Operation<Vec<u8>>>,
+    /// Those who wait for something to receive. They are given up before the handle is closed.
+    reads: Vec<Weak<Operation<()>>>,
     /// `None` once the stream was ended from this side.
-    handle: Option<OwnedHandle>,
+    handle: Option<Arc<OwnedHandle>>,
     /// Nothing more is to be sent.
     no_more: bool,
 }
@@ -58,7 +60,8 @@ impl Pipe {
         keep_what_is_in_flight(&handle)?;
         let room = Arc::new(Event::new()?);
         room.set();
-        let state = Mutex::new(State { write: None, handle: Some(handle), no_more: false });
+        let state =
+            Mutex::new(State { write: None, reads: Vec::new(), handle: Some(Arc::new(handle)), no_more: false });
         Ok(Pipe { end, state, room })
     }
 
@@ -188,7 +191,11 @@ impl Pipe {
     pub(super) fn close(&self) {
         let mut state = lock(&self.state);
         let (write, handle) = (state.write.take(), state.handle.take());
+        let reads = std::mem::take(&mut state.reads);
         drop(state);
+        for read in reads.iter().filter_map(Weak::upgrade) {
+            read.end();
+        }
         let (Some(write), Some(handle)) = (write, handle) else { return };
         if write.is_done() {
             return;
@@ -221,11 +228,11 @@ impl Pipe {
     }
 
     /// Asks when there is something to receive: a read of no bytes is done then. `None`: there is, or the end.
-    pub(super) fn ask_read(&self, event: &Event) -> io::Result<Option<Operation<()>>> {
-        let state = lock(&self.state);
-        let Some(handle) = state.handle() else { return Ok(None) };
+    pub(super) fn ask_read(&self, event: &Event) -> io::Result<Option<Arc<Operation<()>>>> {
+        let mut state = lock(&self.state);
+        let Some(open) = state.handle.clone() else { return Ok(None) };
         let event = event.handle();
-        let read = Operation::begin(handle, (), |file, outcome, memory| {
+        let read = Operation::begin(open.as_raw_handle(), (), |file, outcome, memory| {
             // SAFETY: the handle is open, as the lock keeps it; the outcome is the operation's and outlives it; no byte is
             // written to memory.
             unsafe {
@@ -243,7 +250,12 @@ impl Pipe {
             }
         });
         match read {
-            Ok(read) => Ok(Some(read)),
+            Ok(read) => {
+                let read = Arc::new(read.keeping(open));
+                state.reads.retain(|read| read.strong_count() > 0);
+                state.reads.push(Arc::downgrade(&read));
+                Ok(Some(read))
+            }
             Err(error) if is_end(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -267,7 +279,7 @@ impl Pipe {
 
 impl State {
     fn handle(&self) -> Option<RawHandle> {
-        self.handle.as_ref().map(AsRawHandle::as_raw_handle)
+        self.handle.as_ref().map(|handle| handle.as_raw_handle())
     }
 }
 
