@@ -1,19 +1,18 @@
 //! A question that the kernel answers when something is ready.
 
 use std::io;
-use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
+use std::os::windows::io::{AsRawSocket, BorrowedSocket};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinSock::SOCKET;
 
+use super::end::Waiting;
 use super::event::{Event, wait_for_any};
-use super::listener::Listener;
 use super::operation::Operation;
 use super::pipe_server::PipeServer;
 use super::socket_poll::{self, READABLE, SocketPoll, WRITABLE};
-use super::stream::{Core, Waiting};
 use crate::os::interest::Interest;
 
 /// Something that can be waited for.
@@ -55,20 +54,31 @@ pub(super) enum Kernel {
 }
 
 /// A pipe whose room is waited for.
-#[derive(Debug)]
 pub(super) struct Room {
     /// Whoever waits does not keep it open.
-    pub(super) stream: Weak<Core>,
+    stream: Weak<dyn HasRoom>,
     event: Arc<Event>,
 }
 
+/// What may have room for something to send.
+pub(super) trait HasRoom: Send + Sync {
+    fn has_room(&self) -> bool;
+}
+
 impl Room {
-    pub(super) fn new(stream: &Arc<Core>, event: &Arc<Event>) -> Room {
-        Room { stream: Arc::downgrade(stream), event: Arc::clone(event) }
+    /// `event` is set while it has room.
+    pub(super) fn new(stream: Weak<dyn HasRoom>, event: &Arc<Event>) -> Room {
+        Room { stream, event: Arc::clone(event) }
     }
 
     fn is_there(&self) -> bool {
         self.stream.upgrade().is_none_or(|stream| stream.has_room())
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("is_there", &self.is_there()).finish_non_exhaustive()
     }
 }
 
@@ -131,24 +141,4 @@ pub(super) fn wait(
     handles.extend(others.take(60));
     wait_for_any(&handles, timeout)?;
     Ok(ask.is_answered())
-}
-
-impl Askable for Listener {
-    fn ask(&self, interest: Interest, event: &Arc<Event>) -> io::Result<Ask> {
-        event.clear();
-        let kernel = match self {
-            Listener::Tcp(listener) => Kernel::Socket(of_socket(listener.as_socket(), interest, event)?),
-            Listener::Pipe(server) => Kernel::Server(Arc::clone(server)),
-        };
-        Ok(Ask { kernel, ends: None })
-    }
-}
-
-impl Askable for Arc<Core> {
-    fn ask(&self, interest: Interest, event: &Arc<Event>) -> io::Result<Ask> {
-        // From here on its end sets the event.
-        let ends = self.watch_end(event);
-        event.clear();
-        Ok(Ask { kernel: self.ask_kernel(interest, event)?, ends: Some(ends) })
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
-use std::os::windows::io::{FromRawSocket, OwnedSocket};
+use std::os::windows::io::{AsSocket, FromRawSocket, OwnedSocket};
 use std::sync::{Arc, OnceLock};
 
 use windows_sys::Win32::Networking::WinSock::{
@@ -11,9 +11,12 @@ use windows_sys::Win32::Networking::WinSock::{
     listen, setsockopt,
 };
 
+use super::ask::{self, Ask, Askable, Kernel};
+use super::event::Event;
 use super::pipe_server::PipeServer;
 use super::refusal::{Refusal, by};
 use super::stream::Stream;
+use crate::os::interest::Interest;
 
 const BACKLOG: i32 = 1024;
 
@@ -48,6 +51,17 @@ impl Listener {
             Listener::Tcp(listener) => Listener::Tcp(listener.try_clone()?),
             Listener::Pipe(server) => Listener::Pipe(Arc::clone(server)),
         })
+    }
+}
+
+impl Askable for Listener {
+    fn ask(&self, interest: Interest, event: &Arc<Event>) -> io::Result<Ask> {
+        event.clear();
+        let kernel = match self {
+            Listener::Tcp(listener) => Kernel::Socket(ask::of_socket(listener.as_socket(), interest, event)?),
+            Listener::Pipe(server) => Kernel::Server(Arc::clone(server)),
+        };
+        Ok(Ask { kernel, ends: None })
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod async_stream;
 pub(crate) mod channel_lock;
 pub(crate) mod clean;
 pub(crate) mod connect;
+mod end;
 mod event;
 mod file;
 pub(crate) mod fork;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::windows::io::{AsRawSocket, AsSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Networking::WinSock::{
@@ -13,13 +13,13 @@ use windows_sys::Win32::Networking::WinSock::{
     WSASend, setsockopt,
 };
 
-use super::ask::{self, Kernel, Room};
+use super::ask::{self, Ask, Askable, HasRoom, Kernel, Room};
+use super::end::End;
 use super::event::Event;
 use super::peer;
 use super::pipe::Pipe;
 use super::socket_poll::{self, ABORT, found};
 use super::waker::Waker;
-use crate::lock::lock;
 use crate::os::interest::Interest;
 pub(crate) use crate::os::transfer::{Wait, advance, interrupted, would_block};
 use crate::peer::{Ownership, Peer};
@@ -50,41 +50,9 @@ enum Kind {
     Pipe(Pipe),
 }
 
-/// What ends a stream's receiving from this side.
-#[derive(Debug, Default)]
-struct End {
-    /// Nothing more is received than what has arrived. Set by any thread, once; release, with the acquire of those who read it
-    /// after they have entered `waiting`.
-    has_come: AtomicBool,
-    /// The events of those who wait for the stream: set when the end comes. Each is there for as long as its wait.
-    waiting: Mutex<Vec<Arc<Event>>>,
-}
-
-/// A wait that the end of its stream ends, too.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    end: Arc<End>,
-    event: Arc<Event>,
-}
-
-impl Waiting {
-    pub(super) fn has_ended(&self) -> bool {
-        self.end.has_come.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let mut waiting = lock(&self.end.waiting);
-        if let Some(at) = waiting.iter().position(|event| Arc::ptr_eq(event, &self.event)) {
-            waiting.swap_remove(at);
-        }
-    }
-}
-
 impl Core {
     /// Asks the kernel when it is ready.
-    pub(super) fn ask_kernel(self: &Arc<Core>, interest: Interest, event: &Arc<Event>) -> io::Result<Kernel> {
+    fn ask_kernel(self: &Arc<Core>, interest: Interest, event: &Arc<Event>) -> io::Result<Kernel> {
         let pipe = match &self.kind {
             Kind::Tcp(socket) => return ask::of_socket(socket.as_socket(), interest, event).map(Kernel::Socket),
             Kind::Pipe(pipe) => pipe,
@@ -94,7 +62,8 @@ impl Core {
             if pipe.has_room() {
                 return Ok(Kernel::Ready);
             }
-            room = Some(Room::new(self, pipe.room()));
+            let stream = Arc::downgrade(self);
+            room = Some(Room::new(stream, pipe.room()));
         }
         let read = if interest == Interest::Write { None } else { Some(pipe.ask_read(event)?) };
         Ok(match read {
@@ -103,23 +72,23 @@ impl Core {
             read => Kernel::Pipe { read: read.flatten(), room },
         })
     }
+}
 
-    /// Whether a send would take something, of a pipe.
-    pub(super) fn has_room(&self) -> bool {
+impl HasRoom for Core {
+    fn has_room(&self) -> bool {
         match &self.kind {
             Kind::Tcp(_) => true,
             Kind::Pipe(pipe) => pipe.has_room(),
         }
     }
+}
 
-    fn has_ended(&self) -> bool {
-        self.end.has_come.load(Ordering::Acquire)
-    }
-
-    /// Has the end of the stream set an event, too.
-    pub(super) fn watch_end(&self, event: &Arc<Event>) -> Waiting {
-        lock(&self.end.waiting).push(Arc::clone(event));
-        Waiting { end: Arc::clone(&self.end), event: Arc::clone(event) }
+impl Askable for Arc<Core> {
+    fn ask(&self, interest: Interest, event: &Arc<Event>) -> io::Result<Ask> {
+        // From here on its end sets the event.
+        let ends = self.end.watch(event);
+        event.clear();
+        Ok(Ask { kernel: self.ask_kernel(interest, event)?, ends: Some(ends) })
     }
 }
 
@@ -221,7 +190,7 @@ impl Stream {
             }
         };
         match received {
-            Err(error) if would_block(&error) && self.core.has_ended() => Ok(0),
+            Err(error) if would_block(&error) && self.core.end.has_come() => Ok(0),
             done => done,
         }
     }
@@ -350,15 +319,6 @@ impl Stream {
         match &self.core.kind {
             Kind::Tcp(_) => None,
             Kind::Pipe(pipe) => pipe.peer_process(),
-        }
-    }
-}
-
-impl End {
-    fn come(&self) {
-        self.has_come.store(true, Ordering::Release);
-        for event in &*lock(&self.waiting) {
-            event.set();
         }
     }
 }
