@@ -116,6 +116,8 @@ def why_the_command_does_not(role, case):
         return "items are lines of JSON, or all of them bytes"
     if case == "a handler that ignores its end" and role == "listener":
         return "a command that does not end is killed after five seconds"
+    if case == "cancelled between two items" and role == "listener":
+        return "its command is ended before it has begun, and has nothing to clean up"
     return None
 
 

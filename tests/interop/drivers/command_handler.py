@@ -24,14 +24,29 @@ def item(number, size):
     return f"item:{number}:".ljust(size, "x")
 
 
-def leave(*_):
-    raise SystemExit(143)
+class Cleanup:
+    """Says once that its handler has cleaned up, also where the signal that ends it comes in the middle of that."""
+
+    def __init__(self, do):
+        self.is_due = do in ("echo", "forever", "silent")
+
+    def __call__(self):
+        if self.is_due:
+            self.is_due = False
+            with open(os.environ["CLEANED"], "ab") as cleaned:
+                cleaned.write(b".")
+
+    def leave(self, *_):
+        if self.is_due:
+            self()
+            raise SystemExit(143)
 
 
 def main():
     opening = json.loads(os.environ["SIMPLE_IPC_MESSAGE"])
     do, count, size = opening.get("do"), opening.get("n", 0), opening.get("size", 0)
-    signal.signal(signal.SIGTERM, leave)
+    clean_up = Cleanup(do)
+    signal.signal(signal.SIGTERM, clean_up.leave)
     try:
         if do == "count":
             sys.stdout.writelines(json.dumps(item(number, size)) + "\n" for number in range(count))
@@ -62,9 +77,7 @@ def main():
         else:
             sys.exit("unknown")
     finally:
-        if do in ("echo", "forever", "silent"):
-            with open(os.environ["CLEANED"], "ab") as cleaned:
-                cleaned.write(b".")
+        clean_up()
 
 
 if __name__ == "__main__":
