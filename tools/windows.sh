@@ -3,7 +3,7 @@
 #
 #   tools/windows.sh               builds, then runs the tests
 #   tools/windows.sh build         builds alone: library, import library, command, tests
-#   tools/windows.sh run PROGRAM…  runs a program under Wine, with the drive Z: as this machine's root
+#   tools/windows.sh run PROGRAM…  runs a program under Wine, a copy of it in a directory of its own
 #
 # The compiler is Debian's for MinGW; tools/targets.sh tells where the standard library comes from. Wine is that of Debian 13, in a root
 # of its own in the user's cache folder (debootstrap checks its signatures), since older ones lack what Rust's standard library calls. To
@@ -46,44 +46,51 @@ bring_wine() {
         touch "$root/complete"
     }
     [ -e "$root/prefix" ] || {
-        mkdir -p "$root$PWD" "$root/scratch"
+        make_scratch
         enter wineboot -i >>"$root.log" 2>&1 || true
         enter winecfg -v win10 >>"$root.log" 2>&1 || true
         touch "$root/prefix"
     }
 }
 
-# Runs a program under Wine: in a mount namespace, so that nothing stays mounted.
+# Runs a program under Wine, with the scratch directory as its working directory: in a mount namespace, so that nothing stays mounted.
+# What it opens stands in the root itself, since the server of Wine that opens it may have been started by an earlier run.
 enter() { # program, argument…
+    (become "$@")
+}
+# The same in place of the calling shell, so that who knows its number can end the program.
+become() { # program, argument…
     # shellcheck disable=SC2016 # The inner shell expands them.
-    unshare --mount bash -c '
+    exec unshare --mount bash -c '
         set -e
-        root=$1 checkout=$2 built=$3 scratch=$4
-        shift 4
+        root=$1 inside=$2
+        shift 2
         mount --make-rprivate /
-        mkdir -p "$root$checkout" "$root$built" "$root/scratch" "$root/proc" "$root/dev"
         mount --rbind /dev "$root/dev"
         mount -t proc proc "$root/proc"
-        mount --bind "$checkout" "$root$checkout"
-        mount --bind "$built" "$root$built"
-        mount --bind "$scratch" "$root/scratch"
-        exec chroot "$root" /usr/bin/env -C "$checkout" WINEDEBUG=-all WINEPREFIX=/root/.wine HOME=/root XDG_RUNTIME_DIR=/tmp \
+        exec chroot "$root" /usr/bin/env -C "$inside" WINEDEBUG=-all WINEPREFIX=/root/.wine HOME=/root XDG_RUNTIME_DIR=/tmp \
             LANG=C.UTF-8 PATH=/usr/lib/wine:/usr/bin:/bin SIMPLE_IPC_DIR="${SIMPLE_IPC_DIR:-}" /usr/lib/wine/wine64 "$@"
-    ' enter "$root" "$PWD" "$built" "$scratch" "$@"
+    ' enter "$root" "/scratch/${scratch##*/}" "$@"
 }
 
 set_up_targets
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
 built=$CARGO_TARGET_DIR
 mkdir -p "$built"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+
+# Makes the scratch directory, which goes at the end.
+make_scratch() {
+    mkdir -p "$root/scratch"
+    scratch=$(mktemp -d "$root/scratch/XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+}
 
 if [ "${1:-}" = run ]; then
-    shift
     unlock_targets
     bring_wine
-    enter "$@"
+    make_scratch
+    cp "$2" "$scratch"
+    enter "./${2##*/}" "${@:3}"
     exit
 fi
 
@@ -91,10 +98,10 @@ bring x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 say "builds for $target"
 cargo() { "$CARGO" "$1" --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$target" "${@:2}"; }
 RUSTFLAGS="-D warnings" cargo build -p simple-ipc -p simple-ipc-ffi -p simple-ipc-cli
-suites="calls clients streams"
+suites="calls clients"
 # shellcheck disable=SC2046,SC2086 # Each is an argument.
 RUSTFLAGS="-D warnings" cargo test --no-run --message-format=json -p simple-ipc --lib $(printf -- '--test %s ' $suites) |
-    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$scratch/programs"
+    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$built/windows-programs"
 unlock_targets
 command=$built/$target/debug/simple-ipc.exe
 for made in "$command" "$built/$target/debug/simpleipc.dll" "$built/$target/debug/libsimpleipc.dll.a"; do
@@ -106,6 +113,10 @@ if [ "${1:-}" = build ]; then
     exit 0
 fi
 bring_wine
+make_scratch
+while read -r program; do cp "$program" "$scratch"; done <"$built/windows-programs"
+cp "$command" "$scratch"
+command=./simple-ipc.exe
 
 passed=0
 failed=0
@@ -127,7 +138,7 @@ while read -r program; do
     name=$(basename "$program" | sed 's/-[0-9a-f]*\.exe$//')
     skips=()
     for entry in "${left_out[@]}"; do skips+=(--skip "${entry%: *}"); done
-    enter "$program" --test-threads 2 "${skips[@]}" >"$scratch/$name.log" 2>&1 || true
+    enter "./${program##*/}" --test-threads 2 "${skips[@]}" >"$scratch/$name.log" 2>&1 || true
     result=$(grep -a '^test result:' "$scratch/$name.log" || echo "none")
     if [ "$result" = none ]; then
         say "$name did not end:" >&2
@@ -140,7 +151,7 @@ while read -r program; do
     say "$name: ${BASH_REMATCH[1]} passed, ${BASH_REMATCH[2]} failed"
     passed=$((passed + BASH_REMATCH[1]))
     failed=$((failed + BASH_REMATCH[2]))
-done <"$scratch/programs"
+done <"$built/windows-programs"
 for entry in "${left_out[@]}"; do
     say "left out: ${entry%: *}: ${entry#*: }"
     skipped=$((skipped + 1))
@@ -152,18 +163,19 @@ bad() {
     say "failed: $*" >&2
     failed=$((failed + 1))
 }
-export SIMPLE_IPC_DIR='Z:\scratch'
+export SIMPLE_IPC_DIR="Z:/scratch/${scratch##*/}"
 ipc() { timeout 120 bash -c 'enter "$@"' ipc "$command" "$@"; }
-export -f enter
-export root built scratch command
+export -f enter become
+export root scratch command
 listener=
 serve() { # file, argument…
     local said=$1
     shift
-    enter "$command" listen "$@" >"$scratch/$said.out" 2>"$scratch/$said" &
+    rm -f "$scratch/$said"
+    become "$command" listen "$@" >"$scratch/$said.out" 2>"$scratch/$said" &
     listener=$!
     for _ in $(seq 600); do
-        if grep -q '^listening on' "$scratch/$said"; then return 0; fi
+        if grep -qs '^listening on' "$scratch/$said"; then return 0; fi
         sleep 0.1
     done
     bad "listen $*: $(cat "$scratch/$said")"
@@ -196,7 +208,7 @@ for channel in build :0; do
     same "nobody listens" 1 "$(ipc post "$at" 1 2>&1 | grep -c 'nobody listens')"
 done
 serve published news --broadcast --publish
-enter "$command" subscribe news >"$scratch/events" 2>"$scratch/subscribed" &
+become "$command" subscribe news >"$scratch/events" 2>"$scratch/subscribed" &
 subscriber=$!
 for _ in $(seq 600); do
     if grep -q '^subscribed to' "$scratch/subscribed"; then break; fi

@@ -3,19 +3,21 @@
 use std::cell::UnsafeCell;
 use std::io;
 use std::os::windows::io::OwnedHandle;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use windows_sys::Wdk::Storage::FileSystem::NtCancelIoFileEx;
 use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, RtlNtStatusToDosError, STATUS_PENDING};
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
+
+use crate::lock::lock;
 
 /// What the kernel writes the outcome to, and the memory `T` that it uses until then. Neither moves nor is freed before the
 /// operation is done: dropping it gives the operation up, and waits for that.
 pub(super) struct Operation<T> {
     memory: Box<Memory<T>>,
     file: HANDLE,
-    /// The same, open for as long as this, where nothing else sees to that.
-    open: Option<Arc<OwnedHandle>>,
+    /// The same, open until this is done, where nothing else sees to that. Taken by whoever ends it.
+    open: Mutex<Option<Arc<OwnedHandle>>>,
 }
 
 struct Memory<T> {
@@ -44,7 +46,7 @@ impl<T> Operation<T> {
         let memory = Box::new(Memory { outcome: UnsafeCell::new(outcome), content: UnsafeCell::new(content) });
         let status = begin(file, memory.outcome.get(), memory.content.get());
         if status == STATUS_PENDING {
-            return Ok(Operation { memory, file, open: None });
+            return Ok(Operation { memory, file, open: Mutex::new(None) });
         }
         if status < 0 {
             // It was refused: the kernel has forgotten the memory.
@@ -53,14 +55,13 @@ impl<T> Operation<T> {
         // Done at once. Some calls leave the outcome to the one who asked.
         // SAFETY: the kernel is done with it.
         unsafe { (*memory.outcome.get()).Anonymous.Status = status };
-        Ok(Operation { memory, file, open: None })
+        Ok(Operation { memory, file, open: Mutex::new(None) })
     }
 
     /// The same, which keeps its file open.
     pub(super) fn keeping(self, file: Arc<OwnedHandle>) -> Operation<T> {
-        let mut this = self;
-        this.open = Some(file);
-        this
+        *lock(&self.open) = Some(file);
+        self
     }
 
     /// Whether the kernel is done with it, in whatever way.
@@ -100,6 +101,7 @@ impl<T> Operation<T> {
             }
             looks += 1;
         }
+        drop(lock(&self.open).take());
     }
 
     fn status(&self) -> NTSTATUS {
