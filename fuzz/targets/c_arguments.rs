@@ -164,9 +164,7 @@ libfuzzer_sys::fuzz_target!(|program: Program| {
                     status
                 }
                 Call::Subscribe(publisher, calls) => publications::subscribe(publisher, calls, options, errors),
-                Call::Stream(opened, waits, data, calls) => {
-                    streams::open(opened, waits, data, calls, options, errors)
-                }
+                Call::Stream(opened, waits, data, calls) => streams::open(opened, waits, data, calls, options, errors),
                 Call::Bodies(bytes) => {
                     let text = Text::Bytes(bytes.clone()).into_c();
                     let made = [sipc_json(pointer(&text)), sipc_text(pointer(&text))];

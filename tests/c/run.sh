@@ -133,7 +133,7 @@ test_installed() {
     done
 
     for example in progress follow_a_log upload chat; do
-        # shellcheck disable=SC2046 # lists of flags
+        # shellcheck disable=SC2046,SC2086 # lists of flags
         check "the example $example compiles" "$cc" -std=c99 $warnings -pthread $(pkg-config --cflags simple_ipc) \
             "$root/examples/streams/c/$example.c" -o "$scratch/$example" $(pkg-config --libs simple_ipc)
         check "  and prints what it is to" says "$(cat "$root/examples/streams/$example.txt")" "$scratch/$example"
@@ -156,7 +156,7 @@ compile() { # program, flags…
     source=$here/$(basename "$1").c
     program=$1
     shift
-    # shellcheck disable=SC2046 # lists of flags
+    # shellcheck disable=SC2046,SC2086 # lists of flags
     compiled "$program" "$cc" -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -pedantic "$@" -pthread \
         $(pkg-config --cflags simple_ipc) "$source" $(pkg-config --libs simple_ipc)
 }

@@ -1,5 +1,7 @@
 //! Both sides talk, on one stream.
 
+#![expect(clippy::print_stdout, reason = "an example program prints")]
+
 use simple_ipc::Items;
 use simple_ipc::blocking::{listen_uds_stream, post_uds_stream};
 

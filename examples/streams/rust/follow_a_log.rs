@@ -1,5 +1,7 @@
 //! A log is followed as it is written, until its reader has seen enough.
 
+#![expect(clippy::print_stdout, reason = "an example program prints")]
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;

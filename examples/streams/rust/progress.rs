@@ -1,5 +1,7 @@
 //! A worker reports how far it is while it works. Leaving the loop would stop it at its next step.
 
+#![expect(clippy::print_stdout, reason = "an example program prints")]
+
 use serde_json::{Value, json};
 use simple_ipc::Items;
 use simple_ipc::blocking::{listen_uds_stream, post_uds_stream};

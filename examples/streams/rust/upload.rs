@@ -1,5 +1,7 @@
 //! Bytes go up, and one answer comes back. The sender waits whenever the receiver falls behind.
 
+#![expect(clippy::print_stdout, reason = "an example program prints")]
+
 use simple_ipc::blocking::{listen_uds_stream, post_uds_stream};
 use simple_ipc::{Items, Message};
 
