@@ -74,14 +74,16 @@ class Blocks(unittest.TestCase):
         tested = {"console", "c", "cpp", "python", "csharp", "rust", "toml", "js"}
         self.assertEqual(set(tagged), tested)
 
-    def test_shell_block_pasted_as_one_script_twenty_times(self):
-        (block,) = [block for block in blocks("console") if "simple-ipc listen" in block]
-        script, printed = pasted(block)
-        for _ in range(20):
-            output = self.run_here("bash", "-c", script + "wait\n").splitlines()
-            for line in printed:
-                self.assertIn(line, output)
-            self.assertTrue(any(line.startswith("example_channel ") for line in output), output)
+    def test_shell_blocks_pasted_as_one_script_twenty_times(self):
+        first, streams = [block for block in blocks("console") if "simple-ipc listen" in block]
+        for block in (first, streams):
+            script, printed = pasted(block)
+            for _ in range(20):
+                output = self.run_here("bash", "-c", script + "wait\n").splitlines()
+                for line in printed:
+                    self.assertIn(line, output)
+                if block is first:
+                    self.assertTrue(any(line.startswith("example_channel ") for line in output), output)
 
     def test_shell_line_for_later_versions_of_the_original(self):
         (block,) = [block for block in blocks("console") if "--path-style v0.0.14" in block]

@@ -284,7 +284,8 @@ class Caller:
         say("ok")
 
     def close(self):
-        self.stream.close()
+        if self.stream:
+            self.stream.close()
         say("ok")
 
 
@@ -388,7 +389,8 @@ class AsyncCaller:
         say("ok")
 
     async def close(self):
-        await self.stream.close()
+        if self.stream:
+            await self.stream.close()
         say("ok")
 
 
