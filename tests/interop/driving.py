@@ -1,10 +1,14 @@
 """A driver as a process: what it is told, what it says, and how it ends."""
 
+import contextlib
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
+
+from measuring import family
 
 # A watchdog for each answer of a driver, far beyond what any takes. Slow is not failed.
 HANG_SECONDS = float(os.environ.get("HANG_SECONDS", 120))
@@ -79,8 +83,10 @@ class Driver:
                 return
 
     def kill(self):
-        """Ends it at once, as `kill -9` does."""
-        self.process.kill()
+        """Ends it at once, and what it has started, as `kill -9` does."""
+        for pid in reversed(family(self.process)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(HANG_SECONDS)
 
     def close(self):
