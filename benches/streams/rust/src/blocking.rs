@@ -24,7 +24,7 @@ pub(crate) fn serve(address: &str) -> Result<(), Failure> {
 pub(crate) fn measure(address: &str, wanted: &Wanted) -> Result<(), Failure> {
     let client = Client::connect(&Channel::uds(address)?, &Options::new())?;
     let opening = Message::bytes(wanted.opening());
-    let open = || client.stream_message(&opening);
+    let open = || client.stream_message(&opening, None);
     let request = |body: &[u8]| client.request_message(&Message::bytes(body), None);
     let next = |stream: &mut ItemStream| -> Result<(), Failure> { Ok(stream.next().ok_or("it ended")??).map(drop) };
     let (span, before) = wanted.spans();

@@ -31,7 +31,7 @@ pub(crate) async fn measure(address: &str, wanted: &Wanted) -> Result<(), Failur
     let opening = Message::bytes(wanted.opening());
     let (span, before) = wanted.spans();
     if wanted.what == "down" {
-        let mut stream = client.stream_message(&opening).await?;
+        let mut stream = client.stream_message(&opening, None).await?;
         let end = now() + before;
         while now() < end {
             next(&mut stream).await?;
@@ -55,13 +55,13 @@ pub(crate) async fn measure(address: &str, wanted: &Wanted) -> Result<(), Failur
                 Ok(now() - began)
             }
             "first" => {
-                let mut stream = client.stream_message(&opening).await?;
+                let mut stream = client.stream_message(&opening, None).await?;
                 next(&mut stream).await?;
                 Ok(now() - began)
             }
             _ => {
                 let (count, _) = cleaned(request(b"?".to_vec()).await?.data());
-                let mut stream = client.stream_message(&opening).await?;
+                let mut stream = client.stream_message(&opening, None).await?;
                 for _ in 0..5 {
                     next(&mut stream).await?;
                 }
