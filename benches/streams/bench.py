@@ -321,7 +321,7 @@ class SimpleIpcAio(Tasks):
         def handler(body):
             return forever_async(body) if len(body) == SIZE.size else CLEAN.answer(body)
 
-        async with await simple_ipc.aio.listen_uds_request(address, handler):
+        async with simple_ipc.aio.listen_uds_request(address, handler):
             print("ready", flush=True)
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
             os._exit(0)
@@ -335,7 +335,7 @@ class SimpleIpcAio(Tasks):
         return await self.client.stream(opening)
 
     async def leave(self, stream):
-        stream.close()
+        await stream.close()
 
     async def request(self, body):
         return await self.client.request(body)

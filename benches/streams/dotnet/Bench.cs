@@ -27,7 +27,7 @@ namespace SimpleIpc.Bench
             string kind = arguments[1], address = arguments[2];
             if (arguments[0] == "serve")
             {
-                using IDisposable server = kind == "socket" ? Accept(address) : Ipc.ListenUdsStream<byte[], byte[]>(address, (opening, context) => Forever(opening));
+                using IDisposable server = kind == "socket" ? Accept(address) : Ipc.ListenUdsRequest<byte[], byte[]>(address, (opening, context) => Forever(opening));
                 using IDisposable? requests = kind == "socket" ? null : Ipc.ListenUdsRequest<byte[], byte[]>(address + "_requests", Answer);
                 Console.WriteLine("ready");
                 Console.In.ReadToEnd();
