@@ -190,10 +190,7 @@ async function sockets() {
                     frame.writeUInt32LE(item.length, 0);
                     while (!connection.destroyed) {
                         if (!connection.write(frame)) {
-                            await new Promise((room) => {
-                                connection.once("drain", room);
-                                connection.once("close", room);
-                            });
+                            await new Promise((room) => connection.once("drain", room));
                         }
                     }
                 });
