@@ -11,9 +11,10 @@ use simple_ipc::{Channel, Error, ErrorKind, Message, Options, Result};
 use crate::arguments::Post;
 use crate::input::{Input, Source};
 use crate::json;
+use crate::line_messages::LineMessages;
 use crate::os;
 use crate::output::{self, Reader};
-use crate::post;
+use crate::post::{self, TakenAs};
 use crate::report::{Reporter, exit_status, say, to_json};
 
 /// How many messages are under way at once.
@@ -28,8 +29,10 @@ pub(crate) fn run(channel: &Channel, post: &Post, options: &Options, reporter: R
     }
     let mut queue = Queue::new()?;
     let (client, met) = queue.connect(channel, options)?;
+    let taken = TakenAs { bytes: false, text: post.text, strict: post.strict };
+    let messages = LineMessages::new(taken, reporter);
     let mut run =
-        Run { post, reporter, queue, client, pending: VecDeque::new(), sent: 0, failed: 0, status: 0, noted: false };
+        Run { post, reporter, queue, client, pending: VecDeque::new(), sent: 0, failed: 0, status: 0, messages };
     // Until somebody listens nothing is read: `--wait` is to lose no line.
     run.finish(met)?;
     let mut input = Input::new(Source::Stdin, post.largest.bytes());
@@ -81,14 +84,13 @@ struct Run<'a> {
     failed: u64,
     /// The exit status of the first that failed.
     status: u8,
-    /// That a line is a string and not JSON has been said.
-    noted: bool,
+    messages: LineMessages,
 }
 
 impl Run<'_> {
     /// Sends a line. What is wrong with it is told in its turn.
     fn take(&mut self, number: u64, line: Vec<u8>) {
-        if line.iter().all(u8::is_ascii_whitespace) && !self.post.text {
+        if self.messages.passes_over(&line) {
             return;
         }
         self.sent += 1;
@@ -102,12 +104,7 @@ impl Run<'_> {
 
     fn send(&mut self, number: u64, line: Vec<u8>) -> Result<Option<Ticket>> {
         let text = post::text(line, "the line")?;
-        let (message, is_json) = post::message_of(&text, "the line", self.post.text, self.post.strict)?;
-        if !is_json && !self.post.text && !self.noted {
-            self.noted = true;
-            self.reporter
-                .note(&format!("{}; so is every other such line", json::string_note(&format!("line {number}"), &text)));
-        }
+        let message = self.messages.message(&text, number, "the line")?;
         if self.post.broadcast {
             return self.queue.broadcast(self.client, message);
         }

@@ -10,6 +10,7 @@ mod documents;
 mod input;
 mod json;
 mod limits;
+mod line_messages;
 mod lines;
 mod listen;
 mod os;

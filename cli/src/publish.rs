@@ -11,8 +11,8 @@ use simple_ipc::{Channel, Error, ErrorKind, Message, Result};
 
 use crate::arguments::{Place, Publish};
 use crate::input::{Input, Source};
-use crate::json;
-use crate::post;
+use crate::line_messages::LineMessages;
+use crate::post::TakenAs;
 use crate::report::{Reporter, VerbKind, say_ready};
 use crate::signals;
 
@@ -33,7 +33,9 @@ pub(crate) fn run(place: &Place, publish: Publish) -> Result<ExitCode> {
     if !publish.quiet {
         say_ready(&listener);
     }
-    let lines = Lines { reporter: Reporter::new(publish.json, VerbKind::Listen), publish, noted: false };
+    let taken = TakenAs { bytes: publish.bytes, text: publish.text, strict: publish.strict };
+    let messages = LineMessages::new(taken, Reporter::new(publish.json, VerbKind::Listen));
+    let lines = Lines { publish, messages };
     let publisher = Arc::clone(&listener);
     // In a thread of its own, so that Ctrl-C need not wait for a line that may never come.
     let spawned = thread::Builder::new().name("input".to_owned()).spawn(move || {
@@ -50,9 +52,7 @@ pub(crate) fn run(place: &Place, publish: Publish) -> Result<ExitCode> {
 /// The lines on their way to the subscribers.
 struct Lines {
     publish: Publish,
-    reporter: Reporter,
-    /// That a line is a string and not JSON has been said.
-    noted: bool,
+    messages: LineMessages,
 }
 
 impl Lines {
@@ -81,7 +81,7 @@ impl Lines {
         if publish.bytes {
             return Ok(Some(Message::bytes(line)));
         }
-        if line.iter().all(u8::is_ascii_whitespace) && !publish.text {
+        if self.messages.passes_over(&line) {
             return Ok(None);
         }
         let what = format!("line {number}");
@@ -89,11 +89,6 @@ impl Lines {
             let message = format!("cannot publish {what} as JSON: it is not UTF-8; use --bytes to publish it as it is");
             Error::new(ErrorKind::InvalidJson, message).with_source(error)
         })?;
-        let (message, is_json) = post::message_of(&text, &what, publish.text, publish.strict)?;
-        if !is_json && !publish.text && !self.noted {
-            self.noted = true;
-            self.reporter.note(&format!("{}; so is every other such line", json::string_note(&what, &text)));
-        }
-        Ok(Some(message))
+        self.messages.message(&text, number, &what).map(Some)
     }
 }

@@ -9,6 +9,7 @@ use simple_ipc::{Error, ErrorKind, Message, MessageKind, Result};
 
 use crate::arguments::{Place, Stream};
 use crate::input::{Input, Source};
+use crate::line_messages::LineMessages;
 use crate::output::{self, Reader};
 use crate::post::{self, TakenAs, reachable_channel};
 use crate::report::{Reporter, VerbKind, to_json};
@@ -39,9 +40,7 @@ pub(crate) fn run(place: &Place, stream: Stream) -> Result<ExitCode> {
     let items = match &stream.items {
         Some(path) => Some(Items::Lines {
             input: Input::new(Source::open(path)?, stream.largest.bytes()),
-            taken,
-            reporter,
-            noted: false,
+            messages: LineMessages::new(taken, reporter),
         }),
         None if stream.bytes => Some(Items::Pieces { source: Source::Stdin, ended: false }),
         None => None,
@@ -61,7 +60,7 @@ const NOT_ALL: &str = "the listener ended the stream and did not take all items"
 
 /// Where the items come from that are sent.
 enum Items {
-    Lines { input: Input, taken: TakenAs, reporter: Reporter, noted: bool },
+    Lines { input: Input, messages: LineMessages },
     Pieces { source: Source, ended: bool },
 }
 
@@ -83,22 +82,18 @@ impl Items {
 
     /// The next item of what has been read.
     fn next(&mut self) -> Result<Given> {
-        let Items::Lines { input, taken, reporter, noted } = self else {
-            let Items::Pieces { ended, .. } = self else { unreachable!("there are two kinds") };
-            return Ok(if *ended { Given::Ended } else { Given::NotYet });
+        let (input, messages) = match self {
+            Items::Pieces { ended: true, .. } => return Ok(Given::Ended),
+            Items::Pieces { .. } => return Ok(Given::NotYet),
+            Items::Lines { input, messages } => (input, messages),
         };
         while let Some(line) = input.lines.line()? {
-            if line.iter().all(u8::is_ascii_whitespace) && !taken.text {
-                continue;
+            if !messages.passes_over(&line) {
+                let number = input.lines.number;
+                let what = format!("line {number}");
+                let text = post::text(line, &what)?;
+                return messages.message(&text, number, &what).map(Given::Item);
             }
-            let what = format!("line {}", input.lines.number);
-            let text = post::text(line, &what)?;
-            let (message, is_json) = post::message_of(&text, &what, taken.text, taken.strict)?;
-            if !is_json && !taken.text && !*noted {
-                *noted = true;
-                reporter.note(&format!("{}; so is every other such line", json::string_note(&what, &text)));
-            }
-            return Ok(Given::Item(message));
         }
         Ok(if input.lines.ended { Given::Ended } else { Given::NotYet })
     }

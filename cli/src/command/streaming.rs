@@ -56,10 +56,9 @@ impl Commands {
         };
         if !responder.is_stream() {
             let name = if form == Form::Lines { "--lines" } else { "--bytes" };
-            return match responder.stream() {
-                Err(_) => Err(format!("a request is no stream, and {name} answers streams")),
-                Ok(_) => unreachable!("a request is no stream"),
-            };
+            // Its caller is told so.
+            drop(responder.stream());
+            return Err(format!("a request is no stream, and {name} answers streams"));
         }
         let mut process = match self.start(channel, message, &responder, &opening) {
             Ok(process) => process,
