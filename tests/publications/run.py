@@ -10,13 +10,10 @@ The last line is `N passed, N failed, N skipped`. STAGE is where the library is 
 run.sh sets both.
 """
 
-import argparse
 import dataclasses
-import os
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -24,10 +21,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "interop"))
 
-import implementations  # noqa: E402  (needs the path above)
+import promises  # noqa: E402  (needs the path above)
 import values  # noqa: E402
-from driving import Driver, Failed, ask, ok, prefix_of  # noqa: E402
+from driving import Failed, ask, ok, prefix_of  # noqa: E402
 from measuring import Most  # noqa: E402
+from promises import Driver, finish  # noqa: E402
 
 TIMEOUT = "60000"
 # Of events at which something is killed: enough that a subscriber which is stopped for a moment misses some.
@@ -163,7 +161,7 @@ class Journal:
 
     def take(self, event, form):
         missed, retained, _, value = event
-        missed, (kind, content) = int(missed), values.parse(value)[:2]
+        missed, content = int(missed), values.parse(value)[1]
         publisher, number = map(int, content.split(":")[:2])
         self.events += 1
         if publisher == self.publisher:
@@ -249,45 +247,12 @@ def kills(who, extent):
             f"none doubled, {journal.missed} told as missed, {journal.replaced} replacements seen")
 
 
-def finish(*drivers):
-    for driver in drivers:
-        if not driver.close():
-            raise Failed(f"{driver.implementation.name} did not end in order: {driver.last_words()}")
-
-
-def main():
-    parser = argparse.ArgumentParser(description="What is promised of publications, between processes.")
-    parser.add_argument("--full", action="store_true", help="the long form")
-    parser.add_argument("--only", help="one of subscribes, stopped, slow, kills, or `slow NAME`")
-    arguments = parser.parse_args()
-    extent = FULL if arguments.full else SHORT
-    passed = failed = skipped = 0
-    with tempfile.TemporaryDirectory(prefix="simple-ipc-publications-") as directory:
-        os.environ["SIMPLE_IPC_DIR"] = directory
-        os.environ["BUILT"] = str(Path(os.environ["STAGE"]) / "interop")
-        Path(os.environ["BUILT"]).mkdir(parents=True, exist_ok=True)
-        who = {one.name: one for one in implementations.all_of_them() if one.publishes is not None}
-        cases = {"subscribes": subscribes, "stopped": stopped, "kills": kills}
-        cases |= {f"slow {name}": slow(name) for name in who}
-        for name, case in cases.items():
-            if arguments.only and arguments.only not in (name, name.split()[0]):
-                continue
-            one = who.get(name.removeprefix("slow "))
-            if one and one.missing and not os.environ.get("CI"):
-                print(f"publications: {name} left out: {one.missing}", flush=True)
-                skipped += 1
-                continue
-            began = time.monotonic()
-            try:
-                told = case(who, extent)
-                passed += 1
-                print(f"ok - {name}: {told} ({time.monotonic() - began:.1f} s)", flush=True)
-            except (Failed, OSError) as failure:
-                failed += 1
-                print(f"not ok - {name}: {failure}", flush=True)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+def cases(who):
+    yield from {"subscribes": (None, subscribes), "stopped": (None, stopped), "kills": (None, kills)}.items()
+    for name in who:
+        yield f"slow {name}", (name, slow(name))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    only = "one of subscribes, stopped, slow, kills, or `slow NAME`"
+    sys.exit(promises.run("publications", only, lambda one: one.publishes is not None, lambda who: dict(cases(who)), SHORT, FULL))

@@ -11,25 +11,21 @@ The last line is `N passed, N failed, N skipped`. STAGE is where the library is 
 run.sh sets both.
 """
 
-import argparse
 import dataclasses
 import json
-import os
 import random
 import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "interop"))
 
-import implementations  # noqa: E402  (needs the path above)
+import promises  # noqa: E402  (needs the path above)
 import values  # noqa: E402
-import driving  # noqa: E402
 from driving import Failed, ask, prefix_of  # noqa: E402
 from measuring import Most, descriptors_and_threads  # noqa: E402
+from promises import Driver, finish  # noqa: E402
 
 TIMEOUT = "60000"
 ITEM_BYTES = 64 << 10
@@ -54,23 +50,6 @@ SHORT = Extent(mib=48, left=150, seconds=0.5, kills=30)
 FULL = Extent(mib=1024, left=10_000, seconds=30, kills=1000)
 
 
-class Driver(driving.Driver):
-    """One that is ended with its case, however that goes."""
-
-    started = []
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        Driver.started.append(self)
-
-    @classmethod
-    def end_all(cls):
-        for driver in cls.started:
-            if not driver.has_ended():
-                driver.kill()
-        cls.started.clear()
-
-
 class Streams:
     """A listener and its address."""
 
@@ -91,12 +70,6 @@ class Streams:
 
 def opened(caller, streams, do, **more):
     ask(caller, "open", streams.address, json.dumps({"do": do, **more}, separators=(",", ":")))
-
-
-def finish(*drivers):
-    for driver in drivers:
-        if not driver.close():
-            raise Failed(f"{driver.implementation.name} did not end in order: {driver.last_words()}")
 
 
 def is_flat(*those):
@@ -246,42 +219,14 @@ def kills(who, extent):
     return f"{killed['caller']} callers and {killed['listener']} listeners killed; {items} items came before a listener's end, all in order"
 
 
-def main():
-    parser = argparse.ArgumentParser(description="What is promised of streams, between processes.")
-    parser.add_argument("--full", action="store_true", help="the long form")
-    parser.add_argument("--only", help="one of flat, left, sleeps, kills, or `flat NAME`")
-    arguments = parser.parse_args()
-    extent = FULL if arguments.full else SHORT
-    passed = failed = skipped = 0
-    with tempfile.TemporaryDirectory(prefix="simple-ipc-streams-") as directory:
-        os.environ["SIMPLE_IPC_DIR"] = directory
-        os.environ["BUILT"] = str(Path(os.environ["STAGE"]) / "interop")
-        Path(os.environ["BUILT"]).mkdir(parents=True, exist_ok=True)
-        who = {one.name: one for one in implementations.all_of_them() if one.streams is not None}
-        cases = {"kills": (None, kills)}
-        for what, of in (("flat", flat), ("left", left), ("sleeps", sleeps)):
-            cases |= {f"{what} {name}": (name, of(name)) for name in who if (what, name) != ("sleeps", "command")}
-        there = {name: one for name, one in who.items() if not one.missing}
-        for name, (language, case) in cases.items():
-            if arguments.only and arguments.only not in (name, name.split()[0]):
-                continue
-            if language and language not in there and not os.environ.get("CI"):
-                print(f"streams: {name} left out: {who[language].missing}", flush=True)
-                skipped += 1
-                continue
-            began = time.monotonic()
-            try:
-                told = case(there, extent)
-                passed += 1
-                print(f"ok - {name}: {told} ({time.monotonic() - began:.1f} s)", flush=True)
-            except (Failed, OSError, KeyError, ValueError) as failure:
-                failed += 1
-                print(f"not ok - {name}: {failure}", flush=True)
-            finally:
-                Driver.end_all()
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+def cases(who):
+    yield "kills", (None, kills)
+    for what, of in (("flat", flat), ("left", left), ("sleeps", sleeps)):
+        for name in who:
+            if (what, name) != ("sleeps", "command"):
+                yield f"{what} {name}", (name, of(name))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    only = "one of flat, left, sleeps, kills, or `flat NAME`"
+    sys.exit(promises.run("streams", only, lambda one: one.streams is not None, lambda who: dict(cases(who)), SHORT, FULL))
