@@ -3,6 +3,7 @@
 const { encode, decode } = require("./body.cjs");
 const { addon, environment, start } = require("./calls.cjs");
 const { invalidArgument } = require("./error.cjs");
+const { callOf } = require("./methods.cjs");
 const { check, POST, CALL, CALL_STREAM } = require("./options.cjs");
 const { open } = require("./stream.cjs");
 
@@ -32,6 +33,14 @@ class Client {
             const body = encode(data);
             const begin = (id) => addon.request(environment, id, this.#id, body, timeout);
             return start(begin, { signal, convert: decode, holds: this.#holds });
+        } catch (error) {
+            return Promise.reject(error);
+        }
+    }
+
+    call(method, ...params) {
+        try {
+            return this.request(callOf(method, params));
         } catch (error) {
             return Promise.reject(error);
         }

@@ -292,6 +292,19 @@ export type MessageHandler<T, U, TItem = unknown> = (
     context: Context<TItem>,
 ) => U | Promise<U> | Sequence<U> | Promise<Sequence<U>>;
 
+/** A function of {@link Methods}: called with the parameters, and with the message's context as `this`. */
+export type Method = (this: Context, ...params: never[]) => unknown;
+
+/**
+ * A handler that is a table of functions: the message `{"method": "add", "params": [1, 2]}` calls its `add` with 1 and 2, and
+ * params that are an object with that one object. What a function returns is the answer, as of any handler. Only an object's
+ * own functions are called. It is looked at once, when the listener starts.
+ *
+ * A method that is not there, fewer parameters than the function declares before the first with a default, and any other
+ * message fail with the `handlerCode`s `method_not_found`, `invalid_params` and `invalid_request`.
+ */
+export type Methods = Readonly<Record<string, Method>> | ReadonlyMap<string, Method>;
+
 /** What a listener has counted. */
 export interface Counters {
     /** Connections accepted so far. */
@@ -391,6 +404,8 @@ export function listenUdsRequest<T = unknown, U = unknown, TItem = unknown>(
     onMessage: MessageHandler<T, U, TItem>,
     options?: ListenOptions,
 ): UdsServer;
+/** With {@link Methods}: see the same function above. */
+export function listenUdsRequest(channel: string, methods: Methods, options?: ListenOptions): UdsServer;
 
 /** Takes broadcasts on a Unix-socket channel. Those of one client come one after another, as the handler's promises settle. */
 export function listenUdsBroadcast<T = unknown>(
@@ -398,6 +413,8 @@ export function listenUdsBroadcast<T = unknown>(
     onMessage: (data: T, context: Context) => void | Promise<void>,
     options?: ListenOptions,
 ): UdsServer;
+/** With {@link Methods}: see the same function above. */
+export function listenUdsBroadcast(channel: string, methods: Methods, options?: ListenOptions): UdsServer;
 
 /** Answers requests on a port of 127.0.0.1; 0 lets the system pick one. */
 export function listenIpRequest<T = unknown, U = unknown, TItem = unknown>(
@@ -405,6 +422,8 @@ export function listenIpRequest<T = unknown, U = unknown, TItem = unknown>(
     onMessage: MessageHandler<T, U, TItem>,
     options?: ListenOptions,
 ): IpServer;
+/** With {@link Methods}: see the same function above. */
+export function listenIpRequest(port: number, methods: Methods, options?: ListenOptions): IpServer;
 
 /** Takes broadcasts on a port of 127.0.0.1; 0 lets the system pick one. */
 export function listenIpBroadcast<T = unknown>(
@@ -412,6 +431,8 @@ export function listenIpBroadcast<T = unknown>(
     onMessage: (data: T, context: Context) => void | Promise<void>,
     options?: ListenOptions,
 ): IpServer;
+/** With {@link Methods}: see the same function above. */
+export function listenIpBroadcast(port: number, methods: Methods, options?: ListenOptions): IpServer;
 
 /** Publishes on a Unix-socket channel, and takes no messages there; {@link Server.publish}. It listens when it returns. */
 export function listenUdsPublish(channel: string, options?: ListenPublishOptions): UdsServer;
@@ -572,6 +593,11 @@ export class Client {
     private constructor();
     /** Sends a request and resolves with its answer. */
     request<T = unknown, U = unknown>(data: T, options?: CallOptions): Promise<U>;
+    /**
+     * Calls a method of a listener that has {@link Methods}: `client.call("add", 1, 2)`. The same as
+     * `client.request({ method: "add", params: [1, 2] })`, which takes options, and parameters by name.
+     */
+    call<U = unknown>(method: string, ...params: readonly unknown[]): Promise<U>;
     /** Opens a stream, on a connection of its own, and returns at once. Closing the client does not end it. */
     stream<T = unknown, U = unknown, TItem = T>(data: T, options?: CallStreamOptions): IpcStream<TItem, U>;
     /**

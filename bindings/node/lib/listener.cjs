@@ -5,6 +5,7 @@ const { addon, environment, receivers, start, hold, release, logged } = require(
 const { Context } = require("./context.cjs");
 const { IpcError, fromNative, invalidArgument, isHandlerError, textOf } = require("./error.cjs");
 const { Handler } = require("./inside.cjs");
+const { handlerOf } = require("./methods.cjs");
 const { check, LISTEN, LISTEN_PUBLISH, PUBLISH } = require("./options.cjs");
 const { place } = require("./post.cjs");
 const { Reply, stepsOf } = require("./reply.cjs");
@@ -214,13 +215,11 @@ function make(takes, where, options, table) {
 
 function listen(isPort, isBroadcast, channel, onMessage, options) {
     const where = place(channel, isPort);
-    if (typeof onMessage !== "function") {
-        throw invalidArgument(`the handler is of type ${typeof onMessage}: pass a function`);
-    }
+    const handler = handlerOf(onMessage);
     const made = make(isBroadcast ? "broadcast" : "request", where, options, LISTEN);
     const onError = options?.onError;
     const name = isPort ? `${made.port}` : `"${channel}"`;
-    const receiver = new Receiver(made.id, isBroadcast, onMessage, onError, name);
+    const receiver = new Receiver(made.id, isBroadcast, handler, onError, name);
     receivers.set(made.id, receiver);
     return new Server(TOKEN, made, receiver);
 }

@@ -3,6 +3,7 @@ import { run } from "./harness.mjs";
 
 const files = [
     "calls.test.mjs",
+    "methods.test.mjs",
     "bodies.test.mjs",
     "values.test.mjs",
     "values_page.test.mjs",

@@ -169,3 +169,26 @@ new IpcError("no_such_code", "x");
 const noPath: string = ip.path;
 
 console.log(path, reply, inferred, sum, found, untyped, noPath);
+
+// Tables of functions.
+const methods = listenUdsRequest("calc", {
+    add: (a: number, b: number) => a + b,
+    async *count(n: number) {
+        for (let i = 0; i < n; i++) yield i;
+    },
+    whose() {
+        const pid: number | undefined = this.peer.pid;
+        return pid ?? null;
+    },
+});
+const methodsPath: string = methods.path;
+listenIpRequest(0, new Map([["one", () => 1]]), { grace: 1 });
+listenUdsBroadcast("log", { log: (line: string) => console.log(line) });
+// @ts-expect-error
+listenUdsRequest("calc", { add: 1 });
+async function callMethods(calc: Client): Promise<number> {
+    // @ts-expect-error
+    await calc.call(1);
+    return (await calc.call<number>("add", 1, 2)) + methodsPath.length;
+}
+void callMethods;

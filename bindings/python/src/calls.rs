@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use simple_ipc::event_loop::ItemStream;
 use simple_ipc::{ErrorKind, Mode, Options, Process, blocking};
 
@@ -99,6 +99,21 @@ impl Client {
         let body = Body::of(data)?;
         let reply = interpreter::blocking(py, || self.client.request_message_unchecked_with(body.message(), &call))?;
         body::of_reply(py, &reply)
+    }
+
+    /// Calls a method of a listener whose handler is a table of functions: `client.call("add", 1, 2)`. Parameters are given by
+    /// position or by name. `request({"method": "add", "params": [1, 2]})` is the same, and takes options.
+    #[pyo3(signature = (method, /, *params, **named))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyAny>,
+        params: &Bound<'py, PyTuple>,
+        named: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let named = named.cloned().unwrap_or_else(|| PyDict::new(py));
+        let message = py.import("simple_ipc._methods")?.call_method1("call_of", (method, params, named))?;
+        self.request(py, &message, None)
     }
 
     /// Opens a stream, and waits until the listener has accepted it: iterate over it for the items of its handler, and send

@@ -32,7 +32,6 @@ Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple, Unpack
 
 # In this order: the first loads the second, or puts something in its place.
@@ -72,6 +71,7 @@ from ._errors import (
     WrongModeError,
 )
 from ._listen import listen, publish
+from ._methods import Handler
 from ._native import Cancellation, Client, Context, Event, Items, Stream, Subscription, __version__
 from ._options import (
     CallOptions,
@@ -194,13 +194,18 @@ def connect(channel: str | int, /, **options: Unpack[StreamOptions]) -> Client:
 
 
 def listen_uds_request(
-    channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    channel: str, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Answers requests on a Unix-socket channel with what `handler(data)` returns.
 
     The handler runs on threads of the library, any number of times at once, and may block. What it raises
     is the caller's `HandlerFailedError`, and is logged. With `context=True` it is called with a `Context`
     as its second argument. An `async def` handler is refused: it belongs to `simple_ipc.aio`.
+
+    A mapping of names to functions is a handler, too: the message `{"method": "add", "params": [1, 2]}` calls its
+    `"add"` with 1 and 2, params that are an object by name. With `context=True` the functions get `context` by name. A
+    method that is not in it, wrong params, and any other message fail with the codes `method_not_found`,
+    `invalid_params` and `invalid_request`.
 
     A handler with `yield`, or one that returns another iterator, answers with a sequence, for callers of
     `post_uds_stream`; `context.items` are the items that such a caller sends. The iterator is closed in its thread once
@@ -210,7 +215,7 @@ def listen_uds_request(
 
 
 def listen_uds_broadcast(
-    channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    channel: str, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Calls `handler(data)` for each message that is posted to a Unix-socket channel; as `listen_uds_request`.
 
@@ -220,14 +225,14 @@ def listen_uds_broadcast(
 
 
 def listen_ip_request(
-    port: int, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    port: int, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Answers requests on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_request`."""
     return listen(_port(port), True, handler, context, options)
 
 
 def listen_ip_broadcast(
-    port: int, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    port: int, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Takes broadcasts on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_broadcast`."""
     return listen(_port(port), False, handler, context, options)

@@ -17,6 +17,7 @@ from ._errors import ClosedError, InvalidArgumentError, IpcError, TimedOutError
 from ._failures import Failures
 from ._listen import check_handler
 from ._loop import check_loop, running_loop
+from ._methods import Handler, handler_of
 from ._server import BaseServer
 
 # Nothing of these types is awaitable; to find that out otherwise takes longer than the rest of a handler may.
@@ -351,10 +352,9 @@ def _no_handler(_: Any) -> None:
     """What only publishes hands no messages on."""
 
 
-def listen(
-    where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
-) -> Server:
+def listen(where: str | int, request: bool, given: Handler, context: bool, options: Mapping[str, Any]) -> Server:
     """Listens on a name or a port, with handlers on the running loop."""
+    handler = handler_of(given)
     check_handler(handler, request)
     loop = running_loop()
     native = _native.Inbox(where, request, dict(options))

@@ -9,6 +9,7 @@ from typing import Any
 from . import _native
 from ._errors import InvalidArgumentError
 from ._failures import Failures
+from ._methods import Handler, Methods, handler_of
 from ._server import Server, adapted, send_all
 
 
@@ -17,11 +18,17 @@ def _is(handler: Callable[..., Any], kind: Callable[[object], bool]) -> bool:
     return kind(handler) or kind(getattr(handler, "__call__", None))  # noqa: B004
 
 
+def _functions(handler: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The functions of which one is called for each message."""
+    return handler.functions() if isinstance(handler, Methods) else [handler]
+
+
 def check_handler(handler: Callable[..., Any], request: bool) -> None:
-    """Refuses what cannot be called, and what would do nothing when it is."""
-    if not callable(handler):
-        raise TypeError(f"a handler is a function, not {type(handler).__name__}")
-    if not request and (_is(handler, inspect.isgeneratorfunction) or _is(handler, inspect.isasyncgenfunction)):
+    """Refuses what would do nothing when it is called."""
+    functions = _functions(handler)
+    if not request and any(
+        _is(f, inspect.isgeneratorfunction) or _is(f, inspect.isasyncgenfunction) for f in functions
+    ):
         raise InvalidArgumentError(
             "a handler of broadcasts with yield never runs, since nobody iterates over it; take the yield out, or "
             "listen for requests"
@@ -34,12 +41,12 @@ def publish(where: str | int, options: Mapping[str, Any]) -> Server:
     return Server(native, Failures(native.port or where, None, False))
 
 
-def listen(
-    where: str | int, request: bool, handler: Callable[..., Any], context: bool, options: Mapping[str, Any]
-) -> Server:
+def listen(where: str | int, request: bool, given: Handler, context: bool, options: Mapping[str, Any]) -> Server:
     """Listens on a name or a port."""
+    handler = handler_of(given)
     check_handler(handler, request)
-    if _is(handler, inspect.iscoroutinefunction) or _is(handler, inspect.isasyncgenfunction):
+    functions = _functions(handler)
+    if any(_is(f, inspect.iscoroutinefunction) or _is(f, inspect.isasyncgenfunction) for f in functions):
         raise InvalidArgumentError(
             "an async def handler needs an event loop: listen with simple_ipc.aio, or give a def handler"
         )

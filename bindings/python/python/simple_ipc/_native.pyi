@@ -56,6 +56,10 @@ class Client:
     def request(self, data: Any, /, **options: Unpack[CallOptions]) -> Any:
         """Sends a request and returns its answer. `timeout` is in seconds, `None` for no limit; without it
         the client's own holds. `cancellation` gives it up from another thread."""
+    def call(self, method: str, /, *params: Any, **named: Any) -> Any:
+        """Calls a method of a listener whose handler is a table of functions: `client.call("add", 1, 2)`. Parameters
+        are given by position or by name. `request({"method": "add", "params": [1, 2]})` is the same, and takes
+        options."""
     def stream(self, data: Any, /, **options: Unpack[StreamCallOptions]) -> Stream:
         """Opens a stream, and waits until the listener has accepted it: iterate over it for the items of its handler,
         and send it items. It has a session of its own, and goes on where the client is closed.

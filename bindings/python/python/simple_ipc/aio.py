@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, Unpack
 
 from . import ChannelInfo, Context, Counters, Event, _name, _native, _port, channels
@@ -31,6 +31,7 @@ from ._aio_stream import Items, Stream
 from ._aio_subscription import Subscribing, Subscription
 from ._errors import ClosedError
 from ._loop import calls_of, check_loop, running_loop
+from ._methods import Handler, call_of
 from ._options import (
     AioCallOptions,
     AioPostOptions,
@@ -115,7 +116,7 @@ def post_ip_stream(port: int, data: Any, /, **options: Unpack[AioStreamOptions])
 
 
 def listen_uds_request(
-    channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    channel: str, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Answers requests on a Unix-socket channel with what `handler(data)` returns; needs a running loop.
 
@@ -130,7 +131,7 @@ def listen_uds_request(
 
 
 def listen_uds_broadcast(
-    channel: str, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    channel: str, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Calls `handler(data)` for each message that is posted to a Unix-socket channel; as `listen_uds_request`.
 
@@ -140,14 +141,14 @@ def listen_uds_broadcast(
 
 
 def listen_ip_request(
-    port: int, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    port: int, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Answers requests on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_request`."""
     return listen(_port(port), True, handler, context, options)
 
 
 def listen_ip_broadcast(
-    port: int, handler: Callable[..., Any], /, *, context: bool = False, **options: Unpack[ListenOptions]
+    port: int, handler: Handler, /, *, context: bool = False, **options: Unpack[ListenOptions]
 ) -> Server:
     """Takes broadcasts on a port of 127.0.0.1; 0 picks a free one. As `listen_uds_broadcast`."""
     return listen(_port(port), False, handler, context, options)
@@ -223,6 +224,12 @@ class Client:
         except asyncio.CancelledError:
             calls.queue.cancel(call)
             raise
+
+    async def call(self, method: str, /, *params: Any, **named: Any) -> Any:
+        """Calls a method of a listener whose handler is a table of functions: `await client.call("add", 1, 2)`.
+        Parameters are given by position or by name. `request({"method": "add", "params": [1, 2]})` is the same, and
+        takes options."""
+        return await self.request(call_of(method, params, named))
 
     def stream(self, data: Any, /, **options: Unpack[AioStreamCallOptions]) -> Stream:
         """Opens a stream, as `post_uds_stream` does, on a session of its own. It goes on where the client is closed.
