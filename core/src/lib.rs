@@ -98,6 +98,7 @@ mod failure;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod inspection;
 mod interrupt;
 mod item;
 mod lock;
@@ -135,6 +136,7 @@ pub use error::{Error, ErrorKind, HandlerError, HandlerResult, Result};
 pub use event::{Event, Overflow};
 pub use event_loop::Closer;
 pub use failure::HandlerFailure;
+pub use inspection::{ListenerLimits, ListenerState};
 pub use item::NextItem;
 pub use message::{Message, MessageKind, MessageRef};
 pub use mode::Mode;

@@ -29,6 +29,8 @@ STREAM = 0x20
 PUBLISH_SUBSCRIBE = 0x01
 #: The feature bit of those who know streams.
 STREAMS = 0x02
+#: The feature bit of those who know ask.
+INSPECTION = 0x04
 #: How many bytes a publisher, or either side of a stream, may send at first.
 WINDOW = 262144
 #: What is granted and not used is at most this many bytes.
@@ -80,6 +82,7 @@ RULES = {
     "data": FrameRule(19, ("client", "listener"), flags=BYTES, body=True, needs_id=True),
     "end": FrameRule(20, ("client", "listener"), needs_id=True),
     "credit": FrameRule(21, ("client", "listener"), needs_id=True, argument=True, most=MOST_CREDIT),
+    "ask": FrameRule(23, ("client",), needs_id=True),
 }
 KINDS = {rule.number: name for name, rule in RULES.items()}
 
@@ -310,6 +313,10 @@ class ClientSession(FrameReader):
             self._event("cancel", id=frame.id, in_flight=frame.id in self._in_flight)
         elif frame.kind == "subscribe":
             raise Violation("protocol", "a subscribe on a session that has not begun with it")
+        elif frame.kind == "ask":
+            if not self._features & INSPECTION:
+                raise Violation("protocol", "an ask from a client whose hello does not know it")
+            self._event("ask", id=frame.id)
         elif frame.kind in ("data", "end", "credit"):
             if not self._features & STREAMS:
                 raise Violation("protocol", f"{frame.kind} from a client whose hello knows no streams")

@@ -43,6 +43,7 @@ use crate::client::blocking_client::BlockingClient;
 use crate::client::post;
 use crate::error::{Error, Result};
 pub use crate::event_loop::Closer;
+use crate::inspection::ListenerState;
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
@@ -106,6 +107,17 @@ pub fn post_request_unchecked<'a>(
 /// Posts a raw broadcast to any channel; returns when the handler has it.
 pub fn post_broadcast<'a>(channel: &Channel, message: impl Into<MessageRef<'a>>, options: &Options) -> Result<()> {
     post::post(channel, Mode::Broadcast, message.into(), options).map(drop)
+}
+
+/// Asks the listener of a channel what it tells of itself: its version, its counters, its limits. Its handler is not called,
+/// and may be busy.
+///
+/// Any process may ask that may connect. Waits in the calling thread for the listener to appear as a post does
+/// ([`Options::wait`]), and for its answer ([`Options::timeout`]). Fails with
+/// [`ErrorKind::UnsupportedVersion`](crate::ErrorKind::UnsupportedVersion) where the listener is of a version that tells
+/// nothing of itself, or speaks the Deno wire only.
+pub fn inspect(channel: &Channel, options: &Options) -> Result<ListenerState> {
+    post::inspect(channel, options)
 }
 
 post_functions! { threads }

@@ -71,7 +71,7 @@ pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<In
         Kind::Gap | Kind::Event => {
             return Err(Violation::Malformed("the listener published to one who has not subscribed"));
         }
-        Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe => {
+        Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Ask => {
             unreachable!("not a listener's frames")
         }
     })
@@ -88,9 +88,9 @@ fn failure(id: u32, body: &[u8]) -> std::result::Result<Incoming, Violation> {
 /// another message's, breaks the protocol; any other is passed over.
 pub(crate) fn fits(asked: Kind, answer: Kind) -> std::result::Result<bool, Violation> {
     match (asked, answer) {
-        (Kind::Request, Kind::Response) | (Kind::Broadcast | Kind::Ack, Kind::Ack) | (Kind::Ping, Kind::Pong) => {
-            Ok(true)
-        }
+        (Kind::Request | Kind::Ask, Kind::Response)
+        | (Kind::Broadcast | Kind::Ack, Kind::Ack)
+        | (Kind::Ping, Kind::Pong) => Ok(true),
         (Kind::Broadcast | Kind::Ack, Kind::Response) => {
             Err(Violation::Malformed("the listener answered a message that nothing answers"))
         }

@@ -17,7 +17,7 @@
 //! | `late_sends` | sending what has gathered at a blocking client where nothing else has sent it |
 //! | `subscription` | what a subscriber gets, without input and output; `event_loop` drives it |
 //! | `stream` | the caller's side of a stream, without waiting; `event_loop` drives it |
-//! | `post`, `tasks::post` | the one-shot posts |
+//! | `post`, `tasks::post` | the one-shot posts; a question to a listener about itself |
 //! | `blocking_client`, `tasks::client` | a channel kept open |
 //! | `until` | until when, or until what, a call waits |
 
@@ -98,6 +98,12 @@ pub(crate) fn no_ping() -> Error {
         ErrorKind::UnsupportedVersion,
         "the listener speaks the Deno wire only, which has no ping; post a message instead",
     )
+}
+
+/// The listener's version knows nothing of being asked.
+fn tells_nothing() -> Error {
+    let text = "the listener is of a version that does not tell of itself; bring it up to date, or ping it";
+    Error::new(ErrorKind::UnsupportedVersion, text)
 }
 
 /// The error of a message that the listener left out when it said goodbye.

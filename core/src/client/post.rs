@@ -8,9 +8,10 @@ use super::thread_driver::ThreadSession;
 use super::until::Until;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspection::ListenerState;
 use crate::message::{Message, MessageRef};
 use crate::mode::Mode;
-use crate::options::Options;
+use crate::options::{Options, Wire};
 
 /// Posts, waiting in the calling thread. `None` for a broadcast.
 pub(crate) fn post(
@@ -37,6 +38,35 @@ pub(crate) fn post(
         )
     };
     post().map_err(|error| error.on_channel(channel))
+}
+
+/// Asks a listener what it tells of itself, waiting in the calling thread.
+pub(crate) fn inspect(channel: &Channel, options: &Options) -> Result<ListenerState> {
+    let ask = || {
+        // An original's process would end where one connects and leaves.
+        let options = options.clone().wire(Wire::Native);
+        let target = Target::new(channel, &options)?;
+        let told = replace::call(
+            &target,
+            &Pooled(&target.key),
+            options.timeout,
+            &Until { caller: options.cancellation.as_ref(), ..Until::default() },
+            |stream| ThreadSession::new(stream, options.max_message, options.spin),
+            ThreadSession::ask,
+            |_, _| Err(speaks_no_native()),
+        );
+        let told = told.map_err(|error| if target.is_an_original(&error) { speaks_no_native() } else { error })?;
+        // serde takes an array for a struct, too.
+        let is_object = told.data().trim_ascii_start().starts_with(b"{");
+        let state = if is_object { told.decode().ok() } else { None };
+        state.ok_or_else(|| Error::new(ErrorKind::Protocol, "what the listener tells of itself cannot be read"))
+    };
+    ask().map_err(|error: Error| error.on_channel(channel))
+}
+
+fn speaks_no_native() -> Error {
+    let text = "the listener speaks the Deno wire only, on which nothing can be asked of it; post a message instead";
+    Error::new(ErrorKind::UnsupportedVersion, text)
 }
 
 /// The mode of a post was given as that of a publisher.

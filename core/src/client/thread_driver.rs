@@ -19,7 +19,7 @@ use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::{FrameReader, HEADER_LEN, Header, Kind, Sender};
-use crate::protocol::hello::{HELLO_LEN, Hello, Role};
+use crate::protocol::hello::{HELLO_LEN, Hello, INSPECTION, Role};
 use crate::session::receive;
 use crate::session::spin_wait::SpinWait;
 
@@ -223,6 +223,20 @@ impl ThreadSession {
         let id = self.ids.next();
         self.send(&Header::bare(Kind::Ping, id), &[], until)?;
         self.wait_for(id, Kind::Ping, until).map(|_| ())
+    }
+
+    /// Asks the listener what it tells of itself.
+    pub(crate) fn ask(&mut self, until: &Until<'_>) -> Attempt<Message> {
+        self.learn_limit(until)?;
+        if self.hello.is_some_and(|hello| hello.features & INSPECTION == 0) {
+            return Err(super::tells_nothing().into());
+        }
+        let id = self.ids.next();
+        self.send(&Header::bare(Kind::Ask, id), &[], until)?;
+        match self.wait_for(id, Kind::Ask, until)? {
+            Reply::Message(message) => Ok(message),
+            Reply::Done => unreachable!("an answer that does not fit is none"),
+        }
     }
 
     /// Lets go of a session on which one-way messages are still on their way. A TCP connection that is

@@ -70,6 +70,8 @@ pub(crate) enum Kind {
     End = 20,
     /// The sender of this takes so many bytes more, of events or of items.
     Credit = 21,
+    /// From a client: tell me of yourself. A response answers it.
+    Ask = 23,
 }
 
 /// Who sent a frame.
@@ -81,13 +83,13 @@ pub(crate) enum Sender {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        const KINDS: [Option<Kind>; 22] = {
+        const KINDS: [Option<Kind>; 24] = {
             use Kind::*;
             let all = [
                 Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway, Subscribe, Gap, Event, Data, End,
-                Credit,
+                Credit, Ask,
             ];
-            let mut kinds = [None; 22];
+            let mut kinds = [None; 24];
             let mut at = 0;
             while at < all.len() {
                 kinds[all[at] as usize] = Some(all[at]);
@@ -100,7 +102,7 @@ impl Kind {
 
     fn may_come_from(self, sender: Sender) -> bool {
         match self {
-            Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe => sender == Sender::Client,
+            Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Ask => sender == Sender::Client,
             Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => sender == Sender::Listener,
             Kind::Ack | Kind::Ping | Kind::Pong | Kind::Data | Kind::End | Kind::Credit => true,
         }
@@ -280,7 +282,7 @@ impl Header {
 
     fn needs_id(&self, sender: Sender) -> bool {
         match self.kind {
-            Kind::Request | Kind::Response | Kind::Ack => true,
+            Kind::Request | Kind::Response | Kind::Ack | Kind::Ask => true,
             Kind::Subscribe | Kind::Gap | Kind::Event | Kind::Data | Kind::End | Kind::Credit => true,
             Kind::Broadcast => self.flags & ACK_WANTED != 0,
             Kind::Cancel => sender == Sender::Client,

@@ -12,8 +12,10 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const PUBLISH_SUBSCRIBE: u32 = 1;
 /// The feature bit of those who know streams: flag `20` of requests, data, end and credit both ways.
 pub(crate) const STREAMS: u32 = 2;
+/// The feature bit of those who know ask: a listener tells of itself.
+pub(crate) const INSPECTION: u32 = 4;
 /// What this library knows, and says in each hello, whatever the other side knows.
-const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS;
+const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS | INSPECTION;
 
 /// What the sender of a hello is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

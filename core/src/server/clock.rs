@@ -67,6 +67,11 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Moment {
-        Moment(self.0.elapsed().as_millis() as u64)
+        Moment(self.uptime_ms())
+    }
+
+    /// How long ago the listener started, in milliseconds.
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        self.0.elapsed().as_millis() as u64
     }
 }

@@ -19,7 +19,7 @@ use crate::options::Options;
 use crate::os::channel_lock::ChannelLock;
 use crate::os::{self, fork};
 use crate::server::handler::{Dropped, Handler, UsersCode};
-use crate::server::publication::{Counted, Publication};
+use crate::server::publication::Publication;
 use crate::server::session::Session;
 use crate::server::session::acks::ACK_AFTER;
 use crate::server::shared::{Phase, Shared, until};
@@ -120,11 +120,7 @@ impl Listener {
 
     pub(crate) fn counters(&self) -> Counters {
         self.look_for_callers_that_left();
-        let Shared { tally, admission, publication, .. } = &*self.shared;
-        let counted = publication.as_ref().map_or_else(Counted::default, |publication| publication.counted());
-        let Counted { subscribers, published, dropped, too_slow } = counted;
-        let counters = tally.read(admission.in_flight(), admission.abandoned());
-        Counters { subscribers, published, dropped, too_slow, ..counters }
+        self.shared.counters()
     }
 
     /// What is published; an error where the listener takes no subscribers.

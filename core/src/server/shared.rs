@@ -11,8 +11,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::channel::Channel;
-use crate::counters::{Tally, count};
+use crate::counters::{Counters, Tally, count};
 use crate::error::{ErrorKind, Result, one_line};
+use crate::inspection::{ListenerLimits, ListenerState};
 use crate::lock::lock;
 use crate::message::Message;
 use crate::mode::Mode;
@@ -23,7 +24,7 @@ use crate::server::admission::Admission;
 use crate::server::clock::Clock;
 use crate::server::error_frame::ErrorFrame;
 use crate::server::handler::UsersCode;
-use crate::server::publication::Publication;
+use crate::server::publication::{Counted, Publication};
 use crate::server::repeated_check::RepeatedCheck;
 use crate::server::responder::Responder;
 use crate::server::threads::Threads;
@@ -127,6 +128,36 @@ impl Shared {
             ack_check: RepeatedCheck::default(),
             limit_check: RepeatedCheck::default(),
             limit_met_by: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let Shared { tally, admission, publication, .. } = self;
+        let counted = publication.as_ref().map_or_else(Counted::default, |publication| publication.counted());
+        let Counted { subscribers, published, dropped, too_slow } = counted;
+        let counters = tally.read(admission.in_flight(), admission.abandoned());
+        Counters { subscribers, published, dropped, too_slow, ..counters }
+    }
+
+    /// What the listener tells of itself to whoever asks.
+    pub(crate) fn state(&self) -> ListenerState {
+        let count = |number: usize| number as u64;
+        let options = &self.options;
+        ListenerState {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id().into(),
+            mode: self.mode.name().to_owned(),
+            uptime_ms: self.clock.uptime_ms(),
+            is_closing: self.is_closing(),
+            publishes: self.publication.is_some(),
+            counters: self.counters(),
+            limits: ListenerLimits {
+                max_message: count(options.max_message),
+                max_connections: count(options.max_connections),
+                max_in_flight: count(options.max_in_flight),
+                max_waiting: count(options.max_waiting),
+                threads: if self.blocking { count(options.threads) } else { 0 },
+            },
         }
     }
 

@@ -13,6 +13,7 @@ mod gate;
 #[cfg(unix)]
 mod giving_up;
 mod handler_failures;
+mod inspecting;
 #[cfg(unix)]
 mod limits;
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! The library from outside, byte by byte: raw sockets against its listeners, stand-ins against its
 //! clients, whole processes against its lock file.
 
+mod asked;
 mod bounds;
 mod descriptors;
 mod fake;

@@ -74,6 +74,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
             "ack" => expected.push((ACK, id(), String::new())),
             "broadcast" if event["ack_wanted"] == true => expected.push((ACK, id(), String::new())),
             "ping" => expected.push((PONG, id(), String::new())),
+            "ask" => expected.push((RESPONSE, id(), String::new())),
             "cancel" if event["in_flight"] == true => expected.push((ERROR, id(), "cancelled".into())),
             "refused" => expected.push((ERROR, id(), text(&event["error"]).into())),
             _ => {}
@@ -88,7 +89,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
     if !events.is_empty() || (case.get("error").is_some() && !cut) {
         let role = if listener.mode() == Mode::Request { 0x11 } else { 0x12 };
         let max = number(&case["max_message"]).to_le_bytes();
-        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[3, 0, 0, 0], &max].concat(), "{case}");
+        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[7, 0, 0, 0], &max].concat(), "{case}");
     }
     let is_error =
         |frame: &Frame| (frame.kind, frame.id, if frame.kind == ERROR { frame.code() } else { String::new() });

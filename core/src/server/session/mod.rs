@@ -39,7 +39,7 @@ use crate::os::stream::Stream;
 use crate::peer::Peer;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, STREAM, Sender};
-use crate::protocol::hello::{Hello, Role, STREAMS};
+use crate::protocol::hello::{Hello, INSPECTION, Role, STREAMS};
 use crate::server::admission::Unsent;
 use crate::server::call_id::CallId;
 use crate::server::clock::{Moment, SharedMoment};
@@ -70,6 +70,8 @@ pub(crate) struct Session {
     pub(crate) peer_max: usize,
     /// The client knows streams.
     knows_streams: bool,
+    /// The client knows what a listener tells of itself.
+    knows_inspection: bool,
     /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
     no_thread_until: SharedMoment,
     /// When something last came. Written by the runtime's driver.
@@ -149,6 +151,7 @@ impl Session {
             peer,
             peer_max: hello.map_or(usize::MAX, |hello| hello.max_message as usize),
             knows_streams: hello.is_some_and(|hello| hello.features & STREAMS != 0),
+            knows_inspection: hello.is_some_and(|hello| hello.features & INSPECTION != 0),
             no_thread_until: SharedMoment::default(),
             active_at: SharedMoment::new(now),
             cancellations: Notify::new(),
@@ -256,9 +259,20 @@ impl Session {
             Kind::Subscribe => Err(Violation::Malformed(
                 "only the first message of a multiplexed session whose hello says so subscribes",
             )),
+            Kind::Ask => self.admit_question(header),
             Kind::Data | Kind::End | Kind::Credit => self.admit_of_a_stream(header),
             Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => Ok(Task::Nothing),
         }
+    }
+
+    /// Answers a question about the listener at once, whatever its handler does.
+    #[cold]
+    fn admit_question(&self, header: &Header) -> Result<Task, Violation> {
+        if !self.knows_inspection {
+            return Err(Violation::Malformed("a client asks whose hello does not say that it knows how to"));
+        }
+        self.tell_state(header.id);
+        Ok(Task::Nothing)
     }
 
     /// Whether a message is of the listener's mode, and JSON where it says so. If not, says so.

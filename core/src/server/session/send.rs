@@ -180,6 +180,18 @@ impl Session {
         self.transmit(&Header::bare(Kind::Ack, id), &[], patience);
     }
 
+    /// Answers a question about the listener.
+    pub(super) fn tell_state(&self, id: u32) {
+        let body = serde_json::to_vec(&self.shared.state()).expect("texts and numbers always become JSON");
+        if body.len() > self.peer_max {
+            let text =
+                "what the listener tells of itself is larger than what the caller takes; raise its largest message";
+            return self.transmit_error(id, ErrorKind::TooLarge, text, Duration::ZERO);
+        }
+        let header = Header { len: body.len() as u32, ..Header::bare(Kind::Response, id) };
+        self.transmit(&header, &body, Duration::ZERO);
+    }
+
     /// Sends the listener's hello. False: the client lives, and cannot be told. Without a hello it takes it
     /// that nothing was taken, and may send its messages elsewhere.
     pub(crate) fn greet(&self, hello: &Hello) -> bool {
