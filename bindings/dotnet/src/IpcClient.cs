@@ -122,12 +122,28 @@ namespace SimpleIpc
             cancellationToken.ThrowIfCancellationRequested();
             Outgoing outgoing = Body.From(body, json);
             using var call = new UnderWay(this);
-            using MessageHandle? reply = await Call.RunAsync(
+            using MessageHandle? reply = await Native.Call.RunAsync(
                 (Call started, out IntPtr operation, out IntPtr error) =>
                     StartRequest(outgoing, timeout, started, out operation, out error),
                 cancellationToken).ConfigureAwait(false);
             return reply!.Read<TOut>(json);
         }
+
+        /// <summary>
+        /// Calls a function of a listener that has <see cref="IpcMethods"/>: <c>client.Call&lt;int&gt;("add", 1, 2)</c>. The same
+        /// as a request with <c>new { method = "add", @params = new[] { 1, 2 } }</c>, which takes a timeout and a token, and
+        /// parameters by name.
+        /// </summary>
+        /// <typeparam name="TOut">What is answered.</typeparam>
+        /// <param name="method">The function's name.</param>
+        /// <param name="parameters">What it is called with, each as System.Text.Json makes JSON of it.</param>
+        /// <exception cref="IpcException">As for <see cref="Request"/>.</exception>
+        public TOut Call<TOut>(string method, params object?[] parameters) =>
+            Request<IpcMessage, TOut>(IpcMethods.Message(method, parameters ?? new object?[] { null }, json));
+
+        /// <inheritdoc cref="Call{TOut}(string, object[])"/>
+        public async Task<TOut> CallAsync<TOut>(string method, params object?[] parameters) =>
+            await RequestAsync<IpcMessage, TOut>(IpcMethods.Message(method, parameters ?? new object?[] { null }, json)).ConfigureAwait(false);
 
         /// <summary>
         /// Opens a stream to the listener's handler, and waits until it has accepted it. Each stream has a connection of its own, so
@@ -193,7 +209,7 @@ namespace SimpleIpc
             cancellationToken.ThrowIfCancellationRequested();
             Outgoing outgoing = Body.From(body, json);
             using var call = new UnderWay(this);
-            await Call.RunAsync(
+            await Native.Call.RunAsync(
                 (Call started, out IntPtr operation, out IntPtr error) =>
                     StartBroadcast(outgoing, started, out operation, out error),
                 cancellationToken).ConfigureAwait(false);
@@ -407,7 +423,7 @@ namespace SimpleIpc
         /// <summary>Apart, because only a request that can be cancelled is worth an object.</summary>
         private TOut RequestCancellable<TOut>(Outgoing outgoing, TimeSpan? timeout, CancellationToken token)
         {
-            using MessageHandle? reply = Call.Run(
+            using MessageHandle? reply = Native.Call.Run(
                 (Call started, out IntPtr operation, out IntPtr error) =>
                     StartRequest(outgoing, timeout, started, out operation, out error),
                 token);
@@ -424,7 +440,7 @@ namespace SimpleIpc
             fixed (byte* data = outgoing.Data.Span)
             {
                 return NativeMethods.sipc_client_request_async(
-                    client.Pointer, outgoing.Native(data), borrowed.Pointer, Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
+                    client.Pointer, outgoing.Native(data), borrowed.Pointer, Native.Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
             }
         }
 
@@ -435,7 +451,7 @@ namespace SimpleIpc
             fixed (byte* data = outgoing.Data.Span)
             {
                 return NativeMethods.sipc_client_broadcast_async(
-                    client.Pointer, outgoing.Native(data), Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
+                    client.Pointer, outgoing.Native(data), Native.Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
             }
         }
 

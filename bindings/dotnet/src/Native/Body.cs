@@ -17,6 +17,8 @@ namespace SimpleIpc.Native
 
         internal ReadOnlyMemory<byte> Data { get; }
 
+        internal bool IsJson => kind == NativeMethods.KindJson;
+
         /// <summary>
         /// For one call, during which <paramref name="data"/> does not move. It is null where there are no bytes, but to C
         /// that would be no body: any other address does, as nothing is read there.
@@ -99,6 +101,23 @@ namespace SimpleIpc.Native
             try
             {
                 return JsonText.Read<T>(data, json);
+            }
+            catch (JsonMistake mistake)
+            {
+                throw Unfit<T>(mistake.Message, mistake.InnerException);
+            }
+        }
+
+        /// <summary>Reads a value that is part of a body.</summary>
+        internal static T OfJson<T>(string json, JsonSerializerOptions? options)
+        {
+            if (typeof(T) == typeof(IpcMessage))
+            {
+                return (T)(object)IpcMessage.FromJson(json);
+            }
+            try
+            {
+                return JsonText.Read<T>(System.Text.Encoding.UTF8.GetBytes(json), options);
             }
             catch (JsonMistake mistake)
             {
