@@ -468,7 +468,8 @@ impl Options {
 
     /// Has a listener say in its lock file that it passes messages on to a listener of another machine, so that `ls` shows it and
     /// bridges do not pass on what has come over one. Its broadcasts are acknowledged when the handler has returned, however
-    /// long that takes. Default: no.
+    /// long that takes, and its streams are accepted when the handler takes the caller's items or answers with a sequence, and
+    /// not when it begins. Default: no.
     #[must_use]
     pub fn bridge(mut self, bridge: bool) -> Options {
         self.bridge = bridge;

@@ -181,3 +181,42 @@ async fn a_slow_subscriber_is_told_what_was_missed_when_it_has_what_waited() {
     assert_eq!(delivered + missed, due);
     assert!(missed >= 7, "{missed}");
 }
+
+/// The handler that counts is on another machine: until it has begun, the stream can fail as one that was never opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_at_a_bridge_is_accepted_when_its_handler_uses_it_and_fails_with_the_error_of_somebody_else() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let channel = Channel::uds("far_streams").unwrap();
+    static GO: Semaphore = Semaphore::const_new(0);
+    let handler = async |message: Message, responder: Responder| {
+        let index: usize = message.decode().unwrap();
+        if index % 2 == 0 {
+            return drop(responder.refuse(&error(index)));
+        }
+        GO.acquire().await.unwrap().forget();
+        let reply = responder.stream().unwrap();
+        // The caller that gave up has left.
+        if reply.send_async(&Message::null()).await.is_ok() {
+            let _nobody_waits = reply.refuse(&error(index));
+        }
+    };
+    let _listener = Listener::serve(&channel, Mode::Request, &options.clone().bridge(true), handler).await.unwrap();
+    for (index, (kind, handled)) in ANSWERED.into_iter().enumerate() {
+        let opening = Message::json(&index).unwrap();
+        let refused = if index % 2 == 0 {
+            simple_ipc::post_stream(&channel, &opening, &options).await.unwrap_err()
+        } else {
+            let short = options.clone().idle_timeout(Duration::from_millis(50));
+            let error = simple_ipc::post_stream(&channel, &opening, &short).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+            // One is for the handler of the stream that was given up, where that is still to begin to wait.
+            GO.add_permits(2);
+            let mut items = simple_ipc::post_stream(&channel, &opening, &options).await.unwrap();
+            assert_eq!(items.next().await.unwrap().unwrap(), Message::null());
+            items.next().await.unwrap().unwrap_err()
+        };
+        assert_eq!((refused.kind(), refused.may_have_been_handled()), (kind, handled), "{refused}");
+        assert!(refused.message().ends_with(&format!("answer {index}")), "{refused}");
+    }
+}

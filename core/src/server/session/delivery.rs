@@ -52,6 +52,14 @@ impl Opening {
     }
 }
 
+/// Tells the caller that its handler begins. Of a bridge's listener the handler that counts is on another machine: its stream is
+/// accepted when the bridge begins to use it.
+fn accept(session: &Session, open: &OpenStream) {
+    if !session.shared.options.bridge {
+        open.accept();
+    }
+}
+
 /// Hands over a stream: to a thread, or to a task, which lets go of what an asynchronous handler does with it when its caller
 /// has left.
 pub(crate) fn hand_over_stream(session: Arc<Session>, opening: Opening) {
@@ -62,7 +70,7 @@ pub(crate) fn hand_over_stream(session: Arc<Session>, opening: Opening) {
     shared.runtime.clone().spawn(async move {
         let Opening { message, responder, open } = opening;
         let bytes = message.len();
-        open.accept();
+        accept(&session, &open);
         tokio::select! {
             biased;
             () = poll_fn(|context| open.poll_abandoned(context)) => {}
@@ -76,7 +84,7 @@ pub(crate) fn hand_over_stream(session: Arc<Session>, opening: Opening) {
 pub(crate) fn run_stream(session: Arc<Session>, opening: Opening) {
     let born = fork::generation();
     let Opening { message, responder, open } = opening;
-    open.accept();
+    accept(&session, &open);
     session.shared.call_blocking(&message, responder);
     if born != fork::generation() {
         // A handler forked and came back in the child: nothing here is the child's.

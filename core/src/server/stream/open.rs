@@ -89,6 +89,8 @@ struct State {
     last: Option<Last>,
     /// A send has found no room since the last change.
     wants_room: bool,
+    /// The caller was told that its handler has begun.
+    is_accepted: bool,
     /// The handler takes items, or answers with a sequence.
     is_used: bool,
     /// What the handler did has been dropped, as its caller has left.
@@ -121,6 +123,7 @@ impl OpenStream {
             handing: 0,
             last: None,
             wants_room: false,
+            is_accepted: false,
             is_used: false,
             is_abandoned: false,
             is_settled: false,
@@ -157,9 +160,15 @@ impl OpenStream {
         &self.left
     }
 
-    /// Tells the caller that its stream was accepted; the frame goes out with what follows at once, or by the driver.
+    /// Tells the caller that its stream was accepted, if that has not been told; the frame goes out with what follows at
+    /// once, or by the driver.
     pub(crate) fn accept(&self) {
-        let _gone_already = self.carrier.gather(&Header::credit(self.call.id(), 0), &[]);
+        let mut state = lock(&self.state);
+        let is_told = std::mem::replace(&mut state.is_accepted, true) || state.flow.over().is_some();
+        drop(state);
+        if !is_told {
+            let _gone_already = self.carrier.gather(&Header::credit(self.call.id(), 0), &[]);
+        }
     }
 
     // What the driver has of the caller.

@@ -79,6 +79,13 @@ impl ReplyStream {
         self.open.fail(ErrorFrame::of_failure(&failure))
     }
 
+    /// Ends the stream behind all items with the error with which somebody else has ended it: its kind, its text, what a handler
+    /// gave with it, and whether the opening may have been handled. For programs that stand between a caller and a listener
+    /// elsewhere. Never waits.
+    pub fn refuse(&self, error: &Error) -> Result<()> {
+        self.open.fail(ErrorFrame::of_error(error))
+    }
+
     /// The caller's items: the same that [`Responder::items`](crate::Responder::items) gives.
     pub fn items(&self) -> Items {
         Items::new(Some(Arc::clone(&self.open)))

@@ -229,7 +229,12 @@ impl OpenStream {
     pub(crate) fn use_it(&self) {
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.is_used, true) && state.flow.over().is_some() {
-            self.tell(state);
+            return self.tell(state);
+        }
+        let is_accepted = state.is_accepted;
+        drop(state);
+        if !is_accepted {
+            self.accept();
         }
     }
 
