@@ -85,21 +85,20 @@ async fn export(link: &Link, connection: &Connection, channel: &Channel) -> Find
 
 async fn may_export(link: &Link, connection: &Connection, channel: &Channel) -> Result<String, Error> {
     let found = Local::new(channel, &link.settings.options, &link.settings.directory).look()?;
-    let Subjects { requests, broadcasts, info, cancel, events: _ } = &Subjects::new(&link.settings.prefix, channel);
+    let all = Subjects::new(&link.settings.prefix, channel);
+    let subjects = all.of_exporters();
     // Requests that another exporter of the channel should get are not taken from it: each subject is only asked about
     // without the group, whose permission is told when the bridge works.
     let mut subscriptions = Vec::new();
-    for subject in [requests, broadcasts, info, cancel] {
+    for subject in subjects {
         subscriptions.push(connection.subscribe(subject, None).await?);
     }
     connection.settle().await?;
-    let subjects = [requests, broadcasts, info, cancel].map(String::as_str);
     // News of a refusal may come a moment after that.
     let _none_in_time = tokio::time::timeout(NEWS, connection.refuses(&subjects)).await;
-    let refused: Vec<_> =
-        [requests, broadcasts, info, cancel].into_iter().filter(|subject| connection.is_refused(subject)).collect();
+    let refused = subjects.into_iter().find(|subject| connection.is_refused(subject));
     drop(subscriptions);
-    if let Some(subject) = refused.first() {
+    if let Some(subject) = refused {
         let text = format!("the server does not let this user subscribe to {subject}; permit that");
         return Err(Error::new(simple_ipc::ErrorKind::PermissionDenied, text));
     }

@@ -4,23 +4,25 @@
 //! executed long after its caller was told that it failed. So a connection here ends with its first loss, and what was
 //! not sent by then never is.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::{
-    AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, ServerAddr,
-    ServerError, StatusCode, Subscriber,
+    AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, PublishError,
+    ServerAddr, ServerError, Subscriber,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
 use simple_ipc::{Error, ErrorKind, Result};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::age;
+use crate::far::{self, FarStream, Over};
 use crate::settings::{Settings, shown};
+use crate::waiting::Waiting;
+use crate::wire;
 
 /// How long connecting may take altogether.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -40,17 +42,11 @@ pub(crate) struct Connection {
     inbox: String,
     /// The number of the next request: a count that nothing is ordered by.
     next: AtomicU64,
-    waiting: Mutex<HashMap<u64, Waiting>>,
+    waiting: Waiting,
     /// Whether it is lost. Written by the tasks that notice.
     lost: watch::Sender<bool>,
     /// The subjects that the server has refused to subscribe to. Written by the task of events.
     refused: watch::Sender<Vec<String>>,
-}
-
-/// A request without an answer yet.
-struct Waiting {
-    subject: String,
-    answer: oneshot::Sender<Outcome>,
 }
 
 /// What became of a request.
@@ -98,7 +94,7 @@ impl Connection {
             began: Instant::now(),
             inbox,
             next: AtomicU64::new(0),
-            waiting: Mutex::default(),
+            waiting: Waiting::default(),
             lost: watch::Sender::new(false),
             refused: watch::Sender::default(),
         });
@@ -153,36 +149,65 @@ impl Connection {
         body: Bytes,
         replied: impl FnOnce(&str),
     ) -> Outcome {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = oneshot::channel();
-        lock(&self.waiting).insert(number, Waiting { subject: subject.to_owned(), answer });
+        let number = self.next_number();
+        let answered = self.waiting.request(number, subject);
         let _forgets = Forgets { connection: self, number };
-        let reply = format!("{}.{number}", self.inbox);
+        let reply = self.reply_subject(number);
         replied(&reply);
-        let publish = self.client.publish_with_reply_and_headers(subject.to_owned(), reply, headers, body);
-        tokio::select! {
-            biased;
-            () = self.lost() => return Outcome::NotSent,
-            published = publish => if published.is_err() {
-                return Outcome::NotSent;
-            }
+        if self.is_lost() || self.publish_with_reply(subject.to_owned(), reply, headers, body).await.is_err() {
+            return Outcome::NotSent;
         }
-        tokio::select! {
-            biased;
-            answered = answered => answered.unwrap_or(Outcome::Lost),
-            () = self.lost() => Outcome::Lost,
+        // The end of the connection has all that waits be lost.
+        answered.await.unwrap_or(Outcome::Lost)
+    }
+
+    /// A number at the inbox that nothing else has.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Where what is for this number comes.
+    pub(crate) fn reply_subject(&self, number: u64) -> String {
+        format!("{}.{number}", self.inbox)
+    }
+
+    /// Brings what comes for this number to a stream, until it is to be forgotten.
+    pub(crate) fn hear_stream(&self, number: u64, stream: &Arc<FarStream>) {
+        self.waiting.stream(number, stream);
+        if self.is_lost() {
+            stream.finish(Over::Lost);
         }
+    }
+
+    /// Nothing waits for what comes for this number.
+    pub(crate) fn forget(&self, number: u64) {
+        self.waiting.forget(number);
+    }
+
+    /// Sends a message that says where answers go. An error means that it was not given to the connection.
+    pub(crate) async fn publish_with_reply(
+        &self,
+        subject: String,
+        reply: String,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<()> {
+        self.sends(self.client.publish_with_reply_and_headers(subject, reply, headers, body)).await
     }
 
     /// Sends a message that nobody answers. An error means that it was not given to the connection.
     pub(crate) async fn publish(&self, subject: String, headers: HeaderMap, body: Bytes) -> Result<()> {
-        let publish = self.client.publish_with_headers(subject, headers, body);
+        self.sends(self.client.publish_with_headers(subject, headers, body)).await
+    }
+
+    async fn sends(&self, publish: impl Future<Output = Result<(), PublishError>>) -> Result<()> {
+        // In most cases there is room for it, and nothing to wait for.
         tokio::select! {
             biased;
-            () = self.lost() => Err(self.not_connected()),
             published = publish => published.map_err(|error| {
                 Error::new(ErrorKind::ConnectionLost, format!("cannot send to {}: {error}", self.server))
             }),
+            () = self.lost() => Err(self.not_connected()),
         }
     }
 
@@ -228,20 +253,13 @@ impl Connection {
     /// Ends it: what waits for an answer is lost.
     pub(crate) fn end(&self) {
         if !self.lost.send_replace(true) {
-            lock(&self.waiting).clear();
+            self.waiting.lose();
         }
     }
 
     /// The error for what was not sent.
     pub(crate) fn not_connected(&self) -> Error {
         Error::new(ErrorKind::NotListening, format!("the connection to {} is lost; it is being made anew", self.server))
-    }
-
-    fn answer(&self, number: u64, outcome: Outcome) {
-        let waiting = lock(&self.waiting).remove(&number);
-        if let Some(waiting) = waiting {
-            let _gave_up = waiting.answer.send(outcome);
-        }
     }
 
     /// The server has refused something, and says what in words: `Permissions Violation for Publish to "subject"`.
@@ -251,14 +269,7 @@ impl Connection {
         if text.contains("subscription") {
             self.refused.send_modify(|refused| refused.push(subject.to_owned()));
         } else if text.contains("publish") {
-            let mut waiting = lock(&self.waiting);
-            let refused: Vec<u64> =
-                waiting.iter().filter(|(_, waiting)| waiting.subject == subject).map(|(number, _)| *number).collect();
-            let refused: Vec<_> = refused.iter().filter_map(|number| waiting.remove(number)).collect();
-            drop(waiting);
-            for waiting in refused {
-                let _gave_up = waiting.answer.send(Outcome::Denied);
-            }
+            self.waiting.deny(subject);
         }
     }
 }
@@ -277,7 +288,7 @@ struct Forgets<'a> {
 
 impl Drop for Forgets<'_> {
     fn drop(&mut self) {
-        lock(&self.connection.waiting).remove(&self.number);
+        self.connection.forget(self.number);
     }
 }
 
@@ -331,8 +342,14 @@ async fn receive(connection: Arc<Connection>, mut answers: Subscriber) {
         let Some(message) = message else { break };
         let number = message.subject.rsplit('.').next().and_then(|number| number.parse().ok());
         let Some(number) = number else { continue };
-        let nobody = message.status == Some(StatusCode::NO_RESPONDERS);
-        connection.answer(number, if nobody { Outcome::NobodyThere } else { Outcome::Answer(message) });
+        let asks_for_a_stream = wire::header(&message, far::STREAM) == Some(far::ALIVE);
+        let reply = message.reply.clone().filter(|_| asks_for_a_stream);
+        if !connection.waiting.hear(number, message)
+            && let Some(reply) = reply
+        {
+            let _not_sent_is_the_end_of_it =
+                connection.publish(reply.to_string(), far::of(far::GONE), Bytes::new()).await;
+        }
     }
     connection.end();
 }

@@ -8,8 +8,6 @@ use crate::wire;
 
 /// The exporter's id and which publisher it has subscribed to, counted from 1.
 pub(crate) const EPOCH: &str = "Sipc-Epoch";
-/// The number of the event, from 1 in each epoch; events that the exporter missed have numbers, too.
-pub(crate) const SEQUENCE: &str = "Sipc-Seq";
 
 /// The subject of all events of a channel: the last token is the topic.
 pub(crate) fn all(subject: &str) -> String {
@@ -79,7 +77,7 @@ impl Positions {
     pub(crate) fn note(&mut self, message: &NatsMessage) -> Follows {
         let exporter = wire::header(message, wire::VIA).unwrap_or_default();
         let epoch = wire::header(message, EPOCH).unwrap_or_default();
-        let sequence = wire::header(message, SEQUENCE).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let sequence = wire::header(message, wire::SEQUENCE).and_then(|text| text.parse().ok()).unwrap_or(0);
         self.follows(exporter, epoch, sequence)
     }
 

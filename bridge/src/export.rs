@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::{HeaderMap, Message as NatsMessage, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use simple_ipc::{Channel, DEFAULT_TIMEOUT, Error, ErrorKind, Message, Mode, Options, Result};
+use simple_ipc::{Channel, DEFAULT_TIMEOUT, Error, ErrorKind, Message, Options, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::connection::{Connection, lock};
@@ -31,9 +31,9 @@ const LEAVING: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// One exported channel.
-struct Export {
-    link: Arc<Link>,
-    channel: Channel,
+pub(crate) struct Export {
+    pub(crate) link: Arc<Link>,
+    pub(crate) channel: Channel,
     subjects: Subjects,
     local: Local,
     /// Calls under way, by their reply subjects, and how to give them up.
@@ -47,8 +47,17 @@ struct Export {
 struct Incoming {
     requests: Subscriber,
     broadcasts: Subscriber,
+    streams: Subscriber,
     info: Subscriber,
     cancel: Subscriber,
+}
+
+/// What a message from another machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Request,
+    Broadcast,
+    Stream,
 }
 
 /// What a message takes up while it is handled.
@@ -81,8 +90,7 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
                     export.link.tell(&Progress::Exporting { channel });
                 }
                 told = true;
-                let Subjects { requests, broadcasts, info, cancel, events: _ } = &export.subjects;
-                let subjects = [requests, broadcasts, info, cancel].map(String::as_str);
+                let subjects = export.subjects.of_exporters();
                 let refused = tokio::select! {
                     () = export.serve(&connection, incoming) => continue,
                     () = connection.refuses(&subjects) => export.refusal(&connection),
@@ -105,10 +113,11 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
 
 impl Export {
     async fn subscribe(&self, connection: &Connection) -> Result<Incoming> {
-        let Subjects { requests, broadcasts, info, cancel, events: _ } = &self.subjects;
+        let Subjects { requests, broadcasts, streams, info, cancel, events: _ } = &self.subjects;
         let incoming = Incoming {
             requests: connection.subscribe(requests, Some(wire::GROUP)).await?,
             broadcasts: connection.subscribe(broadcasts, Some(wire::GROUP)).await?,
+            streams: connection.subscribe(streams, Some(wire::GROUP)).await?,
             info: connection.subscribe(info, None).await?,
             cancel: connection.subscribe(cancel, None).await?,
         };
@@ -118,9 +127,7 @@ impl Export {
 
     /// The error that the server has refused one of the subjects, if it has.
     fn refusal(&self, connection: &Connection) -> Option<Error> {
-        let Subjects { requests, broadcasts, info, cancel, events: _ } = &self.subjects;
-        let refused =
-            [requests, broadcasts, info, cancel].into_iter().find(|subject| connection.is_refused(subject))?;
+        let refused = self.subjects.of_exporters().into_iter().find(|subject| connection.is_refused(subject))?;
         let text = format!(
             "{} does not let this user subscribe to {refused}; permit that, with queue group {}",
             connection.server(),
@@ -158,11 +165,12 @@ impl Export {
                     }
                     continue;
                 }
-                message = incoming.requests.next() => message.map(|message| (Mode::Request, message)),
-                message = incoming.broadcasts.next() => message.map(|message| (Mode::Broadcast, message)),
+                message = incoming.requests.next() => message.map(|message| (Call::Request, message)),
+                message = incoming.broadcasts.next() => message.map(|message| (Call::Broadcast, message)),
+                message = incoming.streams.next() => message.map(|message| (Call::Stream, message)),
             };
             match message {
-                Some((mode, message)) => self.take(connection, mode, message).await,
+                Some((call, message)) => self.take(connection, call, message).await,
                 // The client has ended.
                 None => return,
             }
@@ -172,7 +180,7 @@ impl Export {
     /// Has the server send no more, and refuses what was on its way: a call whose exporter had gone without a word would wait.
     async fn leave(&self, connection: &Connection, incoming: Incoming) {
         let refuse = async {
-            for mut messages in [incoming.requests, incoming.broadcasts] {
+            for mut messages in [incoming.requests, incoming.broadcasts, incoming.streams] {
                 if messages.drain().await.is_err() {
                     continue;
                 }
@@ -210,29 +218,34 @@ impl Export {
     }
 
     /// Has a message handled, or says why not.
-    async fn take(self: &Arc<Export>, connection: &Arc<Connection>, mode: Mode, message: NatsMessage) {
+    async fn take(self: &Arc<Export>, connection: &Arc<Connection>, call: Call, message: NatsMessage) {
         if wire::header(&message, wire::PROBE).is_some() {
             return self.answer(connection, &message, HeaderMap::new(), Bytes::new()).await;
         }
         let admitted =
-            self.admit(&message).and_then(|left| Ok((left, self.room_for(&message)?, wire::body(&message)?)));
+            self.admit(call, &message).and_then(|left| Ok((left, self.room_for(&message)?, wire::body(&message)?)));
         match admitted {
             Err(error) => {
                 let (headers, body) = wire::of_error(&error);
                 self.answer(connection, &message, headers, body).await;
             }
             Ok((left, room, body)) => {
-                let export = Arc::clone(self);
-                tokio::spawn(async move { export.handle(mode, &message, &body, left, room).await });
+                let (export, connection) = (Arc::clone(self), Arc::clone(connection));
+                tokio::spawn(async move {
+                    match call {
+                        Call::Stream => export.handle_stream(&connection, &message, &body, left, room).await,
+                        call => export.handle(call, &message, &body, left, room).await,
+                    }
+                });
             }
         }
     }
 
     /// How much time its caller has, or why the message is not handled.
-    fn admit(&self, message: &NatsMessage) -> Result<Option<Duration>> {
+    fn admit(&self, call: Call, message: &NatsMessage) -> Result<Option<Duration>> {
         let left = match wire::header(message, wire::TIMEOUT) {
-            None => Some(DEFAULT_TIMEOUT),
-            Some("none") => None,
+            None if call != Call::Stream => Some(DEFAULT_TIMEOUT),
+            None | Some("none") => None,
             Some(ms) => Some(Duration::from_millis(ms.parse().map_err(|_| {
                 Error::new(
                     ErrorKind::InvalidArgument,
@@ -268,7 +281,23 @@ impl Export {
         })
     }
 
-    async fn handle(&self, mode: Mode, message: &NatsMessage, body: &Message, left: Option<Duration>, _room: Room) {
+    async fn handle_stream(
+        &self,
+        connection: &Arc<Connection>,
+        message: &NatsMessage,
+        opening: &Message,
+        left: Option<Duration>,
+        _room: Room,
+    ) {
+        // Without it there is nobody to answer.
+        let Some(reply) = message.reply.as_ref().map(ToString::to_string) else { return };
+        let (give_up, given_up) = oneshot::channel();
+        lock(&self.calls).insert(reply.clone(), give_up);
+        self.carry(connection, opening, left, reply.clone(), given_up).await;
+        lock(&self.calls).remove(&reply);
+    }
+
+    async fn handle(&self, call: Call, message: &NatsMessage, body: &Message, left: Option<Duration>, _room: Room) {
         let reply = message.reply.as_ref().map(ToString::to_string);
         let (give_up, given_up) = oneshot::channel();
         if let Some(reply) = &reply {
@@ -279,7 +308,7 @@ impl Export {
             None => self.link.settings.options.clone().no_timeout(),
         };
         let posted = tokio::select! {
-            posted = post(mode, &self.channel, body, &options) => Some(posted),
+            posted = post(call, &self.channel, body, &options) => Some(posted),
             Ok(()) = given_up => None,
         };
         if let Some(reply) = &reply {
@@ -306,7 +335,7 @@ impl Export {
     }
 
     /// The error without the channel at its head, which the caller's library puts there again.
-    fn without_channel(&self, error: Error) -> Error {
+    pub(crate) fn without_channel(&self, error: Error) -> Error {
         let head = format!("channel \"{}\": ", self.channel);
         match error.message().strip_prefix(&head) {
             Some(text) if error.handler_code().is_none() && error.handler_data().is_none() => {
@@ -325,9 +354,9 @@ impl Export {
     }
 }
 
-async fn post(mode: Mode, channel: &Channel, body: &Message, options: &Options) -> Result<Message> {
-    match mode {
-        Mode::Request => simple_ipc::post_request(channel, body, options).await,
+async fn post(call: Call, channel: &Channel, body: &Message, options: &Options) -> Result<Message> {
+    match call {
+        Call::Request => simple_ipc::post_request(channel, body, options).await,
         _ => simple_ipc::post_broadcast(channel, body, options).await.map(|()| Message::null()),
     }
 }

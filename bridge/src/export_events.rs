@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use simple_ipc::{Channel, Event, Overflow};
 
-use crate::events::{self, EPOCH, SEQUENCE};
+use crate::events::{self, EPOCH};
 use crate::link::Link;
 use crate::local::Local;
 use crate::wire::{self, Subjects};
@@ -67,7 +67,7 @@ async fn send(link: &Link, subject: &str, event: Event, epoch: &str, sequence: u
     let mut headers = wire::headers_of(&event.data);
     headers.insert(wire::VIA, link.id.as_str());
     headers.insert(EPOCH, epoch);
-    headers.insert(SEQUENCE, sequence.to_string().as_str());
+    headers.insert(wire::SEQUENCE, sequence.to_string().as_str());
     let body = Bytes::from(event.data.into_data());
     if wire::size(&headers, &body) <= connection.max_payload() {
         let _not_sent_is_noticed_as_well = connection.publish(subject, headers, body).await;

@@ -29,7 +29,7 @@ pub(crate) struct Import {
     pub(crate) positions: Mutex<Positions>,
     pub(crate) held: Mutex<Option<Held>>,
     /// How often all exporters were found gone: calls under way then have lost theirs. Written by the task of the import.
-    gone: watch::Sender<u64>,
+    pub(crate) gone: watch::Sender<u64>,
 }
 
 /// Listens on the channel whenever somebody exports it, until the bridge ends.
@@ -88,9 +88,16 @@ impl Import {
         let (import, options) = (Arc::clone(self), self.link.settings.options.clone().bridge(true).publish(publishes));
         // Before there can be subscribers, to whom all is due from then on.
         let events = if publishes { Some(self.events_over(connection).await?) } else { None };
-        let handler = move |message, responder| {
+        let handler = move |message, responder: Responder| {
             let import = Arc::clone(&import);
-            async move { import.pass_on(mode, message, responder).await }
+            async move {
+                if responder.is_stream() {
+                    // In a task of its own: this one is dropped when the caller leaves.
+                    tokio::spawn(async move { import.pass_on_stream(message, responder).await });
+                } else {
+                    import.pass_on(mode, message, responder).await;
+                }
+            }
         };
         let listener = match mode {
             Mode::Publish => Listener::serve_publish(&self.channel, &options).await?,
@@ -131,16 +138,7 @@ impl Import {
             Ok(Some(reply)) => drop(responder.respond(&reply)),
             // Nobody waits any more.
             Ok(None) => {}
-            Err(Answered::Error(error)) => drop(responder.refuse(&error)),
-            Err(Answered::Failed { text, code, data }) => {
-                let mut failure = HandlerFailure::new(text);
-                if let Some(code) = code {
-                    failure = failure.code(code);
-                }
-                // Data that is no JSON is left out; the failure is told all the same.
-                let failure = data.and_then(|data| failure.clone().data_json(data).ok()).unwrap_or(failure);
-                drop(responder.fail_with(failure));
-            }
+            Err(answered) => refuse(responder, answered),
         }
     }
 
@@ -181,7 +179,7 @@ impl Import {
         }
     }
 
-    fn headers(
+    pub(crate) fn headers(
         &self,
         connection: &Connection,
         message: &Message,
@@ -201,7 +199,7 @@ impl Import {
     }
 
     /// The error of a message that got no answer.
-    fn no_answer(&self, outcome: Outcome, subject: &str, connection: &Connection) -> Error {
+    pub(crate) fn no_answer(&self, outcome: Outcome, subject: &str, connection: &Connection) -> Error {
         let server = connection.server();
         match outcome {
             Outcome::NobodyThere => {
@@ -218,6 +216,24 @@ impl Import {
             }
         }
     }
+}
+
+/// Tells a local caller of an error with which its message was answered elsewhere.
+pub(crate) fn refuse(responder: Responder, answered: Answered) {
+    let _gave_up = match answered {
+        Answered::Error(error) => responder.refuse(&error),
+        Answered::Failed { text, code, data } => responder.fail_with(failure(text, code, data)),
+    };
+}
+
+/// A failure as a handler elsewhere has given it.
+pub(crate) fn failure(text: String, code: Option<String>, data: Option<String>) -> HandlerFailure {
+    let mut failure = HandlerFailure::new(text);
+    if let Some(code) = code {
+        failure = failure.code(code);
+    }
+    // Data that is no JSON is left out; the failure is told all the same.
+    data.and_then(|data| failure.clone().data_json(data).ok()).unwrap_or(failure)
 }
 
 /// The error for what does not fit into a message of the server's.
@@ -239,14 +255,14 @@ async fn after(left: Option<Duration>) {
 }
 
 /// Tells exporters that nobody waits for a call any more.
-struct Cancel<'a> {
-    import: &'a Import,
-    connection: &'a Connection,
-    reply: String,
+pub(crate) struct Cancel<'a> {
+    pub(crate) import: &'a Import,
+    pub(crate) connection: &'a Connection,
+    pub(crate) reply: String,
 }
 
 impl Cancel<'_> {
-    async fn send(self) {
+    pub(crate) async fn send(self) {
         let subject = self.import.subjects.cancel.clone();
         let body = Bytes::from(self.reply);
         // Where it does not get through, the exporter goes on in vain.

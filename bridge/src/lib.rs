@@ -27,13 +27,17 @@ mod credentials;
 mod events;
 mod export;
 mod export_events;
+mod export_stream;
+mod far;
 mod import;
 mod import_events;
+mod import_stream;
 mod info;
 mod link;
 mod local;
 mod progress;
 mod settings;
+mod waiting;
 mod wire;
 
 use std::sync::Arc;

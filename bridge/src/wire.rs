@@ -18,6 +18,8 @@ pub(crate) const FROM: &str = "Sipc-From";
 pub(crate) const PROBE: &str = "Sipc-Probe";
 /// The stable name of the error that is the answer.
 pub(crate) const ERROR: &str = "Sipc-Error";
+/// The number of an event of its epoch, or of a message of a stream in its direction: from 1.
+pub(crate) const SEQUENCE: &str = "Sipc-Seq";
 /// Whether the message may have been handled in spite of the error: `no` or `unknown`.
 pub(crate) const HANDLED: &str = "Sipc-Handled";
 /// The code that a handler has failed with.
@@ -36,6 +38,8 @@ const MOST_HOPS: usize = 8;
 pub(crate) struct Subjects {
     pub(crate) requests: String,
     pub(crate) broadcasts: String,
+    /// Openings of streams.
+    pub(crate) streams: String,
     /// What the channel publishes; a topic follows as one more token.
     pub(crate) events: String,
     /// What an exporter tells of its channel.
@@ -51,10 +55,16 @@ impl Subjects {
         Subjects {
             requests: subject("req"),
             broadcasts: subject("cast"),
+            streams: subject("str"),
             events: subject("evt"),
             info: subject("info"),
             cancel: subject("cancel"),
         }
+    }
+
+    /// Those to which an exporter subscribes.
+    pub(crate) fn of_exporters(&self) -> [&str; 5] {
+        [&self.requests, &self.broadcasts, &self.streams, &self.info, &self.cancel].map(String::as_str)
     }
 }
 

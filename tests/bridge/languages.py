@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every language posts and subscribes through a bridge, and listens and publishes behind one: two directories stand for two machines, with a NATS server
+"""Every language posts, subscribes and opens streams through a bridge, and listens and publishes behind one: two directories stand for two machines, with a NATS server
 between them. The cases, the drivers and what is compared are those of tests/interop.
 
     languages.py                       all of them
@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "tests/interop"))
 import implementations  # noqa: E402  (needs the path above)
 import publications  # noqa: E402
 import run as interop  # noqa: E402
+import streams  # noqa: E402
 from driving import Driver, Failed, prefix_of  # noqa: E402
 
 #: Whom all others talk to.
@@ -122,6 +123,10 @@ def carry(bridge, url, results, poster, listener, folder):
     if poster.publishes is not None and listener.publishes is not None:
         channels.append(f"{prefix}_publications")
         listening.append(driver(listener, here, "publish", prefix))
+    publishes = len(listening) > 1
+    streaming = driver(listener, here, "streams", prefix) if poster.streams is not None and listener.streams is not None else None
+    if streaming:
+        channels.append(f"{prefix}_streams")
     errors = open(Path(folder, "bridges.log"), "ab")
     options = [f"--{{}}={channel}" for channel in channels]
     say = lambda what: [option.format(what) for option in options]  # noqa: E731
@@ -132,11 +137,18 @@ def carry(bridge, url, results, poster, listener, folder):
             until(f"the import of {channel}", lambda: Path(there, f".deno.{channel}.socket").exists())
         posting = [driver(poster, there, "post")]
         results.run(interop.Cell(posting[0], listening[0], "Unix socket"))
-        if len(listening) > 1:
-            lock = Path(here, f".deno.{channels[-1]}.socket.lock")
+        if publishes:
+            lock = Path(here, f".deno.{prefix}_publications.socket.lock")
             until("the bridge's subscription", lambda: json.loads(lock.read_text())["subscribers"] == 1)
             posting.append(driver(poster, there, "subscribe"))
             results.run_pair(Published(Failed, listening[1], posting[1], "Unix socket", interop.CASES))
+        if streaming:
+            # Its last case kills the listener, so that it is the last of all.
+            caller = driver(poster, there, "stream")
+            pair = streams.Pair(Failed, caller, streaming, "Unix socket")
+            results.run_streams([*pair.cases(), *list(pair.kills())[1:]], pair)
+            posting.append(caller)
+            listening.append(streaming)
         for one in posting + listening:
             if not one.has_ended() and not one.close():
                 results.fail(f"{one.implementation.name} did not end well")

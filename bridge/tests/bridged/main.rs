@@ -7,5 +7,6 @@ mod names;
 mod program;
 mod publishing;
 mod security;
+mod streaming;
 mod support;
 mod traps;

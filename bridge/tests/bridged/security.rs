@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nkeys::KeyPair;
-use simple_ipc::{ErrorKind, listen_uds_request_with, post_uds_request_with, subscribe_uds_with};
+use simple_ipc::{ErrorKind, listen_uds_request_with, post_uds_request_with, post_uds_stream_with, subscribe_uds_with};
 use simple_ipc_bridge::Progress;
 
 use crate::support::{Machine, Server, Told, eventually, file};
@@ -82,7 +82,7 @@ authorization {
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_tls_two_users_and_their_permissions_a_request_crosses() {
+async fn with_tls_two_users_and_their_permissions_a_request_and_a_stream_cross() {
     let authority = Authority::new();
     let server = Server::with(&(authority.configuration(false) + USERS));
     let (here, there) = (Machine::new(), Machine::new());
@@ -96,6 +96,10 @@ async fn with_tls_two_users_and_their_permissions_a_request_crosses() {
     let listener = listen_uds_request_with("example_channel", &publishes, handler).await.unwrap();
     let reply: String = post_uds_request_with("example_channel", "hello", &there.options()).await.unwrap();
     assert_eq!(reply, "hello!");
+    // A single answer is a stream's one item.
+    let mut items = post_uds_stream_with::<String>("example_channel", "hello", &there.options()).await.unwrap();
+    assert_eq!(items.next().await.unwrap().unwrap(), "hello!");
+    assert!(items.next().await.is_none());
     let mut events = subscribe_uds_with::<String>("example_channel", &there.options()).await.unwrap();
     eventually("the bridge's subscription", || listener.counters().subscribers == 1).await;
     listener.publish("tick").await.unwrap();
