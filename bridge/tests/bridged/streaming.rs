@@ -475,7 +475,8 @@ async fn an_exporter_that_breaks_the_rules_ends_the_stream_and_the_import_goes_o
     };
     let large = vec![b'7'; 300_000];
     // What is sent behind the acceptance, and the kind of the error that its caller gets.
-    let cases: [(&[(&str, u64, &str, &str, &[u8])], ErrorKind); 9] = [
+    type Sent<'a> = (&'a str, u64, &'a str, &'a str, &'a [u8]);
+    let cases: [(&[Sent<'_>], ErrorKind); 9] = [
         (&[("data", 3, "json", "", b"1")], ErrorKind::ConnectionLost),
         (&[("data", 1, "json", "", b"1")], ErrorKind::ConnectionLost),
         (&[("data", 2, "json", "", b"1"), ("end", 4, "", "", b"")], ErrorKind::ConnectionLost),
