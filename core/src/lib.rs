@@ -104,6 +104,8 @@ mod item;
 mod lock;
 mod log;
 mod message;
+#[cfg(feature = "tokio")]
+mod methods;
 mod mode;
 mod options;
 mod peer;
@@ -139,6 +141,8 @@ pub use failure::HandlerFailure;
 pub use inspection::{ListenerLimits, ListenerState};
 pub use item::NextItem;
 pub use message::{Message, MessageKind, MessageRef};
+#[cfg(feature = "tokio")]
+pub use methods::{MethodTable, Methods};
 pub use mode::Mode;
 pub use options::{
     DEFAULT_GRACE, DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_MESSAGE,

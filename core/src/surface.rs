@@ -1,6 +1,15 @@
 //! What `blocking` and the crate's root offer in the same words: the typed listens and posts, and what a listener says
 //! of itself. A macro stands for each, since rustdoc is to show every function where it is.
 
+use serde::Serialize;
+
+/// The message that calls a method.
+#[derive(Serialize)]
+pub(crate) struct MethodCall<'a, P> {
+    pub(crate) method: &'a str,
+    pub(crate) params: P,
+}
+
 /// The methods of a `Listener { listening: ManuallyDrop<Arc<Listening>>, address: String }` that wait for nothing.
 #[cfg(feature = "tokio")]
 macro_rules! listener_methods {
@@ -488,6 +497,13 @@ macro_rules! client_methods {
                 let reply = self.named(self.0.request((&message).into(), self.timeout(), None)$($await)*)?;
                 // The handler has answered: what the caller makes of it does not undo that.
                 reply.decode().map_err(Error::after_sending)
+            }
+
+            /// Calls a function of a listener that has a table of them (see [`Methods`](crate::Methods)): a request
+            /// `{"method": method, "params": params}`. Params that are a tuple or a slice go by position, those that are a
+            #[doc = concat!("struct or a map by name.", $given_up)]
+            pub $($async)? fn call<A: DeserializeOwned>(&self, method: &str, params: impl Serialize) -> Result<A> {
+                self.request(MethodCall { method, params })$($await)*
             }
 
             /// Sends a raw request and waits for its answer, within `timeout`; `None` is without limit. A

@@ -35,7 +35,8 @@ use crate::server::handler::Handler;
 use crate::server::{Items, Responder};
 use crate::server::{listener, start};
 use crate::surface::{
-    client_methods, client_streams, listen_functions, listen_streams, listener_methods, post_functions, publishing,
+    MethodCall, client_methods, client_streams, listen_functions, listen_streams, listener_methods, post_functions,
+    publishing,
 };
 
 /// A listener on a channel, driven by the tokio runtime on which it was made. Dropping it stops it at once and

@@ -46,9 +46,11 @@ pub use crate::event_loop::Closer;
 use crate::inspection::ListenerState;
 pub use crate::interrupt::on_interrupt;
 use crate::message::{Message, MessageRef};
+#[cfg(feature = "tokio")]
+pub use crate::methods::BlockingMethods as Methods;
 use crate::mode::Mode;
 use crate::options::Options;
-use crate::surface::{client_methods, client_streams, post_functions};
+use crate::surface::{MethodCall, client_methods, client_streams, post_functions};
 
 /// A channel kept open, for any number of threads at once.
 ///

@@ -16,6 +16,7 @@ mod handler_failures;
 mod inspecting;
 #[cfg(unix)]
 mod limits;
+mod methods;
 #[cfg(unix)]
 mod mistakes;
 mod passing_on;
