@@ -12,9 +12,14 @@ mkdir -p "$cache"
 
 told() { printf 'setup: %s\n' "$*" >&2; }
 
-# One build at a time: the cache is shared by every checkout. The lock is given up by closing descriptor 9.
+# The cache is shared by every checkout, and one brings or builds at a time. The lock is given up by closing descriptor 9.
 lock_targets() {
     exec 9>"$cache/lock"
+    flock 9
+}
+# In its place the lock of one target, whose programs stay as they are while they are run; cargo itself lets builds wait for each other.
+lock_target() { # Rust's name
+    exec 9>"$cache/lock-$1"
     flock 9
 }
 unlock_targets() { exec 9>&-; }
