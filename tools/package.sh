@@ -15,7 +15,9 @@ mkdir -p "$OUT"
 languages=$*
 if [ -z "$languages" ]; then
     # `make install` names the files of a Linux library.
-    [ "$(uname -s)" = Darwin ] || languages=c
+    case $("$root/tools/portable_build.sh" --triple) in
+        *-linux-*) languages=c ;;
+    esac
     for script in "$root"/bindings/*/package.sh; do
         languages="$languages $(basename "$(dirname "$script")")"
     done

@@ -6,9 +6,9 @@
 #   tools/portable_build.sh --flags         only prints CARGO_ENCODED_RUSTFLAGS, for what another tool builds
 #   tools/portable_build.sh --triple        only prints Rust's name of what is built for
 #
-# $SIMPLE_IPC_TARGET, Rust's name of a target, builds for another than this machine: Linux on arm64, and musl. tools/targets.sh
-# tells how. With musl, libraries are shared ones, and the command is static. On macOS it is built by cargo alone, for the oldest
-# system that the Rust compiler names.
+# $SIMPLE_IPC_TARGET, Rust's name of a target, builds for another than this machine: Linux on arm64, musl, and macOS. tools/targets.sh
+# tells how. With musl, libraries are shared ones, and the command is static. What is for macOS is for the oldest system that the Rust
+# compiler names; on macOS itself it is built by cargo alone.
 #
 # The oldest glibc is $SIMPLE_IPC_GLIBC (2.17 unless set; 2.28 for another machine). The linker is zig's, which brings the old
 # libraries along; it comes from PyPI into the ignored folder .tools of the checkout, in the versions named here.
@@ -79,6 +79,11 @@ if [ "$triple" != "$own" ]; then
     case $triple in
         *-musl) flags="$flags${separator}-Ctarget-feature=-crt-static${separator}-Clink-self-contained=no" ;;
         *-gnu) zigs=$triple.${SIMPLE_IPC_GLIBC:-2.28} ;;
+        *-apple-darwin)
+            # MACOSX_DEPLOYMENT_TARGET=…: zig would take a newer system.
+            deployment=$(rustc --print deployment-target --target "$triple")
+            export "${deployment?}"
+            ;;
     esac
     export CARGO_ENCODED_RUSTFLAGS=$flags
     cd "$root"

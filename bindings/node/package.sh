@@ -25,7 +25,7 @@ rm -f "$work/main/lib/"*.node*
 case $triple in
     *-apple-darwin)
         cp "$built/libsimple_ipc_node.dylib" "$work/platform/simple-ipc.node"
-        strip -x "$work/platform/simple-ipc.node"
+        [ -n "${SIMPLE_IPC_TARGET:-}" ] || strip -x "$work/platform/simple-ipc.node"
         ;;
     *)
         cp "$built/libsimple_ipc_node.so" "$work/platform/simple-ipc.node"

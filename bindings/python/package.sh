@@ -15,11 +15,14 @@ rm -f "$out"/libsimpleipc-*.whl "$out"/libsimpleipc-*.tar.gz
 CARGO_ENCODED_RUSTFLAGS=$("$root/tools/portable_build.sh" --flags)
 export CARGO_ENCODED_RUSTFLAGS
 if [ -n "${SIMPLE_IPC_TARGET:-}" ]; then
+    file=lib_native.so
     case $SIMPLE_IPC_TARGET in
         *-linux-musl) tag=musllinux_1_2_${SIMPLE_IPC_TARGET%%-*} ;;
         *-linux-gnu) tag=manylinux_2_28_${SIMPLE_IPC_TARGET%%-*} ;;
+        aarch64-apple-darwin) tag=macosx_11_0_arm64 file=lib_native.dylib ;;
+        x86_64-apple-darwin) tag=macosx_10_12_x86_64 file=lib_native.dylib ;;
         *)
-            echo "package.sh: cannot make a wheel for $SIMPLE_IPC_TARGET: it has tags for Linux only" >&2
+            echo "package.sh: cannot make a wheel for $SIMPLE_IPC_TARGET: it has tags for Linux and macOS only" >&2
             exit 1
             ;;
     esac
@@ -29,7 +32,7 @@ if [ -n "${SIMPLE_IPC_TARGET:-}" ]; then
     maturin build -q --locked -m "$here/Cargo.toml" -o "$own" >&2
     built=$(env -u CARGO_ENCODED_RUSTFLAGS "$root/tools/portable_build.sh" simple-ipc-python)
     case $tag in manylinux*) "$root/tools/oldest_glibc.sh" 2.28 "$built/lib_native.so" ;; esac
-    "$here/foreign_wheel.py" "$own"/libsimpleipc-*.whl "$built/lib_native.so" "$tag" "$out" >&2
+    "$here/foreign_wheel.py" "$own"/libsimpleipc-*.whl "$built/$file" "$tag" "$out" >&2
 elif [ "$(uname -s)" = Darwin ]; then
     maturin build -q --locked --release -m "$here/Cargo.toml" -o "$out" >&2
 else

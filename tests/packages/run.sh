@@ -15,10 +15,11 @@ root=$PWD
 . tests/checks.sh
 export CARGO_TARGET_DIR="$target"
 
+triple=$(tools/portable_build.sh --triple)
 languages=("$@")
 if [ $# -eq 0 ]; then
-    # tools/package.sh makes no archive of the C library on macOS.
-    [ "$(uname -s)" = Darwin ] || languages=(c)
+    # tools/package.sh makes no archive of the C library for other systems.
+    case $triple in *-linux-*) languages=(c) ;; esac
     for script in bindings/*/package.sh; do
         [ -x "$script" ] && languages+=("$(basename "$(dirname "$script")")")
     done
@@ -93,9 +94,8 @@ for package in sys.argv[1:]:
 END
 }
 
-# Every file in a package that the loader would load.
-loads_on_old_systems() {
-    local unpacked=$scratch/$1.unpacked
+unpack_all() { # language; sets `unpacked`, where its packages' files are
+    unpacked=$scratch/$1.unpacked
     mkdir "$unpacked"
     while read -r _ package; do
         case $package in
@@ -107,6 +107,11 @@ loads_on_old_systems() {
                 ;;
         esac
     done <"$scratch/$1.packages"
+}
+
+# Every file in a package that the loader would load.
+loads_on_old_systems() {
+    unpack_all "$1" || return 1
     local natives=()
     while IFS= read -r -d '' file; do
         if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then natives+=("$file"); fi
@@ -118,6 +123,13 @@ loads_on_old_systems() {
     esac
     # Nothing of this machine's folders is in them.
     ! grep -l -a -F -e "$root/" -e "$HOME/.cargo" "${natives[@]}"
+}
+
+# What is for macOS may have been made elsewhere, where it cannot be run.
+are_of_macos() {
+    unpack_all "$1" || return 1
+    tests/packages/mach_o.py "$triple" "$unpacked" || return 1
+    ! grep -rl -a -F -e "$root/" -e "$HOME/.cargo" --include='*.so' --include='*.dylib' --include='*.node' "$unpacked"
 }
 
 # musl's own name of its library, and the one that Alpine gives it.
@@ -155,7 +167,10 @@ for language in "${languages[@]}"; do
     while read -r reason; do skip "$reason"; done < <(sed -n 's/^left out: //p' "$scratch/log")
     promised="with glibc 2.28"
     case ${SIMPLE_IPC_TARGET:-} in *-musl) promised="with musl" ;; esac
-    [ "$(uname -s)" = Darwin ] || check "$language: native files load $promised" loads_on_old_systems "$language"
+    case $triple in
+        *-linux-*) check "$language: native files load $promised" loads_on_old_systems "$language" ;;
+        *-apple-*) check "$language: native files are of macOS, and signed" are_of_macos "$language" ;;
+    esac
     # Its own check looks into the one of C.
     [ "$language" = c ] || check "$language: there is a bill of materials" has_a_bill_of_materials "$language"
 done
