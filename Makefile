@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: test-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
+.PHONY: test-windows test-on-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages package-all check-packages-all install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -83,16 +83,21 @@ soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 	@tests/soak/run.sh $(if $(TIME),--time $(TIME)) --plot $(TARGET)/soak.svg
 
 test-windows: ## build for Windows and run what was built under Wine 10; needs root, and the first run takes some minutes
-	@tools/windows.sh
+	@tools/as_root.sh tools/windows.sh
 
-cross: ## compile and link for macOS and for Linux on arm64; the first run takes some minutes
+# What test-windows builds of the library's own tests; there is no Wine, no C compiler and no shell script in it.
+test-on-windows: ## on Windows itself: the library's own tests that test-windows runs, and the command
+	$(CARGO) build --locked
+	$(CARGO) test --locked -p simple-ipc --lib $(addprefix --test ,$(shell sed -n 's/^suites="\(.*\)"$$/\1/p' tools/windows.sh))
+
+cross: ## compile and link for macOS and for Linux on arm64, compile for Windows; the first run takes some minutes
 	@tools/cross.sh
 
 test-arm64: ## what is built for Linux on arm64, run in an emulator: library, command, C, Node, Python; SHORT=1 for a part
-	@tests/targets/arm64.sh $(if $(SHORT),--short)
+	@tools/as_root.sh tests/targets/arm64.sh $(if $(SHORT),--short)
 
 test-musl: ## what is built for Linux with musl, run here; the command for arm64 in an emulator; SHORT=1 for a part
-	@tests/targets/musl.sh $(if $(SHORT),--short)
+	@tools/as_root.sh tests/targets/musl.sh $(if $(SHORT),--short)
 
 check-macos: ## everything compiles and links for macOS on either processor; the first run takes some minutes
 	@tools/cross.sh aarch64-apple-darwin x86_64-apple-darwin
@@ -184,6 +189,14 @@ package: ## every language's packages, into target/packages; SIMPLE_IPC_TARGET=x
 check-packages: ## make them, and try each in an empty place; SIMPLE_IPC_TARGET as well
 	@tools/setup.sh test
 	@tests/packages/run.sh
+
+package-all: ## the packages of every platform, and one release of them, on Linux on x86-64; PLATFORMS='linux-x64-musl' for some
+	@tools/setup.sh test
+	@tools/package_all.sh package $(PLATFORMS)
+
+check-packages-all: ## make them, and try each as far as it can be run here; about 30 minutes of a processor
+	@tools/setup.sh test
+	@tools/package_all.sh check $(PLATFORMS)
 
 assemble: ## one release in RELEASE of the packages of all platforms, which are in the folders of PARTS
 	@tools/assemble.py "$(or $(RELEASE),$(TARGET)/assembled)" $(wildcard $(or $(PARTS),parts)/*)

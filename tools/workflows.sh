@@ -35,7 +35,7 @@ require(`${folder}/node.cjs`).createLinter().then((lint) => {
     let found = 0;
     for (const file of files) {
         for (const { line, column, message, kind } of lint(readFileSync(file, "utf8"), file)) {
-            if (kind === "runner-label" && /"(ubuntu-24\.04(-arm)?|macos-15(-intel)?)" is unknown/.test(message)) continue;
+            if (kind === "runner-label" && /"(ubuntu-24\.04(-arm)?|macos-15(-intel)?|windows-2025)" is unknown/.test(message)) continue;
             if (/^unknown permission scope "attestations"|^undefined variable "vars"/.test(message)) continue;
             console.error(`${file}:${line}:${column}: ${message}`);
             found += 1;
