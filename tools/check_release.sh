@@ -11,6 +11,7 @@ refuse() {
 }
 
 tools/addresses.py --release || failed=1
+tools/freeze_wire.py --release || failed=1
 if [ -n "${1:-}" ] && [ "$1" != "v$version" ]; then
     refuse "the tag is $1; tag the commit v$version, or run tools/bump.sh"
 fi

@@ -203,6 +203,9 @@ class Checking(unittest.TestCase):
         self.move("https://forge.example/people/simple-ipc")
         subprocess.run(["tools/bump.sh", "97.98.99"], cwd=self.root, check=True, capture_output=True)
         self.commit()
+        self.assertIn("is not frozen", self.check("v97.98.99").stderr)
+        subprocess.run(["tools/freeze_wire.py", "--write"], cwd=self.root, check=True, capture_output=True)
+        self.commit()
         done = self.check("v97.98.99")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
