@@ -44,14 +44,17 @@ impl Ages {
         let now = now.as_secs_f64() * 1e6;
         let difference = now - sent;
         let mut senders = self.lock();
-        let known = senders.get(id).map(|known| known.least + (now - known.last) * DRIFT);
-        let least = known.map_or(difference, |known| known.min(difference));
-        if known.is_none() && senders.len() >= MOST_SENDERS {
+        if let Some(known) = senders.get_mut(id) {
+            let least = (known.least + (now - known.last) * DRIFT).min(difference);
+            *known = Sender { least, last: now };
+            return Duration::from_secs_f64(((difference - least) / 1e6).max(0.0));
+        }
+        if senders.len() >= MOST_SENDERS {
             let quietest = senders.iter().min_by(|a, b| a.1.last.total_cmp(&b.1.last)).map(|(id, _)| id.clone());
             quietest.map(|id| senders.remove(&id));
         }
-        senders.insert(id.to_owned(), Sender { least, last: now });
-        Duration::from_secs_f64(((difference - least) / 1e6).max(0.0))
+        senders.insert(id.to_owned(), Sender { least: difference, last: now });
+        Duration::ZERO
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Sender>> {

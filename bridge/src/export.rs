@@ -1,14 +1,15 @@
 //! An exported channel: messages from other machines are posted to the listener that lives here.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message as NatsMessage, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use simple_ipc::{Channel, DEFAULT_TIMEOUT, Error, ErrorKind, Message, Options, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use simple_ipc::{Channel, Client, DEFAULT_TIMEOUT, Error, ErrorKind, Message, Result};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::connection::{Connection, lock};
 use crate::import::too_large;
@@ -38,6 +39,8 @@ pub(crate) struct Export {
     local: Local,
     /// Calls under way, by their reply subjects, and how to give them up.
     calls: Mutex<HashMap<String, oneshot::Sender<()>>>,
+    /// By which requests are posted: there once somebody has listened.
+    client: OnceCell<Client>,
     /// Room for messages, and for the bytes of their bodies.
     room: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
@@ -74,6 +77,7 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
         link,
         channel,
         calls: Mutex::default(),
+        client: OnceCell::new(),
         room: Arc::new(Semaphore::new(MOST_CALLS)),
         bytes: Arc::new(Semaphore::new(MOST_BYTES)),
     });
@@ -148,11 +152,12 @@ impl Export {
     }
 
     async fn serve(self: &Arc<Export>, connection: &Arc<Connection>, mut incoming: Incoming) {
+        let (mut closed, mut lost) = (pin!(self.link.closed()), pin!(connection.lost()));
         loop {
             let message = tokio::select! {
                 biased;
-                () = self.link.closed() => return self.leave(connection, incoming).await,
-                () = connection.lost() => return,
+                () = &mut closed => return self.leave(connection, incoming).await,
+                () = &mut lost => return,
                 message = incoming.cancel.next() => {
                     if let Some(message) = message {
                         self.give_up(&message);
@@ -303,12 +308,9 @@ impl Export {
         if let Some(reply) = &reply {
             lock(&self.calls).insert(reply.clone(), give_up);
         }
-        let options = match left {
-            Some(left) => self.link.settings.options.clone().timeout(left),
-            None => self.link.settings.options.clone().no_timeout(),
-        };
         let posted = tokio::select! {
-            posted = post(call, &self.channel, body, &options) => Some(posted),
+            biased;
+            posted = self.post(call, body, left) => Some(posted),
             Ok(()) = given_up => None,
         };
         if let Some(reply) = &reply {
@@ -321,6 +323,16 @@ impl Export {
             Err(error) => wire::of_error(&self.without_channel(error)),
         };
         self.answer(&connection, message, headers, body).await;
+    }
+
+    async fn post(&self, call: Call, body: &Message, left: Option<Duration>) -> Result<Message> {
+        let options = || self.link.settings.options.clone().no_timeout();
+        if call == Call::Request {
+            let connect = async || Client::connect(&self.channel, &options()).await;
+            return self.client.get_or_try_init(connect).await?.request_message(body, left).await;
+        }
+        let options = left.map_or_else(options, |left| options().timeout(left));
+        simple_ipc::post_broadcast(&self.channel, body, &options).await.map(|()| Message::null())
     }
 
     /// A reply for the wire, or the error that it is too large for it.
@@ -351,12 +363,5 @@ impl Export {
             // Where it does not get through, the caller's bridge notices the loss as well.
             let _not_sent = connection.publish(reply.to_string(), headers, body).await;
         }
-    }
-}
-
-async fn post(call: Call, channel: &Channel, body: &Message, options: &Options) -> Result<Message> {
-    match call {
-        Call::Request => simple_ipc::post_request(channel, body, options).await,
-        _ => simple_ipc::post_broadcast(channel, body, options).await.map(|()| Message::null()),
     }
 }

@@ -163,7 +163,8 @@ impl Import {
                 cancel.send().await;
                 return Ok(None);
             }
-            () = after(left) => {
+            // The caller of a request gives it up itself.
+            () = after(left), if mode == Mode::Broadcast => {
                 cancel.send().await;
                 let text = format!("no answer came over the bridge from {} in time", connection.server());
                 return Err(refused(Error::new(ErrorKind::TimedOut, text).after_sending()));

@@ -4,10 +4,14 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use simple_ipc::{Channel, Error, ErrorKind, Mode, Options, Result};
 
 use crate::connection::lock;
+
+/// How old a look at the lock file may be. A message that slips through is known by the bridges that it has passed.
+const AGE: Duration = Duration::from_millis(1);
 
 /// An exported channel as its lock file describes it.
 pub(crate) struct Local {
@@ -16,7 +20,17 @@ pub(crate) struct Local {
     lock_path: PathBuf,
     /// Which lock file was read last, and what it says of a bridge. A look at the file's place tells whether it is
     /// another one since, so that it is read once and not for each message.
-    known: Mutex<Option<(Identity, Option<i32>)>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What was read last.
+#[derive(Clone, Copy)]
+struct Known {
+    identity: Identity,
+    /// The bridge that listens, if one does.
+    bridge: Option<i32>,
+    /// When the file was looked at last.
+    at: Instant,
 }
 
 /// How somebody listens.
@@ -67,18 +81,21 @@ impl Local {
 
     /// Refuses where the listener is a bridge: what has come from another machine would go out again.
     pub(crate) fn check(&self) -> Result<()> {
+        let mut known = lock(&self.known);
+        if known.is_some_and(|known| known.bridge.is_none() && known.at.elapsed() < AGE) {
+            return Ok(());
+        }
         let Ok(metadata) = std::fs::metadata(&self.lock_path) else { return Ok(()) };
         let identity = Identity::of(&metadata);
-        let mut known = lock(&self.known);
         let bridge = match *known {
-            Some((same, bridge)) if same == identity => bridge,
+            Some(same) if same.identity == identity => same.bridge,
             _ => {
                 let info = simple_ipc::channel_info(&self.channel, &self.options)?;
-                let bridge = info.filter(|info| info.bridge).map(|info| info.pid.unwrap_or_default());
-                *known = Some((identity, bridge));
-                bridge
+                info.filter(|info| info.bridge).map(|info| info.pid.unwrap_or_default())
             }
         };
+        *known = Some(Known { identity, bridge, at: Instant::now() });
+        drop(known);
         bridge.map_or(Ok(()), |pid| Err(self.is_imported(Some(pid))))
     }
 

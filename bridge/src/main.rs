@@ -25,7 +25,8 @@ fn main() -> ExitCode {
     };
     let output = Arc::new(Output { json: arguments.json });
     let run = || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One thread: a message passes several tasks, and none of them waits for another thread to wake.
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::from_os("cannot start the runtime", error))?;
