@@ -28,11 +28,13 @@ calls = [
     lambda: simple_ipc.listen_ip_broadcast(0, print),
     lambda: simple_ipc.listen_uds_publish("a"),
     lambda: simple_ipc.subscribe_uds("a"),
+    lambda: simple_ipc.post_uds_stream("a", 1),
     lambda: simple_ipc.connect("a"),
     lambda: simple_ipc.channels(),
     lambda: simple_ipc.Cancellation(),
     lambda: asyncio.run(awaited(lambda: aio.post_uds_request("a", 1))),
     lambda: asyncio.run(awaited(lambda: aio.subscribe_uds("a"))),
+    lambda: asyncio.run(awaited(lambda: aio.post_uds_stream("a", 1))),
     lambda: asyncio.run(awaited(lambda: aio.listen_uds_request("a", print))),
 ]
 
@@ -70,12 +72,12 @@ class WithoutNativePart(unittest.TestCase):
 
     def test_package_is_imported_and_each_call_says_what_is_missing(self):
         self.why = "run: pip install --no-binary libsimpleipc"
-        self.assertEqual(self.says(CALLS, self.site), "12 unknown\n")
+        self.assertEqual(self.says(CALLS, self.site), "14 unknown\n")
 
     def test_native_part_that_the_system_refuses_is_named(self):
         (self.site / "simple_ipc/_native.abi3.so").write_text("no library at all")
         self.why = "its file is not for this system or is damaged"
-        self.assertEqual(self.says(CALLS, self.site), "12 unknown\n")
+        self.assertEqual(self.says(CALLS, self.site), "14 unknown\n")
 
     def test_an_error_of_the_native_parts_own_is_no_missing_one(self):
         (self.site / "simple_ipc/_native.py").write_text('raise ImportError("not in this interpreter")')
@@ -123,7 +125,7 @@ class WithoutNativePart(unittest.TestCase):
                 self.assertEqual(listed[name], (f"sha256={digest}", str(len(data))))
         # Installed, it knows its version.
         self.why = "run: pip install"
-        self.assertEqual(self.says(CALLS, self.scratch / "installed"), "12 9.8.7\n")
+        self.assertEqual(self.says(CALLS, self.scratch / "installed"), "14 9.8.7\n")
 
     def test_wheel_for_another_platform_has_its_native_part_and_its_tag(self):
         wheel = self.scratch / "libsimpleipc-9.8.7-cp311-abi3-linux_x86_64.whl"
