@@ -150,8 +150,8 @@ test("a program imports the package where there is no add-on, and each of its ca
         for (const [listen, ...handler] of [[ipc.listenUdsRequest, () => {}], [ipc.listenUdsBroadcast, () => {}], [ipc.listenUdsPublish]]) {
             try { listen("a", ...handler); } catch (error) { refuse(error); }
         }
-        const calls = [[ipc.postUdsRequest, "a", 1], [ipc.postIpBroadcast, 1, 1], [ipc.connect, "a"], [ipc.subscribeIp, 1]];
-        for (const [call, ...given] of [...calls, [ipc.postUdsStream, "a", 1]]) {
+        await ipc.postUdsStream("a", 1).next().catch(refuse);
+        for (const [call, ...given] of [[ipc.postUdsRequest, "a", 1], [ipc.postIpBroadcast, 1, 1], [ipc.connect, "a"], [ipc.subscribeIp, 1]]) {
             await call(...given).catch(refuse);
         }
         await ipc.postUdsRequest("a", "x".repeat(10_000)).catch(refuse);
