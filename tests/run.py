@@ -213,7 +213,7 @@ def runners():
     doc = ["tests/in_scratch.sh", cargo, "test", "--workspace", "--doc"]
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
     yield Runner("interop", "every language posts to every language, and subscribes to it", ["tests/interop/run.sh"], count_summary_line)
-    yield Runner("readme", "the README's blocks as they are printed", unittests("tests/readme"), count_unittest)
+    yield Runner("readme", "the blocks of the README and of the pages as they are printed", unittests("tests/readme"), count_unittest)
     yield Runner("manifests", "packages' names, addresses and versions", unittests("tests/manifests"), count_unittest)
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
     spaces = "network, user, pid and mount namespaces"

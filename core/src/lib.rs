@@ -194,7 +194,15 @@ pub fn clean(directory: Option<&std::path::Path>) -> Result<Vec<Removed>> {
     os::clean::clean(directory)
 }
 
-/// The README's Rust example compiles.
+/// The Rust programs of the pages in `docs` compile, and those that end by themselves run.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../../docs/start.md")]
+    struct Start;
+
+    #[doc = include_str!("../../docs/errors.md")]
+    struct Errors;
+
+    #[doc = include_str!("../../docs/deadlines.md")]
+    struct Deadlines;
+}

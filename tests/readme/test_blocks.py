@@ -1,7 +1,7 @@
-"""Every block of the README runs as it is printed, and prints what the README says it prints.
+"""The first program of the start page, in each language, is built as the page says and prints what it says; and so does the README's.
 
 Wants what was built: the library installed in STAGE, and the bindings of this checkout (tests/build.sh). The Rust
-block is run by the documentation's own tests.
+block is run by the documentation's own tests. The blocks of all other pages are in test_pages.py.
 """
 
 import os
@@ -19,14 +19,18 @@ PYTHON = ROOT / ".venv" / "bin" / "python"
 HANG_SECONDS = 600
 
 
-def blocks(language):
-    """The blocks of the README in this language, in order."""
-    text = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+START = ROOT / "docs" / "start.md"
+
+
+def blocks(language, page=START):
+    """The whole programs of a page in this language, in order."""
+    text = page.read_text()
     return re.findall(rf"^```{re.escape(language)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def pasted(block):
-    """What a reader of a console block pastes, as one script, and the lines that the README shows as printed."""
+    """What a reader of a console block pastes, as one script, and the lines that the page shows as printed."""
     lines = block.splitlines()
     commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     return "\n".join(commands) + "\n", [line for line in lines if not line.startswith("$ ")]
@@ -62,7 +66,7 @@ class Blocks(unittest.TestCase):
 
     def block(self, language):
         found = blocks(language)
-        self.assertEqual(len(found), 1, f"blocks of {language} in the README")
+        self.assertEqual(len(found), 1, f"blocks of {language} in the start page")
         return found[0]
 
     def write(self, name, text):
@@ -70,9 +74,15 @@ class Blocks(unittest.TestCase):
         return self.scratch / name
 
     def test_no_block_is_left_out(self):
-        tagged = re.findall(r"^```(\S+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-        tested = {"console", "c", "cpp", "python", "csharp", "rust", "toml", "js"}
-        self.assertEqual(set(tagged), tested)
+        def tagged(page):
+            return set(re.findall(r"^```(\S+)$", page.read_text(), re.MULTILINE))
+
+        self.assertEqual(tagged(README), {"console", "python"})
+        self.assertEqual(tagged(START), {"console", "c", "cpp", "python", "csharp", "rust", "rust,no_run", "toml", "js"})
+
+    def test_the_readmes_program_runs(self):
+        (program,) = blocks("python", README)
+        self.assertEqual(self.run_here(PYTHON, self.write("example.py", program)), "response-bar\n")
 
     def test_shell_blocks_pasted_as_one_script_twenty_times(self):
         first, streams = [block for block in blocks("console") if "simple-ipc listen" in block]
@@ -85,16 +95,9 @@ class Blocks(unittest.TestCase):
                 if block is first:
                     self.assertTrue(any(line.startswith("example_channel ") for line in output), output)
 
-    def test_shell_line_for_later_versions_of_the_original(self):
-        (block,) = [block for block in blocks("console") if "--path-style v0.0.14" in block]
-        (command,) = pasted(block)[0].splitlines()
-        listen = "simple-ipc --path-style v0.0.14 listen example_channel --reply '\"response-bar\"' &\n"
-        output = self.run_here("bash", "-c", f"{listen}{command.split('#')[0]} --wait 5s\nkill %1\nwait\n")
-        self.assertIn('"response-bar"', output.splitlines())
-
     def test_the_verbs_of_the_first_block_exist(self):
         makefile = (ROOT / "Makefile").read_text()
-        for line in blocks("console")[0].splitlines():
+        for line in blocks("console", README)[0].splitlines():
             verb = re.match(r"\$ make (\w+)", line).group(1)
             self.assertRegex(makefile, rf"(?m)^{verb}:")
 
