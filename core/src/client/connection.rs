@@ -2,20 +2,18 @@
 //! sent, which one-way messages are confirmed, what a goaway leaves out, and why the session ended. It neither receives,
 //! sends nor waits: `tasks::session` and `event_loop` move its bytes.
 
-use std::collections::hash_map::Entry;
 use std::io;
-
-use rustc_hash::FxHashMap;
 
 use super::ids::Ids;
 use super::incoming::{Incoming, Reply, fits, incoming};
 use super::one_way::OneWay;
 use super::{Attempt, Failed, closed_meanwhile, closing, listener_has_gone, lost};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
+use crate::message::{Message, MessageKind};
 use crate::protocol::Violation;
-use crate::protocol::frame::{FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
+use crate::protocol::frame::{Body, FrameReader, HEADER_LEN, Header, Kind, Sender, Slot};
 use crate::protocol::hello::{HELLO_LEN, Hello, Role};
+use crate::session::by_id::ById;
 use crate::session::pieces::Pieces;
 use crate::session::receive;
 
@@ -26,6 +24,25 @@ const MOST_WAITING: usize = 1 << 20;
 
 /// Callers (`C`) and what they are to be told. The driver tells them, without holding a lock.
 pub(crate) type Answers<C> = Vec<(C, Attempt<Reply>)>;
+
+/// Who is told what calls came to as it comes.
+pub(crate) trait Tell<C> {
+    /// A request has its answer, as nearly all calls have.
+    fn reply(&mut self, caller: C, kind: MessageKind, body: Body<'_>);
+
+    /// Where to note all other callers, and what they are to be told.
+    fn others(&mut self) -> &mut Answers<C>;
+}
+
+impl<C> Tell<C> for Answers<C> {
+    fn reply(&mut self, caller: C, kind: MessageKind, body: Body<'_>) {
+        self.push((caller, Ok(Reply::Message(Message::from_parts(kind, body.into_vec())))));
+    }
+
+    fn others(&mut self) -> &mut Answers<C> {
+        self
+    }
+}
 
 /// Whether a body may be sent now.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,7 +59,7 @@ pub(crate) enum Room {
 pub(crate) struct Connection<C> {
     ids: Ids,
     /// The calls in flight, by their ids.
-    pending: FxHashMap<u32, Pending<C>>,
+    pending: ById<Pending<C>>,
     /// The session takes no further calls, and why.
     ended: Option<(ErrorKind, String)>,
     /// Only flushes begin any more: the client closes.
@@ -66,7 +83,7 @@ struct Pending<C> {
     caller: C,
     kind: Kind,
     /// The length of its body in bytes.
-    len: usize,
+    len: u32,
     /// Where in the stream its frame begins.
     at: u64,
     /// How many one-way messages were sent before it.
@@ -76,7 +93,7 @@ struct Pending<C> {
 impl<C> Pending<C> {
     /// Whether all of its bytes were among the first `written` of the stream.
     fn is_whole(&self, written: u64) -> bool {
-        self.at + (HEADER_LEN + self.len) as u64 <= written
+        self.at + HEADER_LEN as u64 + u64::from(self.len) <= written
     }
 }
 
@@ -87,7 +104,7 @@ impl<C> Connection<C> {
         outgoing.push_bytes(&Hello::new(Role::Multiplexed, max_message).encode());
         Connection {
             ids: Ids::default(),
-            pending: FxHashMap::default(),
+            pending: ById::default(),
             ended: None,
             closing: false,
             cut: None,
@@ -101,6 +118,7 @@ impl<C> Connection<C> {
     }
 
     /// Whether a body of `len` bytes may be sent now.
+    #[inline]
     pub(crate) fn room_for(&self, len: usize) -> Room {
         match self.peer_max {
             Some(most) if len > most => Room::Never(most),
@@ -112,21 +130,17 @@ impl<C> Connection<C> {
 
     /// Begins a call whose frame has this header, but for its id, and sets that. The frame is to be
     /// [added](Connection::add) next: frames leave in the order of their ids, which is what a goaway counts by.
+    #[inline(always)]
     pub(crate) fn begin(&mut self, header: &mut Header, caller: C) -> Attempt<()> {
         self.check_takes(header.kind)?;
+        let (len, at, one_way) = (header.len, self.queued, self.one_way.sent());
+        let mut pending = Pending { caller, kind: header.kind, len, at, one_way };
         loop {
-            let id = self.ids.next();
-            if let Entry::Vacant(vacant) = self.pending.entry(id) {
-                let one_way = self.one_way.sent();
-                vacant.insert(Pending {
-                    caller,
-                    kind: header.kind,
-                    len: header.len as usize,
-                    at: self.queued,
-                    one_way,
-                });
-                header.id = id;
-                return Ok(());
+            header.id = self.ids.next();
+            match self.pending.insert(header.id, pending) {
+                Ok(()) => return Ok(()),
+                // A call that has waited since that id was given before has it still.
+                Err(again) => pending = again,
             }
         }
     }
@@ -138,12 +152,19 @@ impl<C> Connection<C> {
         Ok(())
     }
 
+    #[inline]
     fn check_takes(&self, kind: Kind) -> Attempt<()> {
+        if self.ended.is_none() && !self.closing { Ok(()) } else { self.check_takes_still(kind) }
+    }
+
+    #[cold]
+    fn check_takes_still(&self, kind: Kind) -> Attempt<()> {
         self.check_open()?;
         if self.closing && kind != Kind::Ack { Err(closed_meanwhile().into()) } else { Ok(()) }
     }
 
     /// Adds a frame to what is to be sent. Of a large body it takes what `shared` returns, a message with that body.
+    #[inline]
     pub(crate) fn add(&mut self, header: &Header, body: &[u8], shared: impl FnOnce() -> Message) {
         if self.cut.is_none() {
             self.queued += (HEADER_LEN + body.len()) as u64;
@@ -198,7 +219,7 @@ impl<C> Connection<C> {
 
     /// Gives a call up whose caller has left; the handler of a request is told. Whether that is to be sent.
     pub(crate) fn withdraw(&mut self, id: u32) -> bool {
-        let is_request = self.pending.remove(&id).is_some_and(|pending| pending.kind == Kind::Request);
+        let is_request = self.pending.remove(id).is_some_and(|pending| pending.kind == Kind::Request);
         if is_request {
             self.add_bare(Kind::Cancel, id);
         }
@@ -280,7 +301,7 @@ impl<C> Connection<C> {
     pub(crate) fn receive(
         &mut self,
         receive: impl FnOnce(Slot<'_>) -> io::Result<usize>,
-        answers: &mut Answers<C>,
+        answers: &mut impl Tell<C>,
     ) -> Result<bool> {
         let received = if self.is_greeted() {
             receive::fill(&mut self.reader, receive)
@@ -297,7 +318,7 @@ impl<C> Connection<C> {
         }
     }
 
-    fn take_in(&mut self, answers: &mut Answers<C>) -> Result<()> {
+    fn take_in(&mut self, answers: &mut impl Tell<C>) -> Result<()> {
         if self.peer_max.is_none() {
             let Some((first, rest)) = self.hello.split_first_chunk::<HELLO_LEN>() else { return Ok(()) };
             let hello = Hello::decode_from_listener(first)?;
@@ -306,16 +327,22 @@ impl<C> Connection<C> {
             self.hello = Vec::new();
         }
         while let Some((header, body)) = self.reader.next()? {
+            if header.kind == Kind::Response
+                && let Some(pending) = self.pending.take_if(header.id, |pending| pending.kind == Kind::Request)
+            {
+                answers.reply(pending.caller, header.message_kind(), body);
+                continue;
+            }
             match incoming(header, body)? {
-                Incoming::Answer { id, kind, reply } => self.answer(id, kind, reply, answers)?,
+                Incoming::Answer { id, kind, reply } => self.answer(id, kind, reply, answers.others())?,
                 Incoming::Error { id: 0, error } => return Err(error),
                 Incoming::Error { id, error } => {
-                    if let Some(pending) = self.pending.remove(&id) {
-                        answers.push((pending.caller, Err(error.into())));
+                    if let Some(pending) = self.pending.remove(id) {
+                        answers.others().push((pending.caller, Err(error.into())));
                     }
                 }
                 Incoming::OneWayRefused(error) => self.one_way.refuse(error),
-                Incoming::Goaway { last } => self.goaway(last, answers),
+                Incoming::Goaway { last } => self.goaway(last, answers.others()),
                 Incoming::Ping { id } => self.add_bare(Kind::Pong, id),
             }
         }
@@ -330,9 +357,10 @@ impl<C> Connection<C> {
         answers: &mut Answers<C>,
     ) -> std::result::Result<(), Violation> {
         // One whose caller has left is passed over.
-        let Entry::Occupied(pending) = self.pending.entry(id) else { return Ok(()) };
-        if fits(pending.get().kind, kind)? {
-            let pending = pending.remove();
+        let Some(asked) = self.pending.get(id).map(|pending| pending.kind) else { return Ok(()) };
+        if fits(asked, kind)?
+            && let Some(pending) = self.pending.remove(id)
+        {
             if pending.kind == Kind::Ack {
                 self.one_way.confirm(pending.one_way);
             }
@@ -350,7 +378,7 @@ impl<C> Connection<C> {
         let is_out = |id: u32, pending: &Pending<C>| {
             ids.leaves_out(last, id) || cut.is_some_and(|written| !pending.is_whole(written))
         };
-        let not_taken = pending.extract_if(|id, pending| is_out(*id, pending));
+        let not_taken = pending.take_all_if(is_out).into_iter();
         answers.extend(not_taken.map(|(_, pending)| (pending.caller, Err(Failed::NotTaken(closing())))));
     }
 
@@ -361,7 +389,7 @@ impl<C> Connection<C> {
         let written = self.queued - self.outgoing.len() as u64;
         self.outgoing.clear();
         self.cut = Some(written);
-        let unsent = self.pending.extract_if(|_, pending| pending.at >= written);
+        let unsent = self.pending.take_all_if(|_, pending| pending.at >= written).into_iter();
         let again = || Failed::NotTaken(Error::new(error.kind(), error.message().to_owned()));
         answers.extend(unsent.map(|(_, pending)| (pending.caller, Err(again()))));
     }
@@ -369,8 +397,7 @@ impl<C> Connection<C> {
     /// The client closes: calls that wait end, but for flushes, and no more begin. Handlers of requests are told.
     pub(crate) fn close(&mut self, answers: &mut Answers<C>) {
         self.closing = true;
-        let ended: Vec<_> = self.pending.extract_if(|_, pending| pending.kind != Kind::Ack).collect();
-        for (id, pending) in ended {
+        for (id, pending) in self.pending.take_all_if(|_, pending| pending.kind != Kind::Ack) {
             if pending.kind == Kind::Request {
                 self.add_bare(Kind::Cancel, id);
             }
@@ -394,13 +421,14 @@ impl<C> Connection<C> {
             self.one_way.refuse(told);
         }
         let cut = self.cut;
-        let to_blame = self.pending.values().any(|pending| pending.len > peer_max);
-        for (_, pending) in self.pending.drain() {
+        let is_too_large = |pending: &Pending<C>| pending.len as usize > peer_max;
+        let to_blame = self.pending.values().any(is_too_large);
+        for (_, pending) in self.pending.take_all_if(|_, _| true) {
             let failed = match error.kind() {
                 _ if untouched => Failed::NotTaken(again()),
                 // Who speaks another version does not take a message in ours.
                 ErrorKind::UnsupportedVersion => again().into(),
-                ErrorKind::TooLarge if pending.len > peer_max => again().into(),
+                ErrorKind::TooLarge if is_too_large(&pending) => again().into(),
                 _ if cut.is_some_and(|written| !pending.is_whole(written)) => Failed::NotTaken(again()),
                 ErrorKind::TooLarge if to_blame => lost(io::ErrorKind::UnexpectedEof.into()).after_sending().into(),
                 _ => again().after_sending().into(),

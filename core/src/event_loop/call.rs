@@ -71,12 +71,22 @@ impl<T> Slots<T> {
         Slots { slots: slab::Slab::new(), serial: 0 }
     }
 
-    pub(super) fn insert(&mut self, value: T) -> Id {
-        self.serial = self.serial.wrapping_add(1);
-        let index = self.slots.insert((self.serial, value));
-        Id { serial: self.serial, index: u32::try_from(index).expect("fewer than 2^32 at a time") }
+    /// The id that the next one gets.
+    #[inline]
+    pub(super) fn next_id(&self) -> Id {
+        let index = u32::try_from(self.slots.vacant_key()).expect("fewer than 2^32 at a time");
+        Id { serial: self.serial.wrapping_add(1), index }
     }
 
+    #[inline(always)]
+    pub(super) fn insert(&mut self, value: T) -> Id {
+        let id = self.next_id();
+        self.serial = id.serial;
+        self.slots.insert((id.serial, value));
+        id
+    }
+
+    #[inline]
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut T> {
         match self.slots.get_mut(id.index as usize) {
             Some((serial, value)) if *serial == id.serial => Some(value),
@@ -84,6 +94,7 @@ impl<T> Slots<T> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&self, id: Id) -> Option<&T> {
         match self.slots.get(id.index as usize) {
             Some((serial, value)) if *serial == id.serial => Some(value),
@@ -91,9 +102,16 @@ impl<T> Slots<T> {
         }
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, id: Id) -> Option<T> {
-        self.get(id)?;
-        self.slots.try_remove(id.index as usize).map(|(_, value)| value)
+        self.take_if(id, |_| true)
+    }
+
+    /// Takes out what has this id, if it `is_meant`.
+    #[inline]
+    pub(super) fn take_if(&mut self, id: Id, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
+        let is_it = self.get(id).is_some_and(is_meant);
+        is_it.then(|| self.slots.remove(id.index as usize).1)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
@@ -139,7 +157,7 @@ impl What {
 pub(super) enum State {
     /// It is about to go on a session, or has to look for one.
     Starting,
-    Connecting(Connecting),
+    Connecting(Box<Connecting>),
     /// In the line of a session.
     Queued,
     /// On this session, under this id.
@@ -157,10 +175,17 @@ pub(super) struct Call {
     pub(super) timeout: Option<Duration>,
     /// When it fails, once it no longer looks for a listener.
     pub(super) deadline: Option<Instant>,
-    /// When it wants to go on by itself.
-    pub(super) wake: Option<Instant>,
     pub(super) state: State,
-    pub(super) tries: Tries,
+    /// What it has while it looks for a session, or has not found one at once. Boxed, since most calls find one.
+    looking: Option<Box<Looking>>,
+}
+
+/// What a call has that looks for a session.
+#[derive(Debug, Default)]
+struct Looking {
+    /// When it wants to go on by itself.
+    wake: Option<Instant>,
+    tries: Tries,
 }
 
 impl Call {
@@ -171,16 +196,33 @@ impl Call {
         body: Option<Message>,
         timeout: Option<Duration>,
     ) -> Call {
-        Call {
-            what,
-            target,
-            client,
-            body,
-            timeout,
-            deadline: None,
-            wake: None,
-            state: State::Starting,
-            tries: Tries::default(),
+        Call { what, target, client, body, timeout, deadline: None, state: State::Starting, looking: None }
+    }
+
+    /// A request that has been sent.
+    #[inline(always)]
+    pub(super) fn sent(
+        target: Arc<Target<'static>>,
+        client: ClientId,
+        body: Message,
+        timeout: Option<Duration>,
+        deadline: Option<Instant>,
+        state: State,
+    ) -> Call {
+        let (client, body) = (Some(client), Some(body));
+        Call { what: What::Request, target, client, body, timeout, deadline, state, looking: None }
+    }
+
+    /// Its tries to find a session.
+    pub(super) fn tries(&mut self) -> &mut Tries {
+        &mut self.looking.get_or_insert_default().tries
+    }
+
+    /// Says when it wants to go on by itself.
+    pub(super) fn wake_at(&mut self, at: Option<Instant>) {
+        match &mut self.looking {
+            None if at.is_none() => {}
+            looking => looking.get_or_insert_default().wake = at,
         }
     }
 
@@ -202,7 +244,7 @@ impl Call {
 
     /// When something is to be done about it at the latest.
     pub(super) fn due(&self) -> Option<Instant> {
-        match (self.deadline, self.wake) {
+        match (self.deadline, self.looking.as_ref().and_then(|looking| looking.wake)) {
             (Some(deadline), Some(wake)) => Some(deadline.min(wake)),
             (deadline, wake) => deadline.or(wake),
         }

@@ -47,6 +47,7 @@ mod starting;
 mod stream;
 mod subscription;
 mod timing;
+mod told;
 mod waiting;
 
 use std::sync::Arc;
@@ -210,21 +211,49 @@ impl Queue {
     }
 
     /// A message with a copy of this body, in memory that earlier small ones of this queue have left.
+    #[inline]
     pub fn copy(&mut self, body: MessageRef<'_>) -> Message {
         let mut data = if body.len() <= MOST_SPARE_BYTES { self.spare.pop() } else { None }.unwrap_or_default();
         data.extend_from_slice(body.data());
         Message::from_parts(body.kind(), data)
     }
 
+    /// Takes the memory of a message back that nobody needs any more, for later ones of this queue, where that is small and there
+    /// is not enough already.
+    #[inline]
+    pub fn recycle(&mut self, message: Message) {
+        starting::keep_spare(&mut self.spare, Some(message));
+    }
+
     /// Sends a request, which may take `timeout`; `None` is without limit.
     pub fn request(&mut self, client: ClientId, message: Message, timeout: Option<Duration>) -> Result<Ticket> {
         fork::check(self.born, "queue")?;
-        if let Some(session) = self.session_at_hand(client, message.len()) {
-            let ticket = self.request_on(session, client, message, timeout);
-            self.rearm();
-            return Ok(ticket);
+        match self.request_at_hand(client, (&message).into(), Some(timeout)) {
+            Some(sent) => Ok(self.note_request(client, sent, message)),
+            None => self.on_client(client, What::Request, Some(message), timeout),
         }
-        self.on_client(client, What::Request, Some(message), timeout)
+    }
+
+    /// As [`request`](Queue::request), with a [copy](Queue::copy) of a body that lies elsewhere; with `None` for a timeout it
+    /// may take as long as the client's options say.
+    pub fn request_copied(
+        &mut self,
+        client: ClientId,
+        body: MessageRef<'_>,
+        timeout: Option<Option<Duration>>,
+    ) -> Result<Ticket> {
+        fork::check(self.born, "queue")?;
+        match self.request_at_hand(client, body, timeout) {
+            Some(sent) => {
+                let message = self.copy(body);
+                Ok(self.note_request(client, sent, message))
+            }
+            None => {
+                let timeout = timeout.map_or_else(|| self.timeout(client), Ok)?;
+                let message = self.copy(body);
+                self.on_client(client, What::Request, Some(message), timeout)
+            }
+        }
     }
 
     /// Sends a message that nobody answers. `None`: it is on its way already, or waits with others for
@@ -302,7 +331,8 @@ impl Queue {
 
     /// How long a client's requests may take unless told otherwise; `None` is without limit.
     pub fn timeout(&self, client: ClientId) -> Result<Option<Duration>> {
-        self.client(client).map(|target| target.options.timeout)
+        fork::check(self.born, "queue")?;
+        self.clients.get(client.0).map(|client| client.target.options.timeout).ok_or_else(closed)
     }
 
     /// How many calls are under way, or done and not yet taken by [`process`](Queue::process).
@@ -351,7 +381,11 @@ impl Queue {
         fork::check(self.born, "queue")?;
         self.is_woken = false;
         self.progress()?;
-        completions.append(&mut self.done);
+        if completions.is_empty() {
+            std::mem::swap(completions, &mut self.done);
+        } else {
+            completions.append(&mut self.done);
+        }
         self.rearm();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::call::{Id, State, Ticket, What};
+use super::told::Told;
 use super::{Queue, Transport};
 use crate::client::connection::Answers;
 use crate::client::incoming::Reply;
@@ -47,10 +48,11 @@ impl Queue {
     /// Receives what a session has, and tells those whom it concerns.
     pub(super) fn receive(&mut self, id: Id) {
         let Some(Transport::Session(session)) = self.transports.get_mut(id) else { return };
-        let mut answers = Vec::new();
-        let received = session.receive(&mut answers);
+        let mut told = Told::new(&mut self.calls, &mut self.done, &mut self.spare);
+        let received = session.receive(&mut told);
+        let others = told.others;
         self.list(id);
-        self.tell(answers);
+        self.tell(others);
         if let Err(error) = received {
             self.end(id, &error);
         }

@@ -8,60 +8,84 @@ use super::{Queue, Transport};
 use crate::client::connection::Room;
 use crate::client::incoming::Reply;
 use crate::client::replace::ended_before;
+use crate::client::target::Target;
 use crate::client::{Failed, deadline, too_large};
 use crate::error::Error;
 use crate::interrupt;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
+use crate::protocol::frame::Header;
+use crate::session::pieces::SMALL;
+
+/// A request that has been sent and is not yet noted.
+pub(super) struct AtHand {
+    ticket: Ticket,
+    timeout: Option<Duration>,
+    target: Arc<Target<'static>>,
+    /// The session, and the id of its frame there.
+    session: Id,
+    frame: u32,
+    /// What has gathered there is to be sent now.
+    is_now: bool,
+}
 
 impl Queue {
-    /// The session of a client, where a request with a body of `len` bytes can go on it this moment: by far the
-    /// usual case.
-    pub(super) fn session_at_hand(&self, client: ClientId, len: usize) -> Option<Id> {
-        let client = self.clients.get(client.0)?;
-        let id = client.session?;
-        let Transport::Session(session) = self.transports.get(id)? else { return None };
-        let has_room = session.waiting.is_empty() && session.connection.room_for(len) == Room::Yes;
-        let says_nothing =
-            client.one_way_error.is_none() && session.connection.is_open() && !session.connection.has_one_way_error();
-        (has_room && says_nothing && len <= client.target.options.max_message).then_some(id)
+    /// Sends a request on its client's session where it can go on it this moment, as it nearly always can. A `timeout` of `None`
+    /// is what the client's options say. [`note_request`](Queue::note_request) is to follow, with the body in memory of its own.
+    #[inline(always)]
+    pub(super) fn request_at_hand(
+        &mut self,
+        id: ClientId,
+        body: MessageRef<'_>,
+        timeout: Option<Option<Duration>>,
+    ) -> Option<AtHand> {
+        let client = self.clients.get(id.0)?;
+        let session_id = client.session?;
+        let Some(Transport::Session(session)) = self.transports.get_mut(session_id) else { return None };
+        let connection = &mut session.connection;
+        let has_room = session.waiting.is_empty() && connection.room_for(body.len()) == Room::Yes;
+        let says_nothing = client.one_way_error.is_none() && !connection.has_one_way_error();
+        let options = &client.target.options;
+        if !has_room || !says_nothing || body.len() > options.max_message.min(SMALL) {
+            return None;
+        }
+        let timeout = timeout.unwrap_or(options.timeout);
+        let alone = !connection.is_waiting();
+        let mut header = Header::request(0, body, timeout);
+        let ticket = Ticket(self.calls.next_id());
+        connection.begin(&mut header, ticket).ok()?;
+        connection.add(&header, body.data(), Message::null);
+        if !std::mem::replace(&mut session.listed, true) {
+            self.unsent.push(session_id);
+        }
+        let is_now = alone || session.is_full(self.beside);
+        Some(AtHand {
+            ticket,
+            timeout,
+            target: Arc::clone(&client.target),
+            session: session_id,
+            frame: header.id,
+            is_now,
+        })
     }
 
-    /// Sends a request on a session that is [at hand](Queue::session_at_hand).
-    pub(super) fn request_on(
-        &mut self,
-        id: Id,
-        client: ClientId,
-        message: Message,
-        timeout: Option<Duration>,
-    ) -> Ticket {
-        let target = Arc::clone(&self.clients.get(client.0).expect("its session is at hand").target);
-        let until = deadline(timeout);
-        let mut call = Call::new(What::Request, target, Some(client), Some(message), timeout);
-        call.deadline = until;
-        let ticket = Ticket(self.calls.insert(call));
-        let (Some(call), Some(Transport::Session(session))) =
-            (self.calls.get_mut(ticket.0), self.transports.get_mut(id))
-        else {
-            unreachable!("both are here")
-        };
-        let alone = !session.connection.is_waiting();
-        let mut header = call.header(timeout);
-        let Ok(()) = session.connection.begin(&mut header, ticket) else { unreachable!("it is open") };
-        call.state = State::Sent(id, header.id);
-        session.add(&header, &mut call.body);
-        let is_now = alone || session.is_full(self.beside);
+    /// Notes a request that has been sent [at hand](Queue::request_at_hand).
+    #[inline(always)]
+    pub(super) fn note_request(&mut self, client: ClientId, sent: AtHand, body: Message) -> Ticket {
+        let until = deadline(sent.timeout);
+        let state = State::Sent(sent.session, sent.frame);
+        self.calls.insert(Call::sent(sent.target, client, body, sent.timeout, until, state));
         self.note_due(until);
-        self.list(id);
-        if is_now {
-            self.submit_session(id);
+        if sent.is_now {
+            self.submit_session(sent.session);
         }
-        ticket
+        self.rearm();
+        sent.ticket
     }
 
     /// Puts a call in the line of a session.
     pub(super) fn enqueue(&mut self, ticket: Ticket, id: Id) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
-        call.wake = None;
+        call.wake_at(None);
         if let What::Meet(_) = call.what {
             return self.finish(ticket, Ok(None));
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::call::Ticket;
+use super::told::Told;
 use crate::client::connection::{Answers, Connection};
 use crate::client::lingering::Lingering;
 use crate::error::Result;
@@ -93,11 +94,11 @@ impl Session {
     }
 
     /// Receives what is there; an error ends the session.
-    pub(super) fn receive(&mut self, answers: &mut Answers<Ticket>) -> Result<()> {
+    pub(super) fn receive(&mut self, told: &mut Told<'_>) -> Result<()> {
         let Session { stream, connection, .. } = self;
         for _ in 0..RECEIVES {
             // What has come is told first: more may take a while.
-            if !connection.receive(|slot| receive_into(stream, slot), answers)? || !answers.is_empty() {
+            if !connection.receive(|slot| receive_into(stream, slot), told)? || told.has_news() {
                 break;
             }
         }

@@ -35,7 +35,7 @@ impl Queue {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         call.state = State::Starting;
         if call.client.is_some_and(|client| self.clients.get(client.0).is_none()) {
-            let error = call.tries.why().unwrap_or_else(closed);
+            let error = call.tries().why().unwrap_or_else(closed);
             return self.finish(ticket, Err(error));
         }
         if let What::Meet(began) | What::Ping(began) = call.what {
@@ -47,8 +47,8 @@ impl Queue {
                     return self.finish(ticket, if is_ping { Err(no_ping()) } else { Ok(None) });
                 }
                 Ok(Step::Pause(pause)) => {
-                    call.wake = Some(Instant::now() + pause);
-                    let wake = call.wake;
+                    let wake = Some(Instant::now() + pause);
+                    call.wake_at(wake);
                     return self.note_due(wake);
                 }
                 Err(error) => return self.finish(ticket, Err(error)),
@@ -63,7 +63,7 @@ impl Queue {
             return self.finish(ticket, Ok(None));
         }
         let until = deadline(call.target.connecting_time(call.timeout));
-        call.state = State::Connecting(Connecting::new(until));
+        call.state = State::Connecting(Box::new(Connecting::new(until)));
         self.connect_on(ticket);
     }
 
@@ -96,12 +96,12 @@ impl Queue {
         let target = Arc::clone(&call.target);
         match target.try_connect(connecting) {
             Err(error) => {
-                let error = call.tries.unreached(error);
+                let error = call.tries().unreached(error);
                 self.finish(ticket, Err(error));
             }
             Ok(Step::Pause(pause)) => {
                 let wake = Some(Instant::now() + pause);
-                call.wake = wake;
+                call.wake_at(wake);
                 self.note_due(wake);
             }
             Ok(Step::Done(Connected::Native(socket))) => match self.add_session(ticket, socket) {
@@ -152,7 +152,7 @@ impl Queue {
             let result = if matches!(call.what, What::Ping(_)) { Err(no_ping()) } else { Ok(None) };
             return self.finish(ticket, result);
         };
-        call.wake = None;
+        call.wake_at(None);
         let until = deadline(call.timeout);
         call.deadline = until;
         let exchange = Exchange::new(socket, mode, call.target.options.max_message);
@@ -194,7 +194,7 @@ impl Queue {
     /// A session certainly did not take a call: another one may.
     pub(super) fn try_again(&mut self, ticket: Ticket, why: Error) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
-        if let Err(error) = call.tries.not_taken(why, true) {
+        if let Err(error) = call.tries().not_taken(why, true) {
             return self.finish(ticket, Err(error));
         }
         self.start(ticket);
@@ -216,9 +216,7 @@ impl Queue {
         }
         let result = result.map_err(|error| error.on_channel(&call.target.channel));
         self.done.push(Completion { ticket, result });
-        if let Some(mut body) = call.body {
-            self.keep_spare(body.take_large(0));
-        }
+        keep_spare(&mut self.spare, call.body);
     }
 
     /// What to say where nobody waits any longer for what the flush of a client would bring.
@@ -229,11 +227,15 @@ impl Queue {
             _ => error,
         }
     }
+}
 
-    fn keep_spare(&mut self, mut data: Vec<u8>) {
-        if (1..=MOST_SPARE_BYTES).contains(&data.capacity()) && self.spare.len() < MOST_SPARE {
-            data.clear();
-            self.spare.push(data);
-        }
+/// Keeps the memory of a small body for the next.
+#[inline]
+pub(super) fn keep_spare(spare: &mut Vec<Vec<u8>>, body: Option<Message>) {
+    let Some(mut body) = body else { return };
+    let mut data = body.take_large(0);
+    if (1..=MOST_SPARE_BYTES).contains(&data.capacity()) && spare.len() < MOST_SPARE {
+        data.clear();
+        spare.push(data);
     }
 }

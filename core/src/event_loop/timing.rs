@@ -74,7 +74,7 @@ impl Queue {
                     self.end_call(ticket, timed_out());
                 }
             } else {
-                call.wake = None;
+                call.wake_at(None);
                 match call.state {
                     State::Connecting(_) => self.connect_on(ticket),
                     _ => self.start(ticket),
@@ -85,6 +85,7 @@ impl Queue {
         self.due = self.calls.iter().filter_map(|(_, call)| call.due()).min();
     }
 
+    #[inline]
     pub(super) fn note_due(&mut self, at: Option<Instant>) {
         self.due = match (self.due, at) {
             (Some(due), Some(at)) => Some(due.min(at)),
@@ -93,6 +94,7 @@ impl Queue {
     }
 
     /// Has the descriptor become readable when there is something to do.
+    #[inline]
     pub(super) fn rearm(&mut self) {
         let at = if self.done.is_empty() && !self.is_woken { self.due } else { Some(Instant::now()) };
         // A clock that goes too early finds nothing to do and is set again then.

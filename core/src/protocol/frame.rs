@@ -157,7 +157,9 @@ impl Header {
 
     /// The header of a request whose sender still waits for so long; `None` is for ever.
     pub(crate) fn request<'a>(id: u32, message: impl Into<MessageRef<'a>>, left: Option<Duration>) -> Header {
-        let argument = left.map_or(0, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+        let milliseconds =
+            |left: Duration| left.as_secs().saturating_mul(1000).saturating_add(left.subsec_millis().into());
+        let argument = left.map_or(0, |left| u32::try_from(milliseconds(left)).unwrap_or(u32::MAX).max(1));
         Header { argument, ..Header::of(Kind::Request, id, message) }
     }
 
@@ -213,26 +215,25 @@ impl Header {
     }
 
     /// As [`of_any`](Header::of_any) where the header is that of a request, a response or a broadcast and breaks no rule, as
-    /// most are. It is in line wherever frames are received, and costs a few comparisons.
+    /// most are. It is in line wherever frames are received, and costs a few comparisons of words.
     #[inline(always)]
     fn of_a_message(bytes: &[u8; HEADER_LEN], sender: Sender, max: usize) -> Option<Header> {
-        const REQUEST: u8 = Kind::Request as u8;
-        const RESPONSE: u8 = Kind::Response as u8;
-        const BROADCAST: u8 = Kind::Broadcast as u8;
-        let (kind, flags) = match (bytes[4], sender) {
-            (REQUEST, Sender::Client) => (Kind::Request, BYTES),
-            (RESPONSE, Sender::Listener) => (Kind::Response, BYTES),
-            (BROADCAST, Sender::Client) => (Kind::Broadcast, BYTES | ACK_WANTED),
+        // The word behind the length: kind, flags and the reserved field.
+        const JSON_OR_BYTES: u32 = !((BYTES as u32) << 8);
+        const OF_A_BROADCAST: u32 = JSON_OR_BYTES & !((ACK_WANTED as u32) << 8);
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let (len, what, id, argument) = (word(0), word(4), word(8), word(12));
+        let kind = match sender {
+            Sender::Client if what & JSON_OR_BYTES == Kind::Request as u32 && id != 0 => Kind::Request,
+            Sender::Client if what & OF_A_BROADCAST == Kind::Broadcast as u32 && argument == 0 => Kind::Broadcast,
+            Sender::Listener if what & JSON_OR_BYTES == Kind::Response as u32 && argument == 0 && id != 0 => {
+                Kind::Response
+            }
             _ => return None,
         };
-        let header = Header::read(kind, bytes);
-        let may_have_no_id = kind == Kind::Broadcast && header.flags & ACK_WANTED == 0;
-        let breaks_no_rule = header.flags & !flags == 0
-            && bytes[6..8] == [0, 0]
-            && header.len as usize <= max
-            && (header.argument == 0 || kind == Kind::Request)
-            && (header.id != 0 || may_have_no_id);
-        breaks_no_rule.then_some(header)
+        let flags = (what >> 8) as u8;
+        let has_its_id = id != 0 || flags & ACK_WANTED == 0;
+        (len as usize <= max && has_its_id).then_some(Header { len, kind, flags, id, argument })
     }
 
     #[inline(always)]
@@ -447,17 +448,45 @@ impl FrameReader {
     }
 
     /// The next whole frame.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Option<(Header, Body<'_>)>, Violation> {
-        match self.next_if(|_| true)? {
+        if let Some((header, body)) = self.message_at_hand() {
+            self.filled.start = body.end;
+            return Ok(Some((header, Body::Buffered(&self.buffer[body]))));
+        }
+        match self.next_of_any(|_| true)? {
             Next::Frame(header, body) => Ok(Some((header, body))),
             Next::NotYet | Next::NotNow => Ok(None),
         }
     }
 
     /// The next whole frame, if by its header it `may` be taken now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_if(&mut self, may: impl FnOnce(&Header) -> bool) -> Result<Next<'_>, Violation> {
+        let Some((header, body)) = self.message_at_hand() else { return self.next_of_any(may) };
+        if !may(&header) {
+            return Ok(Next::NotNow);
+        }
+        self.filled.start = body.end;
+        Ok(Next::Frame(header, Body::Buffered(&self.buffer[body])))
+    }
+
+    /// What is next, where it is a whole message in the buffer and breaks no rule: its header, and where its body lies.
+    #[inline(always)]
+    fn message_at_hand(&self) -> Option<(Header, Range<usize>)> {
+        if self.large.is_some() {
+            return None;
+        }
+        let bytes = self.buffer.get(self.filled.clone())?.first_chunk()?;
+        let header = Header::of_a_message(bytes, self.sender, self.max)?;
+        let start = self.filled.start + HEADER_LEN;
+        let end = start + header.len as usize;
+        (end <= self.filled.end).then_some((header, start..end))
+    }
+
+    /// As [`next_if`](FrameReader::next_if), for all frames.
+    #[inline(never)]
+    fn next_of_any(&mut self, may: impl FnOnce(&Header) -> bool) -> Result<Next<'_>, Violation> {
         if let Some((header, body)) = &mut self.large {
             if body.len() < header.len as usize {
                 return Ok(Next::NotYet);

@@ -1,6 +1,7 @@
 //! What both sides of a native session share.
 
 pub(crate) mod burst;
+pub(crate) mod by_id;
 pub(crate) mod credit;
 pub(crate) mod items;
 pub(crate) mod pieces;

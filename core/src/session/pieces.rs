@@ -66,13 +66,15 @@ impl Pieces {
 
     #[inline(always)]
     fn add(&mut self, header: &[u8], body: &[u8], large: impl FnOnce() -> Piece) {
-        self.tail.extend_from_slice(header);
         if body.len() <= SMALL {
+            self.tail.reserve(header.len() + body.len());
+            self.tail.extend_from_slice(header);
             self.tail.extend_from_slice(body);
             if self.tail.len() >= GATHER {
                 self.close_tail();
             }
         } else {
+            self.tail.extend_from_slice(header);
             self.close_tail();
             self.queue.push_back(large());
         }

@@ -67,6 +67,7 @@ impl SendQueue {
     }
 
     /// Adds bytes without sending; the driver has to be told. How many wait now.
+    #[inline]
     pub(crate) fn append(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
         let mut state = self.usable()?;
         state.waiting.push_copy(head, body);
@@ -157,11 +158,13 @@ impl SendQueue {
     }
 
     /// The state, for one who hands over more bytes.
+    #[inline]
     fn usable(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.unbroken()?;
         if state.closed { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(state) }
     }
 
+    #[inline]
     fn unbroken(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.0);
         match state.broken {

@@ -33,14 +33,17 @@ pub(crate) fn generation() -> u32 {
 }
 
 /// Fails in a child of the process that was of `generation`.
+#[inline]
 pub(crate) fn check(born: u32, what: &str) -> Result<()> {
-    if born == generation() {
-        return Ok(());
-    }
-    Err(Error::new(
+    if born == generation() { Ok(()) } else { Err(forked(what)) }
+}
+
+#[cold]
+fn forked(what: &str) -> Error {
+    Error::new(
         ErrorKind::Forked,
         format!("this {what} was opened before a fork and belongs to the parent; open a new one in the child"),
-    ))
+    )
 }
 
 /// The process that a binding's object was made in: kept beside what a forked child must not use.
@@ -60,11 +63,13 @@ impl Process {
     }
 
     /// Whether it is the process that calls.
+    #[inline]
     pub fn is_current(self) -> bool {
         self.0 == generation()
     }
 
     /// Fails with [`ErrorKind::Forked`] in a forked child of it; `what` names the object in the text.
+    #[inline]
     pub fn check(self, what: &str) -> Result<()> {
         check(self.0, what)
     }

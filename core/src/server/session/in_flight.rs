@@ -40,17 +40,25 @@ impl Drop for Answering<'_> {
 
 impl Session {
     /// Ends a call, for exactly one of those who try, who then sends the last of its answer.
+    #[inline]
     pub(crate) fn finish(&self, call: CallId) -> Option<Answering<'_>> {
         // First, so that there is no moment in which the request is neither in flight nor being answered.
         self.answering.fetch_add(1, Ordering::SeqCst);
-        if self.end_current(call) || (!self.exclusive && lock(&self.calls).end(call)) {
+        if self.end_current(call) || self.end_other(call) {
             return Some(Answering { session: self, abandoned: false });
         }
         self.answered();
         None
     }
 
+    /// Whether this was one of the other requests in flight, which it is no longer then.
+    #[inline(never)]
+    fn end_other(&self, call: CallId) -> bool {
+        !self.exclusive && lock(&self.calls).end(call)
+    }
+
     /// Whether this was the session's current request, which it is no longer then.
+    #[inline]
     fn end_current(&self, call: CallId) -> bool {
         let none = CallId::NONE.bits();
         call != CallId::NONE
