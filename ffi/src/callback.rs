@@ -137,9 +137,15 @@ impl Then {
 
     /// Calls back, then drops the user data. No lock may be held, and no reference to what C may use.
     pub(crate) fn run(self, result: Result<Option<sipc_message>>) {
+        self.run_boxed(result.map(|reply| reply.map(Box::new)));
+    }
+
+    /// The same with a reply that is in its box already.
+    #[inline]
+    pub(crate) fn run_boxed(self, result: Result<Option<Box<sipc_message>>>) {
         let Some(callback) = self.callback else { return };
         let (status, reply, error) = match result {
-            Ok(reply) => (SIPC_OK, reply.map_or(null_mut(), Handle::into_handle), null_mut()),
+            Ok(reply) => (SIPC_OK, reply.map_or(null_mut(), Handle::box_into_handle), null_mut()),
             Err(error) => (error.kind().code(), null_mut(), sipc_error::new(error).into_handle()),
         };
         // SAFETY: a C function of this signature, which gets to own reply and error, with the data

@@ -27,11 +27,11 @@ impl<T> Calls<T> {
     }
 
     /// Does what there is to do without waiting, and calls `tell` for each call that is over.
-    pub(crate) fn process(&mut self, mut tell: impl FnMut(T, Result<Option<Message>>)) -> Result<()> {
+    pub(crate) fn process(&mut self, mut tell: impl FnMut(&mut Queue, T, Result<Option<Message>>)) -> Result<()> {
         self.queue.process(&mut self.done)?;
         for Completion { ticket, result } in self.done.drain(..) {
             if let Some(whom) = self.owed.take(ticket) {
-                tell(whom, result);
+                tell(&mut self.queue, whom, result);
             }
         }
         Ok(())
@@ -59,12 +59,15 @@ struct Owed<T> {
 }
 
 impl<T> Owed<T> {
+    #[inline]
     fn put(&mut self, ticket: Ticket, whom: T) {
         let place = place(ticket);
         if self.places.len() <= place {
             self.places.resize_with(place + 1, || None);
         }
-        self.displaced.extend(self.places[place].replace((ticket, whom)));
+        let place = &mut self.places[place];
+        self.displaced.extend(place.take());
+        *place = Some((ticket, whom));
     }
 
     fn take(&mut self, ticket: Ticket) -> Option<T> {

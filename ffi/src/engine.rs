@@ -312,7 +312,7 @@ impl Entered<'_> {
 impl Shared {
     fn process(&mut self) -> Result<()> {
         let due = &mut self.due;
-        self.calls.process(|whom, result| match whom {
+        self.calls.process(|_, whom, result| match whom {
             Whom::Callback(call) => due.push((call, result)),
             // No code of C's runs for it, so it need not wait for callbacks.
             Whom::Waiting(waiting) => waiting.end(result.map(drop)),

@@ -14,7 +14,12 @@ pub(crate) trait Handle: Sized {
 
     /// Hands the value to C, which has to free it.
     fn into_handle(self) -> *mut Self {
-        Box::into_raw(Box::new(self))
+        Self::box_into_handle(Box::new(self))
+    }
+
+    /// The same for a value that is in its box already.
+    fn box_into_handle(boxed: Box<Self>) -> *mut Self {
+        Box::into_raw(boxed)
     }
 
     /// Looks at a value that C holds. NULL is the caller's mistake.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use simple_ipc::{Error, Event, Message, MessageKind, Result};
 
@@ -10,16 +10,25 @@ use crate::body::{SIPC_KIND_BYTES, SIPC_KIND_JSON};
 use crate::boundary;
 use crate::error::c_string;
 use crate::handle::Handle;
+use crate::queue::replies::Freed;
 
 /// A body that arrived: one JSON text, or bytes. Never changes, so any number of threads may read it.
 pub struct sipc_message {
     /// Owned by a message that C owns. A message that C borrows is a `Lent`, which keeps the loan.
     message: Cow<'static, Message>,
-    /// What C asks for as strings, made when it first does.
-    text: OnceLock<Option<CString>>,
-    json: OnceLock<Option<CString>>,
+    /// What C has asked for as strings. Boxed, since most ask for none.
+    strings: OnceLock<Box<Strings>>,
     /// What a subscription tells besides; `None` for a message that is no event. Boxed, since most are none.
     event: Option<Box<Told>>,
+    /// Where its memory goes when C frees it; `None` for what is not a reply of a queue.
+    home: Option<Arc<Freed>>,
+}
+
+/// What C asks for as strings, each made when it first does.
+#[derive(Default)]
+struct Strings {
+    text: OnceLock<Option<CString>>,
+    json: OnceLock<Option<CString>>,
 }
 
 /// What a subscription tells of an event besides its body.
@@ -61,6 +70,34 @@ impl sipc_message {
         result?.map(|reply| reply.check().map(|()| sipc_message::new(reply)).map_err(Error::after_sending)).transpose()
     }
 
+    /// A reply of a queue that keeps its memory.
+    pub(crate) fn of_queue(message: Message, home: Arc<Freed>) -> sipc_message {
+        sipc_message { home: Some(home), ..sipc_message::new(message) }
+    }
+
+    /// Makes this another reply of a queue. The body that was here is returned.
+    #[inline]
+    pub(crate) fn refill(&mut self, message: Message, home: Arc<Freed>) -> Option<Message> {
+        self.home = Some(home);
+        match std::mem::replace(&mut self.message, Cow::Owned(message)) {
+            Cow::Owned(before) => Some(before),
+            Cow::Borrowed(_) => None,
+        }
+    }
+
+    /// The length of its body in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Frees it, or gives it back.
+    fn free(mut self: Box<sipc_message>) {
+        if let Some(home) = self.home.take() {
+            drop(self.strings.take());
+            home.keep(self);
+        }
+    }
+
     /// What a subscription has delivered.
     pub(crate) fn event(event: Event) -> sipc_message {
         let Event { data, topic, missed, retained, .. } = event;
@@ -68,7 +105,11 @@ impl sipc_message {
     }
 
     fn of(message: Cow<'static, Message>, event: Option<Box<Told>>) -> sipc_message {
-        sipc_message { message, text: OnceLock::new(), json: OnceLock::new(), event }
+        sipc_message { message, strings: OnceLock::new(), event, home: None }
+    }
+
+    fn strings(&self) -> &Strings {
+        self.strings.get_or_init(Box::default)
     }
 
     /// Lends core's message to C for the length of `call`, without copying it.
@@ -131,7 +172,7 @@ pub unsafe extern "C" fn sipc_message_text(message: *const sipc_message) -> *con
     boundary::infallible(std::ptr::null(), || {
         // SAFETY: NULL or alive, by the header's contract.
         let Some(message) = (unsafe { sipc_message::borrow_or_null(message) }) else { return std::ptr::null() };
-        let text = message.text.get_or_init(|| CString::new(message.message.as_text()?.into_owned()).ok());
+        let text = message.strings().text.get_or_init(|| CString::new(message.message.as_text()?.into_owned()).ok());
         text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr())
     })
 }
@@ -144,7 +185,7 @@ pub unsafe extern "C" fn sipc_message_json(message: *const sipc_message) -> *con
     boundary::infallible(std::ptr::null(), || {
         // SAFETY: NULL or alive, by the header's contract.
         let Some(message) = (unsafe { sipc_message::borrow_or_null(message) }) else { return std::ptr::null() };
-        let json = message.json.get_or_init(|| match message.message.kind() {
+        let json = message.strings().json.get_or_init(|| match message.message.kind() {
             MessageKind::Json => CString::new(message.message.data()).ok(),
             _ => None,
         });
@@ -218,7 +259,9 @@ pub unsafe extern "C" fn sipc_message_clone(message: *const sipc_message) -> *mu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_message_free(message: *mut sipc_message) {
     // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
-    boundary::infallible((), || drop(unsafe { sipc_message::take(message) }));
+    if let Some(message) = unsafe { sipc_message::take(message) } {
+        boundary::infallible((), || message.free());
+    }
 }
 
 #[cfg(test)]

@@ -83,12 +83,21 @@ impl sipc_options {
         of_client: Option<Duration>,
     ) -> Result<Option<Duration>> {
         // SAFETY: by this function's contract.
+        Ok(unsafe { sipc_options::read_own_timeout(options) }?.unwrap_or(of_client))
+    }
+
+    /// The same; `None` is that of the client, where a call has no options.
+    ///
+    /// # Safety
+    /// `options` is NULL or alive.
+    pub(crate) unsafe fn read_own_timeout(options: *const sipc_options) -> Result<Option<Option<Duration>>> {
+        // SAFETY: by this function's contract.
         match unsafe { sipc_options::borrow_or_null(options) } {
-            None => Ok(of_client),
+            None => Ok(None),
             Some(sipc_options { mistake: Some(mistake), .. }) => {
                 Err(Error::new(ErrorKind::InvalidArgument, mistake.clone()))
             }
-            Some(given) => Ok(given.timeout),
+            Some(given) => Ok(Some(given.timeout)),
         }
     }
 }

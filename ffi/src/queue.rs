@@ -1,8 +1,9 @@
 //! `sipc_queue`: calls for an event loop.
 
 use simple_ipc::event_loop::{ClientId, Queue, Ticket};
-use simple_ipc::{Error, ErrorKind, Message, Result};
+use simple_ipc::{Error, ErrorKind, Result};
 
+use self::replies::Replies;
 use crate::argument::{self, Out};
 use crate::boundary;
 use crate::callback::Then;
@@ -14,6 +15,7 @@ use crate::status::sipc_status;
 
 pub mod client;
 pub mod post;
+pub(crate) mod replies;
 
 /// Calls under way, for a program with an event loop, or for one that wants many at once. The library
 /// starts no thread for it: all of it happens inside the calls below, and callbacks run there too, in
@@ -28,7 +30,8 @@ pub struct sipc_queue {
     /// What went wrong with broadcasts that had to wait, one for each client.
     broadcast_errors: Vec<(ClientId, Error)>,
     /// What is to be called, and with what.
-    due: Vec<(Then, Result<Option<Message>>)>,
+    due: Vec<(Then, Result<Option<Box<sipc_message>>>)>,
+    replies: Replies,
     /// It is giving out what is due.
     is_giving_out: bool,
 }
@@ -69,9 +72,20 @@ impl sipc_queue {
     /// Does what there is to do, and moves to `due` what is to be called: a call that is begun in a callback may get
     /// the place of one that is over.
     fn collect(&mut self) -> Result<()> {
-        let (due, errors) = (&mut self.due, &mut self.broadcast_errors);
-        self.calls.process(|whom, result| match (whom, result) {
-            (Whom::Callback(then), result) => due.push((then, result)),
+        let sipc_queue { calls, broadcast_errors: errors, due, replies, .. } = self;
+        replies.restock();
+        calls.process(|queue, whom, result| match (whom, result) {
+            (Whom::Callback(then), Ok(Some(reply))) => {
+                let checked = reply.check().map_err(Error::after_sending);
+                let made = checked.map(|()| {
+                    let (reply, before) = replies.make(reply);
+                    before.into_iter().for_each(|before| queue.recycle(before));
+                    Some(reply)
+                });
+                due.push((then, made));
+            }
+            (Whom::Callback(then), Ok(None)) => due.push((then, Ok(None))),
+            (Whom::Callback(then), Err(error)) => due.push((then, Err(error))),
             (Whom::Client(client), Err(error)) if !errors.iter().any(|(of, _)| *of == client) => {
                 errors.push((client, error));
             }
@@ -91,7 +105,7 @@ impl sipc_queue {
         };
         let count = due.len();
         for (then, result) in due.drain(..) {
-            then.run(sipc_message::answer(result));
+            then.run_boxed(result);
         }
         // SAFETY: as above: C must not free a queue inside its callbacks.
         unsafe {
@@ -116,6 +130,7 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
                     calls: Calls::new()?,
                     broadcast_errors: Vec::new(),
                     due: Vec::new(),
+                    replies: Replies::new(),
                     is_giving_out: false,
                 }
                 .into_handle(),

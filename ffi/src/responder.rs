@@ -21,13 +21,20 @@ pub mod stream;
 /// Where the answer to one message goes, and who sent it.
 pub struct sipc_responder {
     responder: Responder,
+    /// What C has asked of it besides an answer. Boxed, since most handlers answer and no more.
+    asked: OnceLock<Box<Asked>>,
+    process: Process,
+}
+
+/// What C has asked of a responder.
+#[derive(Default)]
+struct Asked {
     /// Tells C that the caller no longer waits.
     notice: OnceLock<Notice>,
-    /// The caller's items, once C has asked for them.
+    /// The caller's items.
     handled: OnceLock<Arc<Handled>>,
     /// What the handler of a broadcast has said that it failed with.
-    failed: OnceLock<Box<Failed>>,
-    process: Process,
+    failed: OnceLock<Failed>,
 }
 
 /// Why a request was not answered.
@@ -53,28 +60,27 @@ impl sipc_responder {
     /// Hands a responder to a handler: to keep for a request, to look at for a broadcast, which has
     /// no answer that C could owe.
     pub(crate) fn pass(responder: Responder, call: impl FnOnce(*mut sipc_responder)) {
-        let mut responder = sipc_responder {
-            responder,
-            notice: OnceLock::new(),
-            handled: OnceLock::new(),
-            failed: OnceLock::new(),
-            process: Process::current(),
-        };
+        let mut responder = sipc_responder { responder, asked: OnceLock::new(), process: Process::current() };
         match responder.responder.mode() {
             Mode::Request => call(responder.into_handle()),
             _ => {
                 call(&mut responder);
-                if responder.failed.get().is_some() {
+                if responder.asked.get().is_some() {
                     responder.tell_failure();
                 }
             }
         }
     }
 
-    /// The handler of a broadcast has said that it failed: the listener counts it and tells its owner.
+    /// What C has asked of it, and asks now.
+    fn asked(&self) -> &Asked {
+        self.asked.get_or_init(Box::default)
+    }
+
+    /// The handler of a broadcast may have said that it failed: the listener counts it and tells its owner.
     #[cold]
     fn tell_failure(self) {
-        if let Some(failed) = self.failed.into_inner() {
+        if let Some(failed) = self.asked.into_inner().and_then(|asked| asked.failed.into_inner()) {
             let _a_broadcast_has_no_caller = failed.tell(self.responder);
         }
     }
@@ -87,7 +93,12 @@ impl sipc_responder {
     /// `responder` came from [`pass`](sipc_responder::pass) and is not used again.
     unsafe fn reclaim(responder: *mut sipc_responder) -> Result<Option<Responder>> {
         // SAFETY: by this function's contract.
-        Ok(unsafe { sipc_responder::reclaim_whole(responder) }?.map(|responder| responder.responder))
+        Ok(unsafe { sipc_responder::reclaim_whole(responder) }?.map(|taken| {
+            let sipc_responder { responder, asked, .. } = *taken;
+            // Before the answer: no callback comes after it.
+            drop(asked);
+            responder
+        }))
     }
 
     /// The same with all that C has asked of it.
@@ -248,7 +259,7 @@ unsafe fn fail(
                     // A broadcast counts as failed however its handler says so.
                     let without_text = |_| (Failed::Handler(HandlerFailure::new("the handler gave no text")), None);
                     let (failed, mistake) = what().unwrap_or_else(without_text);
-                    let _the_first_counts = sipc_responder::borrow(responder)?.failed.set(Box::new(failed));
+                    let _the_first_counts = sipc_responder::borrow(responder)?.asked().failed.set(failed);
                     (Ok(()), mistake)
                 }
             };
@@ -297,7 +308,7 @@ pub unsafe extern "C" fn sipc_responder_on_cancel(
         boundary::fallible(error, || {
             let it = sipc_responder::borrow(responder)?;
             it.process.check("responder")?;
-            Notice::start(&it.notice, it.responder.cancelled(), callback, user_data)
+            Notice::start(&it.asked().notice, it.responder.cancelled(), callback, user_data)
         })
     }
 }

@@ -7,7 +7,7 @@ use simple_ipc::{Channel, Result};
 
 use super::{Whom, borrow, sipc_queue, start};
 use crate::argument::{self, Out};
-use crate::body::{SIPC_KIND_TEXT, sipc_body};
+use crate::body::sipc_body;
 use crate::boundary;
 use crate::callback::{Then, sipc_drop, sipc_reply_callback};
 use crate::error::sipc_error;
@@ -92,17 +92,9 @@ pub unsafe extern "C" fn sipc_queue_request(
     unsafe {
         start(queue, then, ticket, error, || {
             let client = ClientId::from_number(client);
-            let queue = borrow(queue)?;
-            let message = match body.kind {
-                // That becomes something else, which needs memory of its own anyway.
-                SIPC_KIND_TEXT => body.to_message()?,
-                _ => body.with(|body| Ok(queue.calls.queue.copy(body)))?,
-            };
-            queue.check_broadcasts(client)?;
-            Ok(move |queue: &mut Queue| {
-                let timeout = sipc_options::read_timeout(options, queue.timeout(client)?)?;
-                queue.request(client, message, timeout)
-            })
+            borrow(queue)?.check_broadcasts(client)?;
+            let timeout = sipc_options::read_own_timeout(options)?;
+            Ok(move |queue: &mut Queue| body.with(|body| queue.request_copied(client, body, timeout)))
         })
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use simple_ipc::{Error, ErrorKind};
 
+use super::{Asked, sipc_responder};
 use crate::argument::Out;
 use crate::boundary;
 use crate::error::sipc_error;
 use crate::handle::Handle;
-use crate::responder::sipc_responder;
 use crate::status::sipc_status;
 use crate::stream::handled::{Handled, Part};
 use crate::stream::sipc_stream;
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn sipc_responder_items(
         boundary::fallible(error, || {
             let (responder, out) = (sipc_responder::borrow(responder)?, Out::new(stream, "stream")?);
             responder.process.check("responder")?;
-            let handled = responder.handled.get_or_init(|| Handled::new(responder.responder.items()));
+            let handled = responder.asked().handled.get_or_init(|| Handled::new(responder.responder.items()));
             out.write(sipc_stream::new(Source::Caller(Part::items(Arc::clone(handled)))).into_handle());
             Ok(())
         })
@@ -78,7 +78,8 @@ pub unsafe extern "C" fn sipc_responder_stream(
                 let text = "a broadcast has no answer; a stream answers a request";
                 return Err(Error::new(ErrorKind::WrongMode, text));
             };
-            let sipc_responder { responder, notice, handled, .. } = *taken;
+            let sipc_responder { responder, asked, .. } = *taken;
+            let Asked { notice, handled, .. } = asked.into_inner().map(|asked| *asked).unwrap_or_default();
             let out = Out::new(stream, "stream")?;
             let reply = responder.stream()?;
             let handled = handled.into_inner().unwrap_or_else(|| Handled::new(reply.items()));
