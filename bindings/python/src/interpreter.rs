@@ -1,7 +1,8 @@
 //! Where threads of the library meet the interpreter: the GIL, signals, and its end.
 
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
@@ -12,7 +13,16 @@ use simple_ipc::Result;
 use crate::error::exception;
 
 /// Set just before the interpreter ends: no thread of the library begins anything in Python after it.
+/// Written once, by the thread that ends the interpreter; sequentially consistent, as `LEAVING` is, since each side writes one
+/// and then reads the other.
 static SHUT: AtomicBool = AtomicBool::new(false);
+
+/// How many threads of the library are about to end and give back what the interpreter knows of them. Written by each of them,
+/// read by the thread that ends the interpreter.
+static LEAVING: AtomicUsize = AtomicUsize::new(0);
+
+/// How long the end of the interpreter waits for them: far longer than they take. A forked child may have a count of its parent's.
+const LEAVING_TIME: Duration = Duration::from_secs(1);
 
 /// Refuses to be imported in a subinterpreter. What is kept for the process (exception classes, the gate above), and
 /// the threads that run handlers, belong to the main interpreter.
@@ -51,10 +61,17 @@ thread_local! {
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 
-/// Keeps threads of the library out of Python from now on. For the end of the interpreter.
+/// Keeps threads of the library out of Python from now on, and waits for those that are just leaving it for good. For the end of
+/// the interpreter, which ends whoever waits for the GIL: a thread that is at its own end already cannot be ended once more.
 #[pyfunction]
-pub(crate) fn shut_gate() {
+pub(crate) fn shut_gate(py: Python<'_>) {
     SHUT.store(true, Ordering::SeqCst);
+    py.detach(|| {
+        let began = Instant::now();
+        while LEAVING.load(Ordering::SeqCst) > 0 && began.elapsed() < LEAVING_TIME {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
 }
 
 /// Has blocking calls run Python's signal handlers.
@@ -116,9 +133,12 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         if self.0.get() {
+            // Before it is looked whether the gate is shut.
+            LEAVING.fetch_add(1, Ordering::SeqCst);
             // Nothing to give back where the interpreter has ended: it has freed what it knew of its threads.
             // SAFETY: the GIL is held, the count is the one taken in `keep`, and `attach` has another of its own.
             attach(|_| unsafe { ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_LOCKED) });
+            LEAVING.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }

@@ -6,10 +6,8 @@ import threading
 
 import pytest
 import simple_ipc
-import uvloop
 from simple_ipc import aio
-
-RUNNERS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
+from where import RUNNERS, WINDOWS, WIRES, descriptors, not_on_windows
 
 
 @pytest.fixture(params=RUNNERS)
@@ -31,8 +29,10 @@ def test_calls_of_all_kinds_are_answered(run):
             aio.listen_uds_broadcast("news", got.append),
             aio.listen_ip_broadcast(0, got.append) as port_news,
         ):
-            assert os.path.exists(name.path)
-            for wire in ("auto", "native", "deno"):
+            # Names are pipes there, which are no files.
+            assert WINDOWS or os.path.exists(name.path)
+            # On Windows an event loop's client does not hear the answer on the Deno wire, on a port either; calls that block do.
+            for wire in ("auto", *WIRES):
                 assert await aio.post_uds_request("name", "x", wire=wire) == ["x"]
                 assert await aio.post_ip_request(port.port, "x", wire=wire) == ["x"]
             await aio.post_uds_broadcast("news", 1)
@@ -48,6 +48,7 @@ def test_calls_of_all_kinds_are_answered(run):
     run(main())
 
 
+@not_on_windows("threads are counted in /proc")
 def test_calls_start_no_thread(python):
     program = """
 import asyncio, os, sys
@@ -199,10 +200,10 @@ def test_each_loop_has_calls_of_its_own_and_closed_ones_are_let_go(run):
 
         for number in range(20):
             assert run(main(number)) == number
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors()
         for number in range(200):
             assert run(main(number)) == number
-        assert len(os.listdir("/proc/self/fd")) <= before + 20
+        assert descriptors() <= before + 20
 
         results = []
         threads = [

@@ -1,15 +1,12 @@
 """Publishing and subscribing on an event loop, asyncio's own and uvloop."""
 
 import asyncio
-import os
 import threading
 
 import pytest
 import simple_ipc
-import uvloop
 from simple_ipc import aio
-
-RUNNERS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
+from where import RUNNERS, descriptors, not_on_windows
 
 
 @pytest.fixture(params=RUNNERS)
@@ -55,6 +52,7 @@ def test_everything_that_is_published_after_subscribing_arrives_in_order(run):
     run(main())
 
 
+@not_on_windows("threads are counted in /proc")
 def test_a_subscription_starts_no_thread(python):
     program = """
 import asyncio, os, sys
@@ -352,9 +350,9 @@ def test_a_subscription_that_is_under_way_is_given_up(run):
         with pytest.raises(TypeError, match="cancel the task instead"):
             await aio.subscribe_uds("nobody", cancellation=simple_ipc.Cancellation())
 
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     run(main())
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert descriptors() <= before
 
 
 def test_subscribe_waits_for_its_publisher_where_it_is_told_to(run):

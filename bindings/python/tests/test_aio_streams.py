@@ -7,11 +7,9 @@ import logging
 
 import pytest
 import simple_ipc
-import uvloop
 from simple_ipc import aio
 from streaming import COST, WINDOW
-
-RUNNERS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
+from where import RUNNERS, not_on_windows
 
 
 @pytest.fixture(params=RUNNERS)
@@ -528,6 +526,7 @@ def test_a_stream_belongs_to_its_loop():
         aio.post_uds_stream("s", 0)
 
 
+@not_on_windows("threads are counted in /proc")
 def test_a_stream_starts_no_thread(python):
     program = """
 import asyncio, os

@@ -5,14 +5,14 @@ import threading
 
 import pytest
 import simple_ipc
-import uvloop
 from simple_ipc import aio
+from where import RUNNERS
 
 # Nothing here waits for the end of a grace period but those tests that are about it: this is far beyond the watchdog.
 NEVER = 100_000
 
 
-@pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.fixture(params=RUNNERS.values(), ids=RUNNERS)
 def run(request):
     return request.param
 

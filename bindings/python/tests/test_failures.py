@@ -8,8 +8,8 @@ import threading
 
 import pytest
 import simple_ipc
-import uvloop
 from simple_ipc import aio
+from where import RUNNERS, WIRES
 
 
 class NoText(Exception):
@@ -118,7 +118,7 @@ def test_an_exceptions_type_and_text_reach_the_caller_in_one_line(what):
         assert simple_ipc.post_uds_request("fails", 1) == 1
 
 
-@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
 @pytest.mark.parametrize("kind", ["def", "async def"])
 @pytest.mark.parametrize("what", RAISED)
 def test_every_request_of_a_turn_is_answered_whatever_one_of_them_raises(what, kind, runner):
@@ -272,7 +272,7 @@ def listening(api, kind, handler):
     return on_a_loop()
 
 
-@pytest.mark.parametrize("wire", ["native", "deno"])
+@pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("api", ["threads", "asyncio"])
 def test_a_failure_on_purpose_crosses_with_code_and_data(api, wire, caplog):
     def handler(data):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import simple_ipc
+from where import not_on_windows
 
 START = "import os, signal, sys, threading, time\nimport simple_ipc\n"
 
@@ -375,6 +376,7 @@ def test_it_is_seen_who_publishes_and_to_how_many():
         assert (counters.subscribers, counters.published, counters.dropped, counters.too_slow) == (2, 1, 0, 0)
 
 
+@not_on_windows("no process sends another one Ctrl-C alone")
 def test_ctrl_c_ends_the_loop(directory):
     program = f"""{START}
 with simple_ipc.listen_uds_publish("quiet") as server, simple_ipc.subscribe_uds("quiet") as events:

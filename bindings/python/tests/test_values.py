@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import fcntl
 import fractions
 import json
 import math
@@ -24,6 +23,7 @@ from collections import OrderedDict, deque, namedtuple
 import pytest
 import simple_ipc
 from simple_ipc import _native, aio
+from where import not_on_windows
 
 JSON = [
     None, True, False, 0, 1, -1, 2**53 - 1, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**400,
@@ -340,6 +340,7 @@ def post_what_is_unreadable(path, got):
     assert got == [1]
 
 
+@not_on_windows("its peer is a socket by hand")
 def test_a_body_that_cannot_be_read_never_reaches_a_handler():
     got = []
 
@@ -379,6 +380,7 @@ def broadcast_what_is_unreadable(path, got):
     assert got == [1]
 
 
+@not_on_windows("its peer is a socket by hand")
 def test_a_broadcast_that_cannot_be_read_is_refused_and_never_acknowledged():
     got = []
 
@@ -396,6 +398,8 @@ def test_a_broadcast_that_cannot_be_read_is_refused_and_never_acknowledged():
 @pytest.fixture
 def answers_unreadable(echo, directory):
     """A listener by hand that answers with what cannot be read, one after another."""
+    import fcntl
+
     path = f"{echo.path[: -len('echo.socket')]}fake.socket"
     left = list(UNREADABLE)
     with socket.socket(socket.AF_UNIX) as listening, open(f"{path}.lock", "w") as lock:
@@ -425,6 +429,7 @@ def answers_unreadable(echo, directory):
         thread.join()
 
 
+@not_on_windows("its peer is a socket by hand")
 @pytest.mark.parametrize("api", ["post", "client", "aio", "aio client"])
 def test_a_reply_that_cannot_be_read_is_an_error_after_the_handler(answers_unreadable, api):
     async def in_loop():

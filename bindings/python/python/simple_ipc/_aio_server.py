@@ -16,7 +16,7 @@ from ._aio_stream import Exchange, close_sequence, is_sequence, no_items
 from ._errors import ClosedError, InvalidArgumentError, IpcError, TimedOutError
 from ._failures import Failures
 from ._listen import check_handler
-from ._loop import check_loop, running_loop
+from ._loop import check_loop, running_loop, unwatch, watch
 from ._methods import Handler, handler_of
 from ._server import BaseServer
 
@@ -68,7 +68,7 @@ class Server(BaseServer):
         self._turn = asyncio.Lock()
         self._publications: dict[int, asyncio.Future[int]] = {}
         super().__init__(native, failures)
-        loop.add_reader(native.fileno(), _take, weakref.ref(self))
+        watch(loop, native.fileno(), _take, weakref.ref(self))
 
     def _take(self) -> None:
         calls, cancelled, changed, unheard, published, closed = self._listener.take()
@@ -295,7 +295,7 @@ class Server(BaseServer):
     def _ended(self) -> None:
         if not self._closed:
             self._closed = True
-            self._loop.remove_reader(self._listener.fileno())
+            unwatch(self._loop, self._listener.fileno())
             self._listener.abandon()
         if self._cut is not None:
             self._cut.cancel()
@@ -309,7 +309,7 @@ class Server(BaseServer):
 
     def _abandon(self) -> None:
         if not self._closed and not self._loop.is_closed():
-            self._loop.remove_reader(self._listener.fileno())
+            unwatch(self._loop, self._listener.fileno())
         super()._abandon()
 
     async def __aenter__(self) -> Server:

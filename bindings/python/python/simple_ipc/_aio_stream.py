@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from . import _native
 from ._aio_taking import IN_A_ROW, Taking, expire
 from ._errors import CancelledError, ConnectionLostError, IpcError, TimedOutError
-from ._loop import check_loop, running_loop
+from ._loop import check_loop, running_loop, unwatch, watch
 
 
 class _ItemsSource(Protocol):
@@ -118,12 +118,12 @@ class Stream(Taking[tuple[Any]]):
     def _watch(self) -> None:
         if not self._watched:
             self._watched = True
-            self._loop.add_reader(self._native.fileno(), _readable, weakref.ref(self))
+            watch(self._loop, self._native.fileno(), _readable, weakref.ref(self))
 
     def _unwatch(self) -> None:
         if self._watched:
             self._watched = False
-            self._loop.remove_reader(self._native.fileno())
+            unwatch(self._loop, self._native.fileno())
 
     def _ready(self) -> None:
         """Does for those who wait what there is to do."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import _native
 from ._aio_taking import IN_A_ROW, Taking
-from ._loop import check_loop, running_loop
+from ._loop import check_loop, running_loop, unwatch, watch
 from ._native import Event
 
 
@@ -30,23 +30,23 @@ class Subscription(Taking[Event]):
     def _watch(self) -> None:
         if not self._watched:
             self._watched = True
-            self._loop.add_reader(self._native.fileno(), _readable, weakref.ref(self))
+            watch(self._loop, self._native.fileno(), _readable, weakref.ref(self))
 
     def _unwatch(self) -> None:
         if self._watched:
             self._watched = False
-            self._loop.remove_reader(self._native.fileno())
+            unwatch(self._loop, self._native.fileno())
 
     async def _subscribed(self) -> None:
         """Waits until it is subscribed; where that fails, or the task is cancelled, it is closed."""
         try:
             while not self._native.is_subscribed():
                 ready: asyncio.Future[None] = self._loop.create_future()
-                self._loop.add_reader(self._native.fileno(), _wake, ready)
+                watch(self._loop, self._native.fileno(), _wake, ready)
                 try:
                     await ready
                 finally:
-                    self._loop.remove_reader(self._native.fileno())
+                    unwatch(self._loop, self._native.fileno())
         except BaseException:
             self._end()
             raise

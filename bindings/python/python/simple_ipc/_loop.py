@@ -1,14 +1,29 @@
-"""Calls that ride on an asyncio event loop, by the readiness of one descriptor for each loop."""
+"""Calls that ride on an asyncio event loop, by the readiness of one descriptor, or handle, for each loop."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from . import _native
 from ._errors import ForkedError, InvalidArgumentError, NoLoopError
+
+if sys.platform == "win32":
+    from ._handles import unwatch as unwatch
+    from ._handles import watch as watch
+else:
+
+    def watch(loop: asyncio.AbstractEventLoop, number: int, call: Callable[..., object], *args: Any) -> None:
+        """Has `call(*args)` called by the loop while the descriptor with this number is readable."""
+        loop.add_reader(number, call, *args)
+
+    def unwatch(loop: asyncio.AbstractEventLoop, number: int) -> None:
+        """Has nothing called any more for the descriptor with this number."""
+        loop.remove_reader(number)
 
 
 class Calls:
@@ -19,7 +34,7 @@ class Calls:
         # The loop holds this object; the other way round neither would ever go.
         self._loop = weakref.ref(loop)
         self.scheduled = False
-        loop.add_reader(self.queue.fileno(), self._process)
+        watch(loop, self.queue.fileno(), self._process)
 
     def _process(self) -> None:
         for future, value, error in self.queue.process():
@@ -88,4 +103,5 @@ def calls_of(loop: asyncio.AbstractEventLoop) -> Calls:
 
 
 # A child has loops of its own, and the queues of its parent's are closed there.
-os.register_at_fork(after_in_child=_calls.clear)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_calls.clear)

@@ -15,7 +15,7 @@ async def main():
 
 Calls ride on the running event loop by the readiness of a descriptor; no thread is started for them. Cancelling
 a task that waits in one gives the call up, and its handler is told. Loops need `add_reader`: asyncio's on Unix
-and uvloop have it.
+and uvloop have it. On Windows it takes asyncio's `ProactorEventLoop`, which is the one that `asyncio.run` makes.
 """
 
 from __future__ import annotations
