@@ -19,8 +19,8 @@ test("however fast answers come, timers and other sockets have their turn betwee
     };
     // Its last echo may find nobody.
     const echo = createServer((peer) => peer.on("error", () => {}).pipe(peer));
-    await new Promise((resolve) => echo.listen(`${options.directory}/echo`, resolve));
-    const socket = dial(`${options.directory}/echo`, () => socket.write("x"));
+    await new Promise((resolve) => echo.listen(0, "127.0.0.1", resolve));
+    const socket = dial(echo.address().port, "127.0.0.1", () => socket.write("x"));
     socket.on("data", () => {
         echoes += 1;
         if (!isOver()) socket.write("x");
