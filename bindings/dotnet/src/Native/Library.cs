@@ -16,7 +16,9 @@ namespace SimpleIpc.Native
         internal const string PathVariable = "SIMPLE_IPC_LIBRARY";
 
         private static readonly bool IsMac = RuntimeInformation.IsOSPlatform(OSPlatform.OSX);
-        private static readonly string FileName = "lib" + NativeMethods.LibraryName + (IsMac ? ".dylib" : ".so");
+        private static readonly bool IsWindows = RuntimeInformation.IsOSPlatform(OSPlatform.Windows);
+        // On Windows, too, with `lib`: files have no case there, and SimpleIpc.dll is this assembly.
+        private static readonly string FileName = "lib" + NativeMethods.LibraryName + (IsWindows ? ".dll" : IsMac ? ".dylib" : ".so");
         private static readonly object Gate = new object();
         private static volatile bool ready;
         private static bool resolverSet;
@@ -70,7 +72,7 @@ namespace SimpleIpc.Native
 
             var tried = new List<string>();
             // Where the package's library is, as the application's .deps.json says, and beside the assembly.
-            if (NativeLibrary.TryLoad(NativeMethods.LibraryName, typeof(Library).Assembly, null, out IntPtr library))
+            if (NativeLibrary.TryLoad(IsWindows ? FileName : NativeMethods.LibraryName, typeof(Library).Assembly, null, out IntPtr library))
             {
                 found = FileName;
                 return library;
@@ -97,9 +99,9 @@ namespace SimpleIpc.Native
         private static IEnumerable<string> Candidates()
         {
             string folder = AppContext.BaseDirectory;
-            yield return Path.Combine(folder, "runtimes", (IsMac ? "osx-" : "linux-") + Architecture, "native", FileName);
+            yield return Path.Combine(folder, "runtimes", (IsWindows ? "win-" : IsMac ? "osx-" : "linux-") + Architecture, "native", FileName);
             yield return Path.Combine(folder, FileName);
-            if (!IsMac)
+            if (!IsMac && !IsWindows)
             {
                 // As `make install` names it, wherever the system's loader looks.
                 yield return FileName + "." + AbiNumber;
