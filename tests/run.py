@@ -179,9 +179,6 @@ def runners():
     nextest = subprocess.run([cargo, "nextest", "--version"], capture_output=True, cwd=ROOT).returncode == 0
     elsewhere = "macOS and Linux on arm64: compiled and linked; Windows: compiled"
     yield Runner("cross", elsewhere, ["tools/cross.sh"], count_summary_line, missing=no_cross)
-    for name, what in (("arm64", "Linux on arm64, emulated"), ("musl", "Linux with musl")):
-        part = [f"tests/targets/{name}.sh", "--short"]
-        yield Runner(name, f"{what}: a part of the tests", part, count_summary_line, missing=no_target(name))
     yield Runner("packages", "packages, installed elsewhere", ["tests/packages/run.sh"], count_summary_line)
     if nextest:
         yield Runner("rust", "Rust tests", [cargo, "nextest", "run", "--workspace", "--no-fail-fast"], count_nextest)
@@ -191,6 +188,9 @@ def runners():
     carried = "channels between machines, over a NATS server"
     yield Runner("bridge", carried, ["tests/bridge/run.sh"], count_summary_line, missing=no_nats)
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
+    # Not beside each other and `cross`: cargo lets builds in one folder wait.
+    emulated = ["tests/targets/arm64.sh", "--short"]
+    yield Runner("arm64", "Linux on arm64, emulated: a part of the tests", emulated, count_summary_line, missing=no_target("arm64"))
     yield Runner(
         "node",
         "JavaScript tests under Node, Deno and Bun",
@@ -199,6 +199,8 @@ def runners():
         missing=no_node,
     )
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
+    musl = ["tests/targets/musl.sh", "--short"]
+    yield Runner("musl", "Linux with musl: a part of the tests", musl, count_summary_line, missing=no_target("musl"))
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
     yield Runner("exits", "exits, forks, signals, loading and unloading", ["tests/exits/run.sh"], count_summary_line)
     orders = ["tests/interleavings/run.sh"]
