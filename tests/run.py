@@ -216,6 +216,7 @@ def runners():
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
     yield Runner("interop", "every language posts to every language, and subscribes to it", ["tests/interop/run.sh"], count_summary_line)
     yield Runner("readme", "the blocks of the README and of the pages as they are printed", unittests("tests/readme"), count_unittest)
+    yield Runner("examples", "the applications in examples, each language with each", unittests("tests/examples"), count_unittest)
     yield Runner("manifests", "packages' names, addresses and versions", unittests("tests/manifests"), count_unittest)
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)
     spaces = "network, user, pid and mount namespaces"

@@ -11,7 +11,8 @@ export CARGO_TARGET_DIR="$target"
 dotnet() { "$root/tools/dotnet.sh" "$@"; }
 
 mkdir -p "$target"
-for project in src/SimpleIpc tests/Tests examples/Examples ../../examples/streams/dotnet/StreamExamples; do
+for project in src/SimpleIpc tests/Tests examples/Examples ../../examples/streams/dotnet/StreamExamples \
+    ../../examples/worker/dotnet/Worker; do
     if ! dotnet build --nologo --verbosity quiet --configuration Debug --no-incremental -warnaserror \
         "$here/$project.csproj" >"$target/dotnet-lint.log" 2>&1; then
         cat "$target/dotnet-lint.log"
@@ -19,7 +20,7 @@ for project in src/SimpleIpc tests/Tests examples/Examples ../../examples/stream
     fi
 done
 
-if grep -n -r --include='*.cs' -e '	' -e ' $' "$here/src" "$here/tests" "$here/examples" "$root/examples/streams/dotnet"; then
+if grep -n -r --include='*.cs' -e '	' -e ' $' "$here/src" "$here/tests" "$here/examples" "$root"/examples/*/dotnet; then
     echo "dotnet: the lines above have tabs, or spaces at their ends" >&2
     exit 1
 fi

@@ -18,4 +18,4 @@ bin=node_modules/.bin
     "$bin/attw" --quiet --pack . &&
     "$bin/eslint" lib tests examples manifests.cjs &&
     "$bin/prettier" --log-level warn --check lib tests examples ./*.mjs ./*.cjs ./*.json &&
-    "$bin/prettier" --log-level warn --config .prettierrc.json --check ../../examples/streams/javascript
+    "$bin/prettier" --log-level warn --config .prettierrc.json --check ../../examples/*/javascript

@@ -8,8 +8,8 @@ bin=$root/.venv/bin
 
 "$here/environment.sh"
 cd "$here"
-"$bin/ruff" format --check --quiet .
-"$bin/ruff" check --quiet .
+"$bin/ruff" format --check --quiet . ../../examples
+"$bin/ruff" check --quiet . ../../examples
 "$bin/mypy" --config-file pyproject.toml --cache-dir "$wheels-mypy" python/simple_ipc
 # The build for free-threaded interpreters compiles; none has to be there for that.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/free-threaded PYO3_CONFIG_FILE=$here/free_threaded.config \
