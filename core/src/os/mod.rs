@@ -8,7 +8,7 @@
 //! | module | gives |
 //! |---|---|
 //! | `stream` | [`Stream`](stream::Stream): `send`, `recv` and `recv_spare`, `peek`, `wait_for` an [`Interest`](interest::Interest), `shutdown_write`, `peer` |
-//! | `async_stream` | [`AsyncStream`](async_stream::AsyncStream) and `AsyncListener`: the same ones, watched by the runtime; a stream goes in and comes out again |
+//! | `async_stream` | [`AsyncStream`](async_stream::AsyncStream) and `AsyncListener`: the same ones, watched by the runtime; a stream goes in and comes out again; `hang_up` waits for the peer to leave |
 //! | `connect` | `Stream::try_connect`, and [`ConnectFailure`](connect::ConnectFailure) in place of error numbers; whether somebody listens, without connecting; whether a stream to an address has directions that end by themselves |
 //! | `listener` | [`Listener`](listener::Listener): a socket that takes connections |
 //! | `channel_lock` | [`ChannelLock`](channel_lock::ChannelLock): `acquire`, `heal`, `release` of the right to listen |

@@ -11,7 +11,9 @@ use super::text::{Line, TextReader, encode_reply};
 use crate::message::{Message, MessageKind};
 
 pub(crate) fn file(name: &str) -> Value {
-    let path = format!("{}/../tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    // Where the tests run, which may be another machine than that on which they were built.
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let path = format!("{package}/../tests/vectors/{name}.json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap()
 }

@@ -60,6 +60,17 @@ impl AsyncStream {
     pub(crate) async fn writable(&self) -> io::Result<Ready<'_>> {
         self.0.writable().await.map(Ready)
     }
+
+    /// Completes when the peer has gone altogether, or that cannot be known. What was received is left to others.
+    pub(crate) async fn hang_up(&self) {
+        while let Ok(mut guard) = self.writable().await {
+            if self.get_ref().hung_up() {
+                break;
+            }
+            // The next one is for a change.
+            guard.clear_ready();
+        }
+    }
 }
 
 /// What the runtime believes of a stream: it stays ready until somebody has found that it is not.

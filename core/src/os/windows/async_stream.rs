@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -15,6 +16,9 @@ use super::pool_wait::{PoolWait, Told};
 use super::stream::Stream;
 use crate::lock::lock;
 use crate::os::interest::Interest;
+
+/// How often one looks whether a peer has gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// One sort of readiness of one stream, for any number of tasks.
 #[derive(Debug)]
@@ -125,6 +129,14 @@ impl AsyncStream {
     /// Completes when there may be room to send. Cancelling it loses nothing.
     pub(crate) async fn writable(&self) -> io::Result<Ready<'_>> {
         self.write.ready(self.stream.core()).await.map(|()| Ready(&self.write))
+    }
+
+    /// Completes when the peer has gone altogether. What was received is left to others, and while some of it waits nothing tells of
+    /// the end behind it: so it is looked for again and again.
+    pub(crate) async fn hang_up(&self) {
+        while !self.stream.hung_up() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
@@ -244,7 +256,7 @@ impl AsyncListener {
 
     /// Whether a connection waits.
     pub(crate) fn someone_waits(&self) -> bool {
-        super::ask::wait(&self.listener, Interest::Read, std::iter::empty(), Some(std::time::Duration::ZERO))
+        super::ask::wait(&self.listener, Interest::Read, std::iter::empty(), Some(Duration::ZERO))
             .is_ok_and(|ready| ready)
     }
 }

@@ -19,6 +19,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Pipes::WaitNamedPipeW;
 
+use super::lock_file::Probe;
 use super::pipe::{End, Pipe};
 use super::refusal::{Refusal, by};
 use super::stream::{self, Stream};
@@ -107,17 +108,29 @@ fn connect_to_pipe(path: &Path, address: &Address) -> Result<Stream, Refusal> {
         )
     };
     let failed = by("CreateFile");
+    let nobody = || failed(error(ERROR_FILE_NOT_FOUND.cast_signed()));
     if handle == INVALID_HANDLE_VALUE {
-        return Err(failed(io::Error::last_os_error()));
+        let error = io::Error::last_os_error();
+        // A listener that closes leaves its connections behind, and with them a pipe that takes nobody more.
+        let is_left = error.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) && has_no_lock(address);
+        return Err(if is_left { nobody() } else { failed(error) });
     }
     // SAFETY: the call has just made the handle, and nobody else has it.
     let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
     let stream = Stream::of_pipe(Pipe::adopt(handle, End::Client).map_err(by("CreateIoCompletionPort"))?);
     let listener = lock_file::read_live(&address.lock_path(), Named::AsOne).flatten().map(|info| info.pid);
     if listener.is_some() && listener != stream.peer_process().and_then(|pid| i32::try_from(pid).ok()) {
-        return Err(failed(error(ERROR_FILE_NOT_FOUND.cast_signed())));
+        return Err(nobody());
+    }
+    if listener.is_none() && has_no_lock(address) {
+        return Err(nobody());
     }
     Ok(stream)
+}
+
+/// Whether it is certain that nobody holds the lock of an address.
+fn has_no_lock(address: &Address) -> bool {
+    matches!(lock_file::probe(address), Probe::Free | Probe::Missing)
 }
 
 fn connect_to_port(port: u16) -> Result<Stream, Refusal> {

@@ -220,23 +220,13 @@ impl Connection {
         };
         tokio::select! {
             outcome = ended => return outcome,
-            () = self.hang_up() => {}
+            () = self.fd.hang_up() => {}
             () = self.caller.shared.until_closed() => {}
         }
         in_flight.abandon();
         self.caller.gone.store(true, Ordering::Relaxed);
         self.caller.went.notify_waiters();
         Outcome::NoReply
-    }
-
-    /// Completes when the peer has gone altogether.
-    async fn hang_up(&self) {
-        while let Ok(mut guard) = self.fd.writable().await {
-            if self.socket().hung_up() {
-                break;
-            }
-            guard.clear_ready();
-        }
     }
 
     /// Sends all of it, unless the peer has gone or takes nothing for too long.
