@@ -4,7 +4,9 @@ use serde_json::Value;
 
 /// All cases of a list, which is never empty: a test that reads nothing would prove nothing.
 pub(crate) fn cases(file: &str, lists: &[&str]) -> Vec<Value> {
-    let path = format!("{}/../tests/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    // Where the tests run, which may be another machine than that on which they were built.
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let path = format!("{package}/../tests/vectors/{file}.json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let file: Value = serde_json::from_str(&text).unwrap();
     let list = |name: &&str| {

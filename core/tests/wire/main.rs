@@ -1,15 +1,28 @@
 //! The library from outside, byte by byte: raw sockets against its listeners, stand-ins against its
 //! clients, whole processes against its lock file.
+//!
+//! What is for Unix alone has stand-ins on Unix sockets. On Windows listeners are on ports.
 
 mod asked;
 mod bounds;
+#[cfg(unix)]
+mod deno_replies;
+#[cfg(unix)]
 mod descriptors;
+#[cfg(unix)]
 mod fake;
+#[cfg(unix)]
 mod fake_listener;
 mod golden;
+#[cfg(unix)]
 mod listener_sessions;
+#[cfg(unix)]
 mod one_listener;
+#[cfg(unix)]
 mod original;
+#[cfg(unix)]
+mod published_locks;
+#[cfg_attr(windows, expect(dead_code, reason = "stand-ins on Unix sockets use the rest"))]
 mod raw;
 mod raw_deno;
 mod raw_native;
@@ -17,10 +30,14 @@ mod raw_publications;
 mod raw_streams;
 mod raw_text;
 mod scratch;
+#[cfg(unix)]
 mod sessions_end;
+#[cfg(unix)]
 mod stream_vectors;
+#[cfg(unix)]
 mod subscribers;
 mod subscription_vectors;
+#[cfg(unix)]
 mod typed_streams;
 mod vectors;
 #[path = "../support/watchdog.rs"]

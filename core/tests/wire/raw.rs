@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
+#[cfg(unix)]
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ trait Duplex: Read + Write + Send {
     fn stop_reading(&self);
 }
 
+#[cfg(unix)]
 impl Duplex for UnixStream {
     fn half_close(&self) {
         self.shutdown(Shutdown::Write).unwrap();
@@ -59,10 +62,12 @@ impl Duplex for TcpStream {
 pub(crate) struct Raw(Box<dyn Duplex>);
 
 impl Raw {
+    #[cfg(unix)]
     pub(crate) fn unix(path: &Path) -> Raw {
         Raw::over(UnixStream::connect(path).unwrap())
     }
 
+    #[cfg(unix)]
     pub(crate) fn over(stream: UnixStream) -> Raw {
         stream.set_read_timeout(Some(HANGS)).unwrap();
         stream.set_write_timeout(Some(HANGS)).unwrap();
@@ -78,7 +83,11 @@ impl Raw {
 
     /// Connects to a listener, whatever it listens on.
     pub(crate) fn to(listener: &Listener) -> Raw {
-        listener.port().map_or_else(|| Raw::unix(listener.path().unwrap()), Raw::tcp)
+        #[cfg(unix)]
+        if let Some(path) = listener.path() {
+            return Raw::unix(path);
+        }
+        Raw::tcp(listener.port().unwrap())
     }
 
     /// A native session that has been greeted both ways.

@@ -14,7 +14,7 @@ use crate::raw::{
     ACK, BROADCAST, CANCEL, ERROR, EXCLUSIVE, Frame, GOAWAY, MULTIPLEXED, PING, PONG, REQUEST, RESPONSE, Raw, bare,
     broadcast, frame, hello, request,
 };
-use crate::scratch::{Scratch, build, echo, eventually, next};
+use crate::scratch::{Scratch, echo, eventually, next, place};
 
 /// A request listener that hands every responder over and answers nothing itself.
 fn hold(scratch: &Scratch, options: &Options) -> (Listener, Receiver<(Message, Responder)>) {
@@ -316,7 +316,7 @@ fn reading(scratch: &Scratch, mode: Mode) -> Listener {
         };
         answered.unwrap();
     };
-    Listener::serve_unchecked(&build(), mode, &scratch.options(), handler).unwrap()
+    Listener::serve_unchecked(&place(), mode, &scratch.options(), handler).unwrap()
 }
 
 #[test]

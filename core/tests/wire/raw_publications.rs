@@ -2,19 +2,17 @@
 
 mod limits;
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use simple_ipc::blocking::Listener;
-use simple_ipc::{ErrorKind, Message, Mode, Options, channels};
+use simple_ipc::{ErrorKind, Message, Mode, Options};
 
 use crate::raw::{
     CANCEL, CREDIT, ERROR, EVENT, EXCLUSIVE, Frame, GAP, GOAWAY, MULTIPLEXED, PING, PONG, RESPONSE, Raw, SUBSCRIBE,
     bare, broadcast, frame, hello, request, subscribers_hello,
 };
-use crate::scratch::{Scratch, build, echo, eventually};
+use crate::scratch::{Scratch, echo, eventually, place};
 
 /// The id of every subscribe here.
 const ID: u32 = 7;
@@ -23,12 +21,12 @@ const BYTES: u8 = 0x01;
 const TOPIC: u8 = 0x08;
 const RETAINED: u8 = 0x10;
 
-fn publisher(options: &Options) -> Listener {
-    Listener::serve_publish(&build(), options).unwrap()
+pub(crate) fn publisher(options: &Options) -> Listener {
+    Listener::serve_publish(&place(), options).unwrap()
 }
 
 /// A session that subscribes, and what it is answered.
-fn subscribe(listener: &Listener, body: &Value) -> (Raw, Value) {
+pub(crate) fn subscribe(listener: &Listener, body: &Value) -> (Raw, Value) {
     let mut raw = Raw::to(listener);
     raw.send(&[subscribers_hello(MULTIPLEXED), frame(SUBSCRIBE, 0, ID, 0, body.to_string().as_bytes())].concat());
     raw.receive(16);
@@ -271,7 +269,7 @@ fn a_closing_publisher_sends_what_waits_and_then_goodbye_with_the_id_of_the_subs
     for tcp in [false, true] {
         let scratch = Scratch::new();
         let options = scratch.options().grace(Duration::from_secs(3600));
-        let channel = if tcp { simple_ipc::Channel::ip(0).unwrap() } else { build() };
+        let channel = if tcp { simple_ipc::Channel::ip(0).unwrap() } else { place() };
         let listener = Listener::serve_publish(&channel, &options).unwrap();
         let (mut raw, _) = subscribe(&listener, &json!({}));
         // More than the first window: the rest needs credit, which is taken though the listener closes.
@@ -317,56 +315,20 @@ fn who_subscribes_to_a_closing_listener_is_told_that_it_was_not_taken() {
 }
 
 #[test]
-fn the_lock_file_and_the_list_of_channels_say_who_publishes_and_to_how_many() {
-    let scratch = Scratch::new();
-    let look = |options: &Options, mode: Option<Mode>| {
-        let listener = match mode {
-            Some(mode) => scratch.listen(mode, options, echo),
-            None => publisher(options),
-        };
-        (std::fs::read_to_string(scratch.lock_file()).unwrap(), listener)
-    };
-    let (line, listener) = look(&scratch.options(), Some(Mode::Request));
-    assert!(!line.contains("publishes") && !line.contains("subscribers"), "{line}");
-    let directory = scratch.path("");
-    let info = || channels(Some(&directory)).unwrap().remove(0);
-    assert_eq!((info().publishes, info().subscribers), (false, None));
-    drop(listener);
-    eventually("it has gone", || !scratch.lock_file().exists());
-
-    let (line, listener) = look(&scratch.options(), None);
-    assert!(line.ends_with(",\"mode\":\"publish\",") || line.contains("\"mode\":\"publish\""), "{line}");
-    assert!(line.ends_with(",\"publishes\":true,\"subscribers\":         0}\n"), "{line}");
-    assert_eq!((info().mode, info().publishes, info().subscribers), (Some(Mode::Publish), true, Some(0)));
-    let subscribers: Vec<_> = (0..12).map(|_| subscribe(&listener, &json!({}))).collect();
-    eventually("twelve are told", || info().subscribers == Some(12));
-    assert_eq!(std::fs::read_to_string(scratch.lock_file()).unwrap().len(), line.len());
-    // A lock file that is put back says how many there are by now.
-    drop(subscribers);
-    eventually("none is told", || info().subscribers == Some(0));
-    drop(listener);
-    eventually("it has gone", || !scratch.lock_file().exists());
-    let (line, _listener) = look(&scratch.options().publish(true), Some(Mode::Broadcast));
-    assert!(line.contains("\"mode\":\"broadcast\"") && line.contains("\"publishes\":true"), "{line}");
-}
-
-#[test]
 fn a_subscribe_in_pieces_is_one_and_a_client_that_leaves_within_it_is_counted() {
     let scratch = Scratch::new();
     let listener = publisher(&scratch.options());
     let bytes = [subscribers_hello(MULTIPLEXED), frame(SUBSCRIBE, 0, ID, 0, b"{ }")].concat();
-    let mut stream = UnixStream::connect(listener.path().unwrap()).unwrap();
+    let mut raw = Raw::to(&listener);
     for byte in &bytes {
-        stream.write_all(&[*byte]).unwrap();
+        raw.send(&[*byte]);
     }
-    let mut head = [0; 32];
-    stream.read_exact(&mut head).unwrap();
-    assert_eq!(head[20], RESPONSE);
+    assert_eq!(raw.receive(32)[20], RESPONSE);
     for cut in [17, 20, 31, 34] {
         let before = listener.counters().incomplete;
-        let mut stream = UnixStream::connect(listener.path().unwrap()).unwrap();
-        stream.write_all(&bytes[..cut]).unwrap();
-        drop(stream);
+        let mut raw = Raw::to(&listener);
+        raw.send(&bytes[..cut]);
+        drop(raw);
         eventually("it is counted", || listener.counters().incomplete == before + 1);
     }
     assert_eq!(listener.counters().subscribers, 1);

@@ -155,6 +155,7 @@ fn strangers_are_closed_without_an_answer_wherever_they_are_cut() {
     scratch.assert_serves(&listener);
 }
 
+#[cfg(unix)]
 #[test]
 fn text_is_refused_on_a_unix_socket_where_it_was_turned_off() {
     let scratch = Scratch::new();

@@ -7,13 +7,13 @@ use simple_ipc::blocking::Listener;
 
 use crate::golden::{bytes, cases, number, text};
 use crate::raw::{ACK, ERROR, PONG, RESPONSE, Raw};
-use crate::scratch::{Scratch, build, eventually};
+use crate::scratch::{Scratch, eventually, place};
 
 fn play(case: &Value, piece: usize) {
     let scratch = Scratch::new();
     let options =
         scratch.options().max_message(number(&case["max_message"]) as usize).patience(Duration::from_secs(60));
-    let publisher = Listener::serve_publish(&build(), &options).unwrap();
+    let publisher = Listener::serve_publish(&place(), &options).unwrap();
     let mut raw = Raw::to(&publisher);
     for piece in bytes(&case["hex"]).chunks(piece) {
         raw.send_what_goes(piece);

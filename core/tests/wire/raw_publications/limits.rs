@@ -40,7 +40,7 @@ fn nothing_is_begun_without_credit_and_what_has_begun_leaves_whole() {
 fn who_does_not_keep_up_is_cut_off_after_what_was_sent_and_told_so() {
     for tcp in [false, true] {
         let scratch = Scratch::new();
-        let channel = if tcp { simple_ipc::Channel::ip(0).unwrap() } else { build() };
+        let channel = if tcp { simple_ipc::Channel::ip(0).unwrap() } else { place() };
         let listener = Listener::serve_publish(&channel, &scratch.options()).unwrap();
         let (mut raw, answer) = subscribe(&listener, &json!({ "queue": 500_000 }));
         assert_eq!(answer["queue"], 500_000);
@@ -224,11 +224,14 @@ fn thousands_of_retained_topics_come_to_who_subscribes() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn who_sends_pings_and_reads_no_answers_is_not_read_any_more() {
+    use std::io::{Read, Write};
+
     let scratch = Scratch::new();
     let listener = publisher(&scratch.options());
-    let mut stream = UnixStream::connect(listener.path().unwrap()).unwrap();
+    let mut stream = std::os::unix::net::UnixStream::connect(listener.path().unwrap()).unwrap();
     stream.write_all(&[subscribers_hello(MULTIPLEXED), frame(SUBSCRIBE, 0, ID, 0, b"{}")].concat()).unwrap();
     let mut answer = [0; 32];
     stream.read_exact(&mut answer).unwrap();
