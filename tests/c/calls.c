@@ -69,7 +69,7 @@ static void bodies_arrive_as_they_were_sent_on_every_wire(void) {
     for (size_t i = 0; i < sizeof large; i++)
         large[i] = (char)(i * 31 + i / 256);
     sipc_listener *listener = listen_echo("echo");
-    int32_t wires[] = {SIPC_WIRE_AUTO, SIPC_WIRE_NATIVE, SIPC_WIRE_DENO};
+    int32_t wires[] = WIRES_OF_NAMES;
     for (size_t i = 0; i < sizeof wires / sizeof wires[0]; i++) {
         sipc_options *options = sipc_options_new();
         CHECK_OK(sipc_options_set_wire(options, wires[i]));
@@ -133,13 +133,12 @@ static void counters_are_as_many_as_the_caller_knows_of(void) {
 static void a_listener_tells_where_it_listens_and_what_it_counted(void) {
     sipc_listener *listener = listen_echo("echo");
     char path[256];
-    snprintf(path, sizeof path, "%s/.deno.echo.socket", getenv("SIMPLE_IPC_DIR"));
+    snprintf(path, sizeof path, "%s" SEPARATOR ".deno.echo.socket", getenv("SIMPLE_IPC_DIR"));
     CHECK_TEXT("echo", sipc_listener_channel(listener));
     CHECK_TEXT(path, sipc_listener_address(listener));
     CHECK_TEXT(path, sipc_listener_path(listener));
     CHECK(sipc_listener_port(listener) == 0);
-    struct stat file;
-    CHECK(stat(path, &file) == 0 && S_ISSOCK(file.st_mode) && (file.st_mode & 0777) == 0600);
+    CHECK(has_socket(path, 0600));
 
     CHECK_OK(sipc_post_uds_request("echo", sipc_text("x"), NULL, NULL, NULL));
     sipc_counters counters;
@@ -151,7 +150,9 @@ static void a_listener_tells_where_it_listens_and_what_it_counted(void) {
     CHECK(counters.failed == 0 && counters.malformed == 0 && counters.refused == 0);
 
     CHECK_OK(sipc_listener_close(listener, NULL));
+    struct stat file;
     CHECK(stat(path, &file) != 0 && errno == ENOENT);
+    CHECK(!has_socket(path, 0600));
     CHECK_TEXT("echo", sipc_listener_channel(listener));
     sipc_listener_free(listener);
 }
@@ -170,9 +171,8 @@ static void a_tcp_listener_has_a_port_and_no_path(void) {
 
 static void on_asked_about_the_caller(const sipc_message *message, sipc_responder *responder, void *user_data) {
     (void)message, (void)user_data;
-    CHECK(sipc_responder_peer_uid(responder) == (int64_t)geteuid());
-    CHECK(sipc_responder_peer_gid(responder) == (int64_t)getegid());
-    CHECK(sipc_responder_peer_pid(responder) == (int64_t)getpid());
+    check_own(sipc_responder_peer_uid(responder), sipc_responder_peer_pid(responder));
+    check_own_group(sipc_responder_peer_gid(responder));
     int64_t left = sipc_responder_time_left_ms(responder);
     CHECK(left > 0 && left <= 30000);
     CHECK(!sipc_responder_is_cancelled(responder));
@@ -235,7 +235,7 @@ static void a_post_waits_for_its_listener_when_told_to(void) {
 
 static void a_socket_can_be_given_by_its_path(void) {
     char path[256];
-    snprintf(path, sizeof path, "%s/own.sock", getenv("SIMPLE_IPC_DIR"));
+    snprintf(path, sizeof path, "%s" SEPARATOR "own.sock", getenv("SIMPLE_IPC_DIR"));
     sipc_options *options = sipc_options_new();
     CHECK_OK(sipc_options_set_path(options, path));
     CHECK_OK(sipc_options_set_socket_mode(options, 0660));
@@ -243,8 +243,7 @@ static void a_socket_can_be_given_by_its_path(void) {
     CHECK_OK(sipc_listen_uds_request("ignored", on_echo, NULL, NULL, options, &listener, NULL));
     sipc_options_free(options);
     CHECK_TEXT(path, sipc_listener_path(listener));
-    struct stat file;
-    CHECK(stat(path, &file) == 0 && (file.st_mode & 0777) == 0660);
+    CHECK(has_socket(path, 0660));
     sipc_client *client = NULL;
     CHECK_OK(sipc_client_connect_path(path, NULL, &client, NULL));
     CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, NULL, NULL));
@@ -257,7 +256,7 @@ static void an_older_programs_path_is_found_by_its_style(void) {
     CHECK_OK(sipc_options_set_path_style(options, SIPC_PATH_V0_0_14));
     sipc_listener *listener = NULL;
     char path[256];
-    snprintf(path, sizeof path, "%s/old.sock", getenv("SIMPLE_IPC_DIR"));
+    snprintf(path, sizeof path, "%s" SEPARATOR "old.sock", getenv("SIMPLE_IPC_DIR"));
     CHECK_OK(sipc_listen_uds_request("old", on_echo, NULL, NULL, options, &listener, NULL));
     CHECK_TEXT(path, sipc_listener_path(listener));
     CHECK_OK(sipc_post_uds_request("old", sipc_text("x"), options, NULL, NULL));

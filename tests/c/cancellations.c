@@ -71,6 +71,7 @@ static void a_handler_that_is_at_work_is_told_too(void) {
     sipc_listener_free(listener);
 }
 
+#ifndef _WIN32
 static void a_client_that_goes_is_told_of_and_a_cancelled_call(void) {
     for (int goes = 0; goes < 2; goes++) {
         struct notice notice = NO_NOTICE;
@@ -106,6 +107,7 @@ static void a_client_that_goes_is_told_of_and_a_cancelled_call(void) {
         sipc_listener_free(listener);
     }
 }
+#endif
 
 static void *answer_when_told_to(void *user_data) {
     struct notice *notice = user_data;
@@ -257,7 +259,7 @@ int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(a_handler_is_told_that_its_caller_has_given_up),
         TEST(a_handler_that_is_at_work_is_told_too),
-        TEST(a_client_that_goes_is_told_of_and_a_cancelled_call),
+        TEST_ON_UNIX(a_client_that_goes_is_told_of_and_a_cancelled_call, "its client is a forked process"),
         TEST(nobody_is_told_of_anything_after_the_answer),
         TEST(a_responder_can_be_freed_inside_its_callback),
         TEST(cancelling_and_answering_race),

@@ -159,13 +159,13 @@ static void a_client_whose_listener_is_gone_is_told(void) {
     sipc_client_free(client);
 }
 
-static void a_client_speaks_the_deno_wire_when_told_to(void) {
-    sipc_listener *listener = listen_echo("deno");
+static sipc_options *on_the_deno_wire(void) {
     sipc_options *options = sipc_options_new();
     CHECK_OK(sipc_options_set_wire(options, SIPC_WIRE_DENO));
-    sipc_client *client = NULL;
-    CHECK_OK(sipc_client_connect_uds("deno", options, &client, NULL));
-    sipc_options_free(options);
+    return options;
+}
+
+static void ask_on_the_deno_wire(sipc_client *client) {
     for (int i = 0; i < 3; i++) {
         sipc_message *reply = NULL;
         CHECK_OK(sipc_client_request(client, sipc_text("x"), NULL, &reply, NULL));
@@ -173,8 +173,40 @@ static void a_client_speaks_the_deno_wire_when_told_to(void) {
         sipc_message_free(reply);
     }
     sipc_client_free(client);
+}
+
+static void a_client_speaks_the_deno_wire_when_told_to(void) {
+    sipc_listener *listener = NULL;
+    sipc_options *options = on_the_deno_wire();
+    sipc_client *client = NULL;
+    CHECK_OK(sipc_listen_ip_request(0, on_echo, NULL, NULL, NULL, &listener, NULL));
+    CHECK_OK(sipc_client_connect_ip(sipc_listener_port(listener), options, &client, NULL));
+    sipc_options_free(options);
+    ask_on_the_deno_wire(client);
     sipc_listener_free(listener);
 }
+
+#ifndef _WIN32
+static void a_client_speaks_the_deno_wire_to_a_name(void) {
+    sipc_listener *listener = listen_echo("deno");
+    sipc_options *options = on_the_deno_wire();
+    sipc_client *client = NULL;
+    CHECK_OK(sipc_client_connect_uds("deno", options, &client, NULL));
+    sipc_options_free(options);
+    ask_on_the_deno_wire(client);
+    sipc_listener_free(listener);
+}
+#else
+static void a_name_has_no_deno_wire(void) {
+    sipc_listener *listener = listen_echo("deno");
+    sipc_options *options = on_the_deno_wire();
+    sipc_error *error = NULL;
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_post_uds_request("deno", sipc_text("x"), options, NULL, &error));
+    check_error(error, SIPC_INVALID_ARGUMENT, "Deno wire");
+    sipc_options_free(options);
+    sipc_listener_free(listener);
+}
+#endif
 
 int main(int argc, char **argv) {
     static const struct test tests[] = {
@@ -187,6 +219,11 @@ int main(int argc, char **argv) {
         TEST(a_call_can_have_a_timeout_of_its_own),
         TEST(a_client_whose_listener_is_gone_is_told),
         TEST(a_client_speaks_the_deno_wire_when_told_to),
+#ifndef _WIN32
+        TEST(a_client_speaks_the_deno_wire_to_a_name),
+#else
+        TEST(a_name_has_no_deno_wire),
+#endif
     };
     return RUN_TESTS(tests);
 }

@@ -162,7 +162,7 @@ static void a_failed_broadcast_is_told_once_with_channel_and_text(void) {
     CHECK_TEXT("casts", heard.channel);
     CHECK_TEXT("only 3 are left", heard.message);
     CHECK(heard.mode == SIPC_MODE_BROADCAST && heard.status == SIPC_HANDLER_FAILED);
-    CHECK(heard.uid == (int64_t)getuid() && heard.pid == (int64_t)getpid());
+    check_own(heard.uid, heard.pid);
     CHECK_OK(sipc_post_uds_broadcast("casts", sipc_text("plain"), NULL, NULL));
     CHECK_TEXT("plain", heard.message);
     CHECK(count_now(&heard.times) == 2);
@@ -229,7 +229,7 @@ static void the_variable_for_logs_shows_what_the_library_does(void) {
     CHECK(told);
     int before = dup(STDERR_FILENO);
     CHECK(before >= 0 && dup2(fileno(told), STDERR_FILENO) >= 0);
-    setenv("SIMPLE_IPC_LOG", "debug", 1);
+    set_variable("SIMPLE_IPC_LOG", "debug");
     sipc_listener *listener = listen_echo("watched");
     CHECK_OK(sipc_post_uds_request("watched", sipc_text("x"), NULL, NULL, NULL));
     CHECK_OK(sipc_listener_close(listener, NULL));

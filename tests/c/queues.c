@@ -1,8 +1,6 @@
 /* Calls in a queue: all in this thread, callbacks included, whichever way it waits. */
 #include "testing.h"
 
-#include <poll.h>
-
 struct outcome {
     pthread_t thread;
     int calls;
@@ -42,8 +40,7 @@ static sipc_queue *new_queue(void) {
 static void drive(sipc_queue *queue) {
     while (sipc_queue_under_way(queue) > 0) {
         sipc_queue_submit(queue);
-        struct pollfd watched = {sipc_queue_descriptor(queue), POLLIN, 0};
-        CHECK(poll(&watched, 1, -1) == 1);
+        await_descriptor(sipc_queue_descriptor(queue));
         CHECK_OK(sipc_queue_process(queue, NULL, NULL));
     }
 }

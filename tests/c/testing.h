@@ -1,5 +1,5 @@
 /* What the C tests have in common: a runner that gives each test a process, a scratch directory and a watchdog of its
- * own, and checks that say where they failed. C99 and POSIX.
+ * own, and checks that say where they failed. C99; what a system does in its own way is in system_unix.h and system_windows.h.
  *
  * The runner itself never calls the library, so that each test's process starts without any of its threads. */
 #ifndef TESTING_H
@@ -10,26 +10,29 @@
 #include <simple_ipc.h>
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-/* Long enough for valgrind on a busy machine; a test that hangs is ended by SIGALRM. */
+/* Long enough for valgrind on a busy machine; a test that hangs is ended. */
 enum { WATCHDOG_SECONDS = 300 };
 
 struct test {
     const char *name;
+    /* NULL where the test is left out. */
     void (*run)(void);
+    /* Why it is left out. */
+    const char *left_out;
 };
 
-#define TEST(name) {#name, name}
+#define TEST(name) {#name, name, NULL}
+
+#ifdef _WIN32
+#include "system_windows.h"
+#else
+#include "system_unix.h"
+#endif
 
 /* Compares a status, and shows both by name. */
 #define CHECK_STATUS(expected, call)                                                                                   \
@@ -143,54 +146,28 @@ static inline void check_error(sipc_error *error, sipc_status status, const char
     sipc_error_free(error);
 }
 
-/* A test's own process: a scratch directory for its channels, a watchdog, the test. */
-static inline void run_alone(const struct test *test) {
-    char scratch[] = "/tmp/sipc-c-XXXXXX";
-    if (!mkdtemp(scratch)) {
-        perror("mkdtemp");
-        _exit(1);
-    }
-    pid_t process = fork();
-    if (process == 0) {
-        alarm(WATCHDOG_SECONDS);
-        setenv("SIMPLE_IPC_DIR", scratch, 1);
-        test->run();
-        /* So that valgrind and LeakSanitizer look for leaks. */
-        exit(0);
-    }
-    int status = 0;
-    if (process < 0 || waitpid(process, &status, 0) < 0)
-        perror(test->name);
-    /* A test that failed left its files behind. */
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", scratch);
-    if (system(command) != 0)
-        printf("# cannot remove %s\n", scratch);
-    if (WIFSIGNALED(status))
-        printf("# ended by signal %d%s\n", WTERMSIG(status), WTERMSIG(status) == SIGALRM ? " (the watchdog)" : "");
-    else if (WEXITSTATUS(status) != 0)
-        printf("# ended with %d\n", WEXITSTATUS(status));
-    fflush(stdout);
-    _exit(status == 0 ? 0 : 1);
-}
-
-/* Runs each test, or those whose names are given; prints TAP and `N passed, N failed`. */
+/* Runs each test, or those whose names are given; prints TAP and `N passed, N failed`, and `N skipped` where some are left out. */
 static inline int run_tests(const struct test *tests, size_t len, int argc, char **argv) {
-    size_t passed = 0, failed = 0;
+    const char *alone = wanted_alone(argc, argv);
+    size_t passed = 0, failed = 0, skipped = 0;
     for (size_t i = 0; i < len; i++) {
+        if (alone && strcmp(alone, tests[i].name) == 0) {
+            begin_alone();
+            tests[i].run();
+            return 0;
+        }
         bool wanted = argc < 2;
         for (int name = 1; name < argc; name++)
             wanted = wanted || strcmp(argv[name], tests[i].name) == 0;
         if (!wanted)
             continue;
+        if (tests[i].left_out) {
+            printf("# left out: %s: %s\n", tests[i].name, tests[i].left_out);
+            skipped++;
+            continue;
+        }
         fflush(stdout);
-        pid_t process = fork();
-        if (process == 0)
-            run_alone(&tests[i]);
-        int status = 0;
-        if (process < 0 || waitpid(process, &status, 0) < 0)
-            perror(tests[i].name);
-        bool good = process > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        bool good = passes_alone(&tests[i], argv[0]);
         if (good)
             passed++;
         else
@@ -198,7 +175,10 @@ static inline int run_tests(const struct test *tests, size_t len, int argc, char
         printf("%s %zu - %s\n", good ? "ok" : "not ok", passed + failed, tests[i].name);
         fflush(stdout);
     }
-    printf("%zu passed, %zu failed\n", passed, failed);
+    printf("%zu passed, %zu failed", passed, failed);
+    if (skipped)
+        printf(", %zu skipped", skipped);
+    printf("\n");
     return failed != 0;
 }
 
