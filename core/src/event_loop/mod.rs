@@ -355,9 +355,7 @@ impl Queue {
         if self.born != fork::generation() {
             return; // The parent sends it; the descriptors may have other owners here.
         }
-        while let Some(id) = self.unsent.pop() {
-            self.send(id);
-        }
+        self.send_gathered();
         self.rearm();
     }
 

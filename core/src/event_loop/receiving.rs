@@ -15,9 +15,7 @@ use crate::message::Message;
 impl Queue {
     /// Does all that can be done without waiting.
     pub(super) fn progress(&mut self) -> Result<()> {
-        while let Some(id) = self.unsent.pop() {
-            self.send(id);
-        }
+        self.send_gathered();
         let mut tokens = Vec::new();
         self.poller
             .ready(&mut tokens)
@@ -39,9 +37,7 @@ impl Queue {
         if self.due.is_some_and(|due| Instant::now() >= due) {
             self.look_at_the_clock();
         }
-        while let Some(id) = self.unsent.pop() {
-            self.send(id);
-        }
+        self.send_gathered();
         Ok(())
     }
 

@@ -125,7 +125,11 @@ impl Queue {
                 Room::Later => {
                     // The hello has to go out before the listener says what it takes.
                     self.list(id);
-                    return self.submit_session(id);
+                    self.submit_session(id);
+                    if self.has_room_for_next(id) {
+                        continue;
+                    }
+                    return;
                 }
                 Room::Never(most) => {
                     session.waiting.pop_front();
@@ -179,6 +183,13 @@ impl Queue {
         }
     }
 
+    /// Whether the first call in the line of a session could go on it now: what has been sent may have made room.
+    pub(super) fn has_room_for_next(&self, id: Id) -> bool {
+        let Some(Transport::Session(session)) = self.transports.get(id) else { return false };
+        let next = session.waiting.front().map(|ticket| self.calls.get(ticket.0).map_or(0, Call::len));
+        next.is_some_and(|len| session.connection.room_for(len) != Room::Later)
+    }
+
     /// Notes that a session has something to send.
     pub(super) fn list(&mut self, id: Id) {
         if let Some(Transport::Session(session)) = self.transports.get_mut(id)
@@ -187,6 +198,17 @@ impl Queue {
         {
             session.listed = true;
             self.unsent.push(id);
+        }
+    }
+
+    /// Sends what has gathered on all sessions, and what has room in their lines then.
+    pub(super) fn send_gathered(&mut self) {
+        while let Some(id) = self.unsent.pop() {
+            self.send(id);
+            // Where all has left, no readiness of the socket will have the line looked at.
+            if self.has_room_for_next(id) {
+                self.pump(id, None);
+            }
         }
     }
 

@@ -180,6 +180,31 @@ fn large_broadcasts_are_held_back_until_there_is_room() {
 }
 
 #[test]
+fn a_broadcast_that_waits_for_room_goes_on_also_where_all_before_it_left_at_once() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let name = Channel::uds("large").unwrap();
+    let _listener =
+        blocking::Listener::serve(&name, Mode::Broadcast, &options, |_: &Message, _: Responder| ()).unwrap();
+    let mut queue = Queue::new().unwrap();
+    let (client, _) = queue.connect(&name, &options).unwrap();
+    let mut had_to_wait = 0;
+    // One at a time, each sent at once, as a program on an event loop does that awaits each: the listener takes what is before
+    // it now and then just while the queue sends.
+    for _ in 0..400 {
+        let ticket = queue.broadcast(client, Message::bytes(vec![1; 1 << 20])).unwrap();
+        queue.submit();
+        if ticket.is_some() {
+            had_to_wait += 1;
+            for (ticket, result) in drive(&mut queue) {
+                result.unwrap_or_else(|error| panic!("{ticket:?}: {error}"));
+            }
+        }
+    }
+    assert!(had_to_wait > 0, "400 MiB were taken at once");
+}
+
+#[test]
 fn what_goes_wrong_is_said() {
     let scratch = Scratch::new();
     let options = scratch.options();
