@@ -31,7 +31,7 @@ def test_calls_of_all_kinds_are_answered(run):
         ):
             # Names are pipes there, which are no files.
             assert WINDOWS or os.path.exists(name.path)
-            # On Windows an event loop's client does not hear the answer on the Deno wire, on a port either; calls that block do.
+            # On Windows a client of an event loop does not hear what answers it on the Deno wire, on a port either.
             for wire in ("auto", *WIRES):
                 assert await aio.post_uds_request("name", "x", wire=wire) == ["x"]
                 assert await aio.post_ip_request(port.port, "x", wire=wire) == ["x"]

@@ -209,7 +209,7 @@ with simple_ipc.listen_uds_request("silent", abs):
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=directory
     ) as process:
-        assert process.stdout.readline() == b"up\n"
+        assert process.stdout.readline().rstrip() == b"up"
         if WINDOWS:
             pytest.skip("no process is stopped there, and goes on, by a signal")
         process.send_signal(signal.SIGSTOP)

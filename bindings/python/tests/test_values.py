@@ -152,7 +152,7 @@ REFUSED = {
     "date": (datetime.date(2000, 1, 1), "type date is not a JSON value; send its isoformat()"),
     "timedelta": (datetime.timedelta(1), "type timedelta is not a JSON value; send its total_seconds()"),
     "UUID": (uuid.UUID(int=1), "type UUID is not a JSON value; send str(…) of it"),
-    "Path": (pathlib.Path("/"), "type PosixPath is not a JSON value; send str(…) of it"),
+    "Path": (pathlib.Path("/"), f"type {type(pathlib.Path()).__name__} is not a JSON value; send str(…) of it"),
     "Enum": (Colour.RED, "type Colour is not a JSON value; send its value"),
     "dataclass": (Data(), "type Data is not a JSON value; send dataclasses.asdict(…) of it"),
     "numpy scalar": (scalar, "type int64 is not a JSON value; send its item()"),
