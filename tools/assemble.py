@@ -28,6 +28,7 @@ WORDS = {
     "aarch64-unknown-linux-musl": ("linux-musl-arm64", r"musllinux_1_2_aarch64"),
     "x86_64-apple-darwin": ("osx-x64", r"macosx_\d+_\d+_x86_64"),
     "aarch64-apple-darwin": ("osx-arm64", r"macosx_\d+_\d+_arm64"),
+    "x86_64-pc-windows-gnu": ("win-x64", r"win_amd64"),
 }
 #: .NET's names of the platforms for which there is an archive of the C library: `make install` knows no other yet.
 ARCHIVES = ("linux-x64", "linux-arm64", "linux-musl-x64", "linux-musl-arm64")

@@ -7,7 +7,7 @@
 #   tools/portable_build.sh --triple        only prints Rust's name of what is built for
 #
 # $SIMPLE_IPC_TARGET, Rust's name of a target, builds for another than this machine: Linux on arm64, musl, and macOS. tools/targets.sh
-# tells how. With musl, libraries are shared ones, and the command is static. What is for macOS is for the oldest system that the Rust
+# tells how. Windows, x86_64-pc-windows-gnu, is built by Debian's MinGW. With musl, libraries are shared ones, and the command is static. What is for macOS is for the oldest system that the Rust
 # compiler names; on macOS itself it is built by cargo alone.
 #
 # The oldest glibc is $SIMPLE_IPC_GLIBC (2.17 unless set; 2.28 for another machine). The linker is zig's, which brings the old
@@ -78,7 +78,7 @@ if [ "$triple" != "$own" ]; then
     zigs=$triple
     case $triple in
         *-musl) flags="$flags${separator}-Ctarget-feature=-crt-static${separator}-Clink-self-contained=no" ;;
-        *-gnu) zigs=$triple.${SIMPLE_IPC_GLIBC:-2.28} ;;
+        *-linux-gnu) zigs=$triple.${SIMPLE_IPC_GLIBC:-2.28} ;;
         *-apple-darwin)
             # MACOSX_DEPLOYMENT_TARGET=…: zig would take a newer system.
             deployment=$(rustc --print deployment-target --target "$triple")
@@ -93,6 +93,15 @@ if [ "$triple" != "$own" ]; then
         if [ "$package" = simple-ipc-cli ]; then command=1; else libraries+=(--package "$package"); fi
     done
     build=(--quiet --release --locked "-Zbuild-std=std,panic_unwind" --target "$zigs")
+    case $triple in
+        *-windows-gnu)
+            use_mingw >&2
+            if [ -n "$command" ]; then libraries+=(--package simple-ipc-cli); fi
+            "$CARGO" build "${build[@]}" "${libraries[@]}" >&2
+            printf '%s\n' "$built"
+            exit
+            ;;
+    esac
     if [ ${#libraries[@]} -gt 0 ]; then cargo-zigbuild zigbuild "${build[@]}" "${libraries[@]}" >&2; fi
     if [ -n "$command" ]; then
         # zig takes -static-pie for -static; with -pie it makes what was meant.

@@ -131,6 +131,18 @@ set_up_targets() {
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 }
 
+# Has cargo link for Windows with MinGW, which is Debian's, and the add-on for Node with an empty library in Node's name: every
+# runtime gives it what it needs when it is loaded.
+use_mingw() {
+    command -v x86_64-w64-mingw32-gcc >/dev/null || leave_out "x86_64-w64-mingw32-gcc is missing; install gcc-mingw-w64-x86-64"
+    export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc LIBNODE_PATH=$cache/libnode
+    [ -e "$LIBNODE_PATH/libnode.dll" ] || {
+        mkdir -p "$LIBNODE_PATH"
+        x86_64-w64-mingw32-gcc -shared -o "$LIBNODE_PATH/libnode.dll.$$" -x c /dev/null
+        mv "$LIBNODE_PATH/libnode.dll.$$" "$LIBNODE_PATH/libnode.dll"
+    }
+}
+
 # Compiles and links for TARGET what cargo's further arguments name. `RUSTFLAGS` may be set for the call, and `standard`, the crates
 # of the standard library: tests need `test` as well.
 build_for() { # target, argument…

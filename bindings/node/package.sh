@@ -27,6 +27,7 @@ case $triple in
         cp "$built/libsimple_ipc_node.dylib" "$work/platform/simple-ipc.node"
         [ -n "${SIMPLE_IPC_TARGET:-}" ] || strip -x "$work/platform/simple-ipc.node"
         ;;
+    *-windows-*) cp "$built/simple_ipc_node.dll" "$work/platform/simple-ipc.node" ;;
     *)
         cp "$built/libsimple_ipc_node.so" "$work/platform/simple-ipc.node"
         # What is built for another machine, its compiler has stripped.

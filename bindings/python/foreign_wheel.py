@@ -20,6 +20,10 @@ def foreign(wheel, library, tag, folder):
     with zipfile.ZipFile(wheel) as packed:
         files = {name: packed.read(name) for name in packed.namelist() if not name.endswith("/")}
     (native,) = (name for name in files if name.endswith(".abi3.so"))
+    del files[native]
+    if tag.startswith("win"):
+        # What Python loads there is a library of another name.
+        native = native.removesuffix(".abi3.so") + ".pyd"
     files[native] = library.read_bytes()
     (about,) = (name for name in files if name.endswith(".dist-info/WHEEL"))
     distribution, version, python, abi = wheel.name.split("-")[:4]

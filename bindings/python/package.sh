@@ -21,8 +21,9 @@ if [ -n "${SIMPLE_IPC_TARGET:-}" ]; then
         *-linux-gnu) tag=manylinux_2_28_${SIMPLE_IPC_TARGET%%-*} ;;
         aarch64-apple-darwin) tag=macosx_11_0_arm64 file=lib_native.dylib ;;
         x86_64-apple-darwin) tag=macosx_10_12_x86_64 file=lib_native.dylib ;;
+        x86_64-pc-windows-gnu) tag=win_amd64 file=_native.dll ;;
         *)
-            echo "package.sh: cannot make a wheel for $SIMPLE_IPC_TARGET: it has tags for Linux and macOS only" >&2
+            echo "package.sh: cannot make a wheel for $SIMPLE_IPC_TARGET: it has tags for Linux, macOS and Windows on x64 only" >&2
             exit 1
             ;;
     esac

@@ -150,6 +150,20 @@ class WithoutNativePart(unittest.TestCase):
         digest = base64.urlsafe_b64encode(hashlib.sha256(b"the other's").digest()).rstrip(b"=").decode()
         self.assertEqual(listed["simple_ipc/_native.abi3.so"], f"sha256={digest}")
 
+    def test_wheel_for_windows_has_its_native_part_under_the_name_that_python_loads_there(self):
+        wheel = self.scratch / "libsimpleipc-9.8.7-cp311-abi3-linux_x86_64.whl"
+        with zipfile.ZipFile(wheel, "w") as packed:
+            packed.writestr("simple_ipc/_native.abi3.so", b"this machine's")
+            packed.writestr(f"{ABOUT}/WHEEL", "Root-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n")
+            packed.writestr(f"{ABOUT}/RECORD", "")
+        library = self.scratch / "_native.dll"
+        library.write_bytes(b"the other's")
+        made = self.foreign(wheel, library, "win_amd64")
+        self.assertEqual(made.name, "libsimpleipc-9.8.7-cp311-abi3-win_amd64.whl")
+        with zipfile.ZipFile(made) as packed:
+            self.assertEqual(packed.read("simple_ipc/_native.pyd"), b"the other's")
+            self.assertEqual([name for name in packed.namelist() if name.endswith(".so")], [])
+
     def foreign(self, wheel, library, tag):
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         done = subprocess.run(

@@ -24,6 +24,7 @@ RUNTIMES = {
     "aarch64-unknown-linux-musl": ("linux-musl-arm64", "musllinux_1_2_aarch64", "libsimpleipc.so"),
     "x86_64-apple-darwin": ("osx-x64", "macosx_10_12_x86_64", "libsimpleipc.dylib"),
     "aarch64-apple-darwin": ("osx-arm64", "macosx_11_0_arm64", "libsimpleipc.dylib"),
+    "x86_64-pc-windows-gnu": ("win-x64", "win_amd64", "libsimpleipc.dll"),
 }
 
 
@@ -102,7 +103,7 @@ class Assembling(unittest.TestCase):
                 self.assertEqual(package.read(f"runtimes/{runtime}/native/{file}").decode(), runtime)
             self.assertEqual(package.read("lib/netcoreapp3.1/SimpleIpc.dll"), b"assembly")
             types = package.read("[Content_Types].xml").decode()
-            self.assertEqual(re.findall(r'Extension="(\w+)"', types), ["dylib", "so"])
+            self.assertEqual(re.findall(r'Extension="(\w+)"', types), ["dll", "dylib", "so"])
             numbers = [name for name in package.namelist() if name.endswith(".psmdcp")]
             self.assertEqual(len(numbers), 1)
             self.assertIn(Path(numbers[0]).stem, package.read("_rels/.rels").decode())
@@ -241,7 +242,7 @@ class Workflows(unittest.TestCase):
         text = (ROOT / ".github/workflows/release.yml").read_text()
         named = dict(re.findall(r"^ +- platform: (\S+)\n +machine: \S+\n +target: (\S+)$", text, re.MULTILINE))
         targets = {platform["name"]: platform["target"] for platform in PLATFORMS}
-        self.assertEqual(set(named), {name for name, target in targets.items() if target.endswith("-musl")})
+        self.assertEqual(set(named), {name for name, target in targets.items() if target.endswith(("-musl", "-windows-gnu"))})
         for name, target in named.items():
             self.assertEqual(target, targets[name])
         self.assertIn("SIMPLE_IPC_TARGET: ${{ matrix.target }}", text)
