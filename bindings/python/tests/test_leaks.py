@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import os
+import time
 from pathlib import Path
 
 import pytest
