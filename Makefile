@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: book test-windows test-on-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages package-all check-packages-all install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
+.PHONY: book docs test-windows test-on-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages package-all check-packages-all install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -184,6 +184,10 @@ bench-bridge: ## requests through two bridges beside those of the NATS client al
 
 book: ## the pages of docs as a book with search, into target/book; its links are checked
 	@tools/book.sh
+
+docs: stage ## the reference of each language and the book, into target/docs; links are checked
+	@bindings/python/install.sh
+	@tools/docs.sh
 
 package: ## every language's packages, into target/packages; SIMPLE_IPC_TARGET=x86_64-unknown-linux-musl for another target
 	@tools/setup.sh test

@@ -87,6 +87,12 @@ def count_summary_line(output):
     return Counts(*(int(number or 0) for number in lines[-1])) if lines else Counts()
 
 
+def count_docs(output):
+    """`docs: python`, `docs: left out: …` and `book: 29 pages …`: what tools/docs.sh has built and checked."""
+    built = re.findall(r"^docs: (?!left out)|^book: \d+ pages in ", output, re.MULTILINE)
+    return Counts(len(built), 0, len(re.findall(r"^docs: left out: ", output, re.MULTILINE)))
+
+
 def count_pytest(output):
     """`2 failed, 11 passed, 1 error in 0.1s`; `-q` leaves out the frame of equal signs."""
     counts = Counts()
@@ -216,6 +222,7 @@ def runners():
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
     yield Runner("interop", "every language posts to every language, and subscribes to it", ["tests/interop/run.sh"], count_summary_line)
     yield Runner("readme", "the blocks of the README and of the pages as they are printed", unittests("tests/readme"), count_unittest)
+    yield Runner("docs", "the book and the reference of each language, with their links", ["tools/docs.sh"], count_docs)
     yield Runner("examples", "the applications in examples, each language with each", unittests("tests/examples"), count_unittest)
     yield Runner("manifests", "packages' names, addresses and versions", unittests("tests/manifests"), count_unittest)
     yield Runner("security", "two users on one machine", unittests("tests/security"), count_unittest)

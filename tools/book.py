@@ -3,7 +3,9 @@
 
     tools/book.py links           mdbook's preprocessor: a link that leaves docs leads to the file where the project lives
     tools/book.py pages           every page of docs is in the book and in its index
-    tools/book.py check FOLDER    besides, every link inside the built book leads to a page, and to a heading of it
+    tools/book.py check FOLDER [LEFT OUT]
+                                  besides, every link inside the built pages leads to a page, and to a heading of it; of those in the
+                                  folder LEFT OUT somebody else has seen to that
 """
 
 import html.parser
@@ -90,9 +92,10 @@ def said(wrong):
     return 1 if wrong else 0
 
 
-def check(folder):
+def check(folder, left_out=None):
     wrong = pages_left_out()
-    pages = {path: Page(path.read_text()) for path in folder.rglob("*.html")}
+    files = [path for path in folder.rglob("*.html") if not left_out or folder / left_out not in path.parents]
+    pages = {path: Page(path.read_text()) for path in files}
     for path, page in pages.items():
         # The page for addresses that are not there has links as from the root of a server.
         if path.name in ("404.html", "toc.html", "print.html"):
@@ -107,7 +110,7 @@ def check(folder):
             where = f"{path.relative_to(folder)}: {link}"
             if not target.is_file():
                 wrong.append(f"{where} leads nowhere")
-            elif parts.fragment and target in pages and urllib.parse.unquote(parts.fragment) not in pages[target].ids:
+            elif parts.fragment and target in pages and not {parts.fragment, urllib.parse.unquote(parts.fragment)} & pages[target].ids:
                 wrong.append(f"{where} has no such heading")
     if not pages:
         wrong.append(f"{folder} has no pages")
@@ -125,8 +128,8 @@ def main(arguments):
         return 0
     elif arguments == ["pages"]:
         return said(pages_left_out())
-    elif len(arguments) == 2 and arguments[0] == "check":
-        return check(Path(arguments[1]).resolve())
+    elif len(arguments) in (2, 3) and arguments[0] == "check":
+        return check(Path(arguments[1]).resolve(), *arguments[2:])
     else:
         print(__doc__, file=sys.stderr)
         return 2

@@ -75,6 +75,8 @@
 //! subscriptions of [`blocking`], and [`event_loop`]; tokio is not built. `tracing`: spans and events for subscribers of that crate.
 //! `log`: `SIMPLE_IPC_LOG` shows them on standard error.
 
+// rustdoc says which feature brings an item; docs.rs and `make docs` set this flag.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "tokio"),
     expect(dead_code, reason = "what clients share with listeners and tasks has parts that these alone use")

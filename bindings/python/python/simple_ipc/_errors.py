@@ -206,7 +206,7 @@ class InvalidBodyError(IpcError, ValueError):
 
 
 class OsError(IpcError):
-    """The operating system reported an error that fits no other kind; `errno` has its number."""
+    """The operating system reported an error that fits no other kind; `error.errno` has its number."""
 
     code = "os"
 
