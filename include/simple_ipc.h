@@ -1045,6 +1045,13 @@ sipc_status sipc_options_set_wait_ms(sipc_options *options,
 sipc_status sipc_options_set_plain_text(sipc_options *options, bool accept);
 
 /**
+ * Whether a listener lets processes of its own user and root see what passes (messages, answers, and the items of streams), with
+ * `simple-ipc tap`: no unless set.
+ */
+sipc_status sipc_options_set_tap(sipc_options *options,
+                                 bool allow);
+
+/**
  * The most threads that a listener runs handlers on: 256 unless set. Beyond them messages wait for
  * a thread.
  */

@@ -767,6 +767,7 @@ public:
     }
     options &no_reconnect_limit() { return set(sipc_options_set_reconnect_ms, std::int64_t{SIPC_NO_TIMEOUT}); }
     options &plain_text(bool accept) { return set(sipc_options_set_plain_text, accept); }
+    options &tap(bool allow) { return set(sipc_options_set_tap, allow); }
     options &allow_user(std::uint32_t uid) { return set(sipc_options_allow_user, uid); }
     options &allow_same_user() { return sipc_options_allow_same_user(options_.get()), *this; }
     options &allow_anyone() { return sipc_options_allow_anyone(options_.get()), *this; }

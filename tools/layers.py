@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Each layer of core and what it may import besides itself. A layer is made of files and folders directly in core/src.
 LAYERS = {
-    "values": ("lock sync error failure channel message methods mode peer counters inspection report event trace", ""),
+    "values": ("lock sync error failure channel message methods mode peer counters inspection report event passed trace", ""),
     "os": ("os", "values"),
     # What holds a descriptor or the name of a file system, and so stands above `os`.
     "settings": ("options cancellation interrupt background log", "values os"),

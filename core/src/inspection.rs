@@ -22,6 +22,8 @@ pub struct ListenerState {
     pub is_closing: bool,
     /// It takes subscribers.
     pub publishes: bool,
+    /// It lets its messages be seen: see [`blocking::tap`](crate::blocking::tap).
+    pub tap: bool,
     /// What it has counted.
     pub counters: Counters,
     /// Up to where it goes.

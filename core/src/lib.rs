@@ -110,6 +110,7 @@ mod message;
 mod methods;
 mod mode;
 mod options;
+mod passed;
 mod peer;
 mod protocol;
 mod report;
@@ -154,6 +155,7 @@ pub use options::{
 pub use os::clean::Removed;
 pub use os::discover::ChannelInfo;
 pub use os::fork::{ForkLocal, Process};
+pub use passed::Passed;
 pub use peer::{Owner, Peer, Peers};
 pub use report::HandlerReport;
 #[cfg(feature = "tokio")]
@@ -173,6 +175,11 @@ pub use task::{
 /// The live channels whose lock files are in `directory` (or `SIMPLE_IPC_DIR`, or `/tmp`), by name.
 pub fn channels(directory: Option<&std::path::Path>) -> Result<Vec<ChannelInfo>> {
     os::discover::discover(directory)
+}
+
+/// The directory of sockets and lock files where a call names none: `SIMPLE_IPC_DIR`, or `/tmp`.
+pub fn default_directory() -> std::path::PathBuf {
+    channel::directory_or_default(None)
 }
 
 /// The live listener of one channel, as its lock file describes it; `None` where no listener of this library lives there.

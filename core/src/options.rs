@@ -96,6 +96,9 @@ pub struct Options {
     /// `None`: without limit.
     pub(crate) reconnect: Option<Duration>,
     pub(crate) bridge: bool,
+    pub(crate) tap: bool,
+    /// Of a subscription: it gets what passes at the listener, not what that publishes.
+    pub(crate) sees_messages: bool,
 }
 
 impl Default for Options {
@@ -134,6 +137,8 @@ impl Default for Options {
             queue: DEFAULT_QUEUE,
             reconnect: None,
             bridge: false,
+            tap: false,
+            sees_messages: false,
         }
     }
 }
@@ -391,6 +396,14 @@ impl Options {
         self
     }
 
+    /// Whether a listener lets its messages, its answers and the items of its streams be seen while they pass, by processes of its
+    /// own user and root: see [`blocking::tap`](crate::blocking::tap). Default: no.
+    #[must_use]
+    pub fn tap(mut self, tap: bool) -> Options {
+        self.tap = tap;
+        self
+    }
+
     /// Whether a publisher keeps the last event of each topic for subscribers who come later: they get those first,
     /// marked as [`retained`](crate::Event::retained). Default: no.
     ///
@@ -613,6 +626,7 @@ mod tests {
         assert_eq!(listed("path_style"), "v0.0.1");
         assert_eq!(listed("overflow"), defaults.overflow.name());
         assert_eq!((listed("publish"), listed("retain")), (defaults.publish.into(), defaults.retain.into()));
+        assert_eq!((listed("tap"), listed("bridge")), (defaults.tap.into(), defaults.bridge.into()));
         assert_eq!((defaults.topics, defaults.reconnect, defaults.idle_timeout), (None, None, None));
         assert_eq!(
             (defaults.wire, defaults.peers, defaults.path_style),

@@ -390,6 +390,14 @@ pub unsafe extern "C" fn sipc_options_set_plain_text(options: *mut sipc_options,
     unsafe { set(options, |options, _| Ok(options.plain_text(accept))) }
 }
 
+/// Whether a listener lets processes of its own user and root see what passes (messages, answers, and the items of streams), with
+/// `simple-ipc tap`: no unless set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_tap(options: *mut sipc_options, allow: bool) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe { set(options, |options, _| Ok(options.tap(allow))) }
+}
+
 /// The most threads that a listener runs handlers on: 256 unless set. Beyond them messages wait for
 /// a thread.
 #[unsafe(no_mangle)]
@@ -514,6 +522,7 @@ mod tests {
                 sipc_options_set_hello_timeout_ms(options, 18),
                 sipc_options_set_stall_timeout_ms(options, 19),
                 sipc_options_set_idle_timeout_ms(options, 20),
+                sipc_options_set_tap(options, true),
             ];
             assert!(statuses.iter().all(|&status| status == SIPC_OK), "{statuses:?}");
             let expected = Options::new()
@@ -538,7 +547,8 @@ mod tests {
                 .max_waiting(17)
                 .hello_timeout(Duration::from_millis(18))
                 .stall_timeout(Duration::from_millis(19))
-                .idle_timeout(Duration::from_millis(20));
+                .idle_timeout(Duration::from_millis(20))
+                .tap(true);
             let copy = sipc_options_clone(options);
             sipc_options_free(options);
             assert_eq!(sipc_options::read(copy).unwrap(), expected);

@@ -603,6 +603,12 @@ def number_with(low, number):
     return number + ((low - number) & 0xFFFFFFFF)
 
 
+def wants_messages(body):
+    """Whether a subscribe asks for the messages that pass at a listener, not for what it publishes."""
+    wanted = json.loads(body) if is_json(body) else None
+    return isinstance(wanted, dict) and wanted.get("of") == "messages"
+
+
 class SubscriberSession(ClientSession):
     """What a publishing listener makes of all that a subscriber sends; nothing is published meanwhile."""
 
@@ -619,6 +625,8 @@ class SubscriberSession(ClientSession):
                 raise Violation("protocol", "a subscribe where none is allowed")
             self._subscribed, self._id = True, frame.id
             try:
+                if self._features & INSPECTION and wants_messages(frame.body):
+                    raise Violation("wrong_mode", "nobody may see what passes here")
                 wanted = decode_subscribe(frame.body)
             except Violation as violation:
                 self._event("refused", id=frame.id, error=violation.code)

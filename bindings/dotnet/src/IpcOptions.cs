@@ -131,6 +131,12 @@ namespace SimpleIpc
         /// <summary>Whether a listener takes plain text: yes on Unix sockets and no on TCP by default.</summary>
         public bool? PlainText { get; set; }
 
+        /// <summary>
+        /// Whether processes of the same user, and root, may see what passes at a listener (messages, answers and items), with
+        /// <c>simple-ipc tap</c>: no by default.
+        /// </summary>
+        public bool Tap { get; set; }
+
         /// <summary>The most threads that a listener runs handlers on: 256 by default. Beyond them messages wait for a thread.</summary>
         public int? Threads { get; set; }
 
@@ -243,6 +249,7 @@ namespace SimpleIpc
                 if (StallTimeout is TimeSpan stall) NativeMethods.sipc_options_set_stall_timeout_ms(options, Ever(stall));
                 if (Grace is TimeSpan grace) NativeMethods.sipc_options_set_grace_ms(options, Ever(grace));
                 if (PlainText is bool accept) NativeMethods.sipc_options_set_plain_text(options, accept ? (byte)1 : (byte)0);
+                if (Tap) NativeMethods.sipc_options_set_tap(options, 1);
                 if (Threads is int threads) NativeMethods.sipc_options_set_threads(options, Count(threads));
                 if (Spin is TimeSpan spin) NativeMethods.sipc_options_set_spin_us(options, Units(spin, TimeSpan.TicksPerMillisecond / 1000));
                 if (CheckInterval is TimeSpan check) NativeMethods.sipc_options_set_check_interval_ms(options, Ever(check));

@@ -127,7 +127,7 @@ namespace SimpleIpc.Tests
             string path = scratch.Path + "/own.sock";
             using (IpcListener listener = Ipc.ListenUdsRequest<IpcMessage, uint?>("x", (data, context) => context.Peer.UserId, new IpcOptions
             {
-                Path = path, Grace = TimeSpan.FromSeconds(1), PlainText = false, Threads = 2, Spin = TimeSpan.Zero, CheckInterval = TimeSpan.FromSeconds(5),
+                Path = path, Grace = TimeSpan.FromSeconds(1), PlainText = false, Threads = 2, Spin = TimeSpan.Zero, CheckInterval = TimeSpan.FromSeconds(5), Tap = true,
                 MaxConnections = 5, AllowAnyone = true, SocketMode = Convert.ToUInt32("666", 8), MaxMessage = 100,
                 MaxSessionInFlight = 1, MaxInFlight = 1, MaxSessionWaiting = 1, MaxWaiting = 1,
                 HelloTimeout = TimeSpan.FromSeconds(5), StallTimeout = TimeSpan.FromSeconds(5),

@@ -221,6 +221,8 @@ export interface ListenPublishOptions extends ChannelOptions {
 export interface ListenOptions extends ListenPublishOptions {
     /** Whether it takes subscribers beside its messages, for {@link Server.publish}. Default: false. */
     publish?: boolean | undefined;
+    /** Whether processes of the same user, and root, may see what passes, with `simple-ipc tap`. Default: false. */
+    tap?: boolean | undefined;
     /**
      * Gets what a handler throws or rejects with. A request's caller is told its type and message in any case. Without it,
      * a failure that no caller hears of (a broadcast's, or a request's whose caller has gone) is said by `console.error`,

@@ -86,7 +86,7 @@ const LISTEN_PUBLISH = {
     retain: boolean,
     patience: milliseconds,
 };
-const LISTEN = { ...LISTEN_PUBLISH, publish: boolean, onError: callback };
+const LISTEN = { ...LISTEN_PUBLISH, publish: boolean, tap: boolean, onError: callback };
 const CHANNELS = { directory: string };
 
 /** Where an option may be meant for that is none here. */

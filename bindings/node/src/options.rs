@@ -52,6 +52,8 @@ pub struct OptionsObject {
     pub check_interval: Option<f64>,
     /// Whether subscribers are taken beside messages.
     pub publish: Option<bool>,
+    /// Whether what passes may be seen.
+    pub tap: Option<bool>,
     /// Whether new subscribers get each topic's last event.
     pub retain: Option<bool>,
     /// Milliseconds.
@@ -192,6 +194,9 @@ impl OptionsObject {
         }
         if let Some(accept) = self.plain_text {
             options = options.plain_text(accept);
+        }
+        if let Some(allow) = self.tap {
+            options = options.tap(allow);
         }
         Ok(options)
     }

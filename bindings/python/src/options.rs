@@ -38,7 +38,7 @@ const CALLERS: [&str; 4] = ["timeout", "wait", "wire", "cancellation"];
 const IDLE_TIMEOUT: &str = "idle_timeout";
 const SUBSCRIBERS: [&str; 4] = ["topics", "overflow", "queue", "reconnect"];
 /// Those of listeners that concern nobody but a handler and those who post to it.
-const HANDLERS: [&str; 5] = ["max_session_in_flight", "max_in_flight", "plain_text", "threads", "publish"];
+const HANDLERS: [&str; 6] = ["max_session_in_flight", "max_in_flight", "plain_text", "threads", "publish", "tap"];
 
 /// Options from keyword arguments.
 pub(crate) fn options(keywords: &Bound<'_, PyDict>, taker: Taker) -> PyResult<Options> {
@@ -217,6 +217,7 @@ fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Optio
         "spin" => options.spin(seconds(name, value)?),
         "check_interval" => options.check_interval(seconds(name, value)?),
         "publish" => options.publish(value.extract()?),
+        "tap" => options.tap(value.extract()?),
         "retain" => options.retain(value.extract()?),
         "patience" => options.patience(seconds(name, value)?),
         "topics" => options.topics(topics(value)?),

@@ -89,6 +89,7 @@ def test_a_listener_has_exactly_as_many_messages_in_flight_as_it_may():
         "max_waiting": 1,
         "hello_timeout": 300,
         "stall_timeout": 300,
+        "tap": True,
     }
     with (
         simple_ipc.listen_uds_request("bounded", handler, max_in_flight=2, **bounds) as server,

@@ -172,7 +172,7 @@ def test_who_takes_which_option_is_as_the_librarys_table_says(request):
 @pytest.mark.parametrize("name", LISTENERS)
 def test_a_post_refuses_an_option_that_only_listeners_take(post, name):
     with pytest.raises(TypeError, match=f"option '{name}' is for listeners"):
-        POSTS[post]({name: True if name in ("plain_text", "publish", "retain") else 1})
+        POSTS[post]({name: True if name in ("plain_text", "publish", "retain", "tap") else 1})
 
 
 @pytest.mark.parametrize("post", POSTS)

@@ -18,6 +18,7 @@
 mod listener;
 mod stream;
 mod subscription;
+mod tap;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub use self::stream::{
 pub use self::subscription::{
     Subscription, subscribe, subscribe_ip, subscribe_ip_with, subscribe_uds, subscribe_uds_with,
 };
+pub use self::tap::{Tap, tap};
 use crate::cancellation::Call;
 use crate::channel::Channel;
 use crate::client::blocking_client::BlockingClient;

@@ -208,7 +208,8 @@ impl Driven {
     fn begin(&mut self, stream: Stream) -> Result<Brought> {
         let options = &self.target.options;
         let body = subscribe_body(options, self.position.resumes());
-        let session = Box::new(Session::new(options.max_message, options.topics.is_none(), &body));
+        let session =
+            Box::new(Session::new(options.max_message, options.topics.is_none(), &body, options.sees_messages));
         let answer_due = deadline(options.timeout);
         if let Err(error) = self.poller.watch(&stream, STREAM, false) {
             let error = Error::from_os("cannot watch the connection", error);

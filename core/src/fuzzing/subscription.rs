@@ -22,7 +22,7 @@ pub(crate) struct Heard {
 
 /// What a subscriber with this position hears of a stream that comes in pieces of these sizes, over and over.
 pub(crate) fn hear(mut position: Position, max: usize, all: bool, stream: &[u8], sizes: &[usize]) -> Heard {
-    let mut session = Session::new(max, all, b"{}");
+    let mut session = Session::new(max, all, b"{}", false);
     let begun = session.outgoing().len();
     session.sent(begun);
     let mut heard = Heard { ends: "connection_lost", ..Heard::default() };

@@ -24,6 +24,8 @@ use crate::server::session::Session;
 use crate::server::session::acks::ACK_AFTER;
 use crate::server::shared::{Phase, Shared, until};
 use crate::server::single::text_connection::TextConnection;
+use crate::server::tap::Tap;
+use crate::server::tapped;
 use crate::trace::{Who, tell};
 
 /// How often running handlers are looked at for that.
@@ -81,10 +83,15 @@ impl Listener {
             (Address::Tcp { port, .. }, Some(0)) => Channel::ip(*port)?,
             _ => channel.clone(),
         };
+        let tap = Tap::new(options);
+        let handler = match &tap {
+            Some(tap) => tapped::around(handler, tap),
+            None => handler,
+        };
         let (code, code_dropped) = UsersCode::new(handler, options.report_to.clone());
         let seats = options.max_connections.min(connections_for_descriptors());
         Ok(Listener {
-            shared: Arc::new(Shared::new(channel, mode, options, &code, check_json, seats, runtime)),
+            shared: Arc::new(Shared::new(channel, mode, options, &code, tap, check_json, seats, runtime)),
             address,
             born: fork::generation(),
             channel_lock: Mutex::new(Some(channel_lock)),

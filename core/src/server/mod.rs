@@ -10,13 +10,14 @@
 //! | `driver` | what receives on them: the runtime or a thread, and the dispatcher between these |
 //! | `single` | the dialects without sessions |
 //! | `publication` | what it publishes, and to whom |
+//! | `tap`, `tapped` | telling what passes to those who may see it, and a handler that is seen |
 //! | `stream` | requests whose answers, or what follows them, are sequences |
 //! | `admission` | what a listener has in hand altogether, and who waits for room |
 //! | `handler`, `responder`, `threads` | calling the user's handler, its answer, the threads for it |
 //! | `clock`, `repeated_check` | the time of a listener, and checks that rest while there is nothing to check |
 //!
 //! No two files import each other, and each imports only what stands below it: `start`, `accept`, `driver`, `listener`,
-//! `session` and `single`, `shared`, `responder`, `stream`, `publication`, the rest.
+//! `session` and `single`, `tapped`, `shared`, `responder`, `stream`, `tap`, `publication`, the rest.
 
 mod accept;
 mod admission;
@@ -36,6 +37,8 @@ mod shared;
 mod single;
 pub(crate) mod start;
 mod stream;
+mod tap;
+mod tapped;
 mod threads;
 
 #[cfg(any(test, fuzzing))]

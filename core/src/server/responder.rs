@@ -199,6 +199,11 @@ impl Responder {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// The same right, whose answer goes by way of something else.
+    pub(crate) fn by_way_of(mut self, way: impl FnOnce(Arc<dyn Recipient>) -> Arc<dyn Recipient>) -> Responder {
+        Responder { to: self.to.take().map(way), call: self.call, deadline: self.deadline }
+    }
+
     /// Answers with what a typed handler returned.
     pub(crate) fn finish<A: Serialize>(mut self, result: HandlerResult<A>) -> Result<()> {
         let patience = patience();

@@ -27,6 +27,7 @@ use crate::server::handler::UsersCode;
 use crate::server::publication::{Counted, Publication};
 use crate::server::repeated_check::RepeatedCheck;
 use crate::server::responder::Responder;
+use crate::server::tap::Tap;
 use crate::server::threads::Threads;
 use crate::trace::{Who, tell};
 
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) plain_text: bool,
     /// What is published, and to whom; `None` where subscribers are not taken.
     pub(crate) publication: Option<Arc<Publication>>,
+    /// What passes, and who looks; `None` where nobody may.
+    pub(crate) tap: Option<Arc<Tap>>,
 
     /// A [`Phase`]: written by [`advance`](Shared::advance) alone. Sequentially consistent with the counts that a
     /// closing listener waits for: who ends something sees the phase, or who waits sees the end.
@@ -94,11 +97,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one thing that the listener has made, and is named at the one call"
+    )]
     pub(crate) fn new(
         channel: Channel,
         mode: Mode,
         options: &Options,
         code: &Arc<UsersCode>,
+        tap: Option<Arc<Tap>>,
         check_json: bool,
         max_connections: usize,
         runtime: Handle,
@@ -114,6 +122,7 @@ impl Shared {
             clock: Clock::start(),
             publication: (mode == Mode::Publish || options.publish).then(|| Arc::new(Publication::new(options))),
             admission: Arc::new(Admission::new(options.max_in_flight, options.max_waiting)),
+            tap,
             plain_text: options.plain_text.unwrap_or(channel.port().is_none()),
             options: Options { report_to: ReportTo::default(), cancellation: None, max_connections, ..options.clone() },
             channel,
@@ -150,6 +159,7 @@ impl Shared {
             uptime_ms: self.clock.uptime_ms(),
             is_closing: self.is_closing(),
             publishes: self.publication.is_some(),
+            tap: self.tap.is_some(),
             counters: self.counters(),
             limits: ListenerLimits {
                 max_message: count(options.max_message),

@@ -31,5 +31,6 @@ mod streams_left;
 mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
+mod tapping;
 mod values;
 mod watched_by_tasks;

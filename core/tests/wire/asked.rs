@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
-use simple_ipc::blocking::{inspect, post_request};
+use simple_ipc::blocking::{inspect, post_request, tap};
 use simple_ipc::{Error, ErrorKind, ListenerState, Message, Mode, Result};
 
 use crate::fake::Fake;
@@ -55,6 +55,55 @@ fn a_listener_whose_hello_does_not_know_it_is_asked_nothing() {
     // The session is as good as before for what that listener does know.
     assert_eq!(post_request(&build(), &Message::null(), &scratch.options()).unwrap().data(), b"1");
     assert_eq!(next(&tells), (REQUEST, 1));
+}
+
+#[test]
+fn a_listener_that_takes_one_who_would_look_on_for_a_subscriber_is_left() {
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, |_, mut raw: Raw| {
+        raw.receive(16);
+        let mut theirs = hello(0x12);
+        theirs[8] = 3;
+        raw.send(&theirs);
+        assert!(raw.frame().is(16, 1));
+        raw.send(&frame(RESPONSE, 0, 1, 0, br#"{"epoch":"0123456789abcdef","next":1,"queue":1}"#));
+        raw.send(&frame(18, 0, 1, 0, b"1"));
+        raw.receive_to_end();
+    });
+    let error = tap(&build(), &scratch.options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedVersion, "{error}");
+}
+
+#[test]
+fn a_note_that_makes_no_sense_is_named_and_what_is_new_in_one_is_not() {
+    let scratch = Scratch::new();
+    let _fake = Fake::native(&scratch, |_, mut raw: Raw| {
+        raw.receive(16);
+        raw.send(&asking_hello_of_a_publisher());
+        let asked = raw.frame();
+        let body: serde_json::Value = serde_json::from_slice(&asked.body).unwrap();
+        assert_eq!((&body["of"], &body["overflow"]), (&"messages".into(), &"drop_oldest".into()));
+        raw.send(&frame(RESPONSE, 0, 1, 0, br#"{"epoch":"0123456789abcdef","next":1,"queue":1}"#));
+        for (nth, topic) in
+            ["", "[]", "{", r#"{"call":"x"}"#, r#"{"what":"later","call":7,"later":[]}"#].iter().enumerate()
+        {
+            let body = [&[topic.len() as u8], topic.as_bytes(), b"1"].concat();
+            raw.send(&frame(18, 8, nth as u32 + 1, 0, &body));
+        }
+        raw.receive_to_end();
+    });
+    let mut tap = tap(&build(), &scratch.options()).unwrap();
+    for _ in 0..4 {
+        assert_eq!(tap.next().unwrap().unwrap_err().kind(), ErrorKind::Protocol);
+    }
+    let passed = tap.next().unwrap().unwrap();
+    assert_eq!((passed.what.as_str(), passed.call, passed.pid), ("later", 7, None));
+}
+
+fn asking_hello_of_a_publisher() -> Vec<u8> {
+    let mut hello = hello(0x12);
+    hello[8] = 5;
+    hello
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) enum Set {
     Grace(i64),
     Wait(i64),
     PlainText(bool),
+    Tap(bool),
     Threads(usize),
     Spin(i64),
     CheckInterval(i64),
@@ -75,6 +76,7 @@ pub(crate) unsafe fn set(options: *mut sipc_options, set: Set) {
             // Mistakes, and waits that are over at once.
             Set::Wait(ms) => sipc_options_set_wait_ms(options, ms.min(1)),
             Set::PlainText(accept) => sipc_options_set_plain_text(options, accept),
+            Set::Tap(allow) => sipc_options_set_tap(options, allow),
             Set::Threads(threads) => sipc_options_set_threads(options, threads),
             Set::Spin(us) => sipc_options_set_spin_us(options, us),
             Set::CheckInterval(ms) => sipc_options_set_check_interval_ms(options, ms),

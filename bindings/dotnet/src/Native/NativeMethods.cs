@@ -114,6 +114,7 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_options_set_grace_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_wait_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_plain_text(IntPtr options, byte accept);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_tap(IntPtr options, byte allow);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_threads(IntPtr options, UIntPtr threads);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_spin_us(IntPtr options, long microseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_check_interval_ms(IntPtr options, long milliseconds);

@@ -130,6 +130,9 @@ class ListenOptions(PublishOptions, total=False):
     """The most threads for `def` handlers. Default: 256. Beyond it messages wait for a thread."""
     publish: bool
     """Whether it takes subscribers, too, and `publish` reaches them. Default: no."""
+    tap: bool
+    """Whether processes of the same user, and root, may see what passes, with `simple-ipc tap`: messages, answers and items.
+    Default: no."""
 
 
 class AioCallOptions(TypedDict, total=False):

@@ -9,6 +9,8 @@ use crate::protocol::Violation;
 #[derive(Serialize)]
 struct Subscribe<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<&'a [String]>,
     overflow: &'static str,
     queue: usize,
@@ -22,6 +24,7 @@ struct Subscribe<'a> {
 /// has seen of it.
 pub(crate) fn subscribe_body(options: &Options, seen: Option<(&str, u64)>) -> Vec<u8> {
     let body = Subscribe {
+        of: options.sees_messages.then_some("messages"),
         topics: options.topics.as_deref(),
         overflow: options.overflow.name(),
         queue: options.queue,

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::message::Message;
 use crate::protocol::frame::{Body, FrameReader, HEADER_LEN, Header, Kind, Next, RETAINED, Sender, Slot, TOPIC};
-use crate::protocol::hello::{HELLO_LEN, Hello, PUBLISH_SUBSCRIBE, Role};
+use crate::protocol::hello::{HELLO_LEN, Hello, INSPECTION, PUBLISH_SUBSCRIBE, Role};
 use crate::protocol::{Violation, sequence};
 use crate::session::credit::Granted;
 use crate::session::receive;
@@ -64,13 +64,16 @@ pub(crate) struct Session {
     gap: u64,
     /// The bytes of those gaps: they are taken with the event that follows.
     gap_bytes: usize,
+    /// It asks for what passes at the listener.
+    sees_messages: bool,
     /// What is to be sent.
     outgoing: Vec<u8>,
 }
 
 impl Session {
     /// A session that is to subscribe with this body. `all`: the body names no topics.
-    pub(crate) fn new(max_message: usize, all: bool, subscribe: &[u8]) -> Session {
+    /// `sees_messages`: it asks for what passes at the listener.
+    pub(crate) fn new(max_message: usize, all: bool, subscribe: &[u8], sees_messages: bool) -> Session {
         let mut outgoing = Hello::new(Role::Multiplexed, max_message).encode().to_vec();
         let len = u32::try_from(subscribe.len()).expect("1,024 topics of 255 bytes fit");
         outgoing.extend_from_slice(&Header { len, ..Header::bare(Kind::Subscribe, SUBSCRIBE) }.encode());
@@ -86,6 +89,7 @@ impl Session {
             last: 0,
             gap: 0,
             gap_bytes: 0,
+            sees_messages,
             outgoing,
         }
     }
@@ -132,8 +136,12 @@ impl Session {
     fn tell(&mut self) -> std::result::Result<Told, Stop> {
         if !self.is_greeted {
             let Some(hello) = self.hello.first_chunk::<HELLO_LEN>() else { return Ok(Told::NotYet) };
-            if Hello::decode_from_listener(hello)?.features & PUBLISH_SUBSCRIBE == 0 {
+            let features = Hello::decode_from_listener(hello)?.features;
+            if features & PUBLISH_SUBSCRIBE == 0 {
                 return Err(Stop::Error(does_not_know()));
+            }
+            if self.sees_messages && features & INSPECTION == 0 {
+                return Err(Stop::Error(shows_nothing()));
             }
             self.is_greeted = true;
         }
@@ -295,6 +303,11 @@ fn too_large(len: usize, max: usize) -> Error {
 
 fn does_not_know() -> Error {
     let text = "the listener is of a version that knows no subscribers; bring it up to date";
+    Error::new(ErrorKind::UnsupportedVersion, text)
+}
+
+fn shows_nothing() -> Error {
+    let text = "the listener is of a version that lets nobody see its messages; bring it up to date";
     Error::new(ErrorKind::UnsupportedVersion, text)
 }
 

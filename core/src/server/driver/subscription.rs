@@ -14,9 +14,10 @@ use crate::os::async_stream::AsyncStream;
 use crate::os::interest::Interest;
 use crate::protocol::Violation;
 use crate::protocol::frame::{FrameReader, Kind};
-use crate::server::publication::{Place, Pumped, Refusal};
+use crate::server::publication::{Place, Publication, Pumped, Refusal, asks_for_messages};
 use crate::server::session::Session;
 use crate::server::session::state::Ending;
+use crate::server::tap::Tap;
 
 /// Drives a session whose first frame, of which the header is here, is a subscribe.
 pub(crate) async fn drive(driven: &mut Driven) -> Next {
@@ -69,10 +70,9 @@ async fn first(
 type NotBegun = Option<(u32, ErrorKind, String)>;
 
 fn begin(session: &Session, id: u32, body: &[u8]) -> Result<Place, NotBegun> {
-    let Some(publication) = &session.shared.publication else {
-        let text = "the listener does not publish; have it listen with `publish`, or post to it";
-        return Err(Some((id, ErrorKind::WrongMode, text.to_owned())));
-    };
+    let of_messages = session.knows_inspection() && asks_for_messages(body);
+    let publication = if of_messages { seen(session) } else { published(session) };
+    let publication = publication.map_err(|(kind, text)| Some((id, kind, text.to_owned())))?;
     if !session.state.begin_subscription() {
         return Err(None);
     }
@@ -81,6 +81,25 @@ fn begin(session: &Session, id: u32, body: &[u8]) -> Result<Place, NotBegun> {
         Refusal::Error(kind, text) => Some((id, kind, text)),
         Refusal::Closed => None,
     })
+}
+
+/// What the listener publishes.
+fn published(session: &Session) -> Result<&Arc<Publication>, (ErrorKind, &'static str)> {
+    let text = "the listener does not publish; have it listen with `publish`, or post to it";
+    session.shared.publication.as_ref().ok_or((ErrorKind::WrongMode, text))
+}
+
+/// What passes at the listener, if this client may see it.
+fn seen(session: &Session) -> Result<&Arc<Publication>, (ErrorKind, &'static str)> {
+    let Some(tap) = &session.shared.tap else {
+        let text = "the listener lets nobody see its messages; have it listen with `tap`";
+        return Err((ErrorKind::WrongMode, text));
+    };
+    if !Tap::may_be_seen_by(&session.peer) {
+        let text = "the listener lets its own user and root alone see its messages; look as its user";
+        return Err((ErrorKind::PeerNotAllowed, text));
+    }
+    Ok(tap.publication())
 }
 
 async fn serve(session: &Session, fd: &AsyncStream, reader: &mut FrameReader, place: Place) -> Next {

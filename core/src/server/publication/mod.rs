@@ -38,6 +38,7 @@ use tokio::task::coop::consume_budget;
 pub(crate) use self::publisher::{Counted, MakesRoom, Pumped};
 use self::publisher::{Outlet, Published, Publisher, between};
 use self::room::Room;
+pub(crate) use self::subscribe::asks_for_messages;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::subscribe::check_any;
 use self::subscribe::{Answer, Asked};

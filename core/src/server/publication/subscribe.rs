@@ -45,6 +45,16 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
+/// Whether the body of a subscribe frame asks for the messages that pass at the listener, and not for what it publishes.
+pub(crate) fn asks_for_messages(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Of {
+        of: Option<String>,
+    }
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    is_object && serde_json::from_slice::<Of>(body).is_ok_and(|body| body.of.as_deref() == Some("messages"))
+}
+
 /// Reads the body of a subscribe frame, or says what is wrong with it.
 pub(crate) fn parse(body: &[u8]) -> Result<Asked, String> {
     // serde takes an array for a struct, too.

@@ -165,6 +165,11 @@ impl Session {
         }
     }
 
+    /// Whether the client knows what a listener tells of itself.
+    pub(crate) fn knows_inspection(&self) -> bool {
+        self.knows_inspection
+    }
+
     pub(crate) fn key(&self) -> u64 {
         self.key
     }

@@ -6,7 +6,7 @@ mod tests;
 mod using;
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 
 use tokio::sync::Notify;
@@ -14,12 +14,14 @@ use tokio::sync::Notify;
 use super::flow::{Flow, Over};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
+use crate::message::Message;
 use crate::peer::Peer;
 use crate::protocol::Violation;
 use crate::protocol::frame::{Body, Header};
 use crate::server::call_id::CallId;
 use crate::server::error_frame::ErrorFrame;
 use crate::server::publication::burst::Burst;
+use crate::server::tap::TappedCall;
 use crate::session::credit::WINDOW;
 
 /// What carries a stream's frames: its session.
@@ -78,6 +80,8 @@ pub(crate) struct OpenStream {
     left: Notify,
     /// What an event loop is told by. Called without any lock.
     on_change: Mutex<Option<OnChange>>,
+    /// What is told of what passes; empty where it is not to be seen. Set once, before the handler gets the stream.
+    seen: OnceLock<TappedCall>,
 }
 
 struct State {
@@ -140,6 +144,7 @@ impl OpenStream {
             threads: Condvar::new(),
             left: Notify::new(),
             on_change: Mutex::default(),
+            seen: OnceLock::new(),
         })
     }
 
@@ -153,6 +158,18 @@ impl OpenStream {
 
     pub(crate) fn checks_json(&self) -> bool {
         self.check_json
+    }
+
+    /// Has what passes from now on be told.
+    pub(crate) fn be_seen(&self, call: TappedCall) {
+        let _it_is_seen_already = self.seen.set(call);
+    }
+
+    /// Tells an item that the handler has taken.
+    fn tell_taken(&self, item: &Message) {
+        if let Some(seen) = self.seen.get() {
+            seen.tell("caller_item", item.into());
+        }
     }
 
     /// Notified when the caller has left or has given the stream up.

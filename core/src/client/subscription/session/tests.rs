@@ -133,7 +133,7 @@ fn nothing_is_granted_for_what_only_arrived() {
     stream.extend_from_slice(&event(2, "", b"x"));
     let heard = listen(true, &stream, &[usize::MAX]);
     assert_eq!((heard.events.len(), heard.granted), (2, 200_016));
-    let mut session = Session::new(1 << 20, true, b"{}");
+    let mut session = Session::new(1 << 20, true, b"{}", false);
     session
         .receive(|slot| {
             if let Slot::Body(hello, _) = slot {

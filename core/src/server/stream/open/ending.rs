@@ -3,7 +3,7 @@
 use super::{Last, OpenStream, is_over};
 use crate::error::{ErrorKind, Result};
 use crate::lock::lock;
-use crate::message::MessageRef;
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::protocol::frame::{Header, Kind};
 use crate::server::error_frame::ErrorFrame;
 use crate::server::stream::flow::Over;
@@ -114,6 +114,16 @@ impl OpenStream {
 
     pub(super) fn hand_over_last(&self, last: &Last) {
         let _gone_already = self.carrier.send(&last.header, &last.body);
+        if let Some(seen) = self.seen.get() {
+            let (what, kind) = match last.header.kind {
+                Kind::Response => ("response", last.header.message_kind()),
+                Kind::Error => ("error", MessageKind::Json),
+                _ => ("end", MessageKind::Json),
+            };
+            let nothing = last.header.kind == Kind::End;
+            let body = if nothing { Message::null() } else { Message::from_parts(kind, last.body.clone()) };
+            seen.tell(what, (&body).into());
+        }
         self.carrier.ended(last.settled);
     }
 

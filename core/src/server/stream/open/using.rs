@@ -93,6 +93,9 @@ impl OpenStream {
             let _gone_already = self.carrier.send(&header, item.data());
             cost = Some((began, Instant::now()));
         }
+        if let Some(seen) = self.seen.get() {
+            seen.tell("item", item);
+        }
         let mut state = lock(&self.state);
         if let Some((began, now)) = cost {
             state.burst.sent(began, now);
@@ -112,7 +115,10 @@ impl OpenStream {
         let taken = self.take(&mut lock(&self.state), &mut grants)?;
         self.grant(&grants);
         Ok(match taken {
-            Some(Some(item)) => NextItem::Item(item),
+            Some(Some(item)) => {
+                self.tell_taken(&item);
+                NextItem::Item(item)
+            }
             Some(None) => NextItem::Ended,
             None => NextItem::NotYet,
         })
@@ -123,6 +129,9 @@ impl OpenStream {
         let mut grants = Vec::new();
         let next = self.wait(timeout, |state| self.take(state, &mut grants))?;
         self.grant(&grants);
+        if let Some(Some(item)) = &next {
+            self.tell_taken(item);
+        }
         next.ok_or_else(|| Error::new(ErrorKind::TimedOut, "no item of the caller has come in this time"))
     }
 
@@ -131,6 +140,9 @@ impl OpenStream {
         let mut grants = Vec::new();
         let next = self.poll(context, |state| self.take(state, &mut grants));
         self.grant(&grants);
+        if let Poll::Ready(Ok(Some(item))) = &next {
+            self.tell_taken(item);
+        }
         next
     }
 
