@@ -6,8 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use simple_ipc::{Options, Overflow, PathStyle, Wire};
 
+use crate::completion::live_channels;
 use crate::limits::{Bounds, Largest, Patience, Publishing, Reach, Size, Trust};
 use crate::report::exit_status_text;
 
@@ -53,6 +55,32 @@ Examples:
   seq 5 | simple-ipc stream total --items -
   simple-ipc stream backup --bytes < backup.tar
   simple-ipc stream images '{\"name\":\"a.png\"}' > a.png";
+
+const STATS_EXAMPLES: &str = "\
+Examples:
+  simple-ipc stats example_channel
+  simple-ipc stats example_channel --watch 5s";
+
+const TAP_EXAMPLES: &str = "\
+Examples:
+  simple-ipc listen example_channel --echo --tap
+  simple-ipc tap example_channel
+  simple-ipc tap example_channel --json --count 100 > passed.jsonl";
+
+const BENCH_EXAMPLES: &str = "\
+Exit status is that of the first failure.
+
+Examples:
+  simple-ipc bench example_channel
+  simple-ipc bench example_channel '{\"n\":1}' --parallel 8 --time 10s";
+
+const DOCTOR_EXAMPLES: &str = "\
+Exit status is 1 when a problem was found.
+
+Examples:
+  simple-ipc doctor
+  simple-ipc doctor example_channel
+  simple-ipc doctor --json";
 
 const PING_EXAMPLES: &str = "\
 Exit status is 1 when no reply came back.
@@ -152,6 +180,32 @@ pub(crate) enum Verb {
     /// Works with listeners of this library; the handler is not called.
     #[command(after_long_help = PING_EXAMPLES)]
     Ping(Ping),
+    /// Show what a live listener has counted
+    ///
+    /// The listener tells it itself; its handler is not called, and may be busy. Any process may ask that may
+    /// connect. A listener of a version that does not tell of itself is an error.
+    #[command(after_long_help = STATS_EXAMPLES)]
+    Stats(Stats),
+    /// Show what passes at a live listener: messages, answers, items
+    ///
+    /// The listener must allow it: `listen --tap`, or the option `tap` in any language. It shows that to
+    /// processes of its own user and of root alone. It goes on until Ctrl-C, through restarts of the
+    /// listener. The listener waits for nobody who looks on: what was missed is told before the next line.
+    #[command(after_long_help = TAP_EXAMPLES)]
+    Tap(Tap),
+    /// Measure how long messages to a channel take, and how many go in a second
+    ///
+    /// Without DATA it pings, and the handler is not called. With DATA it posts requests (or broadcasts),
+    /// which the handler gets like any other. Ctrl-C ends it with what was measured.
+    #[command(after_long_help = BENCH_EXAMPLES)]
+    Bench(Bench),
+    /// Look for what keeps channels from working, and say what to do about it
+    ///
+    /// Looks at the directory of the sockets and listens in it for a moment, at what dead listeners left, at
+    /// limits, at containers and user namespaces, and at each live listener: who it is, its version, whether it
+    /// answers, and how near its limits it is. With CHANNEL it says who holds that one.
+    #[command(after_long_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
     /// Carry channels between machines, over NATS
     ///
     /// Runs the program simple-ipc-bridge with these arguments; it is installed by itself. With --help it
@@ -211,6 +265,10 @@ pub(crate) struct Listen {
 
     #[command(flatten)]
     pub(crate) hub: Hub,
+
+    /// Let processes of this user, and root, see what passes: messages, answers and items (simple-ipc tap)
+    #[arg(long)]
+    pub(crate) tap: bool,
 
     /// Print each message as an object with channel, kind, body (or bytes in base64) and peer
     #[arg(long)]
@@ -295,7 +353,7 @@ pub(crate) struct Publish {
 #[derive(Args, Debug)]
 pub(crate) struct Subscribe {
     /// A name, a port such as :49152, or a path with a slash such as ./x.sock
-    #[arg(value_name = "CHANNEL")]
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
     pub(crate) channel: String,
 
     /// Only events of this topic; may be given again. All topics unless given
@@ -362,7 +420,7 @@ impl From<WhenFull> for Overflow {
 #[derive(Args, Debug)]
 pub(crate) struct Post {
     /// A name, a port such as :49152, or a path with a slash such as ./x.sock
-    #[arg(value_name = "CHANNEL")]
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
     pub(crate) channel: String,
 
     /// The message: JSON, or text that is sent as a string; - reads standard input; none is null
@@ -416,7 +474,7 @@ pub(crate) struct Post {
 #[derive(Args, Debug)]
 pub(crate) struct Stream {
     /// A name, a port such as :49152, or a path with a slash such as ./x.sock
-    #[arg(value_name = "CHANNEL")]
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
     pub(crate) channel: String,
 
     /// What opens the stream: JSON, or text that is sent as a string; none is null
@@ -467,6 +525,150 @@ pub(crate) struct Ls {
     /// Print one JSON object per channel
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Go on, and print each channel that appears, changes or goes; looks every second unless an interval is given
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "1s", value_parser = interval)]
+    pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Stats {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
+    pub(crate) channel: String,
+
+    /// Go on, a line for each interval: a second unless one is given
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "1s", value_parser = interval)]
+    pub(crate) watch: Option<Duration>,
+
+    /// With --watch: end after so many lines
+    #[arg(long, short, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// How long to wait for the answer: 5s, 200ms, 1m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Print one JSON object, with --watch one for each interval
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Tap {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
+    pub(crate) channel: String,
+
+    /// End after so many lines; without it Ctrl-C ends it
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Print bodies whole: without it a line shows the first 200 characters of one
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) whole: bool,
+
+    /// How many bytes may wait at the listener, before the oldest are missed: 4MiB unless given
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) queue: Option<Size>,
+
+    /// How long to look for a listener that has gone: 10s, 0s for not at all, none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "none")]
+    pub(crate) reconnect: Patience,
+
+    /// How long it may take to begin: 5s, 200ms, 1m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Print an object for each, with what, call, at, took_us, peer, missed and the body (or bytes in base64)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Do not print the line that says that it has begun
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// A name, a port such as :49152, or a path with a slash such as ./x.sock
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
+    pub(crate) channel: String,
+
+    /// The message: JSON, or text that is sent as a string; - reads standard input. Without it pings are sent
+    #[arg(value_name = "DATA", allow_negative_numbers = true)]
+    pub(crate) data: Option<OsString>,
+
+    /// Send DATA as bytes, as it is
+    #[arg(long, requires = "data")]
+    pub(crate) bytes: bool,
+
+    /// Send broadcasts, each of which is done when the listener has it
+    #[arg(long, requires = "data")]
+    pub(crate) broadcast: bool,
+
+    /// How many are under way at once, each from a thread and on a connection of its own
+    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) parallel: u16,
+
+    /// For how long to measure
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = interval)]
+    pub(crate) time: Duration,
+
+    /// End after so many, if the time is not over before
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// How long to wait for each answer: 5s, 200ms, 1m, or none for no limit
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Print one JSON object, and errors as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show no progress, also at a terminal
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Only this channel, and who holds it
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
+    pub(crate) channel: Option<String>,
+
+    /// How long to wait for the answer of each listener: 2s, 200ms, 1m
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = interval)]
+    pub(crate) timeout: Duration,
+
+    /// Print one JSON object per finding
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A length of time that is more than none.
+fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it is to be more than 0".to_owned()),
+        Ok(interval) => Ok(interval),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -479,7 +681,7 @@ pub(crate) struct Clean {
 #[derive(Args, Debug)]
 pub(crate) struct Ping {
     /// A name, a port such as :49152, or a path with a slash such as ./x.sock
-    #[arg(value_name = "CHANNEL")]
+    #[arg(value_name = "CHANNEL", add = ArgValueCompleter::new(live_channels))]
     pub(crate) channel: String,
 
     /// End after so many; without it Ctrl-C ends it

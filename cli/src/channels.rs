@@ -1,22 +1,93 @@
 //! `simple-ipc ls`: the channels that somebody listens on.
 
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use simple_ipc::{ChannelInfo, Mode, Result};
 
 use crate::arguments::{Ls, Place};
-use crate::output;
+use crate::output::{self, Reader};
 use crate::report::{one_line, to_json};
+use crate::signals;
 
 const HEADINGS: [&str; 6] = ["CHANNEL", "ADDRESS", "MODE", "SUBSCRIBERS", "PID", "SINCE"];
 
 pub(crate) fn run(place: &Place, ls: &Ls) -> Result<ExitCode> {
     let channels = simple_ipc::channels(place.dir.as_deref())?;
-    let text = if ls.json { lines(&channels) } else { table(&channels) };
-    output::write(text.as_bytes())?;
+    let Some(interval) = ls.watch else {
+        let text = if ls.json { lines(&channels) } else { table(&channels) };
+        output::write(text.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (stop, stopped) = mpsc::channel();
+    let closed = stop.clone();
+    signals::watch(
+        move || {
+            let _it_has_ended = stop.send(());
+        },
+        || {},
+    )?;
+    output::watch(move || {
+        let _it_has_ended = closed.send(());
+    })?;
+    let mut before: Vec<ChannelInfo> = Vec::new();
+    let mut now = channels;
+    loop {
+        let changes = changes(&before, &now);
+        let text: String = changes.iter().map(|change| change.line(ls.json)).collect();
+        if output::write(text.as_bytes())? == Reader::Gone {
+            break;
+        }
+        if stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+        before = now;
+        now = simple_ipc::channels(place.dir.as_deref())?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What has become of a channel since the last look.
+#[derive(Debug)]
+struct Change<'a> {
+    what: &'static str,
+    info: &'a ChannelInfo,
+}
+
+/// What is different between two looks, both sorted by channel.
+fn changes<'a>(before: &'a [ChannelInfo], now: &'a [ChannelInfo]) -> Vec<Change<'a>> {
+    let find = |all: &'a [ChannelInfo], info: &ChannelInfo| all.iter().find(|other| other.address == info.address);
+    let gone = before.iter().filter(|info| find(now, info).is_none()).map(|info| Change { what: "gone", info });
+    let there = now.iter().filter_map(|info| match find(before, info) {
+        None => Some(Change { what: "appeared", info }),
+        Some(earlier) if earlier == info => None,
+        // Another process, or the same that listens anew.
+        Some(earlier) if (earlier.pid, earlier.started_ms) != (info.pid, info.started_ms) => {
+            Some(Change { what: "replaced", info })
+        }
+        Some(_) => Some(Change { what: "changed", info }),
+    });
+    gone.chain(there).collect()
+}
+
+#[derive(Serialize)]
+struct ChangeRecord<'a> {
+    change: &'a str,
+    #[serde(flatten)]
+    channel: Record<'a>,
+}
+
+impl Change<'_> {
+    fn line(&self, json: bool) -> String {
+        if json {
+            return to_json(&ChangeRecord { change: self.what, channel: record(self.info) }) + "\n";
+        }
+        let [channel, address, mode, subscribers, pid, _] = cells(self.info);
+        let besides = if self.info.publishes { format!(", {subscribers} subscribers") } else { String::new() };
+        format!("{:<8}  {channel}  {mode}{besides}, pid {pid}  {address}\n", self.what)
+    }
 }
 
 /// A live channel as `--json` shows it: null is what its lock file does not say.
@@ -35,39 +106,41 @@ struct Record<'a> {
     bridge: bool,
 }
 
+fn record(info: &ChannelInfo) -> Record<'_> {
+    Record {
+        channel: &info.channel,
+        address: &info.address,
+        mode: info.mode.map(Mode::name),
+        publishes: info.publishes,
+        subscribers: info.subscribers,
+        pid: info.pid,
+        since: info.started_ms.map(since),
+        version: info.version.as_deref(),
+        bridge: info.bridge,
+    }
+}
+
 fn lines(channels: &[ChannelInfo]) -> String {
-    let line = |info: &ChannelInfo| {
-        let record = Record {
-            channel: &info.channel,
-            address: &info.address,
-            mode: info.mode.map(Mode::name),
-            publishes: info.publishes,
-            subscribers: info.subscribers,
-            pid: info.pid,
-            since: info.started_ms.map(since),
-            version: info.version.as_deref(),
-            bridge: info.bridge,
-        };
-        to_json(&record) + "\n"
+    channels.iter().map(|info| to_json(&record(info)) + "\n").collect()
+}
+
+/// What is shown of a channel, for each of the headings.
+fn cells(info: &ChannelInfo) -> [String; 6] {
+    let unknown = || "unknown".to_owned();
+    let mode = info.mode.map_or("unknown", Mode::name);
+    let mode = if info.bridge { format!("{mode}, bridge") } else { mode.to_owned() };
+    let subscribers = match info.subscribers {
+        _ if !info.publishes => "-".to_owned(),
+        Some(subscribers) => subscribers.to_string(),
+        None => unknown(),
     };
-    channels.iter().map(line).collect()
+    let pid = info.pid.map_or_else(unknown, |pid| pid.to_string());
+    let since = info.started_ms.map_or_else(unknown, since);
+    [&info.channel, &info.address, &mode, &subscribers, &pid, &since].map(String::as_str).map(one_line)
 }
 
 fn table(channels: &[ChannelInfo]) -> String {
-    let row = |info: &ChannelInfo| {
-        let unknown = || "unknown".to_owned();
-        let mode = info.mode.map_or("unknown", Mode::name);
-        let mode = if info.bridge { format!("{mode}, bridge") } else { mode.to_owned() };
-        let subscribers = match info.subscribers {
-            _ if !info.publishes => "-".to_owned(),
-            Some(subscribers) => subscribers.to_string(),
-            None => unknown(),
-        };
-        let pid = info.pid.map_or_else(unknown, |pid| pid.to_string());
-        let since = info.started_ms.map_or_else(unknown, since);
-        [&info.channel, &info.address, &mode, &subscribers, &pid, &since].map(String::as_str).map(one_line)
-    };
-    let rows: Vec<[String; 6]> = channels.iter().map(row).collect();
+    let rows: Vec<[String; 6]> = channels.iter().map(cells).collect();
     aligned(HEADINGS.map(str::to_owned), &rows)
 }
 
@@ -86,7 +159,7 @@ fn aligned(headings: [String; 6], rows: &[[String; 6]]) -> String {
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339 in UTC; `-` for a time that no calendar has.
-fn since(started_ms: u64) -> String {
+pub(crate) fn since(started_ms: u64) -> String {
     // The end of the year 9999, where RFC 3339 ends.
     const LAST: u64 = 253_402_300_799_999;
     if started_ms > LAST {

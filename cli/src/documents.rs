@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
-use clap_complete::{Generator, Shell};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use clap_mangen::Man;
 use simple_ipc::{Error, Result};
 
 use crate::arguments::Arguments;
+use crate::completion;
 use crate::report::EXIT_STATUS;
 
 const PROGRAM: &str = "simple-ipc";
@@ -25,19 +26,14 @@ pub(crate) fn run(directory: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What has each shell ask the command itself: what it offers goes with the version that is installed, and with what lives now.
 fn completions(directory: &Path) -> io::Result<()> {
-    let command = Arguments::command();
-    // What --help hides is not offered either.
-    let shown = Command::new(PROGRAM)
-        .version(env!("CARGO_PKG_VERSION"))
-        .args(command.get_arguments().cloned())
-        .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned());
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+    let shells: [(&dyn EnvCompleter, &str); 3] =
+        [(&Bash, "simple-ipc.bash"), (&Zsh, "_simple-ipc"), (&Fish, "simple-ipc.fish")];
+    for (shell, file) in shells {
         let mut text = Vec::new();
-        clap_complete::generate(shell, &mut shown.clone(), PROGRAM, &mut text);
-        // The generator writes a dash in the program's name in two ways, and its labels never match.
-        let text = String::from_utf8_lossy(&text).replace("simple__subcmd__ipc", "simple__ipc");
-        fs::write(directory.join(shell.file_name(PROGRAM)), text)?;
+        shell.write_registration(completion::VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut text)?;
+        fs::write(directory.join(file), text)?;
     }
     Ok(())
 }

@@ -97,6 +97,14 @@ pub(crate) fn body(message: &Message) -> Body {
     }
 }
 
+/// The record of a body that nobody has checked: what is no JSON is shown as bytes.
+pub(crate) fn body_as_it_is(message: &Message) -> Body {
+    match RawValue::from_string(compact_body(message)) {
+        Ok(json) if message.kind() == MessageKind::Json => Body { kind: "json", body: Some(json), bytes: None },
+        _ => Body { kind: kind_name(message.kind()), body: None, bytes: Some(STANDARD.encode(message.data())) },
+    }
+}
+
 /// An event's data, as `--json` shows it.
 #[derive(Serialize)]
 pub(crate) struct Data {
@@ -162,6 +170,14 @@ mod tests {
     fn a_long_text_is_shown_in_part() {
         assert_eq!(string_note("DATA", "a\nb"), "DATA is not JSON and is sent as the string \"a\\nb\"");
         assert!(string_note("DATA", &"x".repeat(41)).ends_with("x…\""));
+    }
+
+    #[test]
+    fn a_body_that_nobody_has_checked_is_shown_whatever_it_is() {
+        let shown = |message: &Message| to_json(&body_as_it_is(message));
+        assert_eq!(shown(&Message::json_unchecked("{ \"a\": 1 }")), r#"{"kind":"json","body":{"a":1}}"#);
+        assert_eq!(shown(&Message::json_unchecked("{")), r#"{"kind":"json","bytes":"ew=="}"#);
+        assert_eq!(shown(&Message::bytes([0, 255])), r#"{"kind":"bytes","bytes":"AP8="}"#);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The `simple-ipc` command: listen, post, list and ping channels from a shell.
 
 mod arguments;
+mod bench;
 mod bridge;
 mod channels;
 mod clean;
 mod closed_output;
 mod command;
+mod completion;
+mod doctor;
 mod documents;
 mod input;
 mod json;
@@ -17,11 +20,15 @@ mod os;
 mod output;
 mod ping;
 mod post;
+mod progress;
 mod publish;
 mod report;
 mod signals;
+mod stats;
 mod stream;
+mod style;
 mod subscribe;
+mod tap;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -32,6 +39,7 @@ use crate::arguments::{Arguments, Verb};
 use crate::report::{Reporter, UNEXPECTED_STATUS, VerbKind};
 
 fn main() -> ExitCode {
+    completion::answer_the_shell();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -56,6 +64,10 @@ fn run(Arguments { place, verb }: Arguments) -> ExitCode {
         Verb::Ls(ls) => (Reporter::new(ls.json, VerbKind::Other), channels::run(&place, &ls)),
         Verb::Clean(clean) => (Reporter::new(clean.json, VerbKind::Other), clean::run(&place, &clean)),
         Verb::Ping(ping) => (Reporter::new(ping.json, VerbKind::Ping), ping::run(&place, ping)),
+        Verb::Stats(stats) => (Reporter::new(stats.json, VerbKind::Ping), stats::run(&place, &stats)),
+        Verb::Tap(tap) => (Reporter::new(tap.json, VerbKind::Tap), tap::run(&place, tap)),
+        Verb::Bench(bench) => (Reporter::new(bench.json, VerbKind::Post), bench::run(&place, &bench)),
+        Verb::Doctor(doctor) => (Reporter::new(doctor.json, VerbKind::Other), doctor::run(&place, &doctor)),
         Verb::Bridge(bridge) => (Reporter::new(false, VerbKind::Other), bridge::run(&place, bridge)),
         Verb::Generate(generate) => (Reporter::new(false, VerbKind::Other), documents::run(&generate.directory)),
     };

@@ -8,7 +8,8 @@ use simple_ipc::{Channel, Error, ErrorKind, Message, MessageKind, Result, blocki
 
 use crate::arguments::{Place, Post};
 use crate::json;
-use crate::report::{Reporter, VerbKind, to_json};
+use crate::progress::Shown;
+use crate::report::{Reporter, VerbKind, one_line, to_json};
 use crate::{closed_output, lines, output};
 
 pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
@@ -28,7 +29,10 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
         blocking::post_broadcast(&channel, &message, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let reply = blocking::post_request(&channel, &message, &options)?;
+    let waiting = Shown::waiting(format!("waiting for {}", one_line(&channel.to_string())), post.json);
+    let reply = blocking::post_request(&channel, &message, &options);
+    drop(waiting);
+    let reply = reply?;
     show(&reply, post.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,7 @@ use crate::json::compact;
 /// Every exit status and what it means: the one source for `--help`, the man page and the program.
 pub(crate) const EXIT_STATUS: [(u8, &str); 7] = [
     (0, "all went well; for listen also: ended by Ctrl-C or SIGTERM"),
-    (1, "unexpected; for ping also: no reply came back"),
+    (1, "unexpected; for ping also: no reply came back; for doctor also: a problem was found"),
     (2, "the command line, a channel's name, a port or a body makes no sense"),
     (3, "the channel: nobody listens, already in use, no permission"),
     (4, "the peer or the message: timed out, connection lost, handler failed, too large"),
@@ -52,19 +52,22 @@ pub(crate) enum VerbKind {
     Post,
     Stream,
     Subscribe,
+    Tap,
     Ping,
     Other,
 }
 
 /// The option of this verb that the advice of an error of this kind is about, if there is one.
 fn option_for(kind: ErrorKind, verb: VerbKind) -> Option<&'static str> {
-    let reaches = matches!(verb, VerbKind::Post | VerbKind::Stream | VerbKind::Subscribe | VerbKind::Ping);
+    let reaches = !matches!(verb, VerbKind::Listen | VerbKind::Other);
     match kind {
         ErrorKind::NotListening if reaches => Some("--wait"),
         ErrorKind::TimedOut if verb == VerbKind::Stream => Some("--timeout, --idle-timeout"),
         ErrorKind::TimedOut if reaches => Some("--timeout"),
         ErrorKind::PeerNotAllowed if reaches => Some("--allow-user"),
-        ErrorKind::TooLarge if matches!(verb, VerbKind::Post | VerbKind::Stream | VerbKind::Subscribe) => {
+        ErrorKind::TooLarge
+            if matches!(verb, VerbKind::Post | VerbKind::Stream | VerbKind::Subscribe | VerbKind::Tap) =>
+        {
             Some("--max-message")
         }
         ErrorKind::TooSlow if verb == VerbKind::Subscribe => Some("--queue, --overflow"),

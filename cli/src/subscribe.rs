@@ -10,6 +10,7 @@ use simple_ipc::{Event, Result};
 use crate::arguments::{Place, Subscribe};
 use crate::output::{self, Reader};
 use crate::post::reachable_channel;
+use crate::progress::Shown;
 use crate::report::{Reporter, VerbKind, one_line, say, to_json};
 use crate::{closed_output, json, signals};
 
@@ -30,9 +31,12 @@ pub(crate) fn run(place: &Place, subscribe: Subscribe) -> Result<ExitCode> {
     let closing = Arc::clone(&events);
     // Not only at the next event, which may never come.
     output::watch(move || closing.close())?;
+    let waiting =
+        Shown::waiting(format!("waiting for {}", one_line(&channel.to_string())), subscribe.json || subscribe.quiet);
     while !events.is_subscribed()? {
         events.wait(None)?;
     }
+    drop(waiting);
     if !subscribe.quiet {
         say(&format!("subscribed to {}", one_line(&channel.to_string())));
     }

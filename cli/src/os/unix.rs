@@ -1,5 +1,6 @@
 //! Unix: descriptors, signals, process groups.
 
+use std::fs::Metadata;
 use std::io::{self, Read, Stdin, Stdout, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -78,6 +79,26 @@ pub(crate) fn wait_for_items_or_input(stream: &ItemStream, source: Option<&Sourc
 /// for what is in it already.
 pub(crate) fn read(stdin: &Stdin, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(stdin, buffer)?)
+}
+
+/// The user whom this process acts as.
+pub(crate) fn user_id() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
+/// Whose a file is.
+pub(crate) fn owner_of(metadata: &Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::uid(metadata))
+}
+
+/// A file's permission bits, with those for directories.
+pub(crate) fn mode_of(metadata: &Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777)
+}
+
+/// How many descriptors a process may have; none where that is without limit.
+pub(crate) fn max_descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
 /// A process of the command's own.

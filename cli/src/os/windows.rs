@@ -1,6 +1,6 @@
 //! Windows: console events, and pipes that cannot be waited for.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Stdin, Stdout, Write};
 use std::mem::ManuallyDrop;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, RawHandle};
@@ -198,6 +198,26 @@ pub(crate) fn wait_for_pipes(
 ) -> io::Result<()> {
     thread::sleep(time.min(LOOK));
     Ok(())
+}
+
+/// The user whom this process acts as: he has no number.
+pub(crate) fn user_id() -> Option<u32> {
+    None
+}
+
+/// Whose a file is: not a number.
+pub(crate) fn owner_of(_metadata: &Metadata) -> Option<u32> {
+    None
+}
+
+/// A file's permission bits: there are none.
+pub(crate) fn mode_of(_metadata: &Metadata) -> Option<u32> {
+    None
+}
+
+/// How many handles a process may have: without a limit that matters here.
+pub(crate) fn max_descriptors() -> Option<u64> {
+    None
 }
 
 type Work = Box<dyn FnOnce() + Send>;

@@ -1,6 +1,6 @@
 //! `ls`: the channels that somebody listens on.
 
-use crate::scratch::Scratch;
+use crate::scratch::{Listening, Scratch};
 
 #[test]
 fn without_a_channel_the_list_is_empty() {
@@ -77,4 +77,29 @@ fn what_a_held_lock_file_does_not_say_is_shown_as_unknown() {
     scratch
         .run(["ls", "--json"])
         .printed(&format!("{record}\"mode\":null,\"publishes\":false,\"subscribers\":null,\"pid\":null,\"since\":null,\"version\":null}}\n"));
+}
+
+#[test]
+fn changes_are_listed_as_they_come() {
+    let scratch = Scratch::new();
+    let first = scratch.listen(["a", "--echo"]);
+    let watching = Listening::start_quiet(scratch.command(["ls", "--watch", "5ms"]));
+    let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let pid = |listening: &Listening| listening.pid().to_string();
+    assert_eq!(words(watching.line())[..4], ["appeared", "a", "request,", "pid"]);
+    let second = scratch.listen(["b", "--broadcast", "--publish"]);
+    let line = words(watching.line());
+    assert_eq!(line[..7], ["appeared", "b", "broadcast,", "0", "subscribers,", "pid", &pid(&second)]);
+    let subscriber = Listening::start_quiet(scratch.command(["subscribe", "b"]));
+    assert_eq!(words(watching.line())[..5], ["changed", "b", "broadcast,", "1", "subscribers,"]);
+    drop(subscriber);
+    assert_eq!(words(watching.line())[..5], ["changed", "b", "broadcast,", "0", "subscribers,"]);
+    first.close();
+    assert_eq!(words(watching.line())[..2], ["gone", "a"]);
+    watching.signal(rustix::process::Signal::INT);
+    assert_eq!(watching.end().0.code(), Some(0));
+
+    let watching = Listening::start_quiet(scratch.command(["ls", "--watch", "--json"]));
+    let value: serde_json::Value = serde_json::from_str(&watching.line()).unwrap();
+    assert_eq!((&value["change"], &value["channel"]), (&"appeared".into(), &"b".into()));
 }

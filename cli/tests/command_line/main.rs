@@ -1,8 +1,10 @@
 //! The command as its users meet it: the real binary, in scratch directories.
 
+mod asking;
 mod bridging;
 mod cleaning;
 mod documents;
+mod examining;
 mod executing;
 mod limits;
 mod lines;

@@ -1,0 +1,75 @@
+//! What a person at a terminal sees while waiting. Nobody else sees anything of it: it is on standard error, and only where that is
+//! a terminal.
+
+use std::io::IsTerminal;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long a wait is before it is told of.
+const SOON: Duration = Duration::from_millis(500);
+/// How often what is shown moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Something that is shown until this is dropped, in a thread of its own.
+pub(crate) struct Shown(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Shown {
+    /// Shows that something is waited for, if it takes long enough for a person to wonder.
+    pub(crate) fn waiting(text: String, quiet: bool) -> Shown {
+        Shown::start(quiet, move |over| {
+            if over.recv_timeout(SOON) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            spinner.set_style(style("{spinner} {msg} {elapsed}"));
+            spinner.set_message(text);
+            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                spinner.tick();
+            }
+            spinner.finish_and_clear();
+        })
+    }
+
+    /// Shows how much of a time is over.
+    pub(crate) fn measuring(time: Duration, quiet: bool) -> Shown {
+        Shown::start(quiet, move |over| {
+            let began = Instant::now();
+            let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            let bar = ProgressBar::with_draw_target(Some(whole), ProgressDrawTarget::stderr());
+            bar.set_style(style("measuring {wide_bar} {msg}"));
+            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let left = time.saturating_sub(began.elapsed());
+                bar.set_message(format!("{} s", left.as_secs_f64().ceil()));
+                bar.set_position(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).min(whole));
+            }
+            bar.finish_and_clear();
+        })
+    }
+
+    fn start(quiet: bool, show: impl FnOnce(&Receiver<()>) + Send + 'static) -> Shown {
+        if quiet || !std::io::stderr().is_terminal() {
+            return Shown(None);
+        }
+        let (over, is_over) = mpsc::channel();
+        let thread = thread::Builder::new().name("progress".to_owned()).spawn(move || show(&is_over));
+        // Without a thread nothing is shown, and all else is as before.
+        Shown(thread.ok().map(|thread| (over, thread)))
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if let Some((over, thread)) = self.0.take() {
+            drop(over);
+            // Before anything else is written, it has been cleared away.
+            let _it_has_panicked = thread.join();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is fixed")
+}
