@@ -22,6 +22,7 @@ case $triple in
         skip "what is for $triple was not run: this is no machine of that kind"
         exit
         ;;
+    *-windows-*) exec tests/windows/packages.sh "$language" "$@" ;;
 esac
 finish() { exit "$failed"; }
 # shellcheck source=tests/targets/parts.sh

@@ -132,6 +132,21 @@ are_of_macos() {
     ! grep -rl -a -F -e "$root/" -e "$HOME/.cargo" --include='*.so' --include='*.dylib' --include='*.node' "$unpacked"
 }
 
+# The system's own libraries, and Python's for what it loads.
+are_of_windows() {
+    unpack_all "$1" || return 1
+    local natives=() file others
+    mapfile -t natives < <(find "$unpacked" -type f \( -name '*.dll' -o -name '*.pyd' -o -name '*.node' -o -name '*.exe' \) ! -path '*/lib/net*')
+    [ "${#natives[@]}" -gt 0 ] || { echo "no native file is in the packages"; return 1; }
+    for file in "${natives[@]}"; do
+        x86_64-w64-mingw32-objdump -p "$file" >"$scratch/needs" || return 1
+        others=$(sed -n 's/.*DLL Name: //p' "$scratch/needs" | tr '[:upper:]' '[:lower:]' | sort -u |
+            grep -vxE '(kernel32|msvcrt|ntdll|userenv|ws2_32|advapi32|iphlpapi|bcryptprimitives|bcrypt|python3)\.dll|api-ms-win-[a-z0-9-]*\.dll' || true)
+        [ -z "$others" ] || { echo "$(basename "$file") needs $others"; return 1; }
+    done
+    ! grep -l -a -F -e "$root/" -e "$HOME/.cargo" "${natives[@]}"
+}
+
 # musl's own name of its library, and the one that Alpine gives it.
 needs_musl_alone() {
     local file others
@@ -169,6 +184,7 @@ for language in "${languages[@]}"; do
     case ${SIMPLE_IPC_TARGET:-} in *-musl) promised="with musl" ;; esac
     case $triple in
         *-linux-*) check "$language: native files load $promised" loads_on_old_systems "$language" ;;
+        *-windows-*) check "$language: native files are of Windows on x64, and need what every Windows has" are_of_windows "$language" ;;
         *-apple-*) check "$language: native files are of macOS, and signed" are_of_macos "$language" ;;
     esac
     # Its own check looks into the one of C.

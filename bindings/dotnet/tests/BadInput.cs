@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.IO;
 using System.Linq;
 using System.Text.Json;
 using System.Threading;
@@ -81,7 +82,9 @@ namespace SimpleIpc.Tests
                 Check.Fails(IpcStatus.InvalidPort, () => IpcClient.ConnectIp(port, options));
             }
             Check.Fails(IpcStatus.InvalidPort, () => Ipc.ListenIpBroadcast<string>(-1, _ => { }, options));
-            Check.Fails(IpcStatus.PathTooLong, () => IpcClient.ConnectPath("/" + new string('x', 200)));
+            // On Windows a pipe's name is made of a number that stands for the path.
+            IpcStatus tooLong = Check.IsWindows ? IpcStatus.NotListening : IpcStatus.PathTooLong;
+            Check.Fails(tooLong, () => IpcClient.ConnectPath("/" + new string('x', 200)));
             Check.Fails(IpcStatus.InvalidArgument, () => IpcClient.ConnectPath("/tmp/a\0b"));
             Check.Fails(IpcStatus.InvalidArgument, () => Ipc.Channels("/tmp/a\0b"));
             Check.Throws<ArgumentNullException>(() => Ipc.PostUdsRequest<string, string>(null!, "x"));
@@ -124,7 +127,7 @@ namespace SimpleIpc.Tests
             using var scratch = new Scratch();
             uint me = Check.Throws<IpcException>(() => Ipc.PostUdsRequest<string, string>("x", "x", scratch.Options)).Status == IpcStatus.NotListening ? 1u : 0u;
             Check.Equal(1u, me);
-            string path = scratch.Path + "/own.sock";
+            string path = Path.Combine(scratch.Path, "own.sock");
             using (IpcListener listener = Ipc.ListenUdsRequest<IpcMessage, uint?>("x", (data, context) => context.Peer.UserId, new IpcOptions
             {
                 Path = path, Grace = TimeSpan.FromSeconds(1), PlainText = false, Threads = 2, Spin = TimeSpan.Zero, CheckInterval = TimeSpan.FromSeconds(5), Tap = true,
@@ -136,7 +139,8 @@ namespace SimpleIpc.Tests
                 Check.Equal(path, listener.Path!);
                 var options = new IpcOptions { Path = path, Wire = IpcWire.Native, Timeout = Timeout.InfiniteTimeSpan, Wait = TimeSpan.FromSeconds(1) };
                 uint? user = Ipc.PostUdsRequest<string, uint?>("x", "x", options);
-                Check.True(user != null, "who sent it");
+                // Users have no numbers on Windows.
+                Check.Equal(!Check.IsWindows, user != null);
                 Check.Fails(IpcStatus.TooLarge, () => Ipc.PostUdsRequest<string, uint?>("x", new string('x', 200), options));
                 options.AllowedUsers = new[] { user!.Value };
                 Check.Equal(user, Ipc.PostUdsRequest<string, uint?>("x", "x", options));

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.IO;
 using System.Linq;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Threading.Tasks;
 
 namespace SimpleIpc.Tests
@@ -15,7 +16,8 @@ namespace SimpleIpc.Tests
     }
 
     /// <summary>
-    /// Runs tests, all of them or those whose names contain one of the arguments; the last line is `N passed, N failed`.
+    /// Runs tests, all of them or those whose names contain one of the arguments; the last line is `N passed, N failed`, and
+    /// `, N skipped` where some were left out.
     /// `--child NAME ARGUMENT…` runs one of the programs that tests start as processes of their own.
     /// </summary>
     internal static class Program
@@ -29,7 +31,7 @@ namespace SimpleIpc.Tests
             {
                 return await Children.RunAsync(arguments[1], arguments.Skip(2).ToArray());
             }
-            int passed = 0, failed = 0;
+            int passed = 0, failed = 0, skipped = 0;
             foreach (MethodInfo test in Tests(arguments))
             {
                 string name = $"{test.DeclaringType!.Name}.{test.Name}";
@@ -48,13 +50,19 @@ namespace SimpleIpc.Tests
                 }
                 catch (Exception exception)
                 {
-                    failed++;
                     Exception shown = exception is TargetInvocationException ? exception.InnerException! : exception;
+                    if (shown is LeftOutException)
+                    {
+                        skipped++;
+                        Console.WriteLine($"{name} is left out: {shown.Message}");
+                        continue;
+                    }
+                    failed++;
                     Console.WriteLine($"not ok - {name}");
                     Console.WriteLine("# " + shown.ToString().Replace("\n", "\n# "));
                 }
             }
-            Console.WriteLine($"{passed} passed, {failed} failed");
+            Console.WriteLine($"{passed} passed, {failed} failed" + (skipped > 0 ? $", {skipped} skipped" : ""));
             return failed == 0 && passed > 0 ? 0 : 1;
         }
 
@@ -107,7 +115,8 @@ namespace SimpleIpc.Tests
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string printed = await output, complained = await errors;
             process.WaitForExit();
-            return (process.ExitCode, printed.TrimEnd(), complained.TrimEnd());
+            // The end of a line is two characters on Windows.
+            return (process.ExitCode, printed.Replace("\r\n", "\n").TrimEnd(), complained.TrimEnd());
         }
 
         /// <summary>Returns when it is gone.</summary>
@@ -143,8 +152,28 @@ namespace SimpleIpc.Tests
         public void Dispose() => Directory.Delete(Path, true);
     }
 
+    /// <summary>What a test ends with that cannot be done on this system.</summary>
+    internal sealed class LeftOutException : Exception
+    {
+        internal LeftOutException(string reason)
+            : base(reason)
+        {
+        }
+    }
+
     internal static class Check
     {
+        internal static bool IsWindows { get; } = RuntimeInformation.IsOSPlatform(OSPlatform.Windows);
+
+        /// <summary>Leaves a test out on Windows, and says why.</summary>
+        internal static void NotOnWindows(string reason)
+        {
+            if (IsWindows)
+            {
+                throw new LeftOutException(reason);
+            }
+        }
+
         internal static void Equal<T>(T expected, T actual)
         {
             if (!EqualityComparer<T>.Default.Equals(expected, actual))

@@ -1,0 +1,28 @@
+#!/bin/bash
+# The package for Node, Deno and Bun under Wine: its own tests. tools/windows.sh sources this.
+# shellcheck disable=SC2154 # set by who sources it
+
+# shellcheck source=tests/windows/runtimes.sh
+. tests/windows/runtimes.sh
+build_addons
+copy_sources
+node_suites() { # name, suite…
+    local name=$1 suite
+    shift
+    for suite; do
+        run_for 900 "$scratch/node.log" "${runtime[@]}" tree/bindings/node/tests/main.mjs "$suite.test.mjs" || true
+        grep -a ' is left out: ' "$scratch/node.log" | while IFS= read -r line; do say "left out: $name: $line"; done
+        counted "$name, $suite" "$scratch/node.log"
+    done
+}
+if bring_node_for_windows 24.21.0; then
+    node_suites "Node 24" calls bodies values values_page errors handlers methods closing cancel publications streams turns exit
+else
+    left "Node 24 for Windows cannot be had"
+fi
+if bring_node_for_windows 20.18.0; then node_suites "Node 20" calls closing; else left "Node 20 for Windows cannot be had"; fi
+if bring_deno_for_windows; then node_suites Deno calls errors publications streams; else left "Deno for Windows cannot be had"; fi
+if bring_bun_for_windows; then node_suites Bun calls errors publications streams; else left "Bun for Windows cannot be had"; fi
+left "Node, limits and streams_limits: what a process uses is read from /proc"
+left "Node, examples and runners: they start programs by links and installed packages of a checkout"
+left "Ctrl-C in Node, Deno and Bun: a program that has a file for its output has no console under Wine"

@@ -1,0 +1,52 @@
+#!/bin/bash
+# The package for Python under Wine: its own tests, with threads and on asyncio's Proactor loop. tools/windows.sh sources this.
+# shellcheck disable=SC2154 # set by who sources it
+
+# shellcheck source=tests/windows/runtimes.sh
+. tests/windows/runtimes.sh
+build_addons
+copy_sources
+# The native part, and what runs the tests.
+fill_site() {
+    local packages=()
+    mapfile -t packages < <(grep -iE '^(pytest|iniconfig|packaging|pluggy|pygments)==' bindings/python/requirements.txt)
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$scratch/site" \
+        --only-binary :all: --implementation cp --python-version 3.13 --platform win_amd64 "${packages[@]}" colorama==0.4.6 || return 1
+    cp -R bindings/python/python/simple_ipc "$scratch/site/"
+    rm -f "$scratch/site/simple_ipc/"*.so
+    cp "$addons/_native.dll" "$scratch/site/simple_ipc/_native.pyd"
+}
+# The counts of pytest's last line in the words of the others; nothing where there is none.
+as_counts() { # output
+    tail -n 1 "$1" | python3 -c '
+import re, sys
+counts = dict.fromkeys(("passed", "failed", "error", "skipped"), 0)
+found = re.findall(r"(\d+) (passed|failed|error|skipped)", sys.stdin.read())
+counts.update((word, int(number)) for number, word in found)
+if found:
+    print(counts["passed"], "passed,", counts["failed"] + counts["error"], "failed,", counts["skipped"], "skipped")
+'
+}
+python_suites() { # suite…
+    local suite
+    for suite; do
+        PYTHONDONTWRITEBYTECODE=1 run_for 900 "$scratch/python.log" "${runtime[@]}" -m pytest \
+            -c tree/bindings/python/pyproject.toml --rootdir tree/bindings/python -p no:cacheprovider -rs --tb=short \
+            "tree/bindings/python/tests/$suite.py" || true
+        sed -i 's/\r$//' "$scratch/python.log"
+        sed -nE 's/^SKIPPED \[[0-9]+\] /left out: Python: /p' "$scratch/python.log" | while IFS= read -r line; do say "$line"; done
+        as_counts "$scratch/python.log" >"$scratch/counts"
+        if ! grep -q ' 0 failed' "$scratch/counts"; then sed 's/^/# /' "$scratch/python.log" >&2; fi
+        counted "Python, $suite" "$scratch/counts"
+    done
+}
+if bring_python_for_windows && fill_site; then
+    python_suites test_blocking test_aio test_errors test_failures test_closing test_publications test_aio_publications \
+        test_giving_up test_values test_streams test_aio_streams
+else
+    left "Python for Windows cannot be had"
+fi
+left "Python, test_ending and test_streams_ending: forks, and signals that one process sends another"
+left "Python, test_forked and test_interpreters: a process is not forked there, and this Python has no other interpreters' module"
+left "Python, test_leaks: what a process uses is read from /proc"
+left "Python, test_publications_refused: its peers are sockets by hand"
