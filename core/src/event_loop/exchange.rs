@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::own_poller::OwnPoller;
 use crate::client::connect::{Connected, Connecting, Step};
 use crate::client::replace::Tries;
 use crate::client::stream::leaving;
@@ -12,7 +13,7 @@ use crate::client::{Failed, deadline, timed_out, too_large};
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::NextItem;
 use crate::message::{Message, MessageRef};
-use crate::os::poller::{Poller, Readiness};
+use crate::os::poller::Readiness;
 use crate::session::items::Items;
 use crate::session::spin_wait::SpinWait;
 use crate::trace::tell;
@@ -29,7 +30,7 @@ mod reason {
 
 /// Everything of a stream that changes. Used by one thread at a time.
 pub(super) struct Exchange {
-    poller: Poller,
+    poller: OwnPoller,
     target: Target<'static>,
     /// There until the stream is accepted: until then another session may be tried.
     opening: Option<Message>,
@@ -46,6 +47,9 @@ pub(super) struct Exchange {
     send_is_scheduled: bool,
     /// Why the descriptor is readable, apart from the socket.
     told: u8,
+    /// When there is something to do by itself. Threads that wait look at it; only where somebody else watches the descriptor is
+    /// its clock set to it.
+    due: Option<Instant>,
     waiter: Option<SpinWait>,
 }
 
@@ -77,7 +81,7 @@ enum Phase {
 
 impl Exchange {
     pub(super) fn new(target: Target<'static>, opening: &Message) -> Result<Exchange> {
-        let poller = Poller::new().map_err(|error| Error::from_os("cannot make a stream", error))?;
+        let poller = OwnPoller::take().map_err(|error| Error::from_os("cannot make a stream", error))?;
         let spin = target.options.spin;
         let mut exchange = Exchange {
             poller,
@@ -90,6 +94,7 @@ impl Exchange {
             precise: false,
             send_is_scheduled: false,
             told: 0,
+            due: None,
             waiter: Some(SpinWait::new(spin)),
             target,
         };
@@ -109,6 +114,7 @@ impl Exchange {
     /// From now on the descriptor is readable for what was received and not taken, too.
     pub(super) fn be_precise(&mut self) {
         self.precise = true;
+        self.poller.make_known();
         let _the_next_drive_says_so = self.rearm();
     }
 
@@ -510,7 +516,13 @@ impl Exchange {
             }
             Phase::Over { .. } => None,
         };
-        self.poller.arm(at)
+        self.due = at;
+        self.poller.arm(at.filter(|_| self.precise))
+    }
+
+    /// When a thread that waits is to look again by itself.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     /// Why the descriptor is to be readable, apart from the socket and the time.

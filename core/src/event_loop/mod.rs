@@ -40,6 +40,7 @@ mod call;
 mod closer;
 mod driving;
 mod exchange;
+mod own_poller;
 mod receiving;
 mod sending;
 mod session;

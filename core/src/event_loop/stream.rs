@@ -98,7 +98,7 @@ impl ItemStream {
             return Err(cancelled());
         }
         let made = ItemStream::start(channel, opening, options)?;
-        made.watched.until(cancellation, || made.is_accepted())?;
+        made.watched.until(cancellation, || made.is_accepted(), || made.due())?;
         Ok(made)
     }
 
@@ -236,7 +236,7 @@ impl ItemStream {
         until: Option<Instant>,
         look: impl FnMut() -> Option<Result<T>>,
     ) -> Result<Option<T>> {
-        let found = self.watched.find(&mut waiter, until, look);
+        let found = self.watched.find(&mut waiter, until, look, || self.due());
         if let Ok(mut exchange) = self.exchange() {
             exchange.end_waiting(wanted, waiter);
         }
@@ -302,6 +302,11 @@ impl ItemStream {
         let mut exchange = self.exchange()?;
         exchange.be_precise();
         Ok(exchange.readiness())
+    }
+
+    /// When a thread that waits is to look again by itself.
+    fn due(&self) -> Option<Instant> {
+        self.exchange().ok().and_then(|exchange| exchange.due())
     }
 
     fn exchange(&self) -> Result<MutexGuard<'_, Exchange>> {

@@ -86,7 +86,7 @@ impl Subscription {
             return Err(cancelled());
         }
         let made = Subscription::start(channel, options)?;
-        made.watched.until(cancellation, || made.is_subscribed())?;
+        made.watched.until(cancellation, || made.is_subscribed(), || None)?;
         Ok(made)
     }
 
@@ -125,8 +125,8 @@ impl Subscription {
         let until = deadline(timeout);
         let mut waiter = driven.begin_to_wait();
         drop(driven);
-        let next =
-            self.watched.find(&mut waiter, until, || had(self.driven().and_then(|mut driven| driven.drive_waiting())));
+        let look = || had(self.driven().and_then(|mut driven| driven.drive_waiting()));
+        let next = self.watched.find(&mut waiter, until, look, || None);
         if let Ok(mut driven) = self.driven() {
             driven.end_waiting(waiter);
         }

@@ -29,16 +29,19 @@ impl Watched {
         Watched { born: fork::generation(), readiness }
     }
 
-    /// Waits until `is_done`, which drives it without waiting, or `cancellation` gives it up.
+    /// Waits until `is_done`, which drives it without waiting, or `cancellation` gives it up. `due` is when it is to be driven
+    /// again though the descriptor does not say so.
     pub(super) fn until(
         &self,
         cancellation: Option<&Cancellation>,
         mut is_done: impl FnMut() -> Result<bool>,
+        due: impl Fn() -> Option<Instant>,
     ) -> Result<()> {
         let waker = cancellation.map(Cancellation::waker);
         while !is_done()? {
             // Where there is no waker to be had, one has to look from time to time.
-            let most = matches!(waker, Some(None)).then_some(LOOK);
+            let look = matches!(waker, Some(None)).then_some(LOOK);
+            let most = [look, interrupt::left(due())].into_iter().flatten().min();
             self.once(waker.clone().flatten(), most)?;
             if cancellation.is_some_and(Cancellation::is_cancelled) {
                 return Err(cancelled());
@@ -51,18 +54,21 @@ impl Watched {
         Ok(())
     }
 
-    /// Waits until `look`, which drives it without waiting, has found something: `None` where the time was over before.
+    /// Waits until `look`, which drives it without waiting, has found something: `None` where the time was over before. `due`: as
+    /// for [`until`](Watched::until).
     pub(super) fn find<T>(
         &self,
         waiter: &mut SpinWait,
         until: Option<Instant>,
         mut look: impl FnMut() -> Option<Result<T>>,
+        due: impl Fn() -> Option<Instant>,
     ) -> Result<Option<T>> {
         loop {
             let mut found = None;
             let waited = waiter.receive(|wait| {
                 if wait == Wait::Yes {
-                    return self.poll(None, interrupt::piece(interrupt::left(until)));
+                    let next = [until, due()].into_iter().flatten().min();
+                    return self.poll(None, interrupt::piece(interrupt::left(next)));
                 }
                 found = look();
                 if found.is_some() { Ok(true) } else { Err(std::io::ErrorKind::WouldBlock.into()) }

@@ -28,8 +28,8 @@ pub(crate) trait Recipient: fmt::Debug + Send + Sync {
     /// Who sent the messages.
     fn peer(&self) -> Peer;
 
-    /// Answers a request. Waits as long as `patience` for a peer that is slow to take it.
-    fn reply(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()>;
+    /// Answers a request. Waits as long as the calling thread [may](patience) for a peer that is slow to take it.
+    fn reply(&self, call: CallId, reply: MessageRef<'_>) -> Result<()>;
 
     /// Tells of a failure, as far as it can be told: of a request's, or of a broadcast's, which has no [`CallId`].
     fn fail(&self, call: CallId, frame: ErrorFrame<'_>, patience: Duration) -> Result<()>;
@@ -85,7 +85,7 @@ impl Responder {
     /// so), with [`ErrorKind::Cancelled`] where the caller no longer wants the answer, and with
     /// [`ErrorKind::ConnectionLost`] where it has gone.
     pub fn respond<'a>(self, reply: impl Into<MessageRef<'a>>) -> Result<()> {
-        self.respond_within(reply.into(), patience())
+        self.respond_within(reply.into())
     }
 
     /// Tells the caller that the handler failed, and why, in one line.
@@ -208,9 +208,9 @@ impl Responder {
     pub(crate) fn finish<A: Serialize>(mut self, result: HandlerResult<A>) -> Result<()> {
         let patience = patience();
         match result {
-            Ok(_) if self.call == CallId::NONE => self.respond_within((&Message::null()).into(), patience),
+            Ok(_) if self.call == CallId::NONE => self.respond_within((&Message::null()).into()),
             Ok(reply) => match Message::json(&reply) {
-                Ok(reply) => self.respond_within((&reply).into(), patience),
+                Ok(reply) => self.respond_within((&reply).into()),
                 Err(error) => {
                     self.answer_failure(ErrorFrame::of_text(ErrorKind::HandlerFailed, error.message()), patience)
                 }
@@ -233,9 +233,9 @@ impl Responder {
         }
     }
 
-    fn respond_within(mut self, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
+    fn respond_within(mut self, reply: MessageRef<'_>) -> Result<()> {
         match self.to.take() {
-            Some(to) if self.call != CallId::NONE => to.reply(self.call, reply, patience),
+            Some(to) if self.call != CallId::NONE => to.reply(self.call, reply),
             _ => Ok(()),
         }
     }
@@ -265,7 +265,7 @@ impl Drop for Responder {
 }
 
 /// How long the calling thread may wait for a slow peer: not at all where it is a runtime's.
-fn patience() -> Duration {
+pub(crate) fn patience() -> Duration {
     if Handle::try_current().is_ok() { Duration::ZERO } else { PATIENCE }
 }
 

@@ -1,9 +1,10 @@
 //! The sessions that streams use, and what is left of them.
 
 use std::collections::HashSet;
+use std::sync::mpsc;
 
 use serde_json::json;
-use simple_ipc::{Channel, Message, blocking};
+use simple_ipc::{Channel, ErrorKind, Message, Mode, Responder, blocking};
 
 use crate::callers::{Caller, count, for_each_caller, opening};
 use crate::serving::{Serving, channel, item};
@@ -101,4 +102,33 @@ fn many_streams_at_once_do_not_hold_each_other_up() {
     drop(sleeps);
     serving.wait_for_left(20);
     serving.wait_for_quiet();
+}
+
+/// Behind short ones, since the thread of their session takes it to the handler; and nobody receives meanwhile but for a check.
+#[test]
+fn a_stream_whose_handler_neither_sends_nor_waits_is_accepted_and_its_callers_leaving_heard() {
+    let scratch = Scratch::new();
+    let (sender, over) = mpsc::channel();
+    let handler = move |opening: &Message, responder: Responder| {
+        let only_looks = opening.decode::<bool>().unwrap();
+        while only_looks && !responder.is_cancelled() {
+            std::thread::yield_now();
+        }
+        let stream = responder.stream().unwrap();
+        let sent = stream.send(&Message::text("x"), None).and_then(|()| stream.end());
+        sender.send(sent.map_err(|error| error.kind())).unwrap();
+    };
+    let listener = blocking::Listener::serve(&channel(), Mode::Request, &scratch.options(), handler).unwrap();
+    let open = |only_looks: bool| {
+        blocking::post_uds_stream_with::<String>("streams", &only_looks, &scratch.options()).unwrap()
+    };
+    for _ in 0..3 {
+        for _ in 0..20 {
+            assert_eq!(open(false).map(simple_ipc::Result::unwrap).collect::<Vec<_>>(), ["x"]);
+            assert_eq!(over.recv().unwrap(), Ok(()));
+        }
+        drop(open(true));
+        assert_eq!(over.recv().unwrap(), Err(ErrorKind::Cancelled));
+    }
+    drop(listener);
 }

@@ -46,6 +46,8 @@ struct Changes {
 struct Told {
     /// How often it was told.
     count: u64,
+    /// How many threads wait.
+    sleepers: usize,
     /// Of tasks that look again, too.
     tasks: Vec<Weak<Notify>>,
 }
@@ -61,13 +63,19 @@ impl Changes {
         for task in told.tasks.iter().filter_map(Weak::upgrade) {
             task.notify_one();
         }
+        let is_waited_for = told.sleepers > 0;
         drop(told);
-        self.changed.notify_all();
+        if is_waited_for {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until more was told than was seen; `false` where the time is over before.
     fn wait(&self, seen: u64, until: Option<Instant>) -> bool {
-        let (_guard, is_over) = wait_while(&self.changed, lock(&self.told), until, |told| told.count == seen);
+        let mut told = lock(&self.told);
+        told.sleepers += 1;
+        let (mut told, is_over) = wait_while(&self.changed, told, until, |told| told.count == seen);
+        told.sleepers -= 1;
         !is_over
     }
 }

@@ -10,6 +10,7 @@ use crate::server::listener::Listener;
 use crate::server::session::Session;
 use crate::server::session::delivery::Opening;
 use crate::server::shared::OpenConnection;
+use crate::server::stream::OpenStream;
 use crate::server::threads::ReservedThread;
 
 /// What happens next with a session that a driver is done with.
@@ -60,14 +61,27 @@ pub(crate) struct Drivers {
     pub(crate) listener: Arc<Listener>,
     /// Threads that are at batches, or between two.
     batches: Mutex<Vec<BatchThread>>,
+    /// Sessions that their threads keep while they are with the handler of a stream.
+    kept: Mutex<Vec<KeptSession>>,
 }
 
 /// A thread of a session, while it drives that a batch at a time.
 pub(crate) type BatchThread = Arc<Handover<Driven>>;
 
+/// A session that its thread keeps while it takes a stream to the handler. `None` once somebody has it: the runtime, or the
+/// thread again.
+pub(crate) type KeptSession = Arc<Mutex<Option<Keeping>>>;
+
+/// What a thread keeps: its session, its seat, and the stream.
+pub(crate) struct Keeping {
+    pub(crate) driven: Driven,
+    pub(crate) seat: ReservedThread,
+    pub(crate) open: Arc<OpenStream>,
+}
+
 impl Drivers {
     pub(crate) fn new(listener: Arc<Listener>) -> Arc<Drivers> {
-        Arc::new(Drivers { listener, batches: Mutex::default() })
+        Arc::new(Drivers { listener, batches: Mutex::default(), kept: Mutex::default() })
     }
 
     pub(crate) fn add(&self, thread: &BatchThread) {
@@ -80,5 +94,17 @@ impl Drivers {
 
     pub(crate) fn batches(&self) -> Vec<BatchThread> {
         lock(&self.batches).clone()
+    }
+
+    pub(crate) fn keep(&self, kept: &KeptSession) {
+        lock(&self.kept).push(Arc::clone(kept));
+    }
+
+    pub(crate) fn release(&self, kept: &KeptSession) {
+        lock(&self.kept).retain(|other| !Arc::ptr_eq(other, kept));
+    }
+
+    pub(crate) fn kept(&self) -> Vec<KeptSession> {
+        lock(&self.kept).clone()
     }
 }

@@ -1,28 +1,35 @@
-//! The look after threads at batches: where one is stuck in a handler, the runtime takes its session over.
+//! The look after threads at batches, and at streams: where one is stuck in a handler, the runtime takes its session over.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::dispatch::dispatch;
-use super::driven::{BatchThread, Drivers, Next};
+use super::dispatch::{dispatch, take_over_kept};
+use super::driven::{BatchThread, Drivers, KeptSession, Next};
 use crate::trace::{Who, tell};
 
 /// A handler that two looks this far apart both find running is stuck.
 const LOOK: Duration = Duration::from_millis(1);
-/// How many looks in a row find nobody at work before there are no more.
+/// How many looks in a row find nobody at work before there are no more: where there are batches, and where there were streams
+/// alone.
 const LOOKS_AT_NOTHING: u32 = 20;
+const LOOKS_AT_NO_STREAM: u32 = 2;
 
 /// Looks after the threads of a listener's sessions while any is with the handler.
 pub(crate) async fn check(drivers: Arc<Drivers>) {
     let shared = &drivers.listener.shared;
     while shared.until_wanted(&shared.stuck_check).await {
         let mut seen: Vec<(BatchThread, u32)> = Vec::new();
-        let mut looks_at_nothing = 0;
-        let is_any_at_work = || drivers.batches().iter().any(|thread| thread.is_with_the_handler());
-        while looks_at_nothing < LOOKS_AT_NOTHING || !shared.stuck_check.stop(is_any_at_work) {
+        let mut seen_kept: Vec<KeptSession> = Vec::new();
+        let (mut looks_at_nothing, mut enough) = (0, LOOKS_AT_NO_STREAM);
+        let is_any_at_work =
+            || !drivers.kept().is_empty() || drivers.batches().iter().any(|thread| thread.is_with_the_handler());
+        while looks_at_nothing < enough || !shared.stuck_check.stop(is_any_at_work) {
             let threads = drivers.batches();
+            if !threads.is_empty() {
+                enough = LOOKS_AT_NOTHING;
+            }
             let mut found = Vec::with_capacity(threads.len());
             let mut has_moved = threads.len() != seen.len();
             for thread in threads {
@@ -34,6 +41,18 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
                 }
                 found.push((thread, steps));
             }
+            // What a look has found, and the next finds again, is taken over, and no more the check's concern.
+            let mut kept = drivers.kept();
+            kept.retain(|kept| {
+                let was_seen = seen_kept.iter().any(|seen| Arc::ptr_eq(seen, kept));
+                if was_seen {
+                    drivers.release(kept);
+                    take_over_kept(kept);
+                }
+                !was_seen
+            });
+            has_moved |= !kept.is_empty();
+            seen_kept = kept;
             looks_at_nothing = if has_moved { 0 } else { looks_at_nothing + 1 };
             seen = found;
             sleep(LOOK).await;

@@ -24,12 +24,14 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Messages with more memory than this are the reader's, not copied from its buffer.
 const KEPT: usize = 64 << 10;
 
-/// Drives a session until it goes quiet or ends.
-pub(crate) fn drive(driven: &mut Driven) -> Next {
+/// Drives a session until it goes quiet or ends. Where it `is_again`, the thread has driven it before, and nobody else since.
+pub(crate) fn drive(driven: &mut Driven, is_again: bool) -> Next {
     let Driven { session, reader, .. } = driven;
     let Some(code) = session.shared.users_code() else { return Next::End };
     session.state.to_thread();
-    if session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_err() {
+    let is_set =
+        is_again || session.socket.set_blocking(true).and(session.socket.set_recv_timeout(Some(QUIET))).is_ok();
+    if !is_set {
         return Next::Runtime;
     }
     let (handler, within) = code.blocking();

@@ -15,7 +15,7 @@ use crate::protocol::hello::Hello;
 use crate::server::call_id::CallId;
 use crate::server::clock::Moment;
 use crate::server::error_frame::ErrorFrame;
-use crate::server::responder::{Changes, PATIENCE, Recipient};
+use crate::server::responder::{Changes, PATIENCE, Recipient, patience};
 use crate::server::shared::Shared;
 use crate::session::send_queue::Sent;
 
@@ -27,8 +27,8 @@ impl Recipient for Session {
         self.peer
     }
 
-    fn reply(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
-        self.respond(call, reply, patience)
+    fn reply(&self, call: CallId, reply: MessageRef<'_>) -> Result<()> {
+        self.respond(call, reply)
     }
 
     fn fail(&self, call: CallId, frame: ErrorFrame<'_>, patience: Duration) -> Result<()> {
@@ -67,7 +67,7 @@ impl Recipient for Session {
 
 impl Session {
     /// Sends the reply to a request in flight.
-    fn respond(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
+    fn respond(&self, call: CallId, reply: MessageRef<'_>) -> Result<()> {
         let _answering = self.still_wanted(call)?;
         let id = call.id();
         if reply.len() > self.peer_max {
@@ -77,7 +77,7 @@ impl Session {
                 reply.len(),
                 self.peer_max
             );
-            self.transmit_error(id, ErrorKind::TooLarge, &text, patience);
+            self.transmit_error(id, ErrorKind::TooLarge, &text, patience());
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let header = Header::of(Kind::Response, id, reply);
@@ -100,7 +100,7 @@ impl Session {
             }
             return Ok(());
         }
-        if self.transmit(&header, reply.data(), patience) { Ok(()) } else { Err(lost()) }
+        if self.transmit(&header, reply.data(), patience()) { Ok(()) } else { Err(lost()) }
     }
 
     /// Adds an answer to those that the thread of the session sends at the end of its batch.

@@ -152,7 +152,7 @@ impl Recipient for Caller {
         self.session.peer
     }
 
-    fn reply(&self, _call: CallId, reply: MessageRef<'_>, _patience: Duration) -> Result<()> {
+    fn reply(&self, _call: CallId, reply: MessageRef<'_>) -> Result<()> {
         self.open.respond(reply)
     }
 

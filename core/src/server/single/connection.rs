@@ -123,7 +123,7 @@ impl Recipient for Exchange {
         self.caller.peer
     }
 
-    fn reply(&self, _call: CallId, reply: MessageRef<'_>, _patience: Duration) -> Result<()> {
+    fn reply(&self, _call: CallId, reply: MessageRef<'_>) -> Result<()> {
         if self.caller.has_left() {
             return self.end(Answered::Over).and(Err(gone()));
         }

@@ -66,6 +66,7 @@ pub(crate) trait Carrier: fmt::Debug + Send + Sync {
 }
 
 type OnChange = Arc<dyn Fn() + Send + Sync>;
+type BeginToDrive = Box<dyn FnOnce() + Send>;
 
 /// One stream: what has come of it, who waits for it, and who sends its last frame.
 pub(crate) struct OpenStream {
@@ -82,6 +83,9 @@ pub(crate) struct OpenStream {
     on_change: Mutex<Option<OnChange>>,
     /// What is told of what passes; empty where it is not to be seen. Set once, before the handler gets the stream.
     seen: OnceLock<TappedCall>,
+    /// Has the session's driver begin to receive and to send, where it has not. Taken out and called, without any lock, by
+    /// whoever needs that first.
+    begin_to_drive: Mutex<Option<BeginToDrive>>,
 }
 
 struct State {
@@ -145,6 +149,7 @@ impl OpenStream {
             left: Notify::new(),
             on_change: Mutex::default(),
             seen: OnceLock::new(),
+            begin_to_drive: Mutex::default(),
         })
     }
 
@@ -174,7 +179,21 @@ impl OpenStream {
 
     /// Notified when the caller has left or has given the stream up.
     pub(crate) fn left(&self) -> &Notify {
+        self.needs_its_driver();
         &self.left
+    }
+
+    /// Nobody drives its session until `begin` is called, which somebody does who needs it.
+    pub(crate) fn drive_when_needed(&self, begin: BeginToDrive) {
+        *lock(&self.begin_to_drive) = Some(begin);
+    }
+
+    /// Somebody waits for what the caller does, or leaves it to the driver to send something.
+    fn needs_its_driver(&self) {
+        let begin = lock(&self.begin_to_drive).take();
+        if let Some(begin) = begin {
+            begin();
+        }
     }
 
     /// Tells the caller that its stream was accepted, if that has not been told; the frame goes out with what follows at

@@ -27,6 +27,9 @@ impl OpenStream {
     pub(crate) fn try_send(&self, item: MessageRef<'_>) -> Result<bool> {
         self.fits(item)?;
         let begun = self.begin_item(item, &mut lock(&self.state))?;
+        if begun.is_none() {
+            self.needs_its_driver();
+        }
         Ok(begun.map(|gathers| self.hand_over(item, gathers)).is_some())
     }
 
@@ -84,6 +87,7 @@ impl OpenStream {
         let header = Header::of(Kind::Data, self.call.id(), item);
         let mut cost = None;
         if gathers {
+            self.needs_its_driver();
             if self.carrier.gather(&header, item.data()).is_some_and(|waiting| waiting >= GATHERED) {
                 self.carrier.flush();
             }
@@ -113,6 +117,9 @@ impl OpenStream {
     pub(crate) fn try_next(&self) -> Result<NextItem> {
         let mut grants = Vec::new();
         let taken = self.take(&mut lock(&self.state), &mut grants)?;
+        if taken.is_none() {
+            self.needs_its_driver();
+        }
         self.grant(&grants);
         Ok(match taken {
             Some(Some(item)) => {
@@ -171,6 +178,7 @@ impl OpenStream {
         mut attempt: impl FnMut(&mut State) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut is_driven = false;
         let mut state = lock(&self.state);
         loop {
             if let Some(done) = attempt(&mut state)? {
@@ -179,6 +187,13 @@ impl OpenStream {
             let left = interrupt::left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(None);
+            }
+            if !is_driven {
+                drop(state);
+                self.needs_its_driver();
+                is_driven = true;
+                state = lock(&self.state);
+                continue;
             }
             let piece = interrupt::piece(left).unwrap_or(A_WHILE);
             state.sleepers += 1;
@@ -210,6 +225,8 @@ impl OpenStream {
             Ok(None) => {
                 state.in_a_row = 0;
                 wait_as(context, &mut state.wakers);
+                drop(state);
+                self.needs_its_driver();
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -223,6 +240,8 @@ impl OpenStream {
             return Poll::Ready(());
         }
         wait_as(context, &mut state.wakers);
+        drop(state);
+        self.needs_its_driver();
         Poll::Pending
     }
 
@@ -234,6 +253,8 @@ impl OpenStream {
             return Poll::Ready(());
         }
         wait_as(context, &mut state.wakers);
+        drop(state);
+        self.needs_its_driver();
         Poll::Pending
     }
 
@@ -254,6 +275,7 @@ impl OpenStream {
     pub(crate) fn on_change(&self, call: OnChange) {
         let before = lock(&self.on_change).replace(call);
         drop(before);
+        self.needs_its_driver();
         // Who ends the stream takes it out: what it holds may hold this stream.
         if self.is_over()
             && let Some(call) = { lock(&self.on_change).take() }
