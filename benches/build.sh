@@ -13,6 +13,7 @@ mkdir -p "$out"
     $cc $flags "$here/bare/bare.c" "$here/measure/measure.c" -o "$out/bare"
     $cc $flags "$here/bare/busy.c" -o "$out/busy"
     $cc $flags "$here/bare/empty.c" -o "$out/empty"
+    $cc $flags -shared -fPIC "$here/measure/slow_clock.c" -o "$out/slow_clock.so"
     $cc $flags "$here/fanout/bare.c" "$here/fanout/fanout.c" "$here/measure/measure.c" -o "$out/fanout-bare"
 }
 

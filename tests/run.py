@@ -174,6 +174,10 @@ def no_node():
     return None if shutil.which("node") or "CI" in os.environ else "node is not on PATH"
 
 
+def no_valgrind():
+    return None if shutil.which("valgrind") or "CI" in os.environ else "valgrind is not on PATH"
+
+
 def unittests(folder):
     return [sys.executable, "-m", "unittest", "discover", "--verbose", "-s", folder, "-t", "."]
 
@@ -220,6 +224,8 @@ def runners():
     # The README's example among them listens where its reader's would: in a directory of its own here.
     doc = ["tests/in_scratch.sh", cargo, "test", "--workspace", "--doc"]
     yield Runner("doc", "examples in the Rust documentation", doc, count_cargo_test)
+    counted = "instructions a message takes, beside the committed ones"
+    yield Runner("instructions", counted, ["benches/instructions.sh"], count_summary_line, missing=no_valgrind)
     yield Runner("interop", "every language posts to every language, and subscribes to it", ["tests/interop/run.sh"], count_summary_line)
     yield Runner("readme", "the blocks of the README and of the pages as they are printed", unittests("tests/readme"), count_unittest)
     yield Runner("docs", "the book and the reference of each language, with their links", ["tools/docs.sh"], count_docs)
