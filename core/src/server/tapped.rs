@@ -59,8 +59,8 @@ impl Recipient for Tapped {
         self.to.peer()
     }
 
-    fn reply(&self, call: CallId, reply: MessageRef<'_>, patience: Duration) -> Result<()> {
-        let sent = self.to.reply(call, reply, patience);
+    fn reply(&self, call: CallId, reply: MessageRef<'_>) -> Result<()> {
+        let sent = self.to.reply(call, reply);
         match &sent {
             Ok(()) => self.call.tell("response", reply),
             Err(error) => self.call.tell_unanswered(error),
