@@ -12,7 +12,7 @@ dotnet() { "$root/tools/dotnet.sh" "$@"; }
 
 mkdir -p "$target"
 for project in src/SimpleIpc tests/Tests examples/Examples ../../examples/streams/dotnet/StreamExamples \
-    ../../examples/worker/dotnet/Worker; do
+    ../../examples/worker/dotnet/Worker ../../examples/plugins/dotnet/Plugin; do
     if ! dotnet build --nologo --verbosity quiet --configuration Debug --no-incremental -warnaserror \
         "$here/$project.csproj" >"$target/dotnet-lint.log" 2>&1; then
         cat "$target/dotnet-lint.log"

@@ -2,6 +2,7 @@
  * The front end: starts a worker, has it compute, leaves a job, and starts another worker where one has crashed.
  * front COMMAND-OF-THE-WORKER [ARGUMENT…]
  */
+#include <fcntl.h>
 #include <simple_ipc.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ static struct worker start(char **command) {
         _exit(127);
     }
     close(ends[0]);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC); /* no other process holds it open */
     worker.input = ends[1];
     return worker;
 }
