@@ -3,22 +3,30 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Stdin, Stdout, Write};
 use std::mem::ManuallyDrop;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, RawHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::os::windows::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use simple_ipc::event_loop::{ItemStream, Queue};
 use simple_ipc::system::{RawWaitable, Waker};
-use windows_sys::Win32::Foundation::{ERROR_BROKEN_PIPE, HANDLE, INVALID_HANDLE_VALUE, WAIT_FAILED, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{
+    CloseHandle, ERROR_BROKEN_PIPE, HANDLE, INVALID_HANDLE_VALUE, WAIT_FAILED, WAIT_OBJECT_0,
+};
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_CHAR, FILE_TYPE_PIPE, GetFileType, WriteFile};
 use windows_sys::Win32::System::Console::{
     CTRL_BREAK_EVENT, CTRL_C_EVENT, GenerateConsoleCtrlEvent, GetStdHandle, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
 };
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, SetInformationJobObject,
+};
 use windows_sys::Win32::System::Pipes::{PIPE_NOWAIT, PeekNamedPipe, SetNamedPipeHandleState};
-use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, INFINITE, WaitForMultipleObjects};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, INFINITE, OpenProcess, PROCESS_TERMINATE, TerminateProcess, WaitForMultipleObjects,
+};
 
 use crate::input::Source;
 
@@ -126,15 +134,54 @@ pub(crate) fn read(stdin: &Stdin, buffer: &mut [u8]) -> io::Result<usize> {
 pub(crate) struct ProcessId(u32);
 
 impl ProcessId {
+    /// From here on it does not outlive this command, nor does what it starts.
     pub(crate) fn of(child: &Child) -> ProcessId {
+        if let Some(job) = job() {
+            // SAFETY: both handles are open.
+            let _it_may_outlive_the_command = unsafe { AssignProcessToJobObject(job, child.as_raw_handle()) };
+        }
         ProcessId(child.id())
     }
 
-    /// Asks it to end: Ctrl-Break, for the group of processes that it was started as.
+    /// Asks it to end: Ctrl-Break, for the group of processes that it was started as. Where there is no console by which to ask, it is
+    /// ended.
     pub(crate) fn terminate(self) {
         // SAFETY: it takes numbers.
-        let _ended_already = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.0) };
+        if unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.0) } != 0 {
+            return;
+        }
+        // SAFETY: it takes numbers; the handle is closed when it was used.
+        unsafe {
+            let process = OpenProcess(PROCESS_TERMINATE, 0, self.0);
+            if !process.is_null() {
+                TerminateProcess(process, 1);
+                CloseHandle(process);
+            }
+        }
     }
+}
+
+/// The job of all processes that this command has started: the system ends them when the last handle of it is closed, which is when
+/// this command ends, however it does. `None` where the system gives none.
+fn job() -> Option<HANDLE> {
+    static JOB: OnceLock<Option<OwnedHandle>> = OnceLock::new();
+    let made = || {
+        // SAFETY: a job without a name, with the rights of this user.
+        let job = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
+        if job.is_null() {
+            return None;
+        }
+        // SAFETY: the call has just made the handle, and nobody else has it.
+        let job = unsafe { OwnedHandle::from_raw_handle(job) };
+        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        let size = size_of_val(&limits) as u32;
+        let kind = JobObjectExtendedLimitInformation;
+        // SAFETY: the structure has the form and the length that this kind takes.
+        let set = unsafe { SetInformationJobObject(job.as_raw_handle(), kind, (&raw const limits).cast(), size) };
+        (set != 0).then_some(job)
+    };
+    JOB.get_or_init(made).as_ref().map(OwnedHandle::as_raw_handle)
 }
 
 /// Has a program run where Ctrl-C does not reach it: that goes to the group of processes that is this command's.
@@ -152,14 +199,28 @@ pub(crate) fn become_program(command: &mut Command) -> io::Error {
 }
 
 /// A pipe to or from a process.
-pub(crate) trait Pipe: AsRawHandle {}
+pub(crate) trait Pipe: AsRawHandle {
+    /// Whether it is written here. What is read is looked at before, and its handle may not be changed.
+    const IS_WRITTEN: bool;
+}
 
-impl Pipe for ChildStdin {}
-impl Pipe for ChildStdout {}
-impl Pipe for ChildStderr {}
+impl Pipe for ChildStdin {
+    const IS_WRITTEN: bool = true;
+}
 
-/// Has writing a pipe never wait. What is read is looked at before.
-pub(crate) fn set_nonblocking(pipe: &impl Pipe) -> io::Result<()> {
+impl Pipe for ChildStdout {
+    const IS_WRITTEN: bool = false;
+}
+
+impl Pipe for ChildStderr {
+    const IS_WRITTEN: bool = false;
+}
+
+/// Has reading or writing a pipe never wait.
+pub(crate) fn set_nonblocking<P: Pipe>(pipe: &P) -> io::Result<()> {
+    if !P::IS_WRITTEN {
+        return Ok(());
+    }
     let mode = PIPE_NOWAIT;
     // SAFETY: the handle is open, and the mode is read from memory that outlives the call.
     let set =
