@@ -3,8 +3,11 @@
 //!
 //! What is for Unix alone has stand-ins on Unix sockets. On Windows listeners are on ports.
 
+#[cfg(unix)]
 mod asked;
 mod bounds;
+#[cfg(unix)]
+mod deno_callers;
 #[cfg(unix)]
 mod deno_replies;
 #[cfg(unix)]
