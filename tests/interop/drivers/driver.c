@@ -14,6 +14,9 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#ifdef _WIN32
+#include <io.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -155,6 +158,28 @@ static void must(sipc_status status, sipc_error *error) {
     if (status != SIPC_OK)
         die(sipc_error_message(error));
 }
+
+#ifdef _WIN32
+/* As POSIX has it; `*line` may have been given back by an earlier call. */
+static ssize_t getline(char **line, size_t *room, FILE *file) {
+    size_t len = 0;
+    for (int c; (c = getc(file)) != EOF;) {
+        if (len + 2 > *room) {
+            *room = *room < 128 ? 256 : *room * 2;
+            *line = realloc(*line, *room);
+            if (*line == NULL)
+                die("out of memory");
+        }
+        (*line)[len++] = (char)c;
+        if (c == '\n')
+            break;
+    }
+    if (len == 0)
+        return -1;
+    (*line)[len] = '\0';
+    return (ssize_t)len;
+}
+#endif
 
 static char *read_line(void) {
     static char *line = NULL;
@@ -350,7 +375,8 @@ static int post_until_end(void) {
 #include "publications.h"
 #include "streams.h"
 
-/* As a command of `simple-ipc listen --exec`. */
+/* As a command of `simple-ipc listen --exec`, which takes a FIFO and signals. */
+#ifndef _WIN32
 
 static volatile sig_atomic_t let_go, gone;
 
@@ -418,7 +444,13 @@ static int handle(void) {
     return 0;
 }
 
+#endif
+
 int main(int argc, char **argv) {
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);
+    _setmode(_fileno(stdout), _O_BINARY);
+#endif
     if (argc == 3 && strcmp(argv[1], "listen") == 0)
         return listen_until_end(argv[2]);
     if (argc == 2 && strcmp(argv[1], "post") == 0)
@@ -431,8 +463,10 @@ int main(int argc, char **argv) {
         return listen_for_streams(argv[2]);
     if (argc == 2 && strcmp(argv[1], "stream") == 0)
         return call_streams();
+#ifndef _WIN32
     if (argc == 2 && strcmp(argv[1], "handle") == 0)
         return handle();
+#endif
     fprintf(stderr, "usage: driver listen PREFIX | post | publish PREFIX | subscribe | streams PREFIX | stream | handle\n");
     return 2;
 }
