@@ -47,11 +47,11 @@ class Application(unittest.TestCase):
     def python(self, name):
         return self.there(languages.python(self.folder / "python" / f"{name}.py"))
 
-    def javascript(self, name):
+    def javascript(self, name, runtime="node"):
         """As in a project of a user's own, which has the package installed."""
         for source in (self.folder / "javascript").iterdir():
             (self.built / source.name).write_bytes(source.read_bytes())
-        return self.there(languages.javascript("node", self.built / f"{name}.mjs"))
+        return self.there(languages.javascript(runtime, self.built / f"{name}.mjs"))
 
     def c(self, name):
         program = self.built / f"c_{name}"
