@@ -73,7 +73,7 @@ crates=(-p simple-ipc -p simple-ipc-ffi -p simple-ipc-cli -p simple-ipc-node -p 
 # Builds for the target, tests among it, and keeps cargo's messages, which name the programs. With `short`, of the tests only the programs
 # of which a part is run: those inside the libraries, for which each library is built a second time, are not among them.
 build_parts() { # target as zig takes it
-    local standard=std,panic_unwind,test tests=(--tests)
+    local standard=std,panic_unwind,test tests=(--tests --examples)
     [ -z "$short" ] || tests=(--test calls --test command_line)
     build_for "$1" "${crates[@]}" --lib --bins "${tests[@]}" --message-format=json >"$scratch/built.json"
 }
