@@ -31,7 +31,7 @@ WORDS = {
     "x86_64-pc-windows-gnu": ("win-x64", r"win_amd64"),
 }
 #: .NET's names of the platforms for which there is an archive of the C library: `make install` knows no other yet.
-ARCHIVES = ("linux-x64", "linux-arm64", "linux-musl-x64", "linux-musl-arm64")
+ARCHIVES = ("linux-x64", "linux-arm64", "linux-musl-x64", "linux-musl-arm64", "win-x64")
 
 
 class Refused(Exception):

@@ -16,7 +16,7 @@ languages=$*
 if [ -z "$languages" ]; then
     # `make install` names the files of a Linux library.
     case $("$root/tools/portable_build.sh" --triple) in
-        *-linux-*) languages=c ;;
+        *-linux-* | *-windows-*) languages=c ;;
     esac
     for script in "$root"/bindings/*/package.sh; do
         languages="$languages $(basename "$(dirname "$script")")"

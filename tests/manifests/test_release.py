@@ -60,7 +60,7 @@ class Assembling(unittest.TestCase):
         tar(folder / f"simple-ipc-{platform['name']}-{VERSION}.tgz", platform["name"])
         packed(folder / f"libsimpleipc-{VERSION}-py3-none-any.whl", {"simple_ipc/__init__.py": "none"})
         packed(folder / f"libsimpleipc-{VERSION}-cp311-abi3-{tag}.whl", {"simple_ipc/_native.abi3.so": runtime})
-        if runtime.startswith("linux"):
+        if runtime.startswith(("linux", "win")):
             tar(folder / f"simple-ipc-c-{VERSION}-{runtime}.tar.gz", runtime)
         (folder / f"simple-ipc-node-{VERSION}.cdx.json").write_text("{}")
         packed(folder / f"SimpleIpc.{VERSION}.nupkg", {

@@ -19,7 +19,7 @@ triple=$(tools/portable_build.sh --triple)
 languages=("$@")
 if [ $# -eq 0 ]; then
     # tools/package.sh makes no archive of the C library for other systems.
-    case $triple in *-linux-*) languages=(c) ;; esac
+    case $triple in *-linux-* | *-windows-*) languages=(c) ;; esac
     for script in bindings/*/package.sh; do
         [ -x "$script" ] && languages+=("$(basename "$(dirname "$script")")")
     done

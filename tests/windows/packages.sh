@@ -46,6 +46,39 @@ says() { # expected, program, argument…
 }
 
 case $language in
+    c)
+        tar xzf "$(find_package '*.tar.gz')" -C "$scratch/place" --strip-components 1
+        tree=$scratch/place
+        example c "$tree/README.md" >"$scratch/example.c"
+        export PKG_CONFIG_PATH=$tree/lib/pkgconfig
+        # shellcheck disable=SC2046 # lists of flags
+        {
+            x86_64-w64-mingw32-gcc "$scratch/example.c" $(pkg-config --cflags --libs simple_ipc) -o "$tree/bin/shared.exe"
+            x86_64-w64-mingw32-gcc "$scratch/example.c" $(pkg-config --cflags simple_ipc) \
+                $(pkg-config --variable=static_libs simple_ipc) -o "$scratch/static.exe"
+        }
+        # The library is beside the first, and nowhere for the second.
+        says response-bar place/bin/shared.exe
+        says response-bar ./static.exe
+        says "simple-ipc $(tools/version.sh)" place/bin/simple-ipc.exe --version
+        command -v cmake >/dev/null || leave_out "CMake is not installed, so that its files were not tried"
+        cat >"$scratch/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.10)
+project(example C)
+find_package(SimpleIpc REQUIRED)
+foreach(kind IN ITEMS simple_ipc simple_ipc_static)
+    add_executable(with_${kind} example.c)
+    target_link_libraries(with_${kind} PRIVATE SimpleIpc::${kind})
+endforeach()
+END
+        if ! { cmake -S "$scratch" -B "$scratch/built" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_C_COMPILER=x86_64-w64-mingw32-gcc \
+            "-DCMAKE_PREFIX_PATH=$tree" && cmake --build "$scratch/built"; } >"$scratch/log" 2>&1; then
+            fail "CMake cannot build the example: $(tail -n 5 "$scratch/log")"
+        fi
+        cp "$scratch/built/with_simple_ipc.exe" "$tree/bin"
+        says response-bar place/bin/with_simple_ipc.exe
+        says response-bar built/with_simple_ipc_static.exe
+        ;;
     node)
         modules=$scratch/place/node_modules
         mkdir -p "$modules/simple-ipc" "$modules/simple-ipc-win32-x64"

@@ -142,12 +142,12 @@ namespace SimpleIpc.Tests
                 // Users have no numbers on Windows.
                 Check.Equal(!Check.IsWindows, user != null);
                 Check.Fails(IpcStatus.TooLarge, () => Ipc.PostUdsRequest<string, uint?>("x", new string('x', 200), options));
-                options.AllowedUsers = new[] { user!.Value };
+                options.AllowedUsers = user == null ? null : new[] { user.Value };
                 Check.Equal(user, Ipc.PostUdsRequest<string, uint?>("x", "x", options));
             }
             using (IpcListener listener = Ipc.ListenUdsRequest<string, string>("x", data => data, new IpcOptions { Directory = scratch.Path, PathStyle = IpcPathStyle.V0_0_14 }))
             {
-                Check.Equal(scratch.Path + "/x.sock", listener.Path!);
+                Check.Equal(Path.Combine(scratch.Path, "x.sock"), listener.Path!);
             }
         }
 

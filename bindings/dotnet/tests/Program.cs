@@ -116,7 +116,7 @@ namespace SimpleIpc.Tests
             string printed = await output, complained = await errors;
             process.WaitForExit();
             // The end of a line is two characters on Windows.
-            return (process.ExitCode, printed.Replace("\r\n", "\n").TrimEnd(), complained.TrimEnd());
+            return (process.ExitCode, printed.Replace("\r", "").TrimEnd(), complained.Replace("\r", "").TrimEnd());
         }
 
         /// <summary>Returns when it is gone.</summary>
