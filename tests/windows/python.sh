@@ -43,6 +43,41 @@ python_suites() { # suite…
 if bring_python_for_windows && fill_site; then
     python_suites test_blocking test_aio test_errors test_failures test_closing test_publications test_aio_publications \
         test_giving_up test_values test_streams test_aio_streams
+    cat >"$scratch/interrupted.py" <<'END'
+import simple_ipc
+
+with simple_ipc.listen_uds_publish("quiet"), simple_ipc.subscribe_uds("quiet") as events:
+    try:
+        print("waiting", flush=True)
+        events.next()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+print("closed", flush=True)
+END
+    cat >"$scratch/interrupted_aio.py" <<'END'
+import asyncio
+
+from simple_ipc import aio
+
+
+async def main():
+    try:
+        async with aio.listen_uds_publish("quiet"), aio.subscribe_uds("quiet") as events:
+            print("waiting", flush=True)
+            await events.next()
+    finally:
+        print("closed", flush=True)
+
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+END
+    export SIMPLE_IPC_DIR="Z:/scratch/${scratch##*/}"
+    interrupted "Python, in a call that blocks" "interrupted closed" "${runtime[@]}" interrupted.py
+    interrupted "Python, asyncio" "closed interrupted" "${runtime[@]}" interrupted_aio.py
+    unset SIMPLE_IPC_DIR
 else
     left "Python for Windows cannot be had"
 fi

@@ -96,3 +96,12 @@ run_for() { # seconds, output, program, argument…
     env -u NODE_EXTRA_CA_CERTS -u SSL_CERT_FILE -u SSL_CERT_DIR timeout --kill-after 10 "$1" bash -c 'enter "$@"' enter "${@:3}" \
         >"$2" 2>&1 </dev/null
 }
+
+# Ctrl-C on a terminal of the program's own, which prints `waiting` before; of the lines that follow, those that are `interrupted`, `closed`.
+interrupted() { # what, the lines, program, argument…
+    local said
+    said=$(env -u NODE_EXTRA_CA_CERTS -u SSL_CERT_FILE -u SSL_CERT_DIR tests/windows/interrupted.py waiting "${@:3}") ||
+        said="$said did not end"
+    said=$(printf '%s\n' "${said//^C/}" | grep -E '^(interrupted|closed)$| did not end$' | tr '\n' ' ' || true)
+    same "Ctrl-C, $1" "$2" "${said% }"
+}
