@@ -17,6 +17,7 @@ use crate::info::Info;
 use crate::link::Link;
 use crate::local::Local;
 use crate::progress::Progress;
+use crate::retained::Kept;
 use crate::wire::{self, Subjects};
 
 /// The most messages of one channel that are with its listener at once.
@@ -37,6 +38,7 @@ pub(crate) struct Export {
     pub(crate) channel: Channel,
     subjects: Subjects,
     local: Local,
+    kept: Arc<Kept>,
     /// Calls under way, by their reply subjects, and how to give them up.
     calls: Mutex<HashMap<String, oneshot::Sender<()>>>,
     /// By which requests are posted: there once somebody has listened.
@@ -51,6 +53,7 @@ struct Incoming {
     requests: Subscriber,
     broadcasts: Subscriber,
     streams: Subscriber,
+    values: Subscriber,
     info: Subscriber,
     cancel: Subscriber,
 }
@@ -70,12 +73,13 @@ struct Room {
 }
 
 /// Exports the channel over one connection after another, until the bridge ends.
-pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
+pub(crate) async fn run(link: Arc<Link>, channel: Channel, kept: Arc<Kept>) {
     let export = Arc::new(Export {
         subjects: Subjects::new(&link.settings.prefix, &channel),
         local: Local::new(&channel, &link.settings.options, &link.settings.directory),
         link,
         channel,
+        kept,
         calls: Mutex::default(),
         client: OnceCell::new(),
         room: Arc::new(Semaphore::new(MOST_CALLS)),
@@ -117,11 +121,12 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
 
 impl Export {
     async fn subscribe(&self, connection: &Connection) -> Result<Incoming> {
-        let Subjects { requests, broadcasts, streams, info, cancel, events: _ } = &self.subjects;
+        let Subjects { requests, broadcasts, streams, values, info, cancel, events: _ } = &self.subjects;
         let incoming = Incoming {
             requests: connection.subscribe(requests, Some(wire::GROUP)).await?,
             broadcasts: connection.subscribe(broadcasts, Some(wire::GROUP)).await?,
             streams: connection.subscribe(streams, Some(wire::GROUP)).await?,
+            values: connection.subscribe(values, Some(wire::GROUP)).await?,
             info: connection.subscribe(info, None).await?,
             cancel: connection.subscribe(cancel, None).await?,
         };
@@ -167,6 +172,13 @@ impl Export {
                 message = incoming.info.next() => {
                     if let Some(message) = message {
                         self.tell_of_it(connection, &message).await;
+                    }
+                    continue;
+                }
+                message = incoming.values.next() => {
+                    if let Some(message) = message {
+                        let (kept, connection) = (Arc::clone(&self.kept), Arc::clone(connection));
+                        tokio::spawn(async move { kept.answer(&connection, &message).await });
                     }
                     continue;
                 }
@@ -217,7 +229,8 @@ impl Export {
         };
         let mode = found.map(|found| found.mode.name().to_owned());
         let publishes = found.is_some_and(|found| found.publishes);
-        let info = Info { host: self.link.host.clone(), bridge: self.link.id.clone(), mode, publishes, why };
+        let retained = if publishes { self.kept.epoch() } else { None };
+        let info = Info { host: self.link.host.clone(), bridge: self.link.id.clone(), mode, publishes, retained, why };
         let body = serde_json::to_vec(&info).unwrap_or_default();
         self.answer(connection, message, HeaderMap::new(), body.into()).await;
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use simple_ipc::{Channel, Event, Overflow};
+use simple_ipc::{Channel, Event, Options, Overflow};
 
 use crate::events::{self, EPOCH};
 use crate::link::Link;
 use crate::local::Local;
+use crate::retained::{Kept, RETAINED, Value};
 use crate::wire::{self, Subjects};
 
 /// How often a channel that does not publish is looked at again.
@@ -17,14 +18,15 @@ const LOOK: Duration = Duration::from_millis(500);
 const QUEUE: usize = 4 << 20;
 
 /// One after another publisher of the channel, until the bridge ends.
-pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
+pub(crate) async fn run(link: Arc<Link>, channel: Channel, kept: Arc<Kept>) {
     let local = Local::new(&channel, &link.settings.options, &link.settings.directory);
     let subject = Subjects::new(&link.settings.prefix, &channel).events;
     let all = async {
-        let mut publishers = 0_u64;
+        let mut passing = Passing { link: &link, channel: &channel, subject, kept: &kept, publishers: 0, sequence: 0 };
         loop {
             if local.look().is_ok_and(|found| found.is_some_and(|found| found.publishes)) {
-                pass_on(&link, &local, &channel, &subject, &mut publishers).await;
+                passing.pass_on(&local).await;
+                kept.begin("", false);
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -35,41 +37,77 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel) {
     }
 }
 
-/// Passes on what one publisher publishes, until it ends.
-async fn pass_on(link: &Link, local: &Local, channel: &Channel, subject: &str, publishers: &mut u64) {
-    // It ends with its publisher: the next one may be a bridge, whose events have come from elsewhere.
-    let options = link.settings.options.clone().overflow(Overflow::DropOldest).queue(QUEUE).reconnect(Duration::ZERO);
-    let Ok(mut subscription) = simple_ipc::subscribe(channel, &options).await else { return };
-    if local.look().is_err() {
-        return;
-    }
-    let mut sequence = 0_u64;
-    *publishers += 1;
-    while let Some(Ok(event)) = subscription.next().await {
-        // The last events of topics from before this subscription: nobody was due to get them.
-        if event.retained {
-            continue;
-        }
-        match u64::try_from(event.missed) {
-            Ok(missed) => sequence = sequence.saturating_add(missed),
-            // An unknown number: it goes on as another publisher's events do.
-            Err(_) => *publishers += 1,
-        }
-        sequence = sequence.saturating_add(1);
-        send(link, subject, event, &format!("{}-{publishers}", link.id), sequence).await;
-    }
+/// How far it is with what the channel publishes.
+struct Passing<'a> {
+    link: &'a Link,
+    channel: &'a Channel,
+    subject: String,
+    kept: &'a Kept,
+    /// Which publisher it is, counted from 1.
+    publishers: u64,
+    /// The number of its last event.
+    sequence: u64,
 }
 
-/// Sends an event, if there is a connection and it fits: else its number is missing, by which it is noticed.
-async fn send(link: &Link, subject: &str, event: Event, epoch: &str, sequence: u64) {
-    let Some(connection) = link.connection() else { return };
-    let subject = events::subject(subject, &event.topic);
-    let mut headers = wire::headers_of(&event.data);
-    headers.insert(wire::VIA, link.id.as_str());
-    headers.insert(EPOCH, epoch);
-    headers.insert(wire::SEQUENCE, sequence.to_string().as_str());
-    let body = Bytes::from(event.data.into_data());
-    if wire::size(&headers, &body) <= connection.max_payload() {
-        let _not_sent_is_noticed_as_well = connection.publish(subject, headers, body).await;
+impl Passing<'_> {
+    /// Passes on what one publisher publishes, until it ends.
+    async fn pass_on(&mut self, local: &Local) {
+        // It ends with its publisher: the next one may be a bridge, whose events have come from elsewhere.
+        let options = self.link.settings.options.clone();
+        let options = options.overflow(Overflow::DropOldest).queue(QUEUE).reconnect(Duration::ZERO);
+        let Ok(mut subscription) = simple_ipc::subscribe(self.channel, &options).await else { return };
+        if local.look().is_err() {
+            return;
+        }
+        self.sequence = 0;
+        self.publishers += 1;
+        self.kept.begin(&self.epoch(), self.retains(&options).await);
+        while let Some(Ok(event)) = subscription.next().await {
+            // The last events of topics from before this subscription: nobody was due to get them, and they have no number.
+            if event.retained {
+                self.send(event, 0).await;
+                continue;
+            }
+            match u64::try_from(event.missed) {
+                Ok(missed) => self.sequence = self.sequence.saturating_add(missed),
+                // An unknown number: it goes on as another publisher's events do.
+                Err(_) => {
+                    self.publishers += 1;
+                    self.kept.rename(&self.epoch());
+                }
+            }
+            self.sequence = self.sequence.saturating_add(1);
+            self.send(event, self.sequence).await;
+        }
+    }
+
+    fn epoch(&self) -> String {
+        format!("{}-{}", self.link.id, self.publishers)
+    }
+
+    /// Whether the publisher keeps the last event of each topic. One of an earlier version does not tell, and counts as one
+    /// that does not.
+    async fn retains(&self, options: &Options) -> bool {
+        let (channel, options) = (self.channel.clone(), options.clone());
+        let asked = tokio::task::spawn_blocking(move || simple_ipc::blocking::inspect(&channel, &options)).await;
+        asked.is_ok_and(|state| state.is_ok_and(|state| state.retains))
+    }
+
+    /// Sends an event, if there is a connection and it fits: else its number is missing, by which it is noticed.
+    async fn send(&self, event: Event, sequence: u64) {
+        let (kind, body) = (event.data.kind(), Bytes::from(event.data.into_data()));
+        self.kept.keep(&event.topic, Value { kind, body: body.clone(), sequence });
+        let Some(connection) = self.link.connection() else { return };
+        let subject = events::subject(&self.subject, &event.topic);
+        let mut headers = wire::headers_of_kind(kind);
+        headers.insert(wire::VIA, self.link.id.as_str());
+        headers.insert(EPOCH, self.epoch().as_str());
+        headers.insert(wire::SEQUENCE, sequence.to_string().as_str());
+        if event.retained {
+            headers.insert(RETAINED, "1");
+        }
+        if wire::size(&headers, &body) <= connection.max_payload() {
+            let _not_sent_is_noticed_as_well = connection.publish(subject, headers, body).await;
+        }
     }
 }

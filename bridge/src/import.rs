@@ -10,9 +10,10 @@ use tokio::sync::watch;
 use crate::connection::{Connection, Outcome};
 use crate::events::Positions;
 use crate::import_events::Held;
-use crate::info::{self, NoInfo};
+use crate::info::{self, Info, NoInfo};
 use crate::link::Link;
 use crate::progress::Progress;
+use crate::retained::Given;
 use crate::wire::{self, Answered, Subjects};
 
 /// How often an exporter is looked for while there is none.
@@ -57,7 +58,7 @@ impl Import {
         while let Some(connection) = self.link.connected().await {
             let why = match info::ask(&self.link, &connection, &self.subjects).await {
                 Ok(info) => match info.mode() {
-                    Some(mode) => match self.listen(&connection, mode, info.publishes, &info.host).await {
+                    Some(mode) => match self.listen(&connection, mode, &info).await {
                         Ok(()) => {
                             told = None;
                             continue;
@@ -77,17 +78,17 @@ impl Import {
         }
     }
 
-    /// Listens in this mode until the exporter's listener has another one.
-    async fn listen(
-        self: &Arc<Import>,
-        connection: &Connection,
-        mode: Mode,
-        publishes: bool,
-        from: &str,
-    ) -> simple_ipc::Result<()> {
-        let (import, options) = (Arc::clone(self), self.link.settings.options.clone().bridge(true).publish(publishes));
+    /// Listens as the exporter's listener does, until that is another one.
+    async fn listen(self: &Arc<Import>, connection: &Connection, mode: Mode, info: &Info) -> simple_ipc::Result<()> {
+        let options = self.link.settings.options.clone().bridge(true).publish(info.publishes);
+        let (import, options) = (Arc::clone(self), options.retain(info.retained.is_some()));
         // Before there can be subscribers, to whom all is due from then on.
-        let events = if publishes { Some(self.events_over(connection).await?) } else { None };
+        let events = if info.publishes { Some(self.events_over(connection).await?) } else { None };
+        // After that: what is published meanwhile is among the events.
+        let given = match info.retained {
+            Some(_) => Some(Given::ask(connection, &self.subjects.values).await?),
+            None => None,
+        };
         let handler = move |message, responder: Responder| {
             let import = Arc::clone(&import);
             async move {
@@ -103,28 +104,31 @@ impl Import {
             Mode::Publish => Listener::serve_publish(&self.channel, &options).await?,
             _ => Listener::serve(&self.channel, mode, &options, handler).await?,
         };
-        let (channel, from) = (self.channel.to_string(), from.to_owned());
+        let (channel, from) = (self.channel.to_string(), info.host.clone());
         self.link.tell(&Progress::Importing { channel, mode: mode.name().to_owned(), from });
         let closes = Closes { link: &self.link, listener: Some(listener) };
         let publishing = async {
             match (events, &closes.listener) {
-                (Some(events), Some(listener)) => self.publish_all(listener, events).await,
+                (Some(events), Some(listener)) => self.publish_all(listener, events, given).await,
                 _ => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = self.until_another_mode(mode, publishes) => {}
+            () = self.until_another_listener(info) => {}
             () = publishing => {}
         }
         closes.close().await
     }
 
-    async fn until_another_mode(&self, mode: Mode, publishes: bool) {
+    async fn until_another_listener(&self, listened: &Info) {
+        let of = |info: &Info| (info.mode(), info.publishes, info.retained.is_some());
+        // Of several exporters of one channel each has a publisher of its own.
+        let is_another = |info: &Info| info.bridge == listened.bridge && info.retained != listened.retained;
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(connection) = self.link.connection() else { continue };
             match info::ask(&self.link, &connection, &self.subjects).await {
-                Ok(info) if info.mode().is_some_and(|now| (now, info.publishes) != (mode, publishes)) => return,
+                Ok(info) if info.mode().is_some() && (of(&info) != of(listened) || is_another(&info)) => return,
                 // What waits for an answer waits in vain: who would give it is no longer at the server.
                 Err(NoInfo::Nobody) => self.gone.send_modify(|times| *times += 1),
                 Ok(_) | Err(NoInfo::Unknown(_)) => {}

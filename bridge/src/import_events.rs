@@ -9,6 +9,7 @@ use simple_ipc::{Listener, Message, Result};
 use crate::connection::{Connection, lock};
 use crate::events::{self, Follows};
 use crate::import::Import;
+use crate::retained::{self, Given, RETAINED};
 use crate::wire;
 
 /// How long subscribers may take to come back to a listener that takes another's place.
@@ -39,9 +40,17 @@ impl Import {
     }
 
     /// Publishes events until an unknown number was missed. Local subscribers are told exactly that by a listener that takes this
-    /// one's place.
-    pub(crate) async fn publish_all(&self, listener: &Listener, incoming: Subscriber) {
+    /// one's place. So it is, too, where the last events of topics that were `given` for later subscribers may be others by now.
+    pub(crate) async fn publish_all(&self, listener: &Listener, incoming: Subscriber, mut given: Option<Given>) {
         let held = lock(&self.held).take();
+        if let Some(given) = &mut given {
+            let of_the_held = held.as_ref().map(|held| held.topic.as_str());
+            for (topic, message) in std::mem::take(&mut given.values) {
+                if Some(topic.as_str()) != of_the_held {
+                    publish(listener, &topic, &message).await;
+                }
+            }
+        }
         if let Some(Held { topic, message, subscribers }) = held {
             let until = Instant::now() + RETURN;
             while listener.counters().subscribers < subscribers && Instant::now() < until {
@@ -56,6 +65,10 @@ impl Import {
                 incoming = self.events_over(&connection).await.ok();
                 if incoming.is_none() {
                     connection.lost().await;
+                } else if let Some(given) = &given
+                    && !self.has_all_values(&connection, given).await
+                {
+                    return;
                 }
                 continue;
             };
@@ -65,10 +78,35 @@ impl Import {
                 continue;
             };
             let Some((topic, message)) = read(&event) else { continue };
+            if wire::header(&event, RETAINED).is_some() {
+                // It came to the exporter after this one had asked it.
+                if let Some(given) = &mut given
+                    && !given.numbers.contains_key(&topic)
+                {
+                    given.numbers.insert(topic.clone(), (String::new(), 0));
+                    publish(listener, &topic, &message).await;
+                }
+                continue;
+            }
             let follows = lock(&self.positions).note(&event);
+            if let Some(given) = &mut given {
+                let (epoch, number) = number_of(&event);
+                if given.has(&topic, epoch, number) {
+                    continue;
+                }
+                if retained::forgets(message.kind(), message.data()) {
+                    given.numbers.remove(&topic);
+                } else {
+                    given.numbers.insert(topic.clone(), (epoch.to_owned(), number));
+                }
+            }
             let subscribers = listener.counters().subscribers;
             match follows {
-                Follows::AfterAnUnknownNumber if subscribers > 0 => {
+                Follows::AfterAnUnknownNumber if subscribers > 0 || given.is_some() => {
+                    *lock(&self.held) = Some(Held { topic, message, subscribers });
+                    return;
+                }
+                Follows::After(_) if given.is_some() => {
                     *lock(&self.held) = Some(Held { topic, message, subscribers });
                     return;
                 }
@@ -80,6 +118,19 @@ impl Import {
             publish(listener, &topic, &message).await;
         }
     }
+
+    /// Whether the values at the exporter are those that have come over an earlier connection.
+    async fn has_all_values(&self, connection: &Connection, given: &Given) -> bool {
+        let Ok(now) = Given::ask(connection, &self.subjects.values).await else { return false };
+        let is_forgotten = given.numbers.keys().any(|topic| !now.numbers.contains_key(topic));
+        !is_forgotten && now.numbers.iter().all(|(topic, value)| given.numbers.get(topic) == Some(value))
+    }
+}
+
+/// The publisher and the number of an event.
+fn number_of(event: &NatsMessage) -> (&str, u64) {
+    let number = wire::header(event, wire::SEQUENCE).and_then(|text| text.parse().ok()).unwrap_or(0);
+    (wire::header(event, events::EPOCH).unwrap_or_default(), number)
 }
 
 fn read(event: &NatsMessage) -> Option<(String, Message)> {

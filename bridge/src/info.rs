@@ -26,6 +26,10 @@ pub(crate) struct Info {
     /// Whether it takes subscribers.
     #[serde(default)]
     pub(crate) publishes: bool,
+    /// The publisher that keeps the last event of each topic for later subscribers, by a name that no other has; absent where
+    /// it keeps none.
+    #[serde(default)]
+    pub(crate) retained: Option<String>,
     /// Why the channel cannot be imported just now, in words.
     #[serde(default)]
     pub(crate) why: Option<String>,

@@ -36,6 +36,7 @@ mod info;
 mod link;
 mod local;
 mod progress;
+mod retained;
 mod settings;
 mod waiting;
 mod wire;
@@ -71,8 +72,9 @@ impl Bridge {
         link.begin().await?;
         let mut tasks = vec![tokio::spawn(Arc::clone(&link).run())];
         for channel in &link.settings.exports {
-            tasks.push(tokio::spawn(export::run(Arc::clone(&link), channel.clone())));
-            tasks.push(tokio::spawn(export_events::run(Arc::clone(&link), channel.clone())));
+            let kept = Arc::default();
+            tasks.push(tokio::spawn(export::run(Arc::clone(&link), channel.clone(), Arc::clone(&kept))));
+            tasks.push(tokio::spawn(export_events::run(Arc::clone(&link), channel.clone(), kept)));
         }
         for channel in &link.settings.imports {
             tasks.push(tokio::spawn(import::run(Arc::clone(&link), channel.clone())));

@@ -42,6 +42,8 @@ pub(crate) struct Subjects {
     pub(crate) streams: String,
     /// What the channel publishes; a topic follows as one more token.
     pub(crate) events: String,
+    /// The last event of each topic, for those who ask.
+    pub(crate) values: String,
     /// What an exporter tells of its channel.
     pub(crate) info: String,
     /// Calls that nobody waits for any more; the body is the call's reply subject.
@@ -57,14 +59,15 @@ impl Subjects {
             broadcasts: subject("cast"),
             streams: subject("str"),
             events: subject("evt"),
+            values: subject("last"),
             info: subject("info"),
             cancel: subject("cancel"),
         }
     }
 
     /// Those to which an exporter subscribes.
-    pub(crate) fn of_exporters(&self) -> [&str; 5] {
-        [&self.requests, &self.broadcasts, &self.streams, &self.info, &self.cancel].map(String::as_str)
+    pub(crate) fn of_exporters(&self) -> [&str; 6] {
+        [&self.requests, &self.broadcasts, &self.streams, &self.values, &self.info, &self.cancel].map(String::as_str)
     }
 }
 
@@ -86,8 +89,15 @@ pub(crate) fn is_prefix(prefix: &str) -> bool {
 
 /// Headers with the kind of a body.
 pub(crate) fn headers_of(message: &Message) -> HeaderMap {
+    headers_of_kind(message.kind())
+}
+
+/// The same of a body of this kind. JSON is what is meant where nothing is said.
+pub(crate) fn headers_of_kind(kind: MessageKind) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(KIND, if message.kind() == MessageKind::Bytes { "bytes" } else { "json" });
+    if kind == MessageKind::Bytes {
+        headers.insert(KIND, "bytes");
+    }
     headers
 }
 
@@ -253,8 +263,7 @@ mod tests {
     }
 
     fn headers_len(message: &Message) -> usize {
-        let kind = if message.kind() == MessageKind::Bytes { "bytes" } else { "json" };
-        KIND.len() + 2 + kind.len() + 2
+        if message.kind() == MessageKind::Bytes { KIND.len() + 2 + "bytes".len() + 2 } else { 0 }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct ListenerState {
     pub publishes: bool,
     /// It lets its messages be seen: see [`blocking::tap`](crate::blocking::tap).
     pub tap: bool,
+    /// It keeps the last event of each topic for later subscribers.
+    pub retains: bool,
     /// What it has counted.
     pub counters: Counters,
     /// Up to where it goes.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use simple_ipc::{
     Channel, ErrorKind, Listener, Message, Mode, Responder, listen_uds_request_with, post_request,
-    post_uds_request_with,
+    post_uds_request_with, post_uds_stream_with,
 };
 use simple_ipc_bridge::Progress;
 use tokio::sync::Semaphore;
@@ -107,10 +107,20 @@ const LATE: Duration = Duration::from_secs(2);
 /// A request's number, whether it was answered or else may have been handled, and when its caller was told.
 type Answer = (u64, Result<(), bool>, Instant);
 
+/// What a listener answers to the opening of a stream with a single value: that item, and then an end or an error.
+async fn only_item(channel: &str, number: u64, options: &simple_ipc::Options) -> simple_ipc::Result<u64> {
+    let mut items = post_uds_stream_with::<u64>(channel, number, options).await?;
+    let item = items.next().await.expect("an end before the item")?;
+    if let Some(more) = items.next().await {
+        return more.map(|more| panic!("a second item: {more}"));
+    }
+    Ok(item)
+}
+
 /// How often something is killed in the test below; SIMPLE_IPC_BRIDGE_KILLS says otherwise.
 const KILLS: usize = 12;
 
-/// Requests go on all the time while the server, either bridge and the listener are killed in turn. What each caller hears is
+/// Requests and streams go on all the time while the server, either bridge and the listener are killed in turn. What each caller hears is
 /// held against what the handlers have seen: no request twice, none whose caller was told that it was not handled, and
 /// none long after its caller was told of its end.
 #[tokio::test(flavor = "multi_thread")]
@@ -142,13 +152,17 @@ async fn whatever_is_killed_no_request_is_doubled_late_or_wrongly_not_handled() 
     let (next, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let answers: Arc<Mutex<Vec<Answer>>> = Arc::default();
     let callers: Vec<_> = (0..8)
-        .map(|_| {
+        .map(|caller| {
             let (next, stop, answers) = (Arc::clone(&next), Arc::clone(&stop), Arc::clone(&answers));
             let options = there.options().wait(Duration::ZERO).timeout(Duration::from_secs(2));
             tokio::spawn(async move {
                 while stop.available_permits() == 0 {
                     let number = next.fetch_add(1, Ordering::Relaxed) as u64;
-                    let answer = post_uds_request_with::<u64>("journal", number, &options).await;
+                    let answer = if caller < 6 {
+                        post_uds_request_with::<u64>("journal", number, &options).await
+                    } else {
+                        only_item("journal", number, &options).await
+                    };
                     if let Ok(echoed) = &answer {
                         assert_eq!(*echoed, number);
                     }

@@ -151,3 +151,80 @@ async fn every_importer_gets_every_event_once() {
         }
     }
 }
+
+/// What a subscriber that comes now gets first: topics and values, if all are marked as retained. One that comes while the
+/// import has another listener begin gets some as events.
+async fn retained(pair: &Pair, channel: &str, count: usize) -> Vec<(String, Message)> {
+    let mut events = subscribe_uds_with::<Message>(channel, &pair.there.options()).await.unwrap();
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let event = next(&mut events).await;
+        if event.retained {
+            all.push((event.topic, event.data));
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+/// Waits until a subscriber that comes there gets these.
+async fn retains(pair: &Pair, channel: &str, due: &[(&str, Message)]) {
+    let due: Vec<_> = due.iter().map(|(topic, data)| ((*topic).to_owned(), data.clone())).collect();
+    let began = std::time::Instant::now();
+    loop {
+        let found = tokio::time::timeout(std::time::Duration::from_secs(1), retained(pair, channel, due.len())).await;
+        if found.as_ref() == Ok(&due) {
+            return;
+        }
+        assert!(began.elapsed() < crate::support::WATCHDOG, "hangs: {found:?} instead of {due:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_subscriber_gets_the_last_event_of_each_topic_as_retained_and_of_others_nothing() {
+    let mut pair = Pair::of(&["kept"]).await;
+    let keeps = pair.here.options().retain(true);
+    let listener = listen_uds_publish_with("kept", &keeps).await.unwrap();
+    for (topic, number) in [("a", 1), ("b c", 2), ("a", 3)] {
+        listener.publish_to(topic, number).await.unwrap();
+    }
+    listener.publish(4).await.unwrap();
+    let json = |number: u32| Message::json(&number).unwrap();
+    retains(&pair, "kept", &[("", json(4)), ("a", json(3)), ("b c", json(2))]).await;
+
+    // What is published now is an event for those who are there, and kept for those who come.
+    let mut events = subscribe_uds_with::<Message>("kept", &pair.there.options().topics(["a"])).await.unwrap();
+    assert!(next(&mut events).await.retained);
+    listener.publish_to("a", 5).await.unwrap();
+    let event = next(&mut events).await;
+    assert_eq!((event.data, event.retained, event.missed), (json(5), false, 0));
+    // No bytes forget a topic.
+    listener.publish_message("b c", &Message::bytes([])).await.unwrap();
+    retains(&pair, "kept", &[("", json(4)), ("a", json(5))]).await;
+
+    // While the server is away.
+    pair.server.kill();
+    eventually("the loss", || !pair.exporter.is_connected() && !pair.importer.is_connected()).await;
+    listener.publish_to("a", 6).await.unwrap();
+    listener.publish_to("d", 7).await.unwrap();
+    pair.server.start();
+    retains(&pair, "kept", &[("", json(4)), ("a", json(6)), ("d", json(7))]).await;
+
+    // Another publisher has values of its own.
+    listener.close().await.unwrap();
+    let listener = listen_uds_publish_with("kept", &keeps).await.unwrap();
+    listener.publish_to("a", 8).await.unwrap();
+    retains(&pair, "kept", &[("a", json(8))]).await;
+    listener.close().await.unwrap();
+
+    // One that keeps none has none kept for it elsewhere.
+    let listener = listen_uds_publish_with("kept", &pair.here.options()).await.unwrap();
+    listener.publish_to("a", 9).await.unwrap();
+    eventually("the import of a publisher that keeps nothing", || {
+        simple_ipc::blocking::inspect(&"kept".parse().unwrap(), &pair.there.options()).is_ok_and(|state| !state.retains)
+    })
+    .await;
+    let mut events = subscribe_uds_with::<Message>("kept", &pair.there.options()).await.unwrap();
+    let event = until_heard(&listener, &mut events, "plain").await;
+    assert!(!event.retained);
+}

@@ -160,6 +160,7 @@ impl Shared {
             is_closing: self.is_closing(),
             publishes: self.publication.is_some(),
             tap: self.tap.is_some(),
+            retains: self.publication.is_some() && options.retain,
             counters: self.counters(),
             limits: ListenerLimits {
                 max_message: count(options.max_message),

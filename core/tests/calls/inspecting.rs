@@ -67,7 +67,10 @@ fn a_publisher_tells_who_subscribes() {
     let _subscription = subscribe_uds_with::<Message>("build", &scratch.options()).unwrap();
     publisher.publish_message("", &Message::null()).unwrap();
     let state = inspect(&build(), &scratch.options()).unwrap();
-    assert!(state.publishes);
+    assert!(state.publishes && !state.retains);
+    let keeps = scratch.options().retain(true);
+    let _keeps = listen_uds_publish_with("keeps", &keeps).unwrap();
+    assert!(inspect(&Channel::uds("keeps").unwrap(), &scratch.options()).unwrap().retains);
     assert_eq!((state.mode.as_str(), state.counters.subscribers, state.counters.published), ("publish", 1, 1));
 }
 
