@@ -20,7 +20,26 @@ let lastCall = 0;
 let alive = 0;
 
 /** This environment's number: the add-on gives no objects, since some runtimes take them away while timers still run. */
-const environment = supported ? addon.open(deliver, { hasRef: () => alive > 0 }) : undefined;
+const environment = supported ? addon.open(deliver, { hasRef: () => alive > 0 }, hasOwnLoop()) : undefined;
+
+/** Whether the add-on may have the runtime's own event loop watch its descriptors: Deno and Bun have another than Node-API says. */
+function hasOwnLoop() {
+    return globalThis.Deno === undefined && process.versions.bun === undefined && process.platform !== "win32";
+}
+
+let isSending = false;
+
+/** Has what gathers in this turn sent together, when JavaScript has done what is ready. */
+function sending() {
+    if (isSending) return;
+    isSending = true;
+    queueMicrotask(submit);
+}
+
+function submit() {
+    isSending = false;
+    addon.submit(environment);
+}
 
 /** Keeps the environment alive until as many releases. */
 function hold() {
@@ -218,6 +237,7 @@ module.exports = {
     pending,
     receivers,
     watchers,
+    sending,
     start,
     nextNumber,
     listen,

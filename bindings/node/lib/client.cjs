@@ -1,7 +1,7 @@
 "use strict";
 
 const { encode, decode } = require("./body.cjs");
-const { addon, environment, start } = require("./calls.cjs");
+const { addon, environment, sending, start } = require("./calls.cjs");
 const { invalidArgument } = require("./error.cjs");
 const { callOf } = require("./methods.cjs");
 const { check, POST, CALL, CALL_STREAM } = require("./options.cjs");
@@ -32,6 +32,7 @@ class Client {
             signal?.throwIfAborted();
             const body = encode(data);
             const begin = (id) => addon.request(environment, id, this.#id, body, timeout);
+            sending();
             return start(begin, { signal, convert: decode, holds: this.#holds });
         } catch (error) {
             return Promise.reject(error);
@@ -56,6 +57,7 @@ class Client {
 
     async broadcast(data) {
         const body = encode(data);
+        sending();
         return start((id) => addon.broadcast(environment, id, this.#id, body), { holds: this.#holds });
     }
 
@@ -92,6 +94,7 @@ class Client {
     #control(what, options, convert) {
         const timeout = check(options, CALL)?.timeout;
         const signal = options?.signal;
+        sending();
         const begin = (id) => addon.control(environment, id, this.#id, what, timeout);
         return start(begin, { signal, convert, holds: this.#holds });
     }

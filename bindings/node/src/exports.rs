@@ -15,6 +15,7 @@ use crate::deliver::Delivered;
 use crate::event::Outcome;
 use crate::hub::{self, Hub, hub};
 use crate::listener;
+use crate::loop_calls::LoopCalls;
 use crate::open::{Connected, Listening};
 use crate::options::{OptionsObject, duration};
 use crate::{reply, stream, subscription};
@@ -75,21 +76,38 @@ fn call<'env>(
     convert::started(env, outcome)
 }
 
-/// As `call`, of a client.
-fn client_call<'env>(
+/// As `call`, of a client: on the environment's own loop, or else on the runtime. `input` goes to the one that does it.
+fn client_call<'env, T>(
     env: &'env Env,
     environment: u32,
     client: u32,
-    begin: impl FnOnce(&Arc<Hub>, Arc<Connected>) -> Option<Result<Outcome>>,
+    input: T,
+    on_loop: impl FnOnce(&mut LoopCalls, T) -> Result<Option<Outcome>>,
+    on_runtime: impl FnOnce(&Arc<Hub>, Arc<Connected>, T) -> Option<Result<Outcome>>,
 ) -> napi::Result<Unknown<'env>> {
-    call(env, environment, |hub| Ok(begin(hub, hub.client(client)?)))
+    call(env, environment, |hub| {
+        let mut input = Some(input);
+        let begun = hub.on_loop(|calls| input.take().map(|input| on_loop(calls, input))).flatten();
+        match (begun, input) {
+            (None, Some(input)) => Ok(on_runtime(hub, hub.client(client)?, input)),
+            (begun, _) => Ok(begun.and_then(Result::transpose)),
+        }
+    })
 }
 
 /// Opens the library in the environment that calls, and tells its number; `deliver` gets what becomes ready, and
-/// `resource` says with `hasRef` whether something is open.
+/// `resource` says with `hasRef` whether something is open. `own_loop`: the runtime's event loop is libuv's, whole, as Node's is.
 #[napi]
-pub fn open(env: Env, deliver: Function<'_, Delivered, ()>, resource: Object<'_>) -> napi::Result<u32> {
-    Hub::open(&env, &deliver, &resource)
+pub fn open(env: Env, deliver: Function<'_, Delivered, ()>, resource: Object<'_>, own_loop: bool) -> napi::Result<u32> {
+    Hub::open(&env, &deliver, &resource, own_loop)
+}
+
+/// Sends what calls on the environment's own loop have gathered.
+#[napi]
+pub fn submit(environment: u32) {
+    if let Ok(hub) = hub(environment) {
+        hub.on_loop(LoopCalls::submit);
+    }
 }
 
 /// Whether the environment stays alive for what is open.
@@ -135,6 +153,11 @@ pub fn connect<'env>(
 ) -> napi::Result<Unknown<'env>> {
     call(env, environment, |hub| {
         let (channel, options) = prepare(&place, options)?;
+        hub.choose_driver(env);
+        let client = hub.next_id();
+        if let Some(begun) = hub.on_loop(|calls| calls.connect(id, client, channel.clone(), &options)) {
+            return begun.map(|()| None);
+        }
         let owner = Arc::downgrade(hub);
         Ok(Call::start(hub, id, async move {
             let client = Client::connect(&channel, &options).await?;
@@ -150,6 +173,7 @@ pub fn release_client(environment: u32, client: u32) {
     if let Ok(hub) = hub(environment) {
         let _on_the_runtime = hub.runtime.enter();
         hub.release_client(client);
+        hub.on_loop(|calls| calls.release(client));
     }
 }
 
@@ -164,14 +188,19 @@ pub fn request<'env>(
     timeout: Option<f64>,
 ) -> napi::Result<Unknown<'env>> {
     let message = convert::message(body);
-    client_call(env, environment, client, |hub, connected| {
-        let timeout = timeout.map_or(connected.client.timeout(), duration);
-        Call::start(
-            hub,
-            id,
-            async move { connected.client.request_message(&message, timeout).await.map(Outcome::Message) },
-        )
-    })
+    client_call(
+        env,
+        environment,
+        client,
+        message,
+        |calls, message| calls.request(id, client, message, timeout.map(duration)).map(|()| None),
+        |hub, connected, message| {
+            let timeout = timeout.map_or(connected.client.timeout(), duration);
+            Call::start(hub, id, async move {
+                connected.client.request_message(&message, timeout).await.map(Outcome::Message)
+            })
+        },
+    )
 }
 
 /// A client's broadcast.
@@ -184,12 +213,20 @@ pub fn broadcast<'env>(
     body: Body<'_>,
 ) -> napi::Result<Unknown<'env>> {
     let message: Message = convert::message(body);
-    client_call(env, environment, client, |hub, connected| {
-        Call::start(hub, id, async move {
-            let _turn = connected.order.lock().await;
-            connected.client.broadcast_message(&message).await.map(|()| Outcome::Nothing)
-        })
-    })
+    let is_to_turn = hub(environment).is_ok_and(|hub| hub.is_to_turn());
+    client_call(
+        env,
+        environment,
+        client,
+        message,
+        |calls, message| calls.broadcast(id, client, message, is_to_turn),
+        |hub, connected, message| {
+            Call::start(hub, id, async move {
+                let _turn = connected.order.lock().await;
+                connected.client.broadcast_message(&message).await.map(|()| Outcome::Nothing)
+            })
+        },
+    )
 }
 
 /// A client's flush, ping or close, within so many milliseconds.
@@ -202,24 +239,31 @@ pub fn control<'env>(
     what: String,
     milliseconds: Option<f64>,
 ) -> napi::Result<Unknown<'env>> {
-    client_call(env, environment, client, |hub, connected| {
-        let limit = milliseconds.map_or(connected.client.timeout(), duration);
-        Call::start(hub, id, async move {
-            // Broadcasts called before are sent before, unless that takes too long.
-            let began = Instant::now();
-            match limit {
-                Some(limit) => drop(timeout(limit, connected.order.lock()).await),
-                None => drop(connected.order.lock().await),
-            }
-            let left = limit.map(|limit| limit.saturating_sub(began.elapsed()).max(SHORTEST));
-            let call = simple_ipc::Call::new().timeout(left);
-            match what.as_str() {
-                "flush" => connected.client.flush_with(&call).await.map(|()| Outcome::Nothing),
-                "close" => connected.client.close_with(&call).await.map(|()| Outcome::Nothing),
-                _ => connected.client.ping_with(&call).await.map(Outcome::Time),
-            }
-        })
-    })
+    client_call(
+        env,
+        environment,
+        client,
+        what,
+        |calls, what| calls.control(id, client, &what, milliseconds.map(duration)).map(|()| None),
+        |hub, connected, what| {
+            let limit = milliseconds.map_or(connected.client.timeout(), duration);
+            Call::start(hub, id, async move {
+                // Broadcasts called before are sent before, unless that takes too long.
+                let began = Instant::now();
+                match limit {
+                    Some(limit) => drop(timeout(limit, connected.order.lock()).await),
+                    None => drop(connected.order.lock().await),
+                }
+                let left = limit.map(|limit| limit.saturating_sub(began.elapsed()).max(SHORTEST));
+                let call = simple_ipc::Call::new().timeout(left);
+                match what.as_str() {
+                    "flush" => connected.client.flush_with(&call).await.map(|()| Outcome::Nothing),
+                    "close" => connected.client.close_with(&call).await.map(|()| Outcome::Nothing),
+                    _ => connected.client.ping_with(&call).await.map(Outcome::Time),
+                }
+            })
+        },
+    )
 }
 
 /// A time that is over.
@@ -285,6 +329,10 @@ pub fn client_stream<'env>(
     let opening = convert::message(body);
     call(env, environment, |hub| {
         let options = options.map(OptionsObject::into_options).transpose()?;
+        if let Some(settings) = hub.on_loop(|calls| calls.stream(client, options.as_ref())) {
+            let (channel, options) = settings?;
+            return Ok(stream::post(hub, id, channel, opening, options));
+        }
         Ok(stream::of_client(hub, id, hub.client(client)?, opening, options))
     })
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
+#[cfg(unix)]
+use simple_ipc::event_loop::Queue;
 use simple_ipc::{Client, Counters, Error, ErrorKind, ItemStream, Result, Subscription, background};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,7 +17,10 @@ use crate::convert::Batch;
 use crate::deliver::{Deliver, Delivered, Source};
 use crate::event::{Event, Outcome};
 use crate::lock;
+use crate::loop_calls::LoopCalls;
 use crate::open::{Connected, Listening, Streaming, Subscribed};
+#[cfg(unix)]
+use crate::own_loop::{self, Readable, Receiver};
 use crate::running::Running;
 
 /// The bytes of messages, over all listeners, that may be in the queue at once. What is beyond waits in its session.
@@ -60,6 +65,18 @@ pub(crate) trait Cancel: Send + Sync {
     fn cancel(&self) -> bool;
 }
 
+/// Who drives the calls of an environment's clients.
+#[derive(Default)]
+enum Driver {
+    /// There is no client yet, or the environment has ended.
+    #[default]
+    Undecided,
+    /// The library's runtime, on threads of its own.
+    Runtime,
+    /// The environment's event loop.
+    OwnLoop(Box<LoopCalls>),
+}
+
 /// One JavaScript environment.
 pub(crate) struct Hub {
     pub(crate) runtime: Handle,
@@ -79,14 +96,29 @@ pub(crate) struct Hub {
     clients: Mutex<HashMap<u32, Arc<Connected>>>,
     subscriptions: Mutex<HashMap<u32, Arc<Subscribed>>>,
     streams: Mutex<HashMap<u32, Arc<Streaming>>>,
+    /// Who drives the calls of clients. JavaScript's thread decides it, at its first client, and uses it; whoever ends the hub
+    /// takes what is in it.
+    driver: Mutex<Driver>,
+    /// How JavaScript is called from its own loop; `None` where that is not done.
+    #[cfg(unix)]
+    receiver: Option<Receiver>,
     last_id: AtomicU32,
     ended: AtomicBool,
 }
 
 impl Hub {
     /// Makes the hub of the environment that runs now, and tells its number; `deliver` gets the events, one flat array
-    /// at a time.
-    pub(crate) fn open(env: &Env, deliver: &Function<'_, Delivered, ()>, resource: &Object<'_>) -> napi::Result<u32> {
+    /// at a time. `own_loop`: calls may be driven by the loop that Node-API names.
+    pub(crate) fn open(
+        env: &Env,
+        deliver: &Function<'_, Delivered, ()>,
+        resource: &Object<'_>,
+        own_loop: bool,
+    ) -> napi::Result<u32> {
+        #[cfg(unix)]
+        let receiver = if own_loop { Some(Receiver::new(env, deliver)?) } else { None };
+        #[cfg(not(unix))]
+        let _ = own_loop;
         let runtime = background::calls().map_err(|error| napi::Error::from_reason(error.message()))?;
         let hub = Arc::new(Hub {
             runtime,
@@ -102,6 +134,9 @@ impl Hub {
             clients: Mutex::default(),
             subscriptions: Mutex::default(),
             streams: Mutex::default(),
+            driver: Mutex::default(),
+            #[cfg(unix)]
+            receiver,
             last_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         });
@@ -126,6 +161,41 @@ impl Hub {
         }
     }
 
+    /// Decides who drives the calls of clients, if it is not yet decided.
+    pub(crate) fn choose_driver(self: &Arc<Hub>, env: &Env) {
+        let mut driver = lock(&self.driver);
+        if matches!(*driver, Driver::Undecided) && !self.has_ended() {
+            *driver = self.watch_loop(env).map_or(Driver::Runtime, |calls| Driver::OwnLoop(Box::new(calls)));
+        }
+    }
+
+    /// The calls that the environment's own loop drives; `None` where the runtime drives them.
+    pub(crate) fn on_loop<T>(&self, inside: impl FnOnce(&mut LoopCalls) -> T) -> Option<T> {
+        match &mut *lock(&self.driver) {
+            Driver::OwnLoop(calls) => Some(inside(calls)),
+            Driver::Undecided | Driver::Runtime => None,
+        }
+    }
+
+    #[cfg(unix)]
+    fn watch_loop(self: &Arc<Hub>, env: &Env) -> Option<LoopCalls> {
+        let receiver = self.receiver.as_ref()?;
+        let queue = Queue::new().ok()?;
+        let hub: Arc<dyn Readable> = Arc::clone(self) as _;
+        let is_watched = own_loop::watch(env, queue.raw_waitable(), receiver, Arc::downgrade(&hub));
+        if !is_watched.is_ok_and(|is_watched| is_watched) {
+            return None;
+        }
+        // A loop that sleeps at this moment, as one may that is part of another, has not seen the new descriptor.
+        self.call_javascript();
+        Some(LoopCalls::new(queue))
+    }
+
+    #[cfg(not(unix))]
+    fn watch_loop(self: &Arc<Hub>, _env: &Env) -> Option<LoopCalls> {
+        None
+    }
+
     /// A number for a listener or a message; used again after four thousand million others.
     pub(crate) fn next_id(&self) -> u32 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
@@ -141,6 +211,9 @@ impl Hub {
 
     /// Ends a call, and tells whether it has ended without an outcome; else the outcome is on its way to JavaScript.
     pub(crate) fn cancel(&self, id: u32) -> bool {
+        if let Some(had_none) = self.on_loop(|calls| calls.cancel(id)).flatten() {
+            return had_none;
+        }
         let call = lock(&self.calls).remove(&id);
         call.is_some_and(|call| call.cancel())
     }
@@ -326,10 +399,22 @@ impl Hub {
         drop(subscriptions);
         let streams = std::mem::take(&mut *lock(&self.streams));
         drop(streams);
+        let driver = std::mem::take(&mut *lock(&self.driver));
+        drop(driver);
         let running = std::mem::take(&mut *lock(&self.running));
         drop(running);
         let queue = std::mem::take(&mut *lock(&self.queue));
         drop(queue);
+    }
+}
+
+#[cfg(unix)]
+impl Readable for Hub {
+    fn readable(&self) -> Option<Batch> {
+        // The loop has turned, or this would not be called.
+        *lock(&self.turned) = Instant::now();
+        let events = self.on_loop(LoopCalls::process)?;
+        (!events.is_empty()).then_some(Batch(events))
     }
 }
 

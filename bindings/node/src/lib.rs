@@ -11,8 +11,11 @@ mod event;
 pub mod exports;
 mod hub;
 mod listener;
+mod loop_calls;
 mod open;
 mod options;
+#[cfg(unix)]
+mod own_loop;
 mod reply;
 mod running;
 mod stream;

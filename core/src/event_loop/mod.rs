@@ -336,6 +336,11 @@ impl Queue {
         self.clients.get(client.0).map(|client| client.target.options.timeout).ok_or_else(closed)
     }
 
+    /// The options of a stream that this client opens: its own, and in their place those that are given.
+    pub fn stream_options(&self, client: ClientId, given: Option<&Options>) -> Result<Options> {
+        self.client(client).map(|target| target.options.for_stream(given))
+    }
+
     /// How many calls are under way, or done and not yet taken by [`process`](Queue::process).
     pub fn under_way(&self) -> usize {
         self.calls.len() + self.done.len()
