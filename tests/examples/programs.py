@@ -60,6 +60,13 @@ class Application(unittest.TestCase):
             languages.compiled(program, self.folder / "c" / f"{name}.c", "-D_GNU_SOURCE")
         return languages.Program([program])
 
+    def rust(self, example):
+        """An example of the crate, which cargo builds with all its tests."""
+        cargo = [os.environ.get("CARGO", "cargo"), "build", "--quiet", "--locked", "-p", "simple-ipc", "--example", example]
+        done = subprocess.run(cargo, cwd=ROOT, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return languages.Program([TARGET / "debug" / "examples" / example])
+
     def dotnet(self, name, *arguments):
         project = self.folder / "dotnet" / f"{name}.csproj"
         if not hasattr(type(self), "dotnet_program"):

@@ -10,7 +10,11 @@ class Daemon(Application):
     name = "daemon"
 
     def languages(self):
-        return {"Python": lambda: self.python("daemon"), "JavaScript": lambda: self.javascript("daemon")}
+        return {
+            "Python": lambda: self.python("daemon"),
+            "JavaScript": lambda: self.javascript("daemon"),
+            "Rust": lambda: self.rust("daemon"),
+        }
 
     def started(self, program):
         daemon = self.start(program, "start")

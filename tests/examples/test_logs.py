@@ -16,15 +16,20 @@ class Logs(Application):
         file = self.scratch / "all.log"
         collecting = self.start(collector, file)
         self.assertEqual(collecting.stdout.readline(), "ready\n")
-        followers = [self.start(follower, "error", 3 * LINES // 10) for follower in (self.python("follow"), self.javascript("follow"))]
+        followers = [self.start(follower, "error", 4 * LINES // 10) for follower in (self.python("follow"), self.javascript("follow"))]
         for follower in followers:
             self.assertEqual(follower.stdout.readline(), "following\n")
-        sources = {"python": self.python("source"), "javascript": self.javascript("source"), "c": self.c("source")}
+        sources = {
+            "python": self.python("source"),
+            "javascript": self.javascript("source"),
+            "c": self.c("source"),
+            "rust": self.rust("logs_source"),
+        }
         sending = [self.start(program, name, LINES) for name, program in sources.items()]
         for source in sending:
             self.assertEqual(self.end(source), "")
         lines = [json.loads(line) for line in file.read_text().splitlines()]
-        self.assertEqual(len(lines), 3 * LINES)
+        self.assertEqual(len(lines), 4 * LINES)
         for name in sources:
             own = [line["text"] for line in lines if line["source"] == name]
             self.assertEqual(own, [f"line {number}" for number in range(1, LINES + 1)])
