@@ -134,7 +134,12 @@ set_up_targets() {
 # Has cargo link for Windows with MinGW, which is Debian's, and the add-on for Node with an empty library in Node's name: every
 # runtime gives it what it needs when it is loaded.
 use_mingw() {
-    command -v x86_64-w64-mingw32-gcc >/dev/null || leave_out "x86_64-w64-mingw32-gcc is missing; install gcc-mingw-w64-x86-64"
+    # Where that may be done it is installed; in continuous integration whoever may become root may.
+    command -v x86_64-w64-mingw32-gcc >/dev/null || {
+        told "installing gcc-mingw-w64-x86-64"
+        "${BASH_SOURCE[0]%/*}/as_root.sh" apt-get -qq install -y --no-install-recommends gcc-mingw-w64-x86-64 >/dev/null 2>&1 ||
+            leave_out "x86_64-w64-mingw32-gcc is missing; install gcc-mingw-w64-x86-64"
+    }
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc LIBNODE_PATH=$cache/libnode
     [ -e "$LIBNODE_PATH/libnode.dll" ] || {
         mkdir -p "$LIBNODE_PATH"
