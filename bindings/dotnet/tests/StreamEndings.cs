@@ -428,7 +428,8 @@ namespace SimpleIpc.Tests
             using var silent = Ipc.ListenUdsRequest<int, int>("silent", (_, context) => Silent(context), scratch.Options);
             using var endless = Ipc.ListenUdsRequest<int, int>("endless", n => Streams.CountLater(n), scratch.Options);
             IpcOptions brief = scratch.Options;
-            brief.IdleTimeout = TimeSpan.FromMilliseconds(50);
+            // Far longer than the acceptance of a stream takes, which it limits, too.
+            brief.IdleTimeout = TimeSpan.FromSeconds(1);
             using (IpcStream<int> stream = Ipc.PostUdsStream<int, int>("silent", 0, brief))
             {
                 Check.Fails(IpcStatus.TimedOut, () => stream.Next());
