@@ -122,6 +122,10 @@ def why_the_command_does_not(role, case):
 
 
 def all_of_them():
+    if "UNDER_WINE" in os.environ:
+        # The C driver as a program for Windows: this is the command that starts it there.
+        yield Implementation("C", [os.environ["UNDER_WINE"]], form="json")
+        return
     release, stage = Path(os.environ["RELEASE_DIR"]), Path(os.environ["STAGE"])
     rust = release / "simple-ipc-interop-driver"
     no_half = "a Rust string is UTF-8: such a request is sent as JSON text"
