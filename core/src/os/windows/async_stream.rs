@@ -2,6 +2,7 @@
 //! wakes the task.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -155,6 +156,9 @@ impl Ready<'_> {
 pub(crate) struct AsyncReadiness {
     readiness: Readiness,
     woken: Arc<Woken>,
+    /// A task has found nothing that it could do. Set by that task, cleared by the next one that waits; relaxed, since it orders
+    /// nothing else.
+    found_nothing: AtomicBool,
     /// What waits for the event, where a task does.
     wait: Mutex<Option<PoolWait>>,
 }
@@ -181,17 +185,26 @@ impl AsyncReadiness {
     /// Has tasks wait for it.
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere the runtime may refuse to watch it")]
     pub(crate) fn new(readiness: Readiness) -> io::Result<AsyncReadiness> {
-        Ok(AsyncReadiness { readiness, woken: Arc::default(), wait: Mutex::new(None) })
+        Ok(AsyncReadiness {
+            readiness,
+            woken: Arc::default(),
+            found_nothing: AtomicBool::new(false),
+            wait: Mutex::new(None),
+        })
     }
 
     /// Completes when there may be something to do. Cancelling it loses nothing.
     pub(crate) async fn readable(&self) -> io::Result<SomethingToDo<'_>> {
+        // What there is to do may be another task's of the same thread, which has to have its turn.
+        if self.found_nothing.swap(false, Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
         loop {
             let told = self.woken.tasks.notified();
             tokio::pin!(told);
             told.as_mut().enable();
             if self.look()? {
-                return Ok(SomethingToDo(std::marker::PhantomData));
+                return Ok(SomethingToDo(self));
             }
             told.await;
         }
@@ -200,8 +213,12 @@ impl AsyncReadiness {
     /// Ready when there may be something to do; else the task is woken then.
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<SomethingToDo<'_>>> {
         *lock(&self.woken.last) = Some(context.waker().clone());
+        if self.found_nothing.swap(false, Ordering::Relaxed) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match self.look() {
-            Ok(true) => Poll::Ready(Ok(SomethingToDo(std::marker::PhantomData))),
+            Ok(true) => Poll::Ready(Ok(SomethingToDo(self))),
             Ok(false) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         }
@@ -223,12 +240,13 @@ impl AsyncReadiness {
 }
 
 /// What is believed of something that tells: true until whoever drives it finds nothing more to do.
-pub(crate) struct SomethingToDo<'a>(std::marker::PhantomData<&'a ()>);
+pub(crate) struct SomethingToDo<'a>(&'a AsyncReadiness);
 
 impl SomethingToDo<'_> {
-    /// There was nothing to do after this was given out. The event says so by itself.
-    #[expect(clippy::unused_self, reason = "elsewhere the runtime has to be told")]
-    pub(crate) fn clear_ready(&mut self) {}
+    /// There was nothing to do after this was given out. The event says so by itself, unless there is something for another task.
+    pub(crate) fn clear_ready(&mut self) {
+        self.0.found_nothing.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A listening socket that tasks wait for.
