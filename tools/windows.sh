@@ -3,8 +3,8 @@
 #
 #   tools/windows.sh               builds, then runs the tests
 #   tools/windows.sh build         builds alone: library, import library, command, tests
-#   tools/windows.sh PART…         some of the tests: rust (the library's own), command, tcp, c (its C tests), node (Deno and Bun, too), python,
-#                                  dotnet
+#   tools/windows.sh PART…         some of the tests: rust (the library's own), command, tcp, c (its C tests), matrix, chaos, node (Deno and Bun, too),
+#                                  python, dotnet
 #   tools/windows.sh run PROGRAM…  runs a program under Wine, a copy of it in a directory of its own
 #
 # The compiler is Debian's for MinGW; tools/targets.sh tells where the standard library comes from. Wine is that of Debian 13, in a root
@@ -16,7 +16,7 @@ export LC_ALL=C
 cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu
 say() { printf 'windows: %s\n' "$*"; }
-all_parts="rust command tcp c node python dotnet"
+all_parts="rust command tcp c matrix chaos node python dotnet"
 
 # What cannot be had here and now is no fault of the sources.
 leave_out() {

@@ -34,6 +34,9 @@ def started(name, program, **more):
 
 def present(built):
     """Those that can take part. Continuous integration leaves nobody out."""
+    if "UNDER_WINE" in os.environ:
+        # The C peer as a program for Windows: this is the command that starts it there.
+        return [Peer("c", [os.environ["UNDER_WINE"]], listens=True)]
     c = languages.compiled(Path(built) / "peer", PEERS / "peer.c")
     everyone = [
         Peer("c", [c], listens=True),

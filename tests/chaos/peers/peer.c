@@ -17,6 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How the journal is opened besides: every byte is written as it is, and nobody inherits it. */
+#ifdef _WIN32
+enum { AS_IT_IS = O_BINARY | O_NOINHERIT };
+#else
+enum { AS_IT_IS = O_CLOEXEC };
+#endif
+
 enum { LINE = 512, PADDING = 200000, BATCH = 16, PATIENCE_MS = 30000 };
 
 static int journal;
@@ -246,7 +253,7 @@ static int post_until_stopped(const char *stop) {
 int main(int count, char **arguments) {
     if (count < 3)
         die("usage", "peer listen JOURNAL | peer post JOURNAL NAME STOP");
-    journal = open(arguments[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    journal = open(arguments[2], O_WRONLY | O_CREAT | O_APPEND | AS_IT_IS, 0600);
     if (journal < 0)
         die("journal", "it cannot be opened");
     const char *ports = getenv("PORTS");
