@@ -22,7 +22,7 @@ pub struct ListenerState {
     pub is_closing: bool,
     /// It takes subscribers.
     pub publishes: bool,
-    /// It lets its messages be seen: see [`blocking::tap`](crate::blocking::tap).
+    /// It lets its messages be seen: see [`blocking::tap`](crate::blocking::tap()).
     pub tap: bool,
     /// It keeps the last event of each topic for later subscribers.
     pub retains: bool,

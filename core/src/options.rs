@@ -397,7 +397,7 @@ impl Options {
     }
 
     /// Whether a listener lets its messages, its answers and the items of its streams be seen while they pass, by processes of its
-    /// own user and root: see [`blocking::tap`](crate::blocking::tap). Default: no.
+    /// own user and root: see [`blocking::tap`](crate::blocking::tap()). Default: no.
     #[must_use]
     pub fn tap(mut self, tap: bool) -> Options {
         self.tap = tap;

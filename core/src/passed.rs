@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 
-/// Something that has passed at a listener: see [`blocking::tap`](crate::blocking::tap).
+/// Something that has passed at a listener: see [`blocking::tap`](crate::blocking::tap()).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Passed {
