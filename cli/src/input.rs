@@ -3,10 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use simple_ipc::{Error, ErrorKind, Result};
 
 use crate::os;
+
+/// How many bytes of input have been read. Written by the thread that reads, and read by the one that shows how far it has come;
+/// relaxed, since nothing is ordered by it.
+pub(crate) static READ: AtomicU64 = AtomicU64::new(0);
 
 /// Where input comes from.
 pub(crate) enum Source {
@@ -24,6 +29,16 @@ impl Source {
         opened.map(Source::File).map_err(|error| Error::from_os(format!("cannot open {}", path.display()), error))
     }
 
+    /// How many bytes there are, where that is known before they are read: of a file.
+    pub(crate) fn size(&self) -> Option<u64> {
+        match self {
+            Source::Stdin => os::size_of_stdin(),
+            Source::File(file) => {
+                file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
+            }
+        }
+    }
+
     /// Reads once, as much as is there. It waits unless poll has said that it does not block.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>> {
         let (read, what) = match self {
@@ -31,7 +46,10 @@ impl Source {
             Source::File(file) => (io::Read::read(&mut &*file, buffer), "the file of items"),
         };
         match read {
-            Ok(count) => Ok(Some(count)),
+            Ok(count) => {
+                READ.fetch_add(count as u64, Ordering::Relaxed);
+                Ok(Some(count))
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(None),
             Err(error) => Err(Error::from_os(format!("cannot read {what}"), error)),
         }

@@ -15,6 +15,7 @@ use crate::line_messages::LineMessages;
 use crate::os;
 use crate::output::{self, Reader};
 use crate::post::{self, TakenAs};
+use crate::progress::Shown;
 use crate::report::{Reporter, exit_status, say, to_json};
 
 /// How many messages are under way at once.
@@ -36,6 +37,7 @@ pub(crate) fn run(channel: &Channel, post: &Post, options: &Options, reporter: R
     // Until somebody listens nothing is read: `--wait` is to lose no line.
     run.finish(met)?;
     let mut input = Input::new(Source::Stdin, post.largest.bytes());
+    let shown = Shown::reading(Source::Stdin.size(), post.json);
     loop {
         while run.pending.len() < AT_ONCE
             && let Some(line) = input.lines.line()?
@@ -55,6 +57,7 @@ pub(crate) fn run(channel: &Channel, post: &Post, options: &Options, reporter: R
         }
         run.wait(&mut input)?;
     }
+    drop(shown);
     if post.broadcast && run.sent > 0 {
         let flushed = run.queue.flush(run.client).and_then(|ticket| run.finish(ticket));
         if let Err(error) = flushed {

@@ -2,16 +2,28 @@
 //! a terminal.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::input::READ;
+
 /// How long a wait is before it is told of.
 const SOON: Duration = Duration::from_millis(500);
 /// How often what is shown moves.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Whether a line of this is on the terminal: written by the thread that draws it, before and after; relaxed, since what comes
+/// between costs no more than a line that looks odd.
+static IS_DRAWN: AtomicBool = AtomicBool::new(false);
+
+/// What goes before a line on standard error, so that it does not stand behind what is shown.
+pub(crate) fn before_a_line() -> &'static str {
+    if IS_DRAWN.load(Ordering::Relaxed) { "\r\u{1b}[2K" } else { "" }
+}
 
 /// Something that is shown until this is dropped, in a thread of its own.
 pub(crate) struct Shown(Option<(Sender<()>, JoinHandle<()>)>);
@@ -26,10 +38,12 @@ impl Shown {
             let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             spinner.set_style(style("{spinner} {msg} {elapsed}"));
             spinner.set_message(text);
+            IS_DRAWN.store(true, Ordering::Relaxed);
             while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 spinner.tick();
             }
             spinner.finish_and_clear();
+            IS_DRAWN.store(false, Ordering::Relaxed);
         })
     }
 
@@ -40,12 +54,32 @@ impl Shown {
             let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             let bar = ProgressBar::with_draw_target(Some(whole), ProgressDrawTarget::stderr());
             bar.set_style(style("measuring {wide_bar} {msg}"));
+            IS_DRAWN.store(true, Ordering::Relaxed);
             while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let left = time.saturating_sub(began.elapsed());
                 bar.set_message(format!("{} s", left.as_secs_f64().ceil()));
                 bar.set_position(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).min(whole));
             }
             bar.finish_and_clear();
+            IS_DRAWN.store(false, Ordering::Relaxed);
+        })
+    }
+
+    /// Shows how much of a file has been read, where nothing else is shown at the terminal.
+    pub(crate) fn reading(size: Option<u64>, quiet: bool) -> Shown {
+        let Some(size) = size.filter(|_| !std::io::stdout().is_terminal()) else { return Shown(None) };
+        Shown::start(quiet, move |over| {
+            if over.recv_timeout(SOON) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr());
+            bar.set_style(style("{wide_bar} {bytes} of {total_bytes}, {eta} left"));
+            IS_DRAWN.store(true, Ordering::Relaxed);
+            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                bar.set_position(READ.load(Ordering::Relaxed).min(size));
+            }
+            bar.finish_and_clear();
+            IS_DRAWN.store(false, Ordering::Relaxed);
         })
     }
 

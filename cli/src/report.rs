@@ -9,6 +9,7 @@ use simple_ipc::blocking::Listener;
 use simple_ipc::{Error, ErrorKind};
 
 use crate::json::compact;
+use crate::progress::before_a_line;
 
 /// Every exit status and what it means: the one source for `--help`, the man page and the program.
 pub(crate) const EXIT_STATUS: [(u8, &str); 7] = [
@@ -171,7 +172,8 @@ impl Reporter {
 
 /// One line on standard error. That nobody can read it is no reason to end.
 pub(crate) fn say(line: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    let before = before_a_line();
+    let _ = std::io::stderr().lock().write_all(format!("{before}{line}\n").as_bytes());
 }
 
 /// Says that a listener is ready, where, and which process it is.

@@ -12,6 +12,7 @@ use crate::input::{Input, Source};
 use crate::line_messages::LineMessages;
 use crate::output::{self, Reader};
 use crate::post::{self, TakenAs, reachable_channel};
+use crate::progress::Shown;
 use crate::report::{Reporter, VerbKind, to_json};
 use crate::{closed_output, json, os};
 
@@ -45,6 +46,7 @@ pub(crate) fn run(place: &Place, stream: Stream) -> Result<ExitCode> {
         None if stream.bytes => Some(Items::Pieces { source: Source::Stdin, ended: false }),
         None => None,
     };
+    let shown = Shown::reading(items.as_ref().and_then(|items| items.source().size()), stream.json);
     let opened = Arc::new(ItemStream::begin(&channel, &opening, &options)?);
     if items.is_none() {
         opened.end()?;
@@ -53,7 +55,9 @@ pub(crate) fn run(place: &Place, stream: Stream) -> Result<ExitCode> {
     // Not only at the next item, which may never come.
     output::watch(move || closing.close())?;
     let mut run = Run { stream: &opened, json: stream.json, printed: Vec::new(), items, unsent: None, reporter };
-    run.run()
+    let ended = run.run();
+    drop(shown);
+    ended
 }
 
 const NOT_ALL: &str = "the listener ended the stream and did not take all items";

@@ -7,7 +7,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-pub(crate) use processes::{ProcessState, holder_of_socket, process_state, read_text};
+pub(crate) use processes::{ProcessState, holder_of_socket, process_state, read_text, size_of_stdin};
 #[cfg(unix)]
 pub(crate) use unix::*;
 #[cfg(windows)]

@@ -21,6 +21,11 @@ pub(crate) fn read_text(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
+/// How many bytes standard input has, where it is a file.
+pub(crate) fn size_of_stdin() -> Option<u64> {
+    fs::metadata("/dev/stdin").ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
+}
+
 pub(crate) fn process_state(pid: i32) -> ProcessState {
     if !Path::new("/proc/self/stat").exists() {
         return ProcessState::Untold;

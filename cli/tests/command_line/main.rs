@@ -16,4 +16,5 @@ mod publishing;
 mod refusals;
 mod scratch;
 mod streaming;
+mod terminal;
 mod watching;
