@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use rustix::process::{Signal, kill_process};
 
-use crate::scratch::{Running, Scratch};
+use crate::scratch::{Running, Scratch, eventually};
 
 #[test]
 fn each_line_of_a_command_is_an_item() {
@@ -117,7 +117,9 @@ fn a_reader_that_leaves_cancels_the_stream_and_ends_the_command() {
     assert_eq!(&first, b"1\n");
     assert!(child.wait().unwrap().success());
     assert!(listening.error_line().starts_with("simple-ipc: a stream on x ended early: the caller left"));
-    assert_eq!(fs::read_to_string(scratch.path().join("cleaned")).unwrap(), "gone\n");
+    // The command cleans up when it has its turn.
+    let cleaned = scratch.path().join("cleaned");
+    eventually("cleaned up", || fs::read_to_string(&cleaned).is_ok_and(|text| text == "gone\n"));
 }
 
 #[test]

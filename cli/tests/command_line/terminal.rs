@@ -4,9 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, WATCHDOG};
 
 /// A terminal, from the side of whoever looks at it.
 struct Terminal {
@@ -34,6 +35,9 @@ impl Terminal {
         let mut shown = Vec::new();
         let mut piece = [0; 1024];
         loop {
+            let time = Timespec::try_from(WATCHDOG).unwrap();
+            let there = poll(&mut [PollFd::new(&self.screen, PollFlags::IN)], Some(&time)).unwrap();
+            assert_eq!(there, 1, "hangs: waited in vain for {text:?} behind {:?}", String::from_utf8_lossy(&shown));
             let count = self.screen.read(&mut piece).unwrap();
             shown.extend_from_slice(&piece[..count]);
             let so_far = String::from_utf8_lossy(&shown);
