@@ -46,15 +46,14 @@ class _Watch:
 
     def _signalled(self, future: asyncio.Future[bool]) -> None:
         if self._stopped or future.cancelled():
-            # The system does not wait any more.
-            self._close()
+            self._close_after(future)
             return
         try:
             future.exception()
             self._call(*self._args)
         finally:
             if self._stopped:
-                self._close()
+                self._close_after(future)
             elif not self._loop.is_closed():
                 self._wait()
 
@@ -71,6 +70,14 @@ class _Watch:
         # In whichever thread the object was let go of.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.stop)
+
+    def _close_after(self, future: asyncio.Future[bool]) -> None:
+        # The system gives up a wait in a thread of its own, and asyncio has a future for the end of that.
+        given_up = getattr(future, "_event_fut", None)
+        if given_up is None:
+            self._close()
+        else:
+            given_up.add_done_callback(lambda _: self._close())
 
     def __del__(self) -> None:
         # A loop that was closed runs nothing any more, and has ended its waits.
