@@ -65,9 +65,10 @@ impl<T> Owed<T> {
         if self.places.len() <= place {
             self.places.resize_with(place + 1, || None);
         }
-        let place = &mut self.places[place];
-        self.displaced.extend(place.take());
-        *place = Some((ticket, whom));
+        match &mut self.places[place] {
+            free @ None => *free = Some((ticket, whom)),
+            taken => self.displaced.extend(taken.replace((ticket, whom))),
+        }
     }
 
     fn take(&mut self, ticket: Ticket) -> Option<T> {

@@ -62,44 +62,65 @@ impl Id {
 /// Things that are found by ids which nothing else ever gets.
 #[derive(Debug)]
 pub(super) struct Slots<T> {
-    slots: slab::Slab<(u32, T)>,
+    slots: Vec<Slot<T>>,
+    /// The slots that are free.
+    free: Vec<u32>,
+    /// That of the last one that came.
     serial: u32,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// That of what is here, or of what was here last.
+    serial: u32,
+    value: Option<T>,
 }
 
 impl<T> Slots<T> {
     pub(super) fn new() -> Slots<T> {
-        Slots { slots: slab::Slab::new(), serial: 0 }
+        Slots { slots: Vec::new(), free: Vec::new(), serial: 0 }
     }
 
     /// The id that the next one gets.
     #[inline]
     pub(super) fn next_id(&self) -> Id {
-        let index = u32::try_from(self.slots.vacant_key()).expect("fewer than 2^32 at a time");
+        let index = self.free.last().copied().unwrap_or_else(|| self.after_all());
         Id { serial: self.serial.wrapping_add(1), index }
+    }
+
+    #[cold]
+    fn after_all(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("fewer than 2^32 at a time")
     }
 
     #[inline(always)]
     pub(super) fn insert(&mut self, value: T) -> Id {
         let id = self.next_id();
         self.serial = id.serial;
-        self.slots.insert((id.serial, value));
+        match self.slots.get_mut(id.index as usize) {
+            Some(slot) => {
+                self.free.pop();
+                slot.serial = id.serial;
+                slot.value = Some(value);
+            }
+            None => self.slots.push(Slot { serial: id.serial, value: Some(value) }),
+        }
         id
     }
 
     #[inline]
+    fn slot(&mut self, id: Id) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(id.index as usize).filter(|slot| slot.serial == id.serial)
+    }
+
+    #[inline]
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut T> {
-        match self.slots.get_mut(id.index as usize) {
-            Some((serial, value)) if *serial == id.serial => Some(value),
-            _ => None,
-        }
+        self.slot(id)?.value.as_mut()
     }
 
     #[inline]
     pub(super) fn get(&self, id: Id) -> Option<&T> {
-        match self.slots.get(id.index as usize) {
-            Some((serial, value)) if *serial == id.serial => Some(value),
-            _ => None,
-        }
+        self.slots.get(id.index as usize).filter(|slot| slot.serial == id.serial)?.value.as_ref()
     }
 
     #[inline]
@@ -110,16 +131,18 @@ impl<T> Slots<T> {
     /// Takes out what has this id, if it `is_meant`.
     #[inline]
     pub(super) fn take_if(&mut self, id: Id, is_meant: impl FnOnce(&T) -> bool) -> Option<T> {
-        let is_it = self.get(id).is_some_and(is_meant);
-        is_it.then(|| self.slots.remove(id.index as usize).1)
+        let taken = self.slot(id)?.value.take_if(|value| is_meant(value))?;
+        self.free.push(id.index);
+        Some(taken)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
-        self.slots.iter().map(|(index, (serial, value))| (Id { serial: *serial, index: index as u32 }, value))
+        let slots = self.slots.iter().zip(0..);
+        slots.filter_map(|(slot, index)| Some((Id { serial: slot.serial, index }, slot.value.as_ref()?)))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.free.len()
     }
 }
 
@@ -135,10 +158,10 @@ pub(super) enum What {
     Flush,
     /// As flush; then the client is closed.
     Close,
-    /// Done when the listener has answered; asked for at this time.
-    Ping(Instant),
+    /// Done when the listener has answered.
+    Ping,
     /// Make sure that somebody listens.
-    Meet(Instant),
+    Meet,
 }
 
 impl What {
@@ -186,6 +209,8 @@ struct Looking {
     /// When it wants to go on by itself.
     wake: Option<Instant>,
     tries: Tries,
+    /// When it was asked for, of a ping and of what makes sure that somebody listens.
+    began: Option<Instant>,
 }
 
 impl Call {
@@ -218,6 +243,12 @@ impl Call {
         &mut self.looking.get_or_insert_default().tries
     }
 
+    /// When it was asked for, if it is to look who listens before anything else.
+    pub(super) fn looks_since(&mut self) -> Option<Instant> {
+        let looks = matches!(self.what, What::Ping | What::Meet);
+        looks.then(|| *self.looking.get_or_insert_default().began.get_or_insert_with(Instant::now))
+    }
+
     /// Says when it wants to go on by itself.
     pub(super) fn wake_at(&mut self, at: Option<Instant>) {
         match &mut self.looking {
@@ -232,7 +263,7 @@ impl Call {
             (What::Request, Some(message)) => Header::request(0, message, left),
             (What::Broadcast, Some(message)) => Header::acknowledged_broadcast(0, message),
             (_, Some(message)) => Header::of(Kind::Broadcast, 0, message),
-            (What::Ping(_), None) => Header::bare(Kind::Ping, 0),
+            (What::Ping, None) => Header::bare(Kind::Ping, 0),
             (_, None) => Header::bare(Kind::Ack, 0),
         }
     }

@@ -201,7 +201,7 @@ impl Queue {
         let target = Arc::new(Target::new(channel, options)?.into_owned());
         let client =
             ClientId(self.clients.insert(Client { target: Arc::clone(&target), session: None, one_way_error: None }));
-        let ticket = self.begin(What::Meet(Instant::now()), target, Some(client), None, options.timeout);
+        let ticket = self.begin(What::Meet, target, Some(client), None, options.timeout);
         match self.settled(ticket) {
             Ok(ticket) => Ok((client, ticket)),
             Err(error) => {
@@ -290,7 +290,7 @@ impl Queue {
     /// As [`ping`](Queue::ping), with a timeout of its own.
     pub fn ping_with(&mut self, client: ClientId, call: &cancellation::Call) -> Result<Ticket> {
         let timeout = self.time_for(client, call)?;
-        self.on_client(client, What::Ping(Instant::now()), None, timeout)
+        self.on_client(client, What::Ping, None, timeout)
     }
 
     /// Ends the client's calls, flushes, and closes: the client is gone when the ticket is done.

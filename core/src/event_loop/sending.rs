@@ -86,7 +86,7 @@ impl Queue {
     pub(super) fn enqueue(&mut self, ticket: Ticket, id: Id) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         call.wake_at(None);
-        if let What::Meet(_) = call.what {
+        if let What::Meet = call.what {
             return self.finish(ticket, Ok(None));
         }
         let until = deadline(call.timeout);

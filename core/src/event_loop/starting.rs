@@ -38,12 +38,12 @@ impl Queue {
             let error = call.tries().why().unwrap_or_else(closed);
             return self.finish(ticket, Err(error));
         }
-        if let What::Meet(began) | What::Ping(began) = call.what {
+        if let Some(began) = call.looks_since() {
             let target = Arc::clone(&call.target);
             match target.look_once(began) {
                 Ok(Step::Done(Presence::Native)) => {}
                 Ok(Step::Done(Presence::Other)) => {
-                    let is_ping = matches!(call.what, What::Ping(_));
+                    let is_ping = matches!(call.what, What::Ping);
                     return self.finish(ticket, if is_ping { Err(no_ping()) } else { Ok(None) });
                 }
                 Ok(Step::Pause(pause)) => {
@@ -149,7 +149,7 @@ impl Queue {
     pub(super) fn exchange(&mut self, ticket: Ticket, socket: Stream) {
         let Some(call) = self.calls.get_mut(ticket.0) else { return };
         let Some(mode) = call.what.mode() else {
-            let result = if matches!(call.what, What::Ping(_)) { Err(no_ping()) } else { Ok(None) };
+            let result = if matches!(call.what, What::Ping) { Err(no_ping()) } else { Ok(None) };
             return self.finish(ticket, result);
         };
         call.wake_at(None);
