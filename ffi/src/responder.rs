@@ -16,6 +16,7 @@ use crate::options::SIPC_NO_TIMEOUT;
 use crate::status::sipc_status;
 use crate::stream::handled::Handled;
 
+mod memory;
 pub mod stream;
 
 /// Where the answer to one message goes, and who sent it.
@@ -62,7 +63,7 @@ impl sipc_responder {
     pub(crate) fn pass(responder: Responder, call: impl FnOnce(*mut sipc_responder)) {
         let mut responder = sipc_responder { responder, asked: OnceLock::new(), process: Process::current() };
         match responder.responder.mode() {
-            Mode::Request => call(responder.into_handle()),
+            Mode::Request => call(memory::hand_out(responder)),
             _ => {
                 call(&mut responder);
                 if responder.asked.get().is_some() {
@@ -94,7 +95,7 @@ impl sipc_responder {
     unsafe fn reclaim(responder: *mut sipc_responder) -> Result<Option<Responder>> {
         // SAFETY: by this function's contract.
         Ok(unsafe { sipc_responder::reclaim_whole(responder) }?.map(|taken| {
-            let sipc_responder { responder, asked, .. } = *taken;
+            let sipc_responder { responder, asked, .. } = taken;
             // Before the answer: no callback comes after it.
             drop(asked);
             responder
@@ -105,15 +106,15 @@ impl sipc_responder {
     ///
     /// # Safety
     /// As for [`reclaim`](sipc_responder::reclaim).
-    unsafe fn reclaim_whole(responder: *mut sipc_responder) -> Result<Option<Box<sipc_responder>>> {
+    unsafe fn reclaim_whole(responder: *mut sipc_responder) -> Result<Option<sipc_responder>> {
         // SAFETY: by this function's contract alive.
         let lent = unsafe { sipc_responder::borrow(responder) }?;
         lent.process.check("responder")?;
         if lent.responder.mode() == Mode::Broadcast {
             return Ok(None);
         }
-        // SAFETY: the responder of a request came from `into_handle` and is not used again.
-        Ok(unsafe { sipc_responder::take(responder) })
+        // SAFETY: the responder of a request came from `hand_out` and is not used again.
+        Ok(Some(unsafe { memory::take_back(responder) }))
     }
 }
 

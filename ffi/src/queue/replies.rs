@@ -10,10 +10,13 @@ use crate::message::sipc_message;
 const MOST: usize = 128;
 const MOST_BYTES: usize = 512;
 
+/// A reply that C has freed, in the box that it gets the next one in.
+struct Spare(Box<sipc_message>);
+
 /// Replies that C has freed, until their queue takes them; `None` once the queue is gone. Written by whoever frees one. Nobody
 /// waits for the lock: in a forked child it may be held for ever by a thread that is not there.
 #[derive(Default)]
-pub(crate) struct Freed(Mutex<Option<Vec<Box<sipc_message>>>>);
+pub(crate) struct Freed(Mutex<Option<Vec<Spare>>>);
 
 impl Freed {
     /// Takes the memory of a reply back, where its queue is still there and has not enough.
@@ -22,7 +25,7 @@ impl Freed {
             && let Ok(mut freed) = self.0.try_lock()
             && let Some(freed) = freed.as_mut().filter(|freed| freed.len() < MOST)
         {
-            freed.push(reply);
+            freed.push(Spare(reply));
         }
     }
 }
@@ -31,7 +34,7 @@ impl Freed {
 pub(super) struct Replies {
     freed: Arc<Freed>,
     /// Those that were taken from there.
-    spare: Vec<Box<sipc_message>>,
+    spare: Vec<Spare>,
 }
 
 impl Replies {
@@ -53,7 +56,7 @@ impl Replies {
     #[inline]
     pub(super) fn make(&mut self, message: Message) -> (Box<sipc_message>, Option<Message>) {
         match self.spare.pop() {
-            Some(mut reply) => {
+            Some(Spare(mut reply)) => {
                 let before = reply.refill(message, Arc::clone(&self.freed));
                 (reply, before)
             }

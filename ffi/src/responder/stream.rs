@@ -78,7 +78,7 @@ pub unsafe extern "C" fn sipc_responder_stream(
                 let text = "a broadcast has no answer; a stream answers a request";
                 return Err(Error::new(ErrorKind::WrongMode, text));
             };
-            let sipc_responder { responder, asked, .. } = *taken;
+            let sipc_responder { responder, asked, .. } = taken;
             let Asked { notice, handled, .. } = asked.into_inner().map(|asked| *asked).unwrap_or_default();
             let out = Out::new(stream, "stream")?;
             let reply = responder.stream()?;
