@@ -25,6 +25,9 @@ from pathlib import Path
 FIGURES = Path(__file__).resolve().parent / "instructions.json"
 ALLOWED_GROWTH = 0.03
 ALLOWED_GROWTH_ELSEWHERE = 0.1
+# In how many pieces 64 answers come to a queue is up to the scheduler, and with it the share of a read in each: on a busy machine
+# the least of three runs moved by 6 %, all others by 2 %.
+ALLOWED_GROWTH_OF = {"queue, client": 0.1}
 # What the C library copies with would else depend on the processor: without these it takes SSE2, or what another machine has.
 SAME_EVERYWHERE = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-AVX512F,-AVX512VL,-ERMS,-FSRM"
 FEW, MANY = 2048, 6144
@@ -87,13 +90,13 @@ def count(program, exchange, messages, side):
 
 
 def measure(program):
-    """The middle one of three."""
+    """The least of three: what disturbs a run only adds to it."""
     figures = {}
     for exchange in EXCHANGES:
         for side in ("client", "listener"):
             counts = [(count(program, exchange, MANY, side) - count(program, exchange, FEW, side)) / (MANY - FEW)
                       for _ in range(3)]
-            figures[f"{exchange}, {side}"] = round(sorted(counts)[1], 1)
+            figures[f"{exchange}, {side}"] = round(min(counts), 1)
     return figures
 
 
@@ -113,8 +116,9 @@ def compare(figures, known):
         else:
             growth = figure / before - 1
             verdict = f"{before:8.1f} committed, {growth:+.1%}"
-            if growth > allowed:
-                verdict += f"  FAILED: more than {allowed:.0%} more"
+            most = max(allowed, ALLOWED_GROWTH_OF.get(name, 0))
+            if growth > most:
+                verdict += f"  FAILED: more than {most:.0%} more"
                 failed += 1
         print(f"{name:20} {figure:8.1f} instructions a message; {verdict}")
     for name in committed.keys() - figures.keys():
