@@ -97,7 +97,7 @@ fn a_large_body_goes_both_ways() {
     let scratch = Scratch::new();
     let _listening = scratch.listen(["x", "--echo", "--json"]);
     let body: Vec<u8> = (0..5 << 20).map(|index: u32| ((index * 31) >> 3) as u8).collect();
-    let outcome = scratch.run_with(["post", "x", "-", "--bytes"], &body);
+    let outcome = scratch.run_with(["post", "x", "-", "--bytes", "--timeout", "none"], &body);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     assert!(outcome.stdout == body);
 }
