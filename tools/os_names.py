@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Whose sources are looked at, and what of them may name an operating system.
 LOOKED_AT = ["core/src", "ffi/src", "cli/src", "bindings/node/src", "bindings/python/src"]
-MAY = ["core/src/os/", "cli/src/os/"]
+MAY = ["core/src/os/", "cli/src/os/", "bindings/node/src/os/"]
 
 NAMES = re.compile(
     r"\b(?:libc|rustix|nix|windows_sys)\b"  # crates of system calls

@@ -20,7 +20,7 @@ use crate::lock;
 use crate::loop_calls::LoopCalls;
 use crate::open::{Connected, Listening, Streaming, Subscribed};
 #[cfg(unix)]
-use crate::own_loop::{self, Readable, Receiver};
+use crate::os::own_loop::{self, Readable, Receiver};
 use crate::running::Running;
 
 /// The bytes of messages, over all listeners, that may be in the queue at once. What is beyond waits in its session.

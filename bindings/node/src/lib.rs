@@ -14,8 +14,7 @@ mod listener;
 mod loop_calls;
 mod open;
 mod options;
-#[cfg(unix)]
-mod own_loop;
+mod os;
 mod reply;
 mod running;
 mod stream;

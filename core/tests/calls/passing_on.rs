@@ -191,7 +191,7 @@ async fn a_stream_at_a_bridge_is_accepted_when_its_handler_uses_it_and_fails_wit
     static GO: Semaphore = Semaphore::const_new(0);
     let handler = async |message: Message, responder: Responder| {
         let index: usize = message.decode().unwrap();
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             return drop(responder.refuse(&error(index)));
         }
         GO.acquire().await.unwrap().forget();
@@ -204,7 +204,7 @@ async fn a_stream_at_a_bridge_is_accepted_when_its_handler_uses_it_and_fails_wit
     let _listener = Listener::serve(&channel, Mode::Request, &options.clone().bridge(true), handler).await.unwrap();
     for (index, (kind, handled)) in ANSWERED.into_iter().enumerate() {
         let opening = Message::json(&index).unwrap();
-        let refused = if index % 2 == 0 {
+        let refused = if index.is_multiple_of(2) {
             simple_ipc::post_stream(&channel, &opening, &options).await.unwrap_err()
         } else {
             let short = options.clone().idle_timeout(Duration::from_millis(50));

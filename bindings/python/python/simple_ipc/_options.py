@@ -131,8 +131,8 @@ class ListenOptions(PublishOptions, total=False):
     publish: bool
     """Whether it takes subscribers, too, and `publish` reaches them. Default: no."""
     tap: bool
-    """Whether processes of the same user, and root, may see what passes, with `simple-ipc tap`: messages, answers and items.
-    Default: no."""
+    """Whether processes of the same user, and root, may see what passes, with `simple-ipc tap`: messages, answers and
+    items. Default: no."""
 
 
 class AioCallOptions(TypedDict, total=False):
