@@ -11,7 +11,7 @@ pub(crate) use self::streaming::Form;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -157,6 +157,7 @@ impl Process<'_> {
         let mut pause = Duration::from_millis(1);
         loop {
             if !wanted() {
+                self.end(output, errors);
                 return Ok(Outcome::Unwanted);
             }
             input.feed()?;
@@ -200,8 +201,21 @@ impl Process<'_> {
     }
 }
 
-impl Drop for Process<'_> {
-    fn drop(&mut self) {
+impl Process<'_> {
+    /// Ends a command of which nobody wants anything any more. What it prints meanwhile is read and thrown away, its complaints
+    /// are the operator's to see: a closed pipe would kill one that cleans up, and a full one would hold it.
+    fn end(&mut self, mut output: Collected<ChildStdout>, mut errors: Collected<ChildStderr>) {
+        self.terminate(|| {
+            let _the_process_is_ending = output.drain();
+            output.data.clear();
+            errors.data.clear();
+            let _the_process_is_ending = errors.drain();
+            let _ = io::stderr().lock().write_all(&errors.data);
+        });
+    }
+
+    /// Asks the command to end, kills it where it does not, and waits until it has ended; calls `meanwhile` again and again.
+    fn terminate(&mut self, mut meanwhile: impl FnMut()) {
         if self.reaped {
             return;
         }
@@ -209,12 +223,19 @@ impl Drop for Process<'_> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(1);
         while matches!(self.status(), Ok(None)) {
+            meanwhile();
             if Instant::now() >= deadline {
                 let _ = self.child.kill();
             }
             thread::sleep(pause);
             pause = TICK.min(pause * 2);
         }
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        self.terminate(|| ());
     }
 }
 

@@ -120,6 +120,7 @@ impl Process<'_> {
         loop {
             waker.clear();
             if reply.is_cancelled() {
+                self.end(down.into_rest(), errors);
                 return Ok(Over::Unwanted);
             }
             up.feed().map_err(trouble)?;
@@ -132,6 +133,7 @@ impl Process<'_> {
             let _ = io::stderr().lock().write_all(&errors.data[seen..]);
             errors.keep_tail(ERROR_TAIL);
             if sent == Sent::Unwanted {
+                self.end(down.into_rest(), errors);
                 return Ok(Over::Unwanted);
             }
             if let (Some(status), Sent::All) = (status, sent) {
@@ -236,6 +238,11 @@ impl Down {
     fn new(pipe: Option<ChildStdout>, form: Form, largest: usize) -> io::Result<Down> {
         pipe.as_ref().map_or(Ok(()), os::set_nonblocking)?;
         Ok(Down { pipe, form, lines: Lines::new(largest), piece: Vec::new(), unsent: None })
+    }
+
+    /// What nobody waits for any more.
+    fn into_rest(self) -> Collected<ChildStdout> {
+        Collected { pipe: self.pipe, data: Vec::new() }
     }
 
     /// Reads and sends for as long as there is something and room for it. `ended`: nothing more is printed.
