@@ -82,7 +82,7 @@ static void calls_get_items_in_their_order_and_a_cancelled_one_takes_none(void) 
     CHECK_OK(last.status);
     CHECK(!last.item);
     sipc_stream_free(stream);
-    sipc_listener_free(listener);
+    end_listener(listener);
 }
 
 static void items_that_wait_for_room_are_sent_in_their_order(void) {
@@ -109,7 +109,7 @@ static void items_that_wait_for_room_are_sent_in_their_order(void) {
         CHECK(!outcomes[i].item && outcomes[i].place == i + 1);
     }
     sipc_stream_free(stream);
-    sipc_listener_free(listener);
+    end_listener(listener);
 }
 
 static void an_item_that_no_socket_takes_at_once_leaves_without_another_call(void) {
@@ -128,7 +128,7 @@ static void an_item_that_no_socket_takes_at_once_leaves_without_another_call(voi
     CHECK(sipc_message_len(item) == len);
     sipc_message_free(item);
     sipc_stream_free(stream);
-    sipc_listener_free(listener);
+    end_listener(listener);
 }
 
 static void a_send_that_is_cancelled_or_late_sends_nothing_and_closing_ends_the_others(void) {
@@ -156,7 +156,7 @@ static void a_send_that_is_cancelled_or_late_sends_nothing_and_closing_ends_the_
     count_up(&handlers.released);
     count_await(&handlers.ended, 1);
     sipc_stream_free(stream);
-    sipc_listener_free(listener);
+    end_listener(listener);
 }
 
 /* A handler that only calls back: it answers each item with itself. */
@@ -230,7 +230,7 @@ static void a_handler_may_do_without_a_thread(void) {
     count_await(&echoing.ended, 2);
     CHECK_STATUS(SIPC_CANCELLED, echoing.last);
     await_none(listener);
-    sipc_listener_free(listener);
+    end_listener(listener);
 }
 
 struct kept {
@@ -275,7 +275,7 @@ static void a_caller_that_leaves_ends_the_calls_of_its_handler(void) {
     sipc_stream_free(kept.stream);
     sipc_stream_free(kept.items);
     await_none(listener);
-    sipc_listener_free(listener);
+    end_listener(listener);
 }
 
 static void a_handlers_stream_that_is_closed_or_freed_ends_the_calls_that_wait(void) {
@@ -313,7 +313,7 @@ static void a_handlers_stream_that_is_closed_or_freed_ends_the_calls_that_wait(v
             sipc_stream_free(kept.items);
             sipc_stream_free(kept.stream);
         }
-        sipc_listener_free(listener);
+        end_listener(listener);
     }
 }
 
@@ -355,8 +355,8 @@ static void nonsense_is_refused_and_what_was_given_is_released(void) {
     CHECK(sipc_stream_is_over(NULL) && !sipc_stream_is_over(events));
     sipc_stream_free(events);
     sipc_stream_free(stream);
-    sipc_listener_free(publisher);
-    sipc_listener_free(listener);
+    end_listener(publisher);
+    end_listener(listener);
 }
 
 int main(int argc, char **argv) {

@@ -169,6 +169,12 @@ static inline void on_stream(const sipc_message *opening, sipc_responder *respon
     count_up(&handlers->ended);
 }
 
+/* Frees a listener when its handlers have ended: what they count in is the test's own. */
+static inline void end_listener(sipc_listener *listener) {
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+}
+
 static inline sipc_listener *listen_for_streams(struct handlers *handlers) {
     sipc_listener *listener = NULL;
     CHECK_OK(sipc_listen_uds_request("streams", on_stream, handlers, NULL, NULL, &listener, NULL));
