@@ -89,11 +89,7 @@ class Results(interop.Results):
 
 
 class Published(publications.Pair):
-    """Values and topics, once the bridge has subscribed. It keeps nothing for later subscribers."""
-
-    def subscribe(self, overflow="fail", queue="-", topics="*"):
-        self.retained.clear()
-        super().subscribe(overflow, queue, topics)
+    """Values and topics, once the bridge has subscribed, which keeps for later subscribers what the publisher keeps."""
 
     def topic(self):
         self.subscribe(topics="a b,c")
