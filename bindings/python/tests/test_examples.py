@@ -19,11 +19,12 @@ def blocks(request):
 
 
 def test_the_readmes_examples_run(python, request):
-    blocking, aio, publishing, streaming, aio_publishing, sending, aio_streaming = blocks(request)
+    blocking, aio, publishing, streaming, methods, aio_publishing, sending, aio_streaming = blocks(request)
     assert python(blocking) == "response-bar\n"
     assert python(aio) == "{'n': 2}\n"
     assert python(publishing) == "{'n': 1} 0\n"
     assert python(streaming) == "0\n1\n2\n"
+    assert python(methods) == "3\n"
     assert python(aio_publishing) == "{'n': 1}\n"
     assert python(sending) == "6\n"
     assert python(aio_streaming) == "[0]\n[1]\n"
