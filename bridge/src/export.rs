@@ -224,6 +224,9 @@ impl Export {
         // What it says of its age is kept.
         let _not_asked = self.link.ages.of(wire::header(message, wire::SENT));
         let (found, why) = match self.local.look() {
+            Ok(Some(found)) if found.publishes && !self.kept.is_known() => {
+                (None, Some("it is just being asked which events it keeps".to_owned()))
+            }
             Ok(found) => (found, None),
             Err(error) => (None, Some(error.to_string())),
         };

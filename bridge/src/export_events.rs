@@ -24,9 +24,13 @@ pub(crate) async fn run(link: Arc<Link>, channel: Channel, kept: Arc<Kept>) {
     let all = async {
         let mut passing = Passing { link: &link, channel: &channel, subject, kept: &kept, publishers: 0, sequence: 0 };
         loop {
-            if local.look().is_ok_and(|found| found.is_some_and(|found| found.publishes)) {
-                passing.pass_on(&local).await;
-                kept.begin("", false);
+            if local.look().is_ok_and(|found| found.is_some_and(|found| found.publishes))
+                && passing.pass_on(&local).await
+            {
+                // The next one may be there already.
+                kept.look_again();
+            } else {
+                kept.begin_without();
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -50,14 +54,14 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// Passes on what one publisher publishes, until it ends.
-    async fn pass_on(&mut self, local: &Local) {
+    /// Passes on what one publisher publishes, until it ends; `false` where that could not begin.
+    async fn pass_on(&mut self, local: &Local) -> bool {
         // It ends with its publisher: the next one may be a bridge, whose events have come from elsewhere.
         let options = self.link.settings.options.clone();
         let options = options.overflow(Overflow::DropOldest).queue(QUEUE).reconnect(Duration::ZERO);
-        let Ok(mut subscription) = simple_ipc::subscribe(self.channel, &options).await else { return };
+        let Ok(mut subscription) = simple_ipc::subscribe(self.channel, &options).await else { return false };
         if local.look().is_err() {
-            return;
+            return false;
         }
         self.sequence = 0;
         self.publishers += 1;
@@ -79,6 +83,7 @@ impl Passing<'_> {
             self.sequence = self.sequence.saturating_add(1);
             self.send(event, self.sequence).await;
         }
+        true
     }
 
     fn epoch(&self) -> String {

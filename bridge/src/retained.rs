@@ -31,6 +31,8 @@ pub(crate) struct Kept(Mutex<Values>);
 
 #[derive(Default)]
 struct Values {
+    /// Whether it is known what the channel's publisher keeps, or that there is none.
+    is_known: bool,
     /// The publisher, if it is known to keep values.
     epoch: Option<String>,
     bytes: usize,
@@ -49,7 +51,23 @@ pub(crate) struct Value {
 impl Kept {
     /// Another publisher: of the one before nothing is kept.
     pub(crate) fn begin(&self, epoch: &str, retains: bool) {
-        *lock(&self.0) = Values { epoch: retains.then(|| epoch.to_owned()), ..Values::default() };
+        let epoch = retains.then(|| epoch.to_owned());
+        *lock(&self.0) = Values { is_known: true, epoch, ..Values::default() };
+    }
+
+    /// There is no publisher to be had.
+    pub(crate) fn begin_without(&self) {
+        self.begin("", false);
+    }
+
+    /// A publisher may have come of which nothing is known yet: importers are to wait, or they would begin twice.
+    pub(crate) fn look_again(&self) {
+        *lock(&self.0) = Values::default();
+    }
+
+    /// Whether importers can be told what the publisher keeps.
+    pub(crate) fn is_known(&self) -> bool {
+        lock(&self.0).is_known
     }
 
     /// Goes on with the same values under another name of the publisher.
