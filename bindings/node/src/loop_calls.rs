@@ -43,7 +43,6 @@ struct LoopClient {
 }
 
 impl LoopCalls {
-    #[cfg_attr(not(unix), expect(dead_code, reason = "no loop is watched there"))]
     pub(crate) fn new(queue: Queue) -> LoopCalls {
         LoopCalls {
             queue,
