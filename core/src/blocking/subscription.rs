@@ -39,7 +39,11 @@ pub struct Subscription<T = Message> {
 }
 
 impl<T> Subscription<T> {
-    fn open(channel: &Channel, options: &Options, decode: fn(Message) -> Result<T>) -> Result<Subscription<T>> {
+    pub(super) fn open(
+        channel: &Channel,
+        options: &Options,
+        decode: fn(Message) -> Result<T>,
+    ) -> Result<Subscription<T>> {
         let raw = Arc::new(event_loop::Subscription::subscribe(channel, options)?);
         Ok(Subscription { raw, decode, over: false })
     }

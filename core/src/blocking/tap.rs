@@ -1,12 +1,12 @@
 //! What passes at a listener, for threads.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::Subscription;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Overflow};
-use crate::event_loop::{self, Closer};
+use crate::event_loop::Closer;
 use crate::options::Options;
 use crate::passed::Passed;
 
@@ -14,11 +14,7 @@ use crate::passed::Passed;
 /// replaced by another one, and ends when it is closed. Where it is too slow it misses the oldest, and is told how many; the
 /// listener waits for nobody. Made by [`tap`]; dropping it closes it.
 #[derive(Debug)]
-pub struct Tap {
-    raw: Arc<event_loop::Subscription>,
-    /// It has given its last item.
-    is_over: bool,
-}
+pub struct Tap(Subscription);
 
 /// Looks on at what passes at the listener of a channel from now on: messages that go to its handler, and what becomes of them.
 ///
@@ -28,7 +24,7 @@ pub struct Tap {
 /// as for subscribers; a message over `max_message` ends it with [`ErrorKind::TooLarge`].
 pub fn tap(channel: &Channel, options: &Options) -> Result<Tap> {
     let options = Options { sees_messages: true, topics: None, overflow: Overflow::DropOldest, ..options.clone() };
-    Ok(Tap { raw: Arc::new(event_loop::Subscription::subscribe(channel, &options)?), is_over: false })
+    Subscription::open(channel, &options, Ok).map(Tap)
 }
 
 impl Tap {
@@ -36,30 +32,30 @@ impl Tap {
     ///
     /// Fails with [`ErrorKind::TimedOut`] where nothing has passed: the next call may have more.
     pub fn next_timeout(&self, timeout: Duration) -> Result<Option<Passed>> {
-        self.raw.next(Some(timeout))?.map(|event| self.passed(event)).transpose()
+        self.0.next_timeout(timeout)?.map(|event| self.passed(event)).transpose()
     }
 
     fn passed(&self, event: Event) -> Result<Passed> {
         let Event { data, topic, missed, .. } = event;
         Passed::of(&topic, data, missed).ok_or_else(|| {
             let error = Error::new(ErrorKind::Protocol, "what the listener tells of a message cannot be read");
-            error.on_channel(self.raw.channel())
+            error.on_channel(self.0.channel())
         })
     }
 
     /// Closes it: a wait in another thread ends.
     pub fn close(&self) {
-        self.raw.close();
+        self.0.close();
     }
 
     /// What closes it from another thread, or from a signal handler's thread, while this one iterates.
     pub fn closer(&self) -> Closer {
-        Closer::of_subscription(&self.raw)
+        self.0.closer()
     }
 
     /// The channel.
     pub fn channel(&self) -> &Channel {
-        self.raw.channel()
+        self.0.channel()
     }
 }
 
@@ -67,27 +63,9 @@ impl Iterator for Tap {
     type Item = Result<Passed>;
 
     fn next(&mut self) -> Option<Result<Passed>> {
-        if self.is_over {
-            return None;
-        }
-        match self.raw.next(None) {
-            Ok(Some(event)) => Some(self.passed(event)),
-            Ok(None) => {
-                self.is_over = true;
-                None
-            }
-            Err(error) => {
-                self.is_over = self.raw.is_over();
-                Some(Err(error))
-            }
-        }
+        let event = self.0.next()?;
+        Some(event.and_then(|event| self.passed(event)))
     }
 }
 
 impl std::iter::FusedIterator for Tap {}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        self.raw.close();
-    }
-}
