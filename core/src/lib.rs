@@ -182,6 +182,14 @@ pub fn default_directory() -> std::path::PathBuf {
     channel::directory_or_default(None)
 }
 
+/// Where the socket of a channel stands, or would stand; `None` of a port.
+pub fn socket_path(channel: &Channel, options: &Options) -> Result<Option<std::path::PathBuf>> {
+    Ok(match options.address(channel)? {
+        channel::Address::Unix(path) => Some(path),
+        channel::Address::Tcp { .. } => None,
+    })
+}
+
 /// The live listener of one channel, as its lock file describes it; `None` where no listener of this library lives there.
 ///
 /// Takes a few system calls and waits for nothing. Where the lock file cannot be read, what it would say is `None`.

@@ -1,19 +1,18 @@
 //! Who holds one channel.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use simple_ipc::{Channel, ErrorKind, PathStyle, blocking};
+use simple_ipc::{Channel, ErrorKind, blocking};
 
-use super::{Finding, UsedDirectory, listeners};
+use super::{Finding, listeners};
 use crate::arguments::Place;
 use crate::os;
 
-pub(super) fn look(place: &Place, directory: &UsedDirectory, channel: &Channel, timeout: Duration) -> Vec<Finding> {
+pub(super) fn look(place: &Place, channel: &Channel, timeout: Duration) -> Vec<Finding> {
     let options = place.options();
     match simple_ipc::channel_info(channel, &options) {
         Ok(Some(info)) => listeners::one(place, &info, timeout),
-        Ok(None) => vec![nobody(place, directory, channel, timeout)],
+        Ok(None) => vec![nobody(place, channel, timeout)],
         Err(error) => {
             let text = format!("it cannot be asked who listens: {}", error.message());
             vec![Finding::problem(&channel.to_string(), text, "see the error in docs/troubleshooting.md")]
@@ -22,9 +21,9 @@ pub(super) fn look(place: &Place, directory: &UsedDirectory, channel: &Channel, 
 }
 
 /// What stands where no listener of this library holds the lock file.
-fn nobody(place: &Place, directory: &UsedDirectory, channel: &Channel, timeout: Duration) -> Finding {
+fn nobody(place: &Place, channel: &Channel, timeout: Duration) -> Finding {
     let about = channel.to_string();
-    let socket = socket(place, directory, &about, channel);
+    let socket = simple_ipc::socket_path(channel, &place.options()).ok().flatten();
     let holder = socket.as_deref().and_then(os::holder_of_socket);
     let asked = blocking::inspect(channel, &place.options().timeout(timeout));
     match (asked.map_err(|error| (error.kind(), error.message().to_owned())), holder) {
@@ -51,21 +50,4 @@ fn nobody(place: &Place, directory: &UsedDirectory, channel: &Channel, timeout: 
         (Err((_, text)), _) => Finding::problem(&about, text, "see the error in docs/troubleshooting.md"),
         (Ok(_), _) => Finding::ok(&about, "its listener has just come"),
     }
-}
-
-/// Where the channel's socket stands; none of a port.
-fn socket(place: &Place, directory: &UsedDirectory, name: &str, channel: &Channel) -> Option<PathBuf> {
-    if channel.port().is_some() {
-        return None;
-    }
-    if name.contains('/') {
-        return Some(name.into());
-    }
-    let file = match PathStyle::from(place.path_style) {
-        PathStyle::V0_0_3 => format!(".{name}.socket"),
-        PathStyle::V0_0_5 => format!(".{name}.sock"),
-        PathStyle::V0_0_14 => format!("{name}.sock"),
-        _ => format!(".deno.{name}.socket"),
-    };
-    Some(directory.path.join(file))
 }

@@ -8,6 +8,8 @@ use super::Finding;
 use crate::arguments::Place;
 use crate::os::{self, ProcessState};
 
+const LET_OTHERS_IN: &str = "look as its user, or as root; to let others in, it listens with allowed users and a socket mode that lets them connect";
+
 pub(super) fn look(place: &Place, timeout: Duration) -> Vec<Finding> {
     // That the directory cannot be read has been told.
     let Ok(channels) = simple_ipc::channels(place.dir.as_deref()) else { return Vec::new() };
@@ -68,13 +70,11 @@ fn unanswered(about: &str, who: &str, pid: Option<i32>, error: &simple_ipc::Erro
         (ErrorKind::ConnectionLost, _) => Finding::note(
             about,
             format!("{who} lets this user not in, or is going: {}", error.message()),
-            "look as its user, or as root; to let others in, it listens with allowed users and a socket mode that lets them connect",
+            LET_OTHERS_IN,
         ),
-        (ErrorKind::PermissionDenied, _) => Finding::note(
-            about,
-            format!("{who} may not be reached by this user: {}", error.message()),
-            "look as its user, or as root; to let others in, it listens with allowed users and a socket mode that lets them connect",
-        ),
+        (ErrorKind::PermissionDenied, _) => {
+            Finding::note(about, format!("{who} may not be reached by this user: {}", error.message()), LET_OTHERS_IN)
+        }
         (_, Some(ProcessState::Stopped(_))) => {
             let pid = pid.unwrap_or_default();
             Finding::problem(

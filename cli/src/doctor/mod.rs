@@ -77,7 +77,7 @@ pub(crate) fn run(place: &Place, doctor: &Doctor) -> Result<ExitCode> {
     findings.extend(directory::look(place, &directory));
     findings.extend(machine::look(&directory));
     match channel {
-        Some(channel) => findings.extend(held::look(place, &directory, &channel, doctor.timeout)),
+        Some(channel) => findings.extend(held::look(place, &channel, doctor.timeout)),
         None => findings.extend(listeners::look(place, doctor.timeout)),
     }
     let style = Style::of(&std::io::stdout());
