@@ -3,7 +3,7 @@
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -31,64 +31,58 @@ pub(crate) struct Shown(Option<(Sender<()>, JoinHandle<()>)>);
 impl Shown {
     /// Shows that something is waited for, if it takes long enough for a person to wonder.
     pub(crate) fn waiting(text: String, quiet: bool) -> Shown {
-        Shown::start(quiet, move |over| {
-            if over.recv_timeout(SOON) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-            let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            spinner.set_style(style("{spinner} {msg} {elapsed}"));
-            spinner.set_message(text);
-            IS_DRAWN.store(true, Ordering::Relaxed);
-            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                spinner.tick();
-            }
-            spinner.finish_and_clear();
-            IS_DRAWN.store(false, Ordering::Relaxed);
+        Shown::start(quiet, SOON, None, "{spinner} {msg} {elapsed}", move |spinner| {
+            spinner.set_message(text.clone());
+            spinner.tick();
         })
     }
 
     /// Shows how much of a time is over.
     pub(crate) fn measuring(time: Duration, quiet: bool) -> Shown {
-        Shown::start(quiet, move |over| {
-            let began = Instant::now();
-            let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            let bar = ProgressBar::with_draw_target(Some(whole), ProgressDrawTarget::stderr());
-            bar.set_style(style("measuring {wide_bar} {msg}"));
-            IS_DRAWN.store(true, Ordering::Relaxed);
-            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                let left = time.saturating_sub(began.elapsed());
-                bar.set_message(format!("{} s", left.as_secs_f64().ceil()));
-                bar.set_position(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).min(whole));
-            }
-            bar.finish_and_clear();
-            IS_DRAWN.store(false, Ordering::Relaxed);
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (began, whole) = (Instant::now(), milliseconds(time));
+        Shown::start(quiet, Duration::ZERO, Some(whole), "measuring {wide_bar} {msg}", move |bar| {
+            let elapsed = began.elapsed();
+            bar.set_message(format!("{} s", time.saturating_sub(elapsed).as_secs_f64().ceil()));
+            bar.set_position(milliseconds(elapsed).min(whole));
         })
     }
 
     /// Shows how much of a file has been read, where nothing else is shown at the terminal.
     pub(crate) fn reading(size: Option<u64>, quiet: bool) -> Shown {
         let Some(size) = size.filter(|_| !std::io::stdout().is_terminal()) else { return Shown(None) };
-        Shown::start(quiet, move |over| {
-            if over.recv_timeout(SOON) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-            let bar = ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr());
-            bar.set_style(style("{wide_bar} {bytes} of {total_bytes}, {eta} left"));
-            IS_DRAWN.store(true, Ordering::Relaxed);
-            while over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                bar.set_position(READ.load(Ordering::Relaxed).min(size));
-            }
-            bar.finish_and_clear();
-            IS_DRAWN.store(false, Ordering::Relaxed);
+        Shown::start(quiet, SOON, Some(size), "{wide_bar} {bytes} of {total_bytes}, {eta} left", move |bar| {
+            bar.set_position(READ.load(Ordering::Relaxed).min(size));
         })
     }
 
-    fn start(quiet: bool, show: impl FnOnce(&Receiver<()>) + Send + 'static) -> Shown {
+    /// Shows a bar of this length, or a spinner, when so much time is over; `update` is called at each tick.
+    fn start(
+        quiet: bool,
+        after: Duration,
+        len: Option<u64>,
+        template: &'static str,
+        update: impl Fn(&ProgressBar) + Send + 'static,
+    ) -> Shown {
         if quiet || !std::io::stderr().is_terminal() {
             return Shown(None);
         }
         let (over, is_over) = mpsc::channel();
-        let thread = thread::Builder::new().name("progress".to_owned()).spawn(move || show(&is_over));
+        let goes_on = move |time| is_over.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        let show = move || {
+            if !goes_on(after) {
+                return;
+            }
+            let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is fixed"));
+            IS_DRAWN.store(true, Ordering::Relaxed);
+            while goes_on(TICK) {
+                update(&bar);
+            }
+            bar.finish_and_clear();
+            IS_DRAWN.store(false, Ordering::Relaxed);
+        };
+        let thread = thread::Builder::new().name("progress".to_owned()).spawn(show);
         // Without a thread nothing is shown, and all else is as before.
         Shown(thread.ok().map(|thread| (over, thread)))
     }
@@ -102,8 +96,4 @@ impl Drop for Shown {
             let _it_has_panicked = thread.join();
         }
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is fixed")
 }
