@@ -43,7 +43,7 @@ impl Sent {
 }
 
 pub(crate) fn run(place: &Place, bench: &Bench) -> Result<ExitCode> {
-    let channel = reachable_channel("measure", &bench.channel)?;
+    let channel = reachable_channel("measure", &bench.at.channel)?;
     closed_output::check("the measurement")?;
     let reporter = Reporter::new(bench.json, VerbKind::Post);
     let options = bench.reach.apply(bench.largest.apply(place.options()), bench.timeout);

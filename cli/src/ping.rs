@@ -17,7 +17,7 @@ use crate::report::{ErrorRecord, NO_REPLY_STATUS, VerbKind, one_line, to_json};
 use crate::signals;
 
 pub(crate) fn run(place: &Place, ping: Ping) -> Result<ExitCode> {
-    let channel = reachable_channel("ping", &ping.channel)?;
+    let channel = reachable_channel("ping", &ping.at.channel)?;
     let options = ping.reach.apply(place.options(), ping.timeout);
     let client = Client::connect(&channel, &options)?;
     let started = Instant::now();

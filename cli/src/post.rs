@@ -13,7 +13,7 @@ use crate::report::{Reporter, VerbKind, one_line, to_json};
 use crate::{closed_output, lines, output};
 
 pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
-    let channel = reachable_channel("post to", &post.channel)?;
+    let channel = reachable_channel("post to", &post.at.channel)?;
     if !post.broadcast {
         closed_output::check("the reply")?;
     }

@@ -19,7 +19,7 @@ const COLUMNS: [&str; 9] =
 const NAMED_AGAIN: u64 = 20;
 
 pub(crate) fn run(place: &Place, stats: &Stats) -> Result<ExitCode> {
-    let channel = reachable_channel("ask", &stats.channel)?;
+    let channel = reachable_channel("ask", &stats.at.channel)?;
     closed_output::check("the counters")?;
     let options = stats.reach.apply(place.options(), stats.timeout);
     let first = blocking::inspect(&channel, &options)?;

@@ -23,7 +23,7 @@ const GATHER: usize = 64 << 10;
 const IN_A_ROW: usize = 256;
 
 pub(crate) fn run(place: &Place, stream: Stream) -> Result<ExitCode> {
-    let channel = reachable_channel("open a stream at", &stream.channel)?;
+    let channel = reachable_channel("open a stream at", &stream.at.channel)?;
     closed_output::check("the items")?;
     let reporter = Reporter::new(stream.json, VerbKind::Stream);
     let options = stream.reach.apply(stream.largest.apply(place.options()), stream.timeout);

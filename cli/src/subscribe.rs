@@ -15,7 +15,7 @@ use crate::report::{Reporter, VerbKind, one_line, say, to_json};
 use crate::{closed_output, json, signals};
 
 pub(crate) fn run(place: &Place, subscribe: Subscribe) -> Result<ExitCode> {
-    let channel = reachable_channel("subscribe to", &subscribe.channel)?;
+    let channel = reachable_channel("subscribe to", &subscribe.at.channel)?;
     closed_output::check("the events")?;
     let reporter = Reporter::new(subscribe.json, VerbKind::Subscribe);
     let options = subscribe.largest.apply(place.options()).overflow(subscribe.overflow.into());

@@ -18,7 +18,7 @@ use crate::{closed_output, json, signals};
 const SHOWN: usize = 200;
 
 pub(crate) fn run(place: &Place, tap: Tap) -> Result<ExitCode> {
-    let channel = reachable_channel("look on at", &tap.channel)?;
+    let channel = reachable_channel("look on at", &tap.at.channel)?;
     closed_output::check("what passes")?;
     let reporter = Reporter::new(tap.json, VerbKind::Tap);
     let options = tap.largest.apply(place.options());
