@@ -1,16 +1,15 @@
 //! `simple-ipc ls`: the channels that somebody listens on.
 
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use simple_ipc::{ChannelInfo, Mode, Result};
 
 use crate::arguments::{Ls, Place};
+use crate::ending::Ending;
 use crate::output::{self, Reader};
 use crate::report::{one_line, to_json};
-use crate::signals;
 
 const HEADINGS: [&str; 6] = ["CHANNEL", "ADDRESS", "MODE", "SUBSCRIBERS", "PID", "SINCE"];
 
@@ -21,26 +20,13 @@ pub(crate) fn run(place: &Place, ls: &Ls) -> Result<ExitCode> {
         output::write(text.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     };
-    let (stop, stopped) = mpsc::channel();
-    let closed = stop.clone();
-    signals::watch(
-        move || {
-            let _it_has_ended = stop.send(());
-        },
-        || {},
-    )?;
-    output::watch(move || {
-        let _it_has_ended = closed.send(());
-    })?;
+    let ending = Ending::watch()?;
     let mut before: Vec<ChannelInfo> = Vec::new();
     let mut now = channels;
     loop {
         let changes = changes(&before, &now);
         let text: String = changes.iter().map(|change| change.line(ls.json)).collect();
-        if output::write(text.as_bytes())? == Reader::Gone {
-            break;
-        }
-        if stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
+        if output::write(text.as_bytes())? == Reader::Gone || ending.comes_within(interval) {
             break;
         }
         before = now;

@@ -10,6 +10,7 @@ mod command;
 mod completion;
 mod doctor;
 mod documents;
+mod ending;
 mod input;
 mod json;
 mod limits;

@@ -1,17 +1,17 @@
 //! `simple-ipc stats`: what a live listener has counted.
 
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use serde::Serialize;
 use simple_ipc::{Channel, Counters, ListenerState, Options, Result, blocking};
 
 use crate::arguments::{Place, Stats};
+use crate::closed_output;
+use crate::ending::Ending;
 use crate::output::{self, Reader};
 use crate::post::reachable_channel;
 use crate::report::{one_line, to_json};
-use crate::{closed_output, signals};
 
 /// The columns of --watch; after so many lines they are named again.
 const COLUMNS: [&str; 9] =
@@ -40,44 +40,32 @@ struct Record<'a> {
 }
 
 fn watch(channel: &Channel, options: &Options, first: ListenerState, stats: &Stats, interval: Duration) -> Result<()> {
-    let (stop, stopped) = mpsc::channel();
-    let closed = stop.clone();
-    signals::watch(
-        move || {
-            let _it_has_ended = stop.send(());
-        },
-        || {},
-    )?;
-    output::watch(move || {
-        let _it_has_ended = closed.send(());
-    })?;
+    let ending = Ending::watch()?;
     let name = channel.to_string();
     let mut before = first;
     let mut lines = 0;
-    if stats.json && output::line(to_json(&Record { channel: &name, state: &before }))? == Reader::Gone {
-        return Ok(());
-    }
-    loop {
-        if stats.json {
-            lines += 1;
-        }
-        if stats.count == Some(lines) || stopped.recv_timeout(interval) != Err(RecvTimeoutError::Timeout) {
+    if stats.json {
+        lines += 1;
+        if output::line(to_json(&Record { channel: &name, state: &before }))? == Reader::Gone {
             return Ok(());
         }
+    }
+    while stats.count != Some(lines) && !ending.comes_within(interval) {
         let state = blocking::inspect(channel, options)?;
         let line = if stats.json {
             to_json(&Record { channel: &name, state: &state })
         } else {
             let headings =
                 if lines % NAMED_AGAIN == 0 { row(&COLUMNS.map(str::to_owned)) + "\n" } else { String::new() };
-            lines += 1;
             headings + &row(&cells(&before, &state))
         };
+        lines += 1;
         if output::line(line)? == Reader::Gone {
-            return Ok(());
+            break;
         }
         before = state;
     }
+    Ok(())
 }
 
 /// What is so now, and what has become more since `before`, for each second.
