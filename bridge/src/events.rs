@@ -77,7 +77,7 @@ impl Positions {
     pub(crate) fn note(&mut self, message: &NatsMessage) -> Follows {
         let exporter = wire::header(message, wire::VIA).unwrap_or_default();
         let epoch = wire::header(message, EPOCH).unwrap_or_default();
-        let sequence = wire::header(message, wire::SEQUENCE).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let sequence = wire::sequence(message);
         self.follows(exporter, epoch, sequence)
     }
 

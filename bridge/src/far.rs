@@ -353,7 +353,7 @@ impl State {
             return Err(if had_begun { Over::Gone(HAS_GONE) } else { Over::NobodyThere });
         }
         let what = wire::header(&message, STREAM).map(str::to_owned);
-        let number: u64 = wire::header(&message, SEQUENCE).and_then(|number| number.parse().ok()).unwrap_or(0);
+        let number = wire::sequence(&message);
         match what.as_deref() {
             Some(GONE) => return Err(Over::Gone("the bridge at the other end knows nothing of the stream any more")),
             Some(ALIVE) if number == self.heard => {}

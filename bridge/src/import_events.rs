@@ -129,7 +129,7 @@ impl Import {
 
 /// The publisher and the number of an event.
 fn number_of(event: &NatsMessage) -> (&str, u64) {
-    let number = wire::header(event, wire::SEQUENCE).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let number = wire::sequence(event);
     (wire::header(event, events::EPOCH).unwrap_or_default(), number)
 }
 

@@ -156,7 +156,7 @@ impl Given {
                 return Err(not_given(subject, "gave what is no value"));
             };
             let epoch = wire::header(&answer, EPOCH).unwrap_or_default().to_owned();
-            let number = wire::header(&answer, wire::SEQUENCE).and_then(|text| text.parse().ok()).unwrap_or(0);
+            let number = wire::sequence(&answer);
             given.numbers.insert(topic.clone(), (epoch, number));
             given.values.push((topic, body));
         }

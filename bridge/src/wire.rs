@@ -117,6 +117,11 @@ pub(crate) fn header<'a>(message: &'a NatsMessage, name: &str) -> Option<&'a str
     message.headers.as_ref()?.get(name).map(|value| value.as_str())
 }
 
+/// The number of an event, or of a message of a stream; 0 where it has none.
+pub(crate) fn sequence(message: &NatsMessage) -> u64 {
+    header(message, SEQUENCE).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 /// The body that has come over the wire.
 pub(crate) fn body(message: &NatsMessage) -> Result<Message> {
     match header(message, KIND) {
