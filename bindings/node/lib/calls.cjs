@@ -19,19 +19,17 @@ const aborts = new WeakMap();
 let lastCall = 0;
 let alive = 0;
 
-/** This environment's number: the add-on gives no objects, since some runtimes take them away while timers still run. */
-const environment = supported ? addon.open(deliver, { hasRef: () => alive > 0 }, hasOwnLoop()) : undefined;
-
 /** Whether the add-on may have the runtime's own event loop watch its descriptors: Deno and Bun have another than Node-API says. */
-function hasOwnLoop() {
-    return globalThis.Deno === undefined && process.versions.bun === undefined && process.platform !== "win32";
-}
+const hasOwnLoop = globalThis.Deno === undefined && process.versions.bun === undefined && process.platform !== "win32";
+
+/** This environment's number: the add-on gives no objects, since some runtimes take them away while timers still run. */
+const environment = supported ? addon.open(deliver, { hasRef: () => alive > 0 }, hasOwnLoop) : undefined;
 
 let isSending = false;
 
-/** Has what gathers in this turn sent together, when JavaScript has done what is ready. */
+/** Has what gathers in this turn sent together, when JavaScript has done what is ready. Without a loop of its own nothing gathers. */
 function sending() {
-    if (isSending) return;
+    if (isSending || !hasOwnLoop) return;
     isSending = true;
     queueMicrotask(submit);
 }

@@ -82,12 +82,12 @@ fn client_call<'env, T>(
     environment: u32,
     client: u32,
     input: T,
-    on_loop: impl FnOnce(&mut LoopCalls, T) -> Result<Option<Outcome>>,
+    on_loop: impl FnOnce(&Hub, &mut LoopCalls, T) -> Result<Option<Outcome>>,
     on_runtime: impl FnOnce(&Arc<Hub>, Arc<Connected>, T) -> Option<Result<Outcome>>,
 ) -> napi::Result<Unknown<'env>> {
     call(env, environment, |hub| {
         let mut input = Some(input);
-        let begun = hub.on_loop(|calls| input.take().map(|input| on_loop(calls, input))).flatten();
+        let begun = hub.on_loop(|calls| input.take().map(|input| on_loop(hub, calls, input))).flatten();
         match (begun, input) {
             (None, Some(input)) => Ok(on_runtime(hub, hub.client(client)?, input)),
             (begun, _) => Ok(begun.and_then(Result::transpose)),
@@ -193,7 +193,7 @@ pub fn request<'env>(
         environment,
         client,
         message,
-        |calls, message| calls.request(id, client, message, timeout.map(duration)).map(|()| None),
+        |_, calls, message| calls.request(id, client, message, timeout.map(duration)).map(|()| None),
         |hub, connected, message| {
             let timeout = timeout.map_or(connected.client.timeout(), duration);
             Call::start(hub, id, async move {
@@ -213,13 +213,12 @@ pub fn broadcast<'env>(
     body: Body<'_>,
 ) -> napi::Result<Unknown<'env>> {
     let message: Message = convert::message(body);
-    let is_to_turn = hub(environment).is_ok_and(|hub| hub.is_to_turn());
     client_call(
         env,
         environment,
         client,
         message,
-        |calls, message| calls.broadcast(id, client, message, is_to_turn),
+        |hub, calls, message| calls.broadcast(id, client, message, hub.is_to_turn()),
         |hub, connected, message| {
             Call::start(hub, id, async move {
                 let _turn = connected.order.lock().await;
@@ -244,7 +243,7 @@ pub fn control<'env>(
         environment,
         client,
         what,
-        |calls, what| calls.control(id, client, &what, milliseconds.map(duration)).map(|()| None),
+        |_, calls, what| calls.control(id, client, &what, milliseconds.map(duration)).map(|()| None),
         |hub, connected, what| {
             let limit = milliseconds.map_or(connected.client.timeout(), duration);
             Call::start(hub, id, async move {
