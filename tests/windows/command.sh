@@ -14,11 +14,7 @@ serve() { # file, argument…
     rm -f "$scratch/$said"
     become "$command" listen "$@" >"$scratch/$said.out" 2>"$scratch/$said" &
     listener=$!
-    for _ in $(seq 600); do
-        if grep -qs '^listening on' "$scratch/$said"; then return 0; fi
-        sleep 0.1
-    done
-    bad "listen $*: $(cat "$scratch/$said")"
+    until_said "$scratch/$said" '^listening on' || bad "listen $*: $(cat "$scratch/$said")"
 }
 stop() {
     kill -9 "$listener" 2>/dev/null || true
@@ -47,10 +43,7 @@ done
 serve published news --broadcast --publish
 become "$command" subscribe news >"$scratch/events" 2>"$scratch/subscribed" &
 subscriber=$!
-for _ in $(seq 600); do
-    if grep -q '^subscribed to' "$scratch/subscribed"; then break; fi
-    sleep 0.1
-done
+until_said "$scratch/subscribed" '^subscribed to' || bad "subscribe: $(cat "$scratch/subscribed")"
 same "a subscriber is listed" 1 "$(ipc ls 2>/dev/null | grep -c '^news .* broadcast *1 ')"
 kill -9 "$subscriber" 2>/dev/null || true
 wait "$subscriber" 2>/dev/null || true
@@ -58,8 +51,7 @@ stop
 same "the Deno wire on a name is refused" 1 "$(ipc post news 1 --wire deno 2>&1 | grep -c 'cannot speak the Deno wire')"
 
 # Ctrl-C, typed at a terminal: the listener closes in order.
-same "Ctrl-C" "ended with 0" "$(python3 tests/windows/typed.py "$scratch/typed" "listening on" bash -c 'become "$@"' become \
-    "$command" listen typed --echo)"
+same "Ctrl-C" "ended with 0" "$(tests/windows/interrupted.py "listening on" "$command" listen typed --echo | tail -n 1)"
 same "Ctrl-C leaves nothing" 0 "$(find "$scratch" -name '.deno.typed*' | wc -l)"
 
 # A command for each message, and for each stream.
@@ -105,10 +97,7 @@ stop
 serve exec family --exec ./handler.exe family family.pid
 ipc post family 1 --timeout 60s >/dev/null 2>&1 &
 poster=$!
-for _ in $(seq 300); do
-    if [ -s "$scratch/family.pid" ]; then break; fi
-    sleep 0.1
-done
+until_said "$scratch/family.pid" . || bad "the command has not told what it has started"
 same "what a command has started lives" lives "$(lives family.pid)"
 stop
 if ends family.pid; then ok; else bad "what a command has started outlives the listener that was killed"; fi

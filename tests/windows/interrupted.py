@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs a program under Wine on a terminal of its own, and presses Ctrl-C there: interrupted.py WORD PROGRAM...
 
-Ctrl-C is pressed when the program has printed WORD. What it prints is printed, without what moves the cursor; its status is 0
-if the program has ended within the time, whatever its own status. `become`, which starts it, is a function of tests/windows/wine.sh.
+Ctrl-C is pressed when the program has printed WORD. What it prints is printed, without what moves the cursor, and then
+`ended with N`, N its status or less than zero the signal that ended it; the status of this is 0 if the program has ended within the
+time, whatever its own status. `become`, which starts it, is a function of tests/windows/wine.sh.
 """
 
 import os
@@ -38,9 +39,10 @@ def main():
             os.write(terminal, b"\x03")
     if not ended:
         os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
     said = re.sub(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)", "", said).replace("\r", "")
-    print(said, end="")
+    print(said, end="" if said.endswith("\n") else "\n")
+    print(f"ended with {os.waitstatus_to_exitcode(status)}")
     return 0 if ended and pressed else 1
 
 

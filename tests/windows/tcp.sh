@@ -11,10 +11,7 @@ listens() { # argument…
     local said=$scratch/tcp.${#listeners[@]}
     become ./simple-ipc.exe listen :0 "$@" >/dev/null 2>"$said" &
     listeners+=($!)
-    for _ in $(seq 600); do
-        if grep -qs '^listening on' "$said"; then break; fi
-        sleep 0.1
-    done
+    until_said "$said" '^listening on' || bad "listen :0 $*: $(cat "$said")"
     ports+=("$(sed -n 's/^listening on :\([0-9]*\).*/\1/p' "$said")")
 }
 for more in "" "--max-message 1024"; do

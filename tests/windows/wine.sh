@@ -83,6 +83,14 @@ left() {
 same() { # what, expected, got
     if [ "$2" = "$3" ]; then ok; else bad "$1: expected $2, got $3"; fi
 }
+# Waits, a minute at most, until a file has a line like this.
+until_said() { # file, pattern
+    for _ in $(seq 600); do
+        if grep -qs -- "$2" "$1"; then return 0; fi
+        sleep 0.1
+    done
+    return 1
+}
 # Adds the counts of a program that ends with `N passed, N failed` or `N passed, N failed, N skipped`, and shows what it said of failures.
 counted() { # what, its output
     local counts
