@@ -1,10 +1,12 @@
 #!/bin/sh
 # Puts the built library, header, command and their package files where PREFIX says; DESTDIR goes before every path.
-# `make install` is how this is called; it changes nothing but the installed tree.
+# `make install` is how this is called; it changes nothing but the installed tree. RELEASE_DIR and BRIDGE name other builds than
+# this tree's own; an empty BRIDGE leaves the bridge out.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 release=${RELEASE_DIR:-$root/target/release}
+bridge=${BRIDGE-$root/bridge/target/release/simple-ipc-bridge}
 destdir=${DESTDIR:-}
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
@@ -89,8 +91,8 @@ fill SimpleIpcConfigVersion.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfigVe
 
 put 755 "$release/simple-ipc" "$bindir" simple-ipc
 # Built by `make bridge`, where that was wanted.
-if [ -x "$root/bridge/target/release/simple-ipc-bridge" ]; then
-    put 755 "$root/bridge/target/release/simple-ipc-bridge" "$bindir" simple-ipc-bridge
+if [ -x "$bridge" ]; then
+    put 755 "$bridge" "$bindir" simple-ipc-bridge
     put 644 "$root/packaging/simple-ipc-bridge.service" "$prefix/lib/systemd/user" simple-ipc-bridge.service
 fi
 # Where the command is for another machine, $GENERATOR is one of this machine's: what it writes is the same.

@@ -41,8 +41,9 @@ lay_for_unix() {
         GENERATOR=$target/debug/simple-ipc
         export GENERATOR
     fi
+    # A bridge that this tree has built is for this machine's C library, and another tree has none: the archive is without it.
     # The prefix is put in by the place where the tree is: relative to the pkg-config file; CMake's files find their own.
-    env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR RELEASE_DIR="$built" PREFIX=/prefix DESTDIR="$staged/installed" \
+    env -u LIBDIR -u INCLUDEDIR -u BINDIR -u DATADIR BRIDGE= RELEASE_DIR="$built" PREFIX=/prefix DESTDIR="$staged/installed" \
         "$root/tools/install.sh" >/dev/null
     mv "$staged/installed/prefix" "$tree"
     # shellcheck disable=SC2016 # pkg-config expands it
