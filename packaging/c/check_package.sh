@@ -41,15 +41,7 @@ said=$(timeout 120 ./clock) || fail "the clock of the README failed"
 says ./shared
 says env -u LD_LIBRARY_PATH ./static
 if command -v cmake >/dev/null 2>&1; then
-    cat >CMakeLists.txt <<'END'
-cmake_minimum_required(VERSION 3.10)
-project(example C)
-find_package(SimpleIpc REQUIRED)
-foreach(kind IN ITEMS simple_ipc simple_ipc_static)
-    add_executable(with_${kind} example.c)
-    target_link_libraries(with_${kind} PRIVATE SimpleIpc::${kind})
-endforeach()
-END
+    cp "$here/check/CMakeLists.txt" .
     if ! { cmake -S . -B built "-DCMAKE_PREFIX_PATH=$root" && cmake --build built; } >log 2>&1; then
         cat log
         fail "CMake cannot build the example"

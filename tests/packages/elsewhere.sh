@@ -9,6 +9,7 @@ root=$PWD
 triple=$SIMPLE_IPC_TARGET
 language=$1
 shift
+packages=("$@")
 failed=0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sipc-elsewhere-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -27,6 +28,8 @@ esac
 finish() { exit "$failed"; }
 # shellcheck source=tests/targets/parts.sh
 . tests/targets/parts.sh
+# shellcheck source=tests/packages/unpacked.sh
+. tests/packages/unpacked.sh
 lock_targets
 bring_zig
 enter "$triple"
@@ -34,7 +37,6 @@ unlock_targets
 
 export SIMPLE_IPC_DIR=$scratch/channels
 mkdir "$scratch/channels" "$scratch/place"
-example() { awk -v begin="^\`\`\`$1\$" '$0 ~ begin { inside = 1; next } /^```$/ && inside { exit } inside' "$2"; }
 says() { # expected, command…
     local expected=$1 said
     shift
@@ -42,15 +44,6 @@ says() { # expected, command…
     [ "$said" = "$expected" ] || fail "$* said \"$said\" instead of \"$expected\""
     echo "$(basename "$1") says what is due"
 }
-find_package() { # pattern; of the packages that were made
-    local package
-    for package in "${packages[@]}"; do
-        # shellcheck disable=SC2254 # a pattern
-        case $(basename "$package") in $1) printf '%s\n' "$package" && return ;; esac
-    done
-    fail "no package is called $1"
-}
-packages=("$@")
 
 case $language in
     c)

@@ -22,20 +22,13 @@ fail() {
 . tests/windows/wine.sh
 # shellcheck source=tests/windows/runtimes.sh
 . tests/windows/runtimes.sh
+# shellcheck source=tests/packages/unpacked.sh
+. tests/packages/unpacked.sh
 bring_wine
 make_scratch
 mkdir "$scratch/place" "$scratch/channels"
 export SIMPLE_IPC_DIR="Z:/scratch/${scratch##*/}/channels"
 
-example() { awk -v begin="^\`\`\`$1\$" '$0 ~ begin { inside = 1; next } /^```$/ && inside { exit } inside' "$2"; }
-find_package() { # pattern; of the packages that were made
-    local package
-    for package in "${packages[@]}"; do
-        # shellcheck disable=SC2254 # a pattern
-        case $(basename "$package") in $1) printf '%s\n' "$package" && return ;; esac
-    done
-    fail "no package is called $1"
-}
 says() { # expected, program, argument…
     local expected=$1 said
     shift
@@ -62,15 +55,7 @@ case $language in
         says response-bar ./static.exe
         says "simple-ipc $(tools/version.sh)" place/bin/simple-ipc.exe --version
         command -v cmake >/dev/null || leave_out "CMake is not installed, so that its files were not tried"
-        cat >"$scratch/CMakeLists.txt" <<'END'
-cmake_minimum_required(VERSION 3.10)
-project(example C)
-find_package(SimpleIpc REQUIRED)
-foreach(kind IN ITEMS simple_ipc simple_ipc_static)
-    add_executable(with_${kind} example.c)
-    target_link_libraries(with_${kind} PRIVATE SimpleIpc::${kind})
-endforeach()
-END
+        cp packaging/c/check/CMakeLists.txt "$scratch"
         if ! { cmake -S "$scratch" -B "$scratch/built" -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_C_COMPILER=x86_64-w64-mingw32-gcc \
             "-DCMAKE_PREFIX_PATH=$tree" && cmake --build "$scratch/built"; } >"$scratch/log" 2>&1; then
             fail "CMake cannot build the example: $(tail -n 5 "$scratch/log")"
