@@ -95,7 +95,7 @@ impl Listener {
     ) -> Result<Listener> {
         let runtime = Handle::try_current().map_err(|_| no_runtime())?;
         let handler = Handler::Async(Box::new(handler));
-        let listening = start::start(channel, mode, options, handler, check_json, runtime)?;
+        let listening = start::start(channel, mode, options, handler, check_json, runtime, None)?;
         let address = listening.address().to_string();
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
     }

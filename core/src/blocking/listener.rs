@@ -16,7 +16,8 @@ use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
 use crate::server::handler::Handler;
-use crate::server::{Items, Responder};
+use crate::server::waiting::Waiting;
+use crate::server::{Inbox, Items, Responder};
 use crate::server::{listener, start};
 use crate::surface::{listen_functions, listen_streams, listener_methods, publishing};
 
@@ -59,6 +60,87 @@ impl Listener {
         Listener::start(channel, Mode::Publish, options, |_, responder| drop(responder), false)
     }
 
+    /// Listens with a handler that a thread of yours runs: messages wait in the [`Inbox`], and [`Inbox::run`] takes them to the
+    /// handler. For programs with a loop of their own, which do not want to lock what their handlers use.
+    ///
+    /// `wake` is called when something has come and the inbox is not called already: in a thread of the library, so that it does no
+    /// more than to have the loop come, by [`Bell::ring`](crate::event_loop::Bell::ring) for an
+    /// [`event_loop::Queue`](crate::event_loop::Queue). It is called once more for whatever comes after `run` has begun.
+    ///
+    /// The listener's limits bound what waits: beyond them callers are not read. A handler that waits holds up the loop; one that
+    /// keeps its [`Responder`] and answers later does not. Answers never wait for a caller that is slow to take them.
+    /// [`close`](Listener::close) takes what has come to the handler itself where it is called in the thread that last called
+    /// `run`, and otherwise waits for that.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let options = simple_ipc::Options::new().directory(directory.path());
+    /// use simple_ipc::blocking::{Listener, post_uds_request_with};
+    /// use simple_ipc::event_loop::Queue;
+    /// use simple_ipc::{Channel, Mode};
+    ///
+    /// let mut queue = Queue::new()?;
+    /// let bell = queue.bell()?;
+    /// let channel = Channel::uds("sums")?;
+    /// let (listener, inbox) = Listener::serve_in_own_thread(
+    ///     &channel,
+    ///     Mode::Request,
+    ///     &options,
+    ///     move || bell.ring(),
+    ///     |message, responder| {
+    ///         let _the_caller_may_be_gone = responder.respond(message);
+    ///     },
+    /// )?;
+    /// let caller = std::thread::spawn({
+    ///     let options = options.clone();
+    ///     move || post_uds_request_with::<u32>("sums", 1, &options)
+    /// });
+    /// let mut completions = Vec::new();
+    /// while !caller.is_finished() {
+    ///     queue.wait(Some(std::time::Duration::from_millis(10)))?; // or the queue's descriptor in a loop of your own
+    ///     queue.process(&mut completions)?;
+    ///     inbox.run()?;
+    /// }
+    /// assert_eq!(caller.join().unwrap()?, 1);
+    /// listener.close()?;
+    /// # Ok::<(), simple_ipc::Error>(())
+    /// ```
+    pub fn serve_in_own_thread(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        wake: impl Fn() + Send + Sync + 'static,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<(Listener, Inbox)> {
+        Listener::start_in_own_thread(channel, mode, options, Box::new(wake), handler, true)
+    }
+
+    /// As [`serve_in_own_thread`](Listener::serve_in_own_thread), but JSON bodies that the handler gets are what has arrived, as of
+    /// [`serve_unchecked`](Listener::serve_unchecked).
+    pub fn serve_in_own_thread_unchecked(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        wake: impl Fn() + Send + Sync + 'static,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<(Listener, Inbox)> {
+        Listener::start_in_own_thread(channel, mode, options, Box::new(wake), handler, false)
+    }
+
+    fn start_in_own_thread(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        wake: Box<dyn Fn() + Send + Sync>,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+        check_json: bool,
+    ) -> Result<(Listener, Inbox)> {
+        let waiting = Waiting::new(wake);
+        let listener = Listener::start_with(channel, mode, options, handler, check_json, Some(Arc::clone(&waiting)))?;
+        let inbox = Inbox::new(waiting, &listener.listening);
+        Ok((listener, inbox))
+    }
+
     fn start(
         channel: &Channel,
         mode: Mode,
@@ -66,8 +148,19 @@ impl Listener {
         handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
         check_json: bool,
     ) -> Result<Listener> {
+        Listener::start_with(channel, mode, options, handler, check_json, None)
+    }
+
+    fn start_with(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+        check_json: bool,
+        waiting: Option<Arc<Waiting>>,
+    ) -> Result<Listener> {
         let handler = Handler::Blocking(Box::new(handler));
-        let listening = start::start(channel, mode, options, handler, check_json, background::listeners()?)?;
+        let listening = start::start(channel, mode, options, handler, check_json, background::listeners()?, waiting)?;
         let address = listening.address().to_string();
         Ok(Listener { listening: ManuallyDrop::new(listening), address })
     }

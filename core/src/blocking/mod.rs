@@ -52,6 +52,8 @@ use crate::message::{Message, MessageRef};
 pub use crate::methods::BlockingMethods as Methods;
 use crate::mode::Mode;
 use crate::options::Options;
+#[cfg(feature = "tokio")]
+pub use crate::server::Inbox;
 use crate::surface::{MethodCall, client_methods, client_streams, post_functions};
 
 /// A channel kept open, for any number of threads at once.

@@ -113,9 +113,24 @@ pub struct Queue {
     due: Option<Instant>,
     /// [`wake`](Queue::wake) was called after the last [`process`](Queue::process).
     is_woken: bool,
+    /// The bell was rung, of which nobody has been told yet.
+    is_rung: bool,
     waiter: Option<SpinWait>,
     /// Listeners seem to work at the same time as this thread, on other cores.
     beside: bool,
+}
+
+/// Ends the waits of a [`Queue`], from any thread: for what its thread does besides the calls, as
+/// [`Inbox::run`](crate::blocking::Inbox::run). Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Bell(poller::Bell);
+
+impl Bell {
+    /// Has the queue's descriptor become readable, and a [`Queue::wait`] return, until the next [`Queue::process`]. Costs a
+    /// system call and waits for nothing. Does nothing in a forked child, and where the queue is gone.
+    pub fn ring(&self) {
+        self.0.ring();
+    }
 }
 
 /// Tells when a [`Queue`] has something to do. It belongs to a thread that drives the queue while other threads put calls
@@ -165,6 +180,7 @@ impl Queue {
             spare: Vec::new(),
             due: None,
             is_woken: false,
+            is_rung: false,
             waiter: Some(SpinWait::new(Options::new().spin)),
             beside: false,
         })
@@ -371,6 +387,13 @@ impl Queue {
         Ok(Readiness { poller: self.poller.readiness(), born: self.born })
     }
 
+    /// What ends this queue's waits from other threads. The first call makes it, which takes a descriptor.
+    pub fn bell(&mut self) -> Result<Bell> {
+        fork::check(self.born, "queue")?;
+        let bell = self.poller.bell();
+        bell.map(Bell).map_err(|error| Error::from_os("cannot have a queue woken by other threads", error))
+    }
+
     /// Has the descriptor become readable, until the next [`process`](Queue::process): for a thread that waits at it and is
     /// to look after something besides.
     pub fn wake(&mut self) {
@@ -390,12 +413,15 @@ impl Queue {
         } else {
             completions.append(&mut self.done);
         }
+        self.is_rung = false;
         self.rearm();
+        // Some systems learn here that nothing is to be told any more.
+        let _the_time_stays = self.poller.arm(self.poller.armed());
         Ok(())
     }
 
     /// Waits in the calling thread, at most for `timeout`, until [`process`](Queue::process) has
-    /// something to give. Sends what has gathered first.
+    /// something to give, or the [bell](Queue::bell) is rung. Sends what has gathered first.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<()> {
         fork::check(self.born, "queue")?;
         let until = deadline(timeout);
@@ -409,7 +435,7 @@ impl Queue {
     fn wait_with(&mut self, waiter: &mut SpinWait, until: Option<Instant>) -> Result<()> {
         loop {
             self.progress()?;
-            if !self.done.is_empty() {
+            if self.has_news() {
                 return Ok(());
             }
             self.rearm();
@@ -422,7 +448,7 @@ impl Queue {
                     failed = Some(error);
                     return Ok(true);
                 }
-                if self.done.is_empty() { Err(std::io::ErrorKind::WouldBlock.into()) } else { Ok(true) }
+                if self.has_news() { Ok(true) } else { Err(std::io::ErrorKind::WouldBlock.into()) }
             });
             match (failed, waited) {
                 (Some(error), _) => return Err(error),
@@ -433,6 +459,11 @@ impl Queue {
                 (None, Err(error)) => return Err(Error::from_os("cannot wait for the calls under way", error)),
             }
         }
+    }
+
+    /// Whether whoever waits has something to look at.
+    fn has_news(&self) -> bool {
+        self.is_rung || !self.done.is_empty()
     }
 
     fn client(&self, client: ClientId) -> Result<Arc<Target<'static>>> {

@@ -11,6 +11,7 @@ use crate::client::replace::ended_before;
 use crate::client::{Attempt, Failed};
 use crate::error::{Error, Result};
 use crate::message::Message;
+use crate::os::poller;
 
 impl Queue {
     /// Does all that can be done without waiting.
@@ -21,6 +22,10 @@ impl Queue {
             .ready(&mut tokens)
             .map_err(|error| Error::from_os("cannot look after the calls under way", error))?;
         for token in tokens {
+            if token == poller::RUNG {
+                self.is_rung = true;
+                continue;
+            }
             let id = Id::from_number(token);
             match self.transports.get(id) {
                 Some(Transport::Session(session)) => {

@@ -96,7 +96,7 @@ impl Queue {
     /// Has the descriptor become readable when there is something to do.
     #[inline]
     pub(super) fn rearm(&mut self) {
-        let at = if self.done.is_empty() && !self.is_woken { self.due } else { Some(Instant::now()) };
+        let at = if !self.has_news() && !self.is_woken { self.due } else { Some(Instant::now()) };
         // A clock that goes too early finds nothing to do and is set again then.
         if at != self.poller.armed() {
             let _the_clock_takes_any_time = self.poller.arm(at);

@@ -14,7 +14,7 @@
 //! | `channel_lock` | [`ChannelLock`](channel_lock::ChannelLock): `acquire`, `heal`, `release` of the right to listen |
 //! | `lock_file` | `probe`: whether a listener of this library holds a channel |
 //! | `clean` | what dead listeners left in a directory (`discover`, which lists the live ones, is the same everywhere) |
-//! | `poller` | [`Poller`](poller::Poller): many streams and a clock behind one [`RawWaitable`], which a program's own event loop watches |
+//! | `poller` | [`Poller`](poller::Poller): many streams and a clock behind one [`RawWaitable`], which a program's own event loop watches; its [`Bell`](poller::Bell), by which other threads make that readable |
 //! | `waker` | [`Waker`](waker::Waker): what one thread makes readable for another one's wait |
 //! | `fork` | what a forked child must know |
 //! | `refusal` | [`Refusal`](refusal::Refusal): a call that failed, for an error's text |

@@ -26,6 +26,7 @@ use crate::server::shared::{Phase, Shared, until};
 use crate::server::single::text_connection::TextConnection;
 use crate::server::tap::Tap;
 use crate::server::tapped;
+use crate::server::waiting::Waiting;
 use crate::trace::{Who, tell};
 
 /// How often running handlers are looked at for that.
@@ -71,6 +72,7 @@ impl Listener {
         handler: Handler,
         check_json: bool,
         runtime: Handle,
+        waiting: Option<Arc<Waiting>>,
     ) -> Result<Listener> {
         options.check()?;
         let address = options.address(channel)?;
@@ -91,7 +93,7 @@ impl Listener {
         let (code, code_dropped) = UsersCode::new(handler, options.report_to.clone());
         let seats = options.max_connections.min(connections_for_descriptors());
         Ok(Listener {
-            shared: Arc::new(Shared::new(channel, mode, options, &code, tap, check_json, seats, runtime)),
+            shared: Arc::new(Shared::new(channel, mode, options, &code, tap, check_json, seats, runtime, waiting)),
             address,
             born: fork::generation(),
             channel_lock: Mutex::new(Some(channel_lock)),
@@ -277,6 +279,11 @@ impl Listener {
             self.close_in_background();
             return Ok(());
         }
+        if let Some(waiting) = self.shared.threads.waiting().filter(|waiting| waiting.is_this_thread()) {
+            // Nobody else takes what it has to the handler, nor lets go of that.
+            self.close_in_background();
+            waiting.run_to_the_end()?;
+        }
         self.stop();
         let listener = Arc::clone(self);
         let (ended, end) = std::sync::mpsc::channel();
@@ -305,6 +312,14 @@ impl Listener {
                 listener.let_go_of_the_handler();
             }
         });
+    }
+
+    /// Stops, gives the handler up in the calling thread, and has every session cut off in the background.
+    pub(crate) fn close_at_once(self: &Arc<Listener>) {
+        self.stop();
+        let _it_ends_already = self.grace_ends.set(Some(Instant::now()));
+        self.let_go_of_the_handler();
+        self.close_in_background();
     }
 
     fn closed(&self, gone: bool) -> Result<()> {

@@ -14,9 +14,10 @@
 //! | `stream` | requests whose answers, or what follows them, are sequences |
 //! | `admission` | what a listener has in hand altogether, and who waits for room |
 //! | `handler`, `responder`, `threads` | calling the user's handler, its answer, the threads for it |
+//! | `waiting`, `inbox` | a thread of the user's in the place of those threads |
 //! | `clock`, `repeated_check` | the time of a listener, and checks that rest while there is nothing to check |
 //!
-//! No two files import each other, and each imports only what stands below it: `start`, `accept`, `driver`, `listener`,
+//! No two files import each other, and each imports only what stands below it: `start`, `inbox`, `accept`, `driver`, `listener`,
 //! `session` and `single`, `tapped`, `shared`, `responder`, `stream`, `tap`, `publication`, the rest.
 
 mod accept;
@@ -28,6 +29,7 @@ mod clock_tests;
 mod driver;
 mod error_frame;
 pub(crate) mod handler;
+mod inbox;
 pub(crate) mod listener;
 mod publication;
 mod repeated_check;
@@ -40,7 +42,9 @@ mod stream;
 mod tap;
 mod tapped;
 mod threads;
+pub(crate) mod waiting;
 
+pub use inbox::Inbox;
 #[cfg(any(test, fuzzing))]
 pub(crate) use publication::check_any as check_any_subscribe;
 pub use responder::Responder;

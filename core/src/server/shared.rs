@@ -29,6 +29,7 @@ use crate::server::repeated_check::RepeatedCheck;
 use crate::server::responder::Responder;
 use crate::server::tap::Tap;
 use crate::server::threads::Threads;
+use crate::server::waiting::Waiting;
 use crate::trace::{Who, tell};
 
 /// How near its end a listener is. It goes one way only.
@@ -110,13 +111,18 @@ impl Shared {
         check_json: bool,
         max_connections: usize,
         runtime: Handle,
+        waiting: Option<Arc<Waiting>>,
     ) -> Shared {
+        let threads = match waiting {
+            Some(waiting) => Threads::of_the_user(waiting, runtime.clone()),
+            None => Threads::new(options.threads, runtime.clone()),
+        };
         Shared {
             mode,
             blocking: code.is_blocking(),
             check_json,
             code: Arc::downgrade(code),
-            threads: Threads::new(options.threads, runtime.clone()),
+            threads,
             runtime,
             tally: Tally::default(),
             clock: Clock::start(),
@@ -167,7 +173,11 @@ impl Shared {
                 max_connections: count(options.max_connections),
                 max_in_flight: count(options.max_in_flight),
                 max_waiting: count(options.max_waiting),
-                threads: if self.blocking { count(options.threads) } else { 0 },
+                threads: match self.threads.waiting() {
+                    Some(_) => 1,
+                    None if self.blocking => count(options.threads),
+                    None => 0,
+                },
             },
         }
     }

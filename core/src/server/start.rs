@@ -15,9 +15,11 @@ use crate::options::Options;
 use crate::os::async_stream::AsyncListener;
 use crate::server::handler::Handler;
 use crate::server::listener::Listener;
+use crate::server::waiting::Waiting;
 use crate::trace::{Span, tell};
 
-/// Takes the channel and starts to accept on `runtime`.
+/// Takes the channel and starts to accept on `runtime`. What is `waiting` waits for a thread of the user's, where one takes messages
+/// to the handler.
 pub(crate) fn start(
     channel: &Channel,
     mode: Mode,
@@ -25,10 +27,11 @@ pub(crate) fn start(
     handler: Handler,
     check_json: bool,
     runtime: Handle,
+    waiting: Option<Arc<Waiting>>,
 ) -> Result<Arc<Listener>> {
     log::start_if_asked();
     let span = Span::listen(channel, mode);
-    let listener = span.within(|| Listener::new(channel, mode, options, handler, check_json, runtime))?;
+    let listener = span.within(|| Listener::new(channel, mode, options, handler, check_json, runtime, waiting))?;
     let listener = Arc::new(listener);
     let drivers = Drivers::new(Arc::clone(&listener));
     let accepting = Accepting(Arc::clone(&drivers));

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use crate::lock::{lock, wait};
 use crate::os::fork;
 use crate::os::online_cpus;
+use crate::server::waiting::{Job, TURN, Waiting};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -37,8 +38,6 @@ const MOST_LATE: u32 = 16;
 /// How long after there were not enough threads for all sessions it is tried again whether there are.
 const SHORTAGE: Duration = Duration::from_secs(2);
 
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
-
 /// The threads of one listener.
 pub(crate) struct Threads {
     state: Mutex<State>,
@@ -55,6 +54,8 @@ pub(crate) struct Threads {
     short: AtomicBool,
     /// Looks after the queue, and tries again where a thread could not be made.
     runtime: Handle,
+    /// A thread of the user's does all of it, and none is made.
+    of_the_user: Option<Arc<Waiting>>,
 }
 
 #[derive(Default)]
@@ -98,11 +99,34 @@ impl Threads {
             quick: QUICK * online_cpus(),
             short: AtomicBool::new(false),
             runtime,
+            of_the_user: None,
         })
+    }
+
+    /// In their place a thread of the user's.
+    pub(crate) fn of_the_user(waiting: Arc<Waiting>, runtime: Handle) -> Arc<Threads> {
+        let mut threads = Threads::new(1, runtime);
+        if let Some(threads) = Arc::get_mut(&mut threads) {
+            threads.of_the_user = Some(waiting);
+        }
+        threads
+    }
+
+    /// What waits for the user's thread, if that does all of it. It is to wait for no peer.
+    pub(crate) fn waiting(&self) -> Option<&Arc<Waiting>> {
+        self.of_the_user.as_ref()
+    }
+
+    /// How many messages of one session a job may take to the handler before it lets others have their turn.
+    pub(crate) fn turn(&self) -> usize {
+        if self.of_the_user.is_some() { TURN } else { usize::MAX }
     }
 
     /// Runs a job on a thread as soon as one is free.
     pub(crate) fn submit(self: &Arc<Threads>, job: Job) {
+        if let Some(waiting) = &self.of_the_user {
+            return waiting.submit(job);
+        }
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
         if self.short.load(Ordering::Relaxed) {
@@ -138,12 +162,18 @@ impl Threads {
 
     /// Ends threads that have nothing to do. Jobs that come all the same are still done.
     pub(crate) fn close(&self) {
+        if let Some(waiting) = &self.of_the_user {
+            waiting.close();
+        }
         lock(&self.state).closed = true;
         self.work.notify_all();
     }
 
     /// The right to a thread for long, unless there are not enough for all that want one.
     pub(crate) fn reserve(self: &Arc<Threads>) -> Option<ReservedThread> {
+        if self.of_the_user.is_some() {
+            return None;
+        }
         let mut state = lock(&self.state);
         if state.short_since.is_some_and(|since| since.elapsed() > SHORTAGE) {
             state.short_since = None;

@@ -19,6 +19,7 @@ mod limits;
 mod methods;
 #[cfg(unix)]
 mod mistakes;
+mod own_thread;
 mod passing_on;
 #[cfg(unix)]
 mod polled;

@@ -10,6 +10,7 @@ pub(crate) mod macos;
 
 #[cfg(feature = "tokio")]
 pub(crate) mod async_stream;
+pub(crate) mod bell;
 mod bound;
 pub(crate) mod channel_lock;
 pub(crate) mod clean;

@@ -21,6 +21,9 @@ use crate::lock::lock;
 use crate::os::RawWaitable;
 use crate::os::interest::Interest;
 
+/// The token that tells that the bell was rung.
+pub(crate) const RUNG: u64 = u64::MAX - 1;
+
 /// The longest time that the clock is set to: what is longer is as good as for ever.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
@@ -43,6 +46,8 @@ struct State {
     watched: Vec<Watched>,
     /// The time at which the event is set.
     armed: Option<Instant>,
+    /// The bell was rung, and nobody has asked what is ready since.
+    is_rung: bool,
 }
 
 #[derive(Debug)]
@@ -130,6 +135,12 @@ impl Poller {
             .retain(|watched| !std::ptr::eq(watched.stream.as_ptr(), Arc::as_ptr(stream.core())));
     }
 
+    /// What other threads set the event by: one for each poller.
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is made of a descriptor, which can fail")]
+    pub(crate) fn bell(&mut self) -> io::Result<Bell> {
+        Ok(Bell(Arc::clone(&self.0)))
+    }
+
     /// Sets the time at which the event is set; `None` is never.
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is a system call, which can fail")]
     pub(crate) fn arm(&mut self, at: Option<Instant>) -> io::Result<()> {
@@ -147,10 +158,13 @@ impl Poller {
         lock(&self.0.state).armed
     }
 
-    /// The tokens of the streams that are ready now, without waiting.
+    /// The tokens of the streams that are ready now, without waiting; [`RUNG`] where the bell was rung since this was last asked.
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is a system call, which can fail")]
     pub(crate) fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
-        let state = lock(&self.0.state);
+        let mut state = lock(&self.0.state);
+        if std::mem::take(&mut state.is_rung) {
+            tokens.push(RUNG);
+        }
         tokens.extend(state.watched.iter().filter(|watched| watched.is_ready()).map(|watched| watched.token));
         Ok(())
     }
@@ -184,11 +198,25 @@ impl Inner {
     fn tell(&self, state: &State) {
         let now = Instant::now();
         let has_come = state.armed.is_some_and(|at| at <= now);
-        if has_come || state.watched.iter().any(Watched::is_ready) {
+        if has_come || state.is_rung || state.watched.iter().any(Watched::is_ready) {
             self.event.set();
         } else if self.clock.take_early() {
             self.clock.set(state.armed);
         }
+    }
+}
+
+/// Sets a poller's event, from any thread, until the poller has been asked what is [ready](Poller::ready). Clones are the same
+/// one.
+#[derive(Clone, Debug)]
+pub(crate) struct Bell(Arc<Inner>);
+
+impl Bell {
+    /// Does not wait.
+    pub(crate) fn ring(&self) {
+        let mut state = lock(&self.0.state);
+        state.is_rung = true;
+        self.0.event.set();
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) async fn drive(driven: &mut Driven, gave_back: bool) -> Next {
         tokio::select! {
             () = sleep(patience), if session.is_running() => {
                 // A handler takes its time: others need not wait for it, nor answers that are ready.
-                run_requests(session, true);
+                run_requests(session, session.shared.threads.waiting().is_none());
                 patience = (patience * 2).min(LOOK_AGAIN);
             }
             () = session.driver.notified() => {}

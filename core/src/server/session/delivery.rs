@@ -105,7 +105,8 @@ pub(crate) fn run_requests(session: &Arc<Session>, stuck: bool) {
 }
 
 /// Takes the requests that wait to the handler, in the calling thread.
-fn run_queued(session: &Session) {
+fn run_queued(session: &Arc<Session>) {
+    let mut left = session.shared.threads.turn();
     let mut began = Instant::now();
     let mut done = 0;
     let code = session.shared.users_code();
@@ -116,6 +117,12 @@ fn run_queued(session: &Session) {
             _ => responder.discard(),
         }
         done = message.len();
+        left -= 1;
+        if left == 0 {
+            session.release_bytes(done);
+            session.send_gathered();
+            return run_others_first(session, run_queued);
+        }
         let now = Instant::now();
         if now - began > SLOW_HANDLER {
             // Answers do not wait for a handler that is not quick.
@@ -129,8 +136,17 @@ fn run_queued(session: &Session) {
     }
 }
 
+/// Goes on with the messages of a session when others of its listener have had their turn.
+#[cold]
+fn run_others_first(session: &Arc<Session>, go_on: fn(&Arc<Session>)) {
+    let session = Arc::clone(session);
+    let threads = Arc::clone(&session.shared.threads);
+    threads.submit(Box::new(move || go_on(&session)));
+}
+
 /// Takes the broadcasts that wait to the handler, in the calling thread.
 pub(crate) fn run_in_order(session: &Arc<Session>, handler: Option<&BlockingHandler>) {
+    let mut left = session.shared.threads.turn();
     while let Some(next) = session.next_in_order() {
         if let Some((message, responder)) = begin_broadcast(session, next) {
             match handler {
@@ -138,6 +154,10 @@ pub(crate) fn run_in_order(session: &Arc<Session>, handler: Option<&BlockingHand
                 _ => responder.discard(),
             }
             end_broadcast(session, message.len());
+            left -= 1;
+            if left == 0 {
+                return run_others_first(session, run_queued_in_order);
+            }
         }
     }
 }
@@ -155,11 +175,7 @@ pub(crate) fn hand_over_in_order(session: &Arc<Session>, next: InOrder) {
     let shared = Arc::clone(&session.shared);
     if shared.blocking {
         let threads = Arc::clone(&shared.threads);
-        threads.submit(Box::new(move || {
-            let code = shared.users_code();
-            let blocking = code.as_ref().map(|code| code.blocking());
-            run_in_order(&session, blocking.as_ref().map(|(handler, _within)| *handler));
-        }));
+        threads.submit(Box::new(move || run_queued_in_order(&session)));
     } else {
         let runtime = shared.runtime.clone();
         runtime.spawn(async move {
@@ -172,6 +188,13 @@ pub(crate) fn hand_over_in_order(session: &Arc<Session>, next: InOrder) {
             }
         });
     }
+}
+
+/// The same as [`run_in_order`], for a thread that is not with the handler yet.
+fn run_queued_in_order(session: &Arc<Session>) {
+    let code = session.shared.users_code();
+    let blocking = code.as_ref().map(|code| code.blocking());
+    run_in_order(session, blocking.as_ref().map(|(handler, _within)| *handler));
 }
 
 fn begin_broadcast(session: &Arc<Session>, next: InOrder) -> Option<(Message, Responder)> {

@@ -32,6 +32,7 @@ impl Recipient for Session {
     }
 
     fn fail(&self, call: CallId, frame: ErrorFrame<'_>, patience: Duration) -> Result<()> {
+        let patience = patience.min(self.most_patience());
         self.shared.fail(frame, self.peer, || {
             if call != CallId::NONE {
                 let _answering = self.still_wanted(call)?;
@@ -77,7 +78,7 @@ impl Session {
                 reply.len(),
                 self.peer_max
             );
-            self.transmit_error(id, ErrorKind::TooLarge, &text, patience());
+            self.transmit_error(id, ErrorKind::TooLarge, &text, self.patience());
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let header = Header::of(Kind::Response, id, reply);
@@ -100,7 +101,17 @@ impl Session {
             }
             return Ok(());
         }
-        if self.transmit(&header, reply.data(), patience()) { Ok(()) } else { Err(lost()) }
+        if self.transmit(&header, reply.data(), self.patience()) { Ok(()) } else { Err(lost()) }
+    }
+
+    /// How long the calling thread may wait for a client that is slow to take an answer.
+    fn patience(&self) -> Duration {
+        patience().min(self.most_patience())
+    }
+
+    /// How long any thread may: one of the user's, which has a loop to go on with, not at all.
+    fn most_patience(&self) -> Duration {
+        if self.shared.threads.waiting().is_some() { Duration::ZERO } else { Duration::MAX }
     }
 
     /// Adds an answer to those that the thread of the session sends at the end of its batch.
@@ -139,7 +150,7 @@ impl Session {
 
     /// Sends what has gathered.
     pub(crate) fn send_gathered(&self) {
-        match self.send_queue.flush(&self.socket, PATIENCE) {
+        match self.send_queue.flush(&self.socket, PATIENCE.min(self.most_patience())) {
             // One that has stalled, or is to end, has waited for this.
             Ok(Sent::Gone) => self.unstall(),
             Ok(Sent::Waiting) => self.driver.notify_one(),

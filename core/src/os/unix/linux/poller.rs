@@ -9,14 +9,18 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, epoll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
+pub(crate) use super::super::bell::Bell;
 use super::super::fork::ForkFd;
 pub(crate) use super::super::ready::Readiness;
 use super::super::ready::{self, timespec};
 use super::super::stream::Stream;
+use super::super::waker::Waker;
 use crate::os::interest::Interest;
 
 /// The token of the clock.
 const CLOCK: u64 = u64::MAX;
+/// The token that tells that the bell was rung.
+pub(crate) const RUNG: u64 = u64::MAX - 1;
 /// How many sockets one look finds.
 const AT_ONCE: usize = 64;
 
@@ -26,6 +30,8 @@ pub(crate) struct Poller {
     epoll: Arc<ForkFd>,
     clock: ForkFd,
     armed: Option<Instant>,
+    /// Once it was asked for.
+    bell: Option<Bell>,
 }
 
 impl Poller {
@@ -34,7 +40,7 @@ impl Poller {
         let clock =
             ForkFd::open(|| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK))?;
         epoll::add(&poller, &clock, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN)?;
-        Ok(Poller { epoll: Arc::new(poller), clock, armed: None })
+        Ok(Poller { epoll: Arc::new(poller), clock, armed: None, bell: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
@@ -51,6 +57,16 @@ impl Poller {
     /// Ends it for a socket that lives on elsewhere.
     pub(crate) fn forget(&self, socket: &Stream) {
         let _never_watched = epoll::delete(&*self.epoll, socket);
+    }
+
+    /// What other threads make the descriptor readable by: one for each poller, made when it is first asked for.
+    pub(crate) fn bell(&mut self) -> io::Result<Bell> {
+        if let Some(bell) = &self.bell {
+            return Ok(bell.clone());
+        }
+        let waker = Arc::new(Waker::new()?);
+        epoll::add(&*self.epoll, &*waker, epoll::EventData::new_u64(RUNG), epoll::EventFlags::IN)?;
+        Ok(self.bell.insert(Bell(waker)).clone())
     }
 
     /// Sets the time at which the descriptor becomes readable; `None` is never.
@@ -77,12 +93,23 @@ impl Poller {
         self.armed
     }
 
-    /// The tokens of the sockets that are ready now, without waiting.
+    /// The tokens of the sockets that are ready now, without waiting; [`RUNG`] where the bell was rung since this was last asked.
     pub(crate) fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; AT_ONCE];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match epoll::wait(&*self.epoll, &mut events, Some(&now)) {
-            Ok((ready, _)) => tokens.extend(ready.iter().map(|event| event.data.u64()).filter(|token| *token != CLOCK)),
+            Ok((ready, _)) => {
+                for event in &*ready {
+                    match event.data.u64() {
+                        CLOCK => {}
+                        RUNG => {
+                            self.bell.iter().for_each(|bell| bell.0.clear());
+                            tokens.push(RUNG);
+                        }
+                        token => tokens.push(token),
+                    }
+                }
+            }
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }

@@ -11,14 +11,18 @@ use rustix::event::Timespec;
 use rustix::event::kqueue::{Event, EventFilter, EventFlags, kevent_timespec, kqueue};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
+pub(crate) use super::super::bell::Bell;
 use super::super::fork::ForkFd;
 use super::super::ready;
 pub(crate) use super::super::ready::Readiness;
 use super::super::stream::Stream;
+use super::super::waker::Waker;
 use crate::os::interest::Interest;
 
 /// The number of the clock among the timers.
 const CLOCK: isize = 0;
+/// The token that tells that the bell was rung.
+pub(crate) const RUNG: u64 = u64::MAX - 1;
 /// How many sockets one look finds.
 const AT_ONCE: usize = 64;
 /// The longest time that the clock is set to: a kernel keeps it in 63 bits of nanoseconds.
@@ -29,13 +33,15 @@ const LONGEST: Duration = Duration::from_secs(1 << 32);
 pub(crate) struct Poller {
     kqueue: Arc<ForkFd>,
     armed: Option<Instant>,
+    /// Once it was asked for.
+    bell: Option<Bell>,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Poller> {
         let kqueue = ForkFd::open(kqueue)?;
         fcntl_setfd(&kqueue, FdFlags::CLOEXEC)?;
-        Ok(Poller { kqueue: Arc::new(kqueue), armed: None })
+        Ok(Poller { kqueue: Arc::new(kqueue), armed: None, bell: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
@@ -61,6 +67,16 @@ impl Poller {
         for filter in [EventFilter::Read(fd), EventFilter::Write(fd)] {
             let _never_watched = self.change(&[event(filter, EventFlags::DELETE, 0)]);
         }
+    }
+
+    /// What other threads make the descriptor readable by: one for each poller, made when it is first asked for.
+    pub(crate) fn bell(&mut self) -> io::Result<Bell> {
+        if let Some(bell) = &self.bell {
+            return Ok(bell.clone());
+        }
+        let waker = Arc::new(Waker::new()?);
+        self.change(&[event(EventFilter::Read(waker.as_fd().as_raw_fd()), EventFlags::ADD, RUNG)])?;
+        Ok(self.bell.insert(Bell(waker)).clone())
     }
 
     /// Sets the time at which the descriptor becomes readable; `None` is never.
@@ -91,7 +107,7 @@ impl Poller {
         self.armed
     }
 
-    /// The tokens of the sockets that are ready now, without waiting.
+    /// The tokens of the sockets that are ready now, without waiting; [`RUNG`] where the bell was rung since this was last asked.
     pub(crate) fn ready(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; AT_ONCE];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -111,6 +127,9 @@ impl Poller {
                     // A socket that can be received from and sent to has two.
                     if !tokens.contains(&token) {
                         tokens.push(token);
+                    }
+                    if token == RUNG {
+                        self.bell.iter().for_each(|bell| bell.0.clear());
                     }
                 }
             }

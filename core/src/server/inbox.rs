@@ -1,0 +1,61 @@
+//! What a user whose thread runs a listener's handler has of that: see [`waiting`](super::waiting).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use crate::error::Result;
+use crate::os::fork;
+use crate::server::listener::Listener;
+use crate::server::waiting::Waiting;
+
+/// Where the messages of a listener wait for a thread of yours: [`Listener::serve_in_own_thread`](crate::blocking::Listener::serve_in_own_thread)
+/// makes it. [`run`](Inbox::run) takes them to the handler.
+///
+/// Dropped, it closes the listener at once: no handler is called after that, what the handler captured is dropped there and then,
+/// and callers whose messages have not been answered are told that the connection is lost.
+#[derive(Debug)]
+pub struct Inbox {
+    waiting: Arc<Waiting>,
+    listener: Weak<Listener>,
+    born: u32,
+}
+
+impl Inbox {
+    pub(crate) fn new(waiting: Arc<Waiting>, listener: &Arc<Listener>) -> Inbox {
+        Inbox { waiting, listener: Arc::downgrade(listener), born: listener.born() }
+    }
+
+    /// Calls the handler, in the calling thread, for the messages that wait now, and does what else the listener has for this
+    /// thread, such as dropping the handler when it has closed. Returns how many pieces of work that were; a piece may be several
+    /// messages of one session, at most 64, whose answers leave together.
+    ///
+    /// Waits for nothing but the handler. What comes meanwhile is left to the next call, for which the inbox calls `wake`. Any
+    /// thread may call it, also several at once; then handlers run side by side.
+    pub fn run(&self) -> Result<usize> {
+        fork::check(self.born, "inbox")?;
+        Ok(self.waiting.run())
+    }
+
+    /// Whether the listener has closed and nothing waits any more: the inbox may be dropped, and will not call `wake` again.
+    pub fn is_over(&self) -> bool {
+        self.waiting.is_over()
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        if self.born != fork::generation() {
+            // What waits is the parent's: its callers are not this process's to tell.
+            std::mem::forget(Arc::clone(&self.waiting));
+            return;
+        }
+        if let Some(listener) = self.listener.upgrade() {
+            listener.close_at_once();
+        }
+        let jobs = self.waiting.leave();
+        // Without a handler: each lets go of its messages.
+        for job in jobs {
+            let _reported_by_the_panic_hook = catch_unwind(AssertUnwindSafe(job));
+        }
+    }
+}
