@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs every test runner of the project and closes with one line: `N passed, N failed, N skipped`.
 
-There are as many runners under way as there are processors, the longest first; what looks at time or memory runs by itself
-at the end. The output of each stays together, under a heading, when it has ended; while it runs it is in a file, which is named.
+There are as many runners under way as there are processors, the longest first, and beside them one that mostly waits; what
+looks at time or memory runs by itself at the end. The output of each stays together, under a heading, when it has ended;
+while it runs it is in a file, which is named.
 A runner counts as failed, too, when it ends with an error without naming a failed test, and when it ran nothing at all: a
 suite that silently finds no tests is no suite. What was skipped is counted and named above the last line, with its reason.
 
@@ -132,6 +133,8 @@ class Runner:
     alone: bool = False
     #: Whether it looks for what happens rarely, so that one failure is a finding.
     searches: bool = False
+    #: Whether it waits most of its time, so that it takes no processor from the others.
+    waits: bool = False
     #: Whether it can run here; a reason in words if not. Asked when its turn comes, since asking may bring what it needs.
     missing: object = lambda: None
 
@@ -196,7 +199,7 @@ def runners():
         tests = [cargo, "test", "--workspace", "--all-targets", "--no-fail-fast"]
         yield Runner("rust", "Rust tests (cargo-nextest is not installed)", tests, count_cargo_test)
     carried = "channels between machines, over a NATS server"
-    yield Runner("bridge", carried, ["tests/bridge/run.sh"], count_summary_line, missing=no_nats)
+    yield Runner("bridge", carried, ["tests/bridge/run.sh"], count_summary_line, missing=no_nats, waits=True)
     yield Runner("c", "C and C++ tests", ["tests/c/run.sh"], count_summary_line)
     # Not beside each other and `cross`: cargo lets builds in one folder wait.
     emulated = ["tests/targets/arm64.sh", "--short"]
@@ -211,7 +214,7 @@ def runners():
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     musl = ["tests/targets/musl.sh", "--short"]
     yield Runner("musl", "Linux with musl: a part of the tests", musl, count_summary_line, missing=no_target("musl"))
-    yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line)
+    yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line, waits=True)
     yield Runner("exits", "exits, forks, signals, loading and unloading", ["tests/exits/run.sh"], count_summary_line)
     orders = ["tests/interleavings/run.sh"]
     yield Runner("interleavings", "two processes want one channel, step by step", orders, count_summary_line)
@@ -347,9 +350,10 @@ def run_all(chosen, at_once):
             ended.notify()
 
     def fits(runner):
-        if runner.alone or any(other.alone for other in running.values()):
+        if at_once == 1 or runner.alone or any(other.alone for other in running.values()):
             return not running
-        return len(running) < at_once
+        alike = [other for other in running.values() if other.waits == runner.waits]
+        return len(alike) < (1 if runner.waits else at_once)
 
     try:
         shown = 0
@@ -437,7 +441,7 @@ def main():
         type=int,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="how many runners may be under way together (default: as many as there are processors)",
+        help="how many runners may be under way together (default: as many as there are processors); one that mostly waits is not counted, where it is more than one",
     )
     parser.add_argument(
         "--again", action="store_true", help="run once more, by itself, each that failed, and name those that then pass"
