@@ -11,7 +11,7 @@ STAGE := $(TARGET)/stage
 export CARGO CC PREFIX DESTDIR
 export RELEASE_DIR := $(TARGET)/release
 
-.PHONY: book docs test-windows test-on-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages package-all check-packages-all install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
+.PHONY: coverage book docs test-windows test-on-windows help setup build stage test faults fuzz lint fmt header bench bench-programs bench-check bench-peers bench-docs bench-languages bench-publications demo package check-packages package-all check-packages-all install clean chaos publications exits sanitize soak cross bridge demo-bridge bench-bridge assemble bump check-release rust gnu check-macos check-abi check-semver bench-streams streams test-arm64 test-musl
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -51,6 +51,10 @@ sanitize: ## valgrind, AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSani
 	@tests/c/run.sh --prefix $(STAGE) valgrind asan
 	@tests/races/run.sh 20
 	@tests/run.py loom
+
+coverage: ## how much of core, ffi and the command the Rust and the C tests run; some minutes
+	@tools/setup.sh test
+	@tools/coverage.sh
 
 chaos: ## processes are killed at random moments, and journals compared; TIME=60, SEED=1
 	@tools/setup.sh test
