@@ -122,11 +122,11 @@ namespace SimpleIpc
             cancellationToken.ThrowIfCancellationRequested();
             Outgoing outgoing = Body.From(body, json);
             using var call = new UnderWay(this);
-            using MessageHandle? reply = await Native.Call.RunAsync(
-                (Call started, out IntPtr operation, out IntPtr error) =>
-                    StartRequest(outgoing, timeout, started, out operation, out error),
-                cancellationToken).ConfigureAwait(false);
-            return reply!.Read<TOut>(json);
+            if (cancellationToken.CanBeCanceled)
+            {
+                return await RequestCancellableAsync<TOut>(outgoing, timeout, cancellationToken).ConfigureAwait(false);
+            }
+            return Body.Take<TOut>(await BeginRequest(outgoing, timeout).Outcome.ConfigureAwait(false), json);
         }
 
         /// <summary>
@@ -430,6 +430,32 @@ namespace SimpleIpc
             return reply!.Read<TOut>(json);
         }
 
+        /// <summary>The same for a task.</summary>
+        private async Task<TOut> RequestCancellableAsync<TOut>(Outgoing outgoing, TimeSpan? timeout, CancellationToken token)
+        {
+            using MessageHandle? reply = await Native.Call.RunAsync(
+                (Call started, out IntPtr operation, out IntPtr error) =>
+                    StartRequest(outgoing, timeout, started, out operation, out error),
+                token).ConfigureAwait(false);
+            return reply!.Read<TOut>(json);
+        }
+
+        /// <summary>Starts a request that nothing can give up but the client's end.</summary>
+        private unsafe AwaitedCall BeginRequest(in Outgoing outgoing, TimeSpan? timeout)
+        {
+            using var client = handle.Borrow();
+            using OptionsHandle? native = IpcOptions.ToNative(timeout);
+            using Borrowed borrowed = Borrowed.Of(native);
+            AwaitedCall call = AwaitedCall.Rent();
+            fixed (byte* data = outgoing.Data.Span)
+            {
+                int status = NativeMethods.sipc_client_request_async(
+                    client.Pointer, outgoing.Native(data), borrowed.Pointer, Native.Call.Callback, call.UserData, call.Drop, IntPtr.Zero, out IntPtr error);
+                call.Check(status, error);
+            }
+            return call;
+        }
+
         private unsafe int StartRequest(
             in Outgoing outgoing, TimeSpan? timeout, Call call,
             out IntPtr operation, out IntPtr error)
@@ -440,7 +466,7 @@ namespace SimpleIpc
             fixed (byte* data = outgoing.Data.Span)
             {
                 return NativeMethods.sipc_client_request_async(
-                    client.Pointer, outgoing.Native(data), borrowed.Pointer, Native.Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
+                    client.Pointer, outgoing.Native(data), borrowed.Pointer, Native.Call.Callback, call.UserData, call.Drop, out operation, out error);
             }
         }
 
@@ -451,7 +477,7 @@ namespace SimpleIpc
             fixed (byte* data = outgoing.Data.Span)
             {
                 return NativeMethods.sipc_client_broadcast_async(
-                    client.Pointer, outgoing.Native(data), Native.Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
+                    client.Pointer, outgoing.Native(data), Native.Call.Callback, call.UserData, call.Drop, out operation, out error);
             }
         }
 

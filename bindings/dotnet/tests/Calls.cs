@@ -214,6 +214,51 @@ namespace SimpleIpc.Tests
         }
 
         [Test]
+        internal static async Task what_goes_on_after_a_call_may_block_until_another_call_is_answered()
+        {
+            using var scratch = new Scratch();
+            using var listener = Ipc.ListenUdsRequest<int, int>("blocks", n => n, scratch.Options);
+            using var client = IpcClient.ConnectUds("blocks", scratch.Options);
+            for (int round = 0; round < 5; round++)
+            {
+                // Answers come in batches. Each waits for the one after it, and the last of all for one that is not sent yet.
+                var answered = Enumerable.Range(0, 9).Select(_ => new ManualResetEventSlim()).ToArray();
+                var lanes = Enumerable.Range(0, 8).Select(async n =>
+                {
+                    int answer = await client.RequestAsync<int, int>(n).ConfigureAwait(false);
+                    Check.True(n % 4 != 0 || answered[n + 1].Wait(TimeSpan.FromMinutes(1)), "the answer behind it is told meanwhile");
+                    Check.Equal(100 + n, client.RequestAsync<int, int>(100 + n).GetAwaiter().GetResult());
+                    answered[n].Set();
+                    return answer;
+                }).ToArray();
+                Check.True((await Task.WhenAll(lanes)).SequenceEqual(Enumerable.Range(0, 8)), "each call has its own answer");
+            }
+        }
+
+        [Test]
+        internal static async Task any_number_of_calls_in_flight_each_get_their_own_answer_or_error()
+        {
+            using var scratch = new Scratch();
+            using var listener = Ipc.ListenUdsRequest<int, int>(
+                "many", n => n % 7 == 0 ? throw new HandlerException($"no {n}", "seven") : n, scratch.Options);
+            using var client = IpcClient.ConnectUds("many", scratch.Options);
+            var lanes = Enumerable.Range(0, 3000).Select(async n =>
+            {
+                try
+                {
+                    return await client.RequestAsync<int, int>(n);
+                }
+                catch (IpcException failed) when (failed.Status == IpcStatus.HandlerFailed)
+                {
+                    Check.True(failed.Message.EndsWith($"no {n}"), failed.Message);
+                    return -n;
+                }
+            }).ToArray();
+            int[] answers = await Task.WhenAll(lanes);
+            Check.True(answers.SequenceEqual(Enumerable.Range(0, 3000).Select(n => n % 7 == 0 ? -n : n)), "each its own");
+        }
+
+        [Test]
         internal static void channels_lists_who_listens()
         {
             using var scratch = new Scratch();

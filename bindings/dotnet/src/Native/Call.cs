@@ -6,34 +6,37 @@ using System.Threading.Tasks;
 namespace SimpleIpc.Native
 {
     /// <summary>
-    /// An asynchronous call on its way through C. The C library holds it by a GCHandle until its callback has returned.
-    /// What awaits it runs on the thread pool, never on the library's thread.
+    /// An asynchronous call on its way through C. The C library has it by a GCHandle, and gives that back with the one
+    /// callback in which the call ends, on a thread of the library. No code of the user runs there.
     /// </summary>
-    internal sealed class Call : TaskCompletionSource<MessageHandle?>
+    internal abstract class Call
     {
         private static readonly ReplyFunction ReplyDelegate = OnReply;
         internal static readonly IntPtr Callback = Marshal.GetFunctionPointerForDelegate(ReplyDelegate);
 
-        private Call() : base(TaskCreationOptions.RunContinuationsAsynchronously)
-        {
-        }
-
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         private delegate void ReplyFunction(int status, IntPtr reply, IntPtr error, IntPtr userData);
 
-        /// <summary>Begins a call: one of the <c>_async</c> functions, given <see cref="Callback"/>, the held call and its drop.</summary>
+        /// <summary>Begins a call: one of the <c>_async</c> functions, given <see cref="Callback"/>, <see cref="UserData"/> and <see cref="Drop"/>.</summary>
         internal delegate int Starter(Call call, out IntPtr operation, out IntPtr error);
+
+        /// <summary>The <c>user_data</c> of one start of this call.</summary>
+        internal abstract IntPtr UserData { get; }
+
+        /// <summary>What releases <see cref="UserData"/>; zero where the call keeps its handle.</summary>
+        internal abstract IntPtr Drop { get; }
 
         /// <summary>Makes the call and gives its reply, null for a broadcast. The caller owns it.</summary>
         internal static async Task<MessageHandle?> RunAsync(Starter start, CancellationToken token)
         {
-            var call = new Call();
+            AwaitedCall call = AwaitedCall.Rent();
             using OperationHandle operation = call.Begin(start);
             try
             {
-                using (token.Register(Cancel, operation))
+                using (call.CancelWith(token, operation))
                 {
-                    return await call.Task.ConfigureAwait(false);
+                    IntPtr reply = await call.Outcome.ConfigureAwait(false);
+                    return reply == IntPtr.Zero ? null : new MessageHandle(reply);
                 }
             }
             catch (IpcException cancelled) when (IsOf(cancelled, token))
@@ -45,13 +48,13 @@ namespace SimpleIpc.Native
         /// <summary>The same for a caller that blocks, which a token can give up.</summary>
         internal static MessageHandle? Run(Starter start, CancellationToken token)
         {
-            var call = new Call();
+            var call = new WaitedCall();
             using OperationHandle operation = call.Begin(start);
             try
             {
                 using (token.Register(Cancel, operation))
                 {
-                    return call.Task.GetAwaiter().GetResult();
+                    return call.Wait();
                 }
             }
             catch (IpcException cancelled) when (IsOf(cancelled, token))
@@ -60,7 +63,7 @@ namespace SimpleIpc.Native
             }
         }
 
-        private static void Cancel(object? operation) => ((OperationHandle)operation!).Cancel();
+        protected static void Cancel(object? operation) => ((OperationHandle)operation!).Cancel();
 
         private static bool IsOf(IpcException exception, CancellationToken token) =>
             exception.Status == IpcStatus.Cancelled && token.IsCancellationRequested;
@@ -69,12 +72,35 @@ namespace SimpleIpc.Native
         private static OperationCanceledException Cancelled(IpcException exception, CancellationToken token) =>
             new OperationCanceledException(exception.Message, exception, token);
 
-        private OperationHandle Begin(Starter start)
+        /// <summary>Starts it, so that it can be cancelled.</summary>
+        protected OperationHandle Begin(Starter start)
         {
-            int status = start(this, out IntPtr started, out IntPtr error);
-            Failure.Check(status, error);
+            IntPtr started = IntPtr.Zero;
+            bool isStarted = false;
+            try
+            {
+                int status = start(this, out started, out IntPtr error);
+                isStarted = status == 0;
+                Failure.Check(status, error);
+            }
+            finally
+            {
+                if (!isStarted)
+                {
+                    NotStarted();
+                }
+            }
             return new OperationHandle(started);
         }
+
+        /// <summary>The start has failed: the callback does not come.</summary>
+        protected abstract void NotStarted();
+
+        /// <summary>It has ended, with what is the call's: a reply, null where there is none.</summary>
+        protected abstract void Succeed(IntPtr reply);
+
+        /// <summary>It has failed.</summary>
+        protected abstract void Fail(IpcException exception);
 
         private static void OnReply(int status, IntPtr reply, IntPtr error, IntPtr userData)
         {
@@ -83,11 +109,11 @@ namespace SimpleIpc.Native
                 var call = (Call)GCHandle.FromIntPtr(userData).Target!;
                 if (status != 0)
                 {
-                    call.TrySetException(Failure.Take(status, error));
+                    call.Fail(Failure.Take(status, error));
                 }
                 else
                 {
-                    call.TrySetResult(reply == IntPtr.Zero ? null : new MessageHandle(reply));
+                    call.Succeed(reply);
                 }
             }
             catch (Exception)
@@ -95,5 +121,29 @@ namespace SimpleIpc.Native
                 // Only memory can lack here. No exception may cross into C.
             }
         }
+    }
+
+    /// <summary>A call for which a thread waits. That thread is woken by the library's, so that it needs no other one.</summary>
+    internal sealed class WaitedCall : Call
+    {
+        private readonly TaskCompletionSource<MessageHandle?> outcome =
+            new TaskCompletionSource<MessageHandle?>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal override IntPtr UserData => Dispatcher.Hold(this);
+
+        internal override IntPtr Drop => Dispatcher.Drop;
+
+        internal new OperationHandle Begin(Starter start) => base.Begin(start);
+
+        internal MessageHandle? Wait() => outcome.Task.GetAwaiter().GetResult();
+
+        protected override void NotStarted()
+        {
+            // C has dropped the handle.
+        }
+
+        protected override void Succeed(IntPtr reply) => outcome.TrySetResult(reply == IntPtr.Zero ? null : new MessageHandle(reply));
+
+        protected override void Fail(IpcException exception) => outcome.TrySetException(exception);
     }
 }

@@ -228,6 +228,12 @@ namespace SimpleIpc.Native
 
         internal override void Handle(IntPtr message, IntPtr pointer)
         {
+            // One whose answers may be anything may answer with a sequence.
+            if (handler != null && !TakesContext && typeof(TOut) != typeof(object))
+            {
+                HandleAtOnce(message, pointer);
+                return;
+            }
             var responder = new Responder(pointer, owned: true);
             TIn data;
             try
@@ -256,6 +262,33 @@ namespace SimpleIpc.Native
             {
                 Fail(responder, exception);
                 context?.End();
+            }
+        }
+
+        /// <summary>A message whose answer is there when the handler returns: nobody else asks for its responder meanwhile.</summary>
+        private void HandleAtOnce(IntPtr message, IntPtr pointer)
+        {
+            Outgoing reply;
+            bool isRead = false;
+            try
+            {
+                TIn data = Body.To<TIn>(message, Json);
+                isRead = true;
+                reply = Body.From(handler!(data, null!), Json, JsonPlace.Answer);
+            }
+            catch (IpcException unfit) when (!isRead)
+            {
+                Reject(new Responder(pointer, owned: true), unfit);
+                return;
+            }
+            catch (Exception exception)
+            {
+                Fail(new Responder(pointer, owned: true), exception);
+                return;
+            }
+            if (Responder.Respond(pointer, reply) is IpcException mistake)
+            {
+                Tell(mistake, true);
             }
         }
 

@@ -233,7 +233,7 @@ namespace SimpleIpc.Native
             fixed (byte* data = outgoing.Data.Span)
             {
                 return NativeMethods.sipc_stream_send_async(
-                    borrowed.Pointer, outgoing.Native(data), IpcOptions.Milliseconds(timeout), Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop,
+                    borrowed.Pointer, outgoing.Native(data), IpcOptions.Milliseconds(timeout), Call.Callback, call.UserData, call.Drop,
                     out operation, out error);
             }
         }

@@ -269,6 +269,10 @@ namespace SimpleIpc.Native
             IntPtr client, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
             out IntPtr operation, out IntPtr error);
         [DllImport(LibraryName)]
+        internal static extern int sipc_client_request_async(
+            IntPtr client, NativeBody body, IntPtr options, IntPtr callback, IntPtr userData, IntPtr drop,
+            IntPtr noOperation, out IntPtr error);
+        [DllImport(LibraryName)]
         internal static extern int sipc_client_broadcast_async(
             IntPtr client, NativeBody body, IntPtr callback, IntPtr userData, IntPtr drop,
             out IntPtr operation, out IntPtr error);

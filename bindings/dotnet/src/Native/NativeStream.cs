@@ -149,7 +149,7 @@ namespace SimpleIpc.Native
         {
             using Borrowed stream = handle.Borrow();
             return NativeMethods.sipc_stream_next_async(
-                stream.Pointer, IpcOptions.Milliseconds(timeout), Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error);
+                stream.Pointer, IpcOptions.Milliseconds(timeout), Call.Callback, call.UserData, call.Drop, out operation, out error);
         };
 
         /// <summary>Reads a message, and frees it; false for none, which is the end.</summary>

@@ -31,15 +31,17 @@ namespace SimpleIpc.Native
         /// Sends the reply. Gives what is wrong with it, of which the caller has been told; a caller that is gone is no error of
         /// the handler's.
         /// </summary>
-        internal unsafe IpcException? Respond(in Outgoing reply)
+        internal IpcException? Respond(in Outgoing reply)
+        {
+            IntPtr taken = Take();
+            return taken == IntPtr.Zero ? null : Respond(taken, reply);
+        }
+
+        /// <summary>The same for a handler that has answered when it returns, and needs no object for it: uses the pointer up.</summary>
+        internal static unsafe IpcException? Respond(IntPtr taken, in Outgoing reply)
         {
             fixed (byte* data = reply.Data.Span)
             {
-                IntPtr taken = Take();
-                if (taken == IntPtr.Zero)
-                {
-                    return null;
-                }
                 int status = NativeMethods.sipc_respond(taken, reply.Native(data), out IntPtr error);
                 if (status == 0)
                 {

@@ -173,13 +173,13 @@ namespace SimpleIpc.Native
                 return (name != null, request) switch
                 {
                     (true, true) => NativeMethods.sipc_post_uds_request_async(
-                        channel, body, borrowed.Pointer, Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error),
+                        channel, body, borrowed.Pointer, Call.Callback, call.UserData, call.Drop, out operation, out error),
                     (true, false) => NativeMethods.sipc_post_uds_broadcast_async(
-                        channel, body, borrowed.Pointer, Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error),
+                        channel, body, borrowed.Pointer, Call.Callback, call.UserData, call.Drop, out operation, out error),
                     (false, true) => NativeMethods.sipc_post_ip_request_async(
-                        port, body, borrowed.Pointer, Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error),
+                        port, body, borrowed.Pointer, Call.Callback, call.UserData, call.Drop, out operation, out error),
                     (false, false) => NativeMethods.sipc_post_ip_broadcast_async(
-                        port, body, borrowed.Pointer, Call.Callback, Dispatcher.Hold(call), Dispatcher.Drop, out operation, out error),
+                        port, body, borrowed.Pointer, Call.Callback, call.UserData, call.Drop, out operation, out error),
                 };
             }
         }
