@@ -62,9 +62,17 @@ pub(crate) struct Progress {
     /// Where to cancel it, and its number there. Set under the lock of what serves it, before the call can end; stays
     /// empty where it ended at once.
     begun: OnceLock<(Arc<dyn GivesUp>, u64)>,
-    /// The callback has returned and its user data is gone.
-    is_finished: Mutex<bool>,
+    end: Mutex<End>,
+    /// The call has finished: told only where somebody waits for it, since that is a system call.
     finishes: Condvar,
+}
+
+#[derive(Default)]
+struct End {
+    /// The callback has returned and its user data is gone.
+    is_finished: bool,
+    /// How many threads wait for that.
+    waiters: u32,
 }
 
 /// What serves asynchronous calls, each of which has a number there.
@@ -126,8 +134,14 @@ impl Asynchronous {
     pub(crate) fn finish_with(self, result: Result<Option<sipc_message>>) {
         in_callback(|| self.then.run(result));
         drop(self.under_way);
-        *lock(&self.progress.is_finished) = true;
-        self.progress.finishes.notify_all();
+        let is_waited_for = {
+            let mut end = lock(&self.progress.end);
+            end.is_finished = true;
+            end.waiters > 0
+        };
+        if is_waited_for {
+            self.progress.finishes.notify_all();
+        }
     }
 }
 
@@ -146,7 +160,10 @@ impl Progress {
 
     /// Waits for its end; `false` if that has not come by `until`.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
-        let (_guard, is_over) = wait_while(&self.finishes, lock(&self.is_finished), until, |is_finished| !*is_finished);
+        let mut end = lock(&self.end);
+        end.waiters += 1;
+        let (mut end, is_over) = wait_while(&self.finishes, end, until, |end| !end.is_finished);
+        end.waiters -= 1;
         !is_over
     }
 }

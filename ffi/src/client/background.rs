@@ -30,6 +30,9 @@ struct State {
     is_closed: bool,
     /// How many calls have yet to call back.
     under_way: usize,
+    /// How many threads wait until there is none. Nobody is notified where there is no such thread, since that is a system call
+    /// for each call.
+    waiters: u32,
     opened: Option<Opened>,
     /// What the first close waits for; taken by the one that does.
     closing: Option<Result<(Arc<Engine>, Arc<Waiting>)>>,
@@ -142,7 +145,10 @@ impl Background {
     }
 
     fn wait_for_all(&self, time: Time) -> Result<()> {
-        let (state, is_over) = wait_while(&self.none_is_under_way, self.lock(), time.0, |state| state.under_way > 0);
+        let mut state = self.lock();
+        state.waiters += 1;
+        let (mut state, is_over) = wait_while(&self.none_is_under_way, state, time.0, |state| state.under_way > 0);
+        state.waiters -= 1;
         if is_over {
             let text = format!(
                 "channel \"{}\": the client is closed, but {} calls have not called back",
@@ -156,8 +162,14 @@ impl Background {
 
 impl Counts for Background {
     fn one_less(&self) {
-        self.lock().under_way -= 1;
-        self.none_is_under_way.notify_all();
+        let is_waited_for = {
+            let mut state = self.lock();
+            state.under_way -= 1;
+            state.waiters > 0 && state.under_way == 0
+        };
+        if is_waited_for {
+            self.none_is_under_way.notify_all();
+        }
     }
 }
 
