@@ -1,8 +1,8 @@
 /*
  * Simple IPC: processes on one machine talk by naming a channel.
  *
- * One process listens (`sipc_listen_…`: its handler runs on threads of the library), others send. There are five ways
- * to send; a program may mix them:
+ * One process listens (`sipc_listen_…`: its handler runs on threads of the library; `sipc_queue_listen_…`: in the thread of
+ * the program's event loop), others send. There are five ways to send; a program may mix them:
  *
  *     calls                for                                 waits in          many at once by    given up by
  *     sipc_post_…          a message now and then              the calling       threads            its timeout
@@ -98,7 +98,7 @@
  * `sipc_listener_close` has returned `SIPC_OK` (handler and its `drop`); responders that were kept are used
  * up, and handlers' streams freed (`sipc_responder_on_cancel`); `sipc_client_close`, or `sipc_operation_wait` for each
  * post, each `sipc_stream_next_async` and `sipc_stream_send_async`, has returned `SIPC_OK` (callbacks and their `drop`);
- * `sipc_queue_free` has returned; options with a callback are freed.
+ * `sipc_queue_free` has returned (callbacks, handlers and their `drop`); options with a callback are freed.
  * All that on a thread of one's own: inside handlers and callbacks closing only begins. A `_free` alone
  * does not wait. The library itself stays loaded.
  *
@@ -309,7 +309,7 @@ typedef struct sipc_options sipc_options;
  * One descriptor tells when there is something to do. A program returns to its event loop after
  * `sipc_queue_submit`, and calls `sipc_queue_process` when the descriptor is readable; or it waits in
  * `sipc_queue_wait`. Callbacks may start and cancel calls of the same queue, but not process, wait or
- * free it.
+ * free it. Listeners of a queue (`sipc_queue_listen_uds_request`) have their handlers called there, too.
  */
 typedef struct sipc_queue sipc_queue;
 
@@ -409,7 +409,8 @@ typedef void (*sipc_drop)(void *user_data);
 
 /**
  * Called for each message of a listener, on the library's threads: several at once where several
- * messages arrive at once. It may block; other callers are not delayed by that.
+ * messages arrive at once. It may block; other callers are not delayed by that. For a listener of a `sipc_queue`
+ * in the thread that processes the queue, one message at a time.
  *
  * `message`: borrowed for the call; `sipc_message_clone` keeps it.
  * `responder`: in a request listener owned by the handler, which must use it up, now or later and
@@ -2136,7 +2137,8 @@ sipc_status sipc_stream_fail_with(const sipc_stream *stream,
 sipc_status sipc_queue_new(sipc_queue **queue, sipc_error **error);
 
 /**
- * The descriptor that is readable while there is something for `sipc_queue_process` to do: for
+ * The descriptor that is readable while there is something for `sipc_queue_process` to do, messages for
+ * handlers among it: for
  * `poll`, `epoll` or an event loop, level-triggered. It stays the library's; only watch it.
  *
  * `queue`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
@@ -2161,28 +2163,31 @@ size_t sipc_queue_under_way(const sipc_queue *queue);
 void sipc_queue_submit(sipc_queue *queue);
 
 /**
- * Does what there is to do without waiting, and runs the callbacks that are due.
+ * Does what there is to do without waiting, and runs the callbacks that are due and the handlers of the queue's
+ * listeners for which messages have come.
  *
  * `queue`: not NULL.
- * `completed`: where the number of calls that were completed is stored; may be NULL.
+ * `completed`: where the number of calls that were completed is stored, in which messages of listeners are not
+ * counted; may be NULL.
  * `error`: may be NULL.
  *
- * Inside a callback of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+ * Inside a callback or handler of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
  */
 sipc_status sipc_queue_process(sipc_queue *queue,
                                size_t *completed,
                                sipc_error **error);
 
 /**
- * Waits until a call is completed, then does as `sipc_queue_process`. Sends what has gathered first.
+ * Waits until a call is completed or messages have come for a listener of the queue, then does as
+ * `sipc_queue_process`. Sends what has gathered first.
  *
  * `queue`: not NULL.
  * `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. Afterwards `SIPC_OK` is returned with
- * `completed` 0.
+ * `completed` 0, as it is where there were messages alone.
  * `completed`: where the number of calls that were completed is stored; may be NULL.
  * `error`: may be NULL.
  *
- * Inside a callback of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+ * Inside a callback or handler of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
  */
 sipc_status sipc_queue_wait(sipc_queue *queue,
                             int64_t timeout_ms,
@@ -2201,7 +2206,9 @@ void sipc_queue_cancel(sipc_queue *queue,
 /**
  * Frees a queue with its clients. Calls that are under way are given up: their callbacks get
  * `SIPC_CANCELLED`. Broadcasts that have gathered are still sent, for which it may wait up to a
- * second. Not legal inside a callback of the queue. In a forked child nothing is called or sent: the
+ * second. Its listeners close at once: their handlers are not called again and their `user_data` is dropped, callers
+ * that wait get `SIPC_CONNECTION_LOST`, and the listeners stay to be freed.
+ * Not legal inside a callback or handler of the queue. In a forked child nothing is called or sent: the
  * calls are the parent's, and what belongs to them is left to it.
  *
  * `queue`: may be NULL; not to be used again.
@@ -2324,6 +2331,80 @@ sipc_status sipc_queue_close(sipc_queue *queue,
                              sipc_drop drop,
                              uint64_t *ticket,
                              sipc_error **error);
+
+/**
+ * Listens for requests on a named channel, with a handler that runs inside `sipc_queue_process` and
+ * `sipc_queue_wait`: for a program with an event loop, which needs no lock for what its handlers use.
+ *
+ * The queue's descriptor is readable when messages have come; they wait, as far as the listener's limits go,
+ * until the queue is processed. The handler is called for one message at a time, and for at most 64 of a
+ * session before others have their turn. While it runs the loop does nothing else: a handler that has to wait
+ * for something returns, keeps its responder, and answers later. Inside it calls of the same queue may be
+ * started and cancelled, and any listener closed or freed; the queue must not be processed, waited for or freed.
+ * A call that waits for the answer of a listener of this queue waits in vain. Answers wait for no caller.
+ *
+ * A caller's stream comes as any request. `sipc_stream_next` and `sipc_stream_send` of a handler wait, and the
+ * loop with them: their `_async` forms do not. Their callbacks, and that of `sipc_responder_on_cancel`, run on a
+ * thread of the library.
+ *
+ * `sipc_listener_close` takes what has come to the handler itself where it is called in the thread that
+ * processes the queue; a responder that is kept is waited for, at most for the grace period. In another thread it
+ * waits for the queue to be processed. `sipc_listener_free` does not wait: what has come is still taken to
+ * the handler by `sipc_queue_process`, which calls `drop` when the listener has closed. `sipc_queue_free` closes the
+ * listener without calling the handler again, and calls `drop`; the listener itself stays to be freed.
+ *
+ * `queue`: not NULL. The first listener of a queue takes a descriptor for it. The other parameters and
+ * statuses are those of `sipc_listen_uds_request`.
+ */
+sipc_status sipc_queue_listen_uds_request(sipc_queue *queue,
+                                          const char *channel,
+                                          sipc_handler handler,
+                                          void *user_data,
+                                          sipc_drop drop,
+                                          const sipc_options *options,
+                                          sipc_listener **listener,
+                                          sipc_error **error);
+
+/**
+ * Listens for broadcasts on a named channel. The parameters and statuses are those of
+ * `sipc_queue_listen_uds_request`; the handler has nothing to answer.
+ */
+sipc_status sipc_queue_listen_uds_broadcast(sipc_queue *queue,
+                                            const char *channel,
+                                            sipc_handler handler,
+                                            void *user_data,
+                                            sipc_drop drop,
+                                            const sipc_options *options,
+                                            sipc_listener **listener,
+                                            sipc_error **error);
+
+/**
+ * Listens for requests on a TCP port of 127.0.0.1.
+ *
+ * `port`: 1 to 65535, or 0 to let the system choose one, which `sipc_listener_port` tells. The other
+ * parameters are those of `sipc_queue_listen_uds_request`, the statuses those of `sipc_listen_ip_request`.
+ */
+sipc_status sipc_queue_listen_ip_request(sipc_queue *queue,
+                                         uint32_t port,
+                                         sipc_handler handler,
+                                         void *user_data,
+                                         sipc_drop drop,
+                                         const sipc_options *options,
+                                         sipc_listener **listener,
+                                         sipc_error **error);
+
+/**
+ * Listens for broadcasts on a TCP port of 127.0.0.1. The parameters and statuses are those of
+ * `sipc_queue_listen_ip_request`; the handler has nothing to answer.
+ */
+sipc_status sipc_queue_listen_ip_broadcast(sipc_queue *queue,
+                                           uint32_t port,
+                                           sipc_handler handler,
+                                           void *user_data,
+                                           sipc_drop drop,
+                                           const sipc_options *options,
+                                           sipc_listener **listener,
+                                           sipc_error **error);
 
 /**
  * Sends a request to a named channel; the callback gets the reply.

@@ -1,5 +1,5 @@
-// Simple IPC for C++17, for programs with an event loop, or that want many calls at once: any number of calls behind one
-// descriptor, without a thread of the library.
+// Simple IPC for C++17, for programs with an event loop, or that want many calls at once: any number of calls and listeners behind
+// one descriptor, with callbacks and handlers in the thread of the loop.
 //
 //     auto queue = simple_ipc::make_queue();
 //     const auto client = queue.connect_uds("example_channel");
@@ -9,8 +9,19 @@
 // With an event loop: after starting calls `submit()`; watch `descriptor()` for reading, level-triggered (`poll`, `epoll`,
 // asio's `posix::stream_descriptor`), and call `process()` when it is readable.
 //
+// Listeners of a queue have their handlers called there, too, one message at a time: they need no lock for what they share
+// with the rest of the loop.
+//
+//     auto listener = queue.listen_uds_request<int>("square", [](int n) { return n * n; });
+//     while (true) queue.wait();
+//
+// While a handler runs the loop does nothing else: one that has to wait takes a `responder &`, moves it away and answers later.
+// What waits in a handler holds up the loop: `send` and `next` of a stream do, their `_async` forms do not. A call that waits for
+// the answer of a listener of the same queue waits in vain.
+//
 // A queue and its callbacks belong to one thread at a time: callbacks run inside `process`, `wait`, `cancel` and the queue's
-// end. They may start and cancel calls of the same queue, but not process, wait for or destroy it. What one throws is dropped.
+// end, handlers inside `process`, `wait` and the `close` or end of their listener. They may start and cancel calls of the same queue,
+// and listen, but not process, wait for or destroy it. What a callback throws is dropped, what a handler throws fails its caller.
 
 #ifndef SIMPLE_IPC_QUEUE_HPP
 #define SIMPLE_IPC_QUEUE_HPP
@@ -25,7 +36,8 @@ enum class ticket : std::uint64_t {};
 // A channel that is open in a queue: one session, on which messages keep their order.
 enum class queue_client : std::uint64_t {};
 
-// Calls under way. Destroyed, it gives them up: their callbacks get `kind::cancelled`.
+// Calls under way, and listeners. Destroyed, it gives the calls up: their callbacks get `kind::cancelled`. Its listeners close
+// then: no handler is called any more, what handlers captured is gone, and callers that wait get `kind::connection_lost`.
 class [[nodiscard]] queue {
 public:
     explicit queue(sipc_queue *owned) noexcept : queue_(owned) {}
@@ -37,14 +49,16 @@ public:
     // Sends what has gathered. Costs nothing when there is nothing to send.
     void submit() noexcept { sipc_queue_submit(queue_.get()); }
 
-    // Does what there is to do without waiting; gives the number of calls that were completed.
+    // Does what there is to do without waiting, handlers of the queue's listeners among it; gives the number of calls that were
+    // completed.
     result<std::size_t> try_process() {
         if (!queue_) return detail::moved_from("queue");
         std::size_t completed = 0;
         return counted(completed, detail::done(sipc_queue_process, queue_.get(), &completed));
     }
 
-    // Waits until a call is completed, then does as `process`. 0 when the time is over, or a channel has been opened.
+    // Waits until a call is completed or messages have come for a listener, then does as `process`. 0 when the time is over, or
+    // there were messages alone, or a channel has been opened.
     result<std::size_t> try_wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
         if (!queue_) return detail::moved_from("queue");
         const std::int64_t time = timeout ? detail::milliseconds(*timeout) : SIPC_NO_TIMEOUT;
@@ -117,6 +131,28 @@ public:
         return start(std::move(callback), sipc_queue_close, number(client));
     }
 
+    // Listening: the handlers are those of `listen_uds_request` and its like, and run inside `process` and `wait`. A listener that
+    // is closed or destroyed in the thread of the queue takes what has come to its handler before, and waits at most for the grace
+    // period for responders that are kept; in another thread it waits for the queue to be processed.
+    template <class In = message_view, class F>
+    result<listener> try_listen_uds_request(const text &channel, F handler, const options &with = {}) {
+        if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
+        return serve<detail::request_shape<In, F>>(sipc_queue_listen_uds_request, channel.c_str(), std::move(handler), with);
+    }
+    template <class In = message_view, class F>
+    result<listener> try_listen_uds_broadcast(const text &channel, F handler, const options &with = {}) {
+        if (auto zero = channel.mistake(kind::invalid_name)) return *std::move(zero);
+        return serve<detail::broadcast_shape<In, F>>(sipc_queue_listen_uds_broadcast, channel.c_str(), std::move(handler), with);
+    }
+    template <class In = message_view, class F>
+    result<listener> try_listen_ip_request(std::uint32_t port, F handler, const options &with = {}) {
+        return serve<detail::request_shape<In, F>>(sipc_queue_listen_ip_request, port, std::move(handler), with);
+    }
+    template <class In = message_view, class F>
+    result<listener> try_listen_ip_broadcast(std::uint32_t port, F handler, const options &with = {}) {
+        return serve<detail::broadcast_shape<In, F>>(sipc_queue_listen_ip_broadcast, port, std::move(handler), with);
+    }
+
 #if SIMPLE_IPC_EXCEPTIONS
     // The same, with exceptions.
     std::size_t process() { return try_process().value(); }
@@ -146,6 +182,22 @@ public:
     ticket flush(queue_client client, on_done callback) { return try_flush(client, std::move(callback)).value(); }
     ticket ping(queue_client client, on_done callback) { return try_ping(client, std::move(callback)).value(); }
     ticket close(queue_client client, on_done callback) { return try_close(client, std::move(callback)).value(); }
+    template <class In = message_view, class F>
+    listener listen_uds_request(const text &channel, F handler, const options &with = {}) {
+        return try_listen_uds_request<In>(channel, std::move(handler), with).value();
+    }
+    template <class In = message_view, class F>
+    listener listen_uds_broadcast(const text &channel, F handler, const options &with = {}) {
+        return try_listen_uds_broadcast<In>(channel, std::move(handler), with).value();
+    }
+    template <class In = message_view, class F>
+    listener listen_ip_request(std::uint32_t port, F handler, const options &with = {}) {
+        return try_listen_ip_request<In>(port, std::move(handler), with).value();
+    }
+    template <class In = message_view, class F>
+    listener listen_ip_broadcast(std::uint32_t port, F handler, const options &with = {}) {
+        return try_listen_ip_broadcast<In>(port, std::move(handler), with).value();
+    }
 #endif
 
 private:
@@ -165,6 +217,15 @@ private:
         return queue_client{made};
     }
 
+    template <class Shape, class F, class Listen, class Address>
+    result<listener> serve(Listen function, Address address, F handler, const options &with) {
+        if (!queue_) return detail::moved_from("queue");
+        const auto in_this = [function, owner = queue_.get()](Address where, auto... rest) {
+            return function(owner, where, rest...);
+        };
+        return detail::listen<Shape>(in_this, address, std::move(handler), with);
+    }
+
     // Calls a function whose last parameters are always these.
     template <class Callback, class Function, class... Arguments>
     result<ticket> start(Callback callback, Function function, Arguments... arguments) {
@@ -180,7 +241,7 @@ private:
     detail::handle<sipc_queue, sipc_queue_free> queue_;
 };
 
-// Makes an empty queue, which takes two descriptors.
+// Makes an empty queue, which takes two descriptors, and a third with the first listener.
 inline result<queue> try_make_queue() {
     sipc_queue *made = nullptr;
     const result<void> done = detail::done(sipc_queue_new, &made);

@@ -14,7 +14,8 @@ use crate::responder::sipc_responder;
 use crate::status::{SIPC_OK, sipc_status};
 
 /// Called for each message of a listener, on the library's threads: several at once where several
-/// messages arrive at once. It may block; other callers are not delayed by that.
+/// messages arrive at once. It may block; other callers are not delayed by that. For a listener of a `sipc_queue`
+/// in the thread that processes the queue, one message at a time.
 ///
 /// `message`: borrowed for the call; `sipc_message_clone` keeps it.
 /// `responder`: in a request listener owned by the handler, which must use it up, now or later and

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use simple_ipc::blocking::Listener;
-use simple_ipc::{Channel, Mode, Result};
+use simple_ipc::{Channel, Message, Mode, Responder, Result};
 
 use crate::argument::{self, Out};
 use crate::boundary;
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn sipc_listen_uds_request(
     listener: *mut *mut sipc_listener,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let handler = Handler { handler, user_data: UserData::new(user_data, drop) };
+    let handler = Handler::new(handler, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe { listen(|| argument::uds(channel), Mode::Request, handler, options, listener, error) }
 }
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn sipc_listen_uds_broadcast(
     listener: *mut *mut sipc_listener,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let handler = Handler { handler, user_data: UserData::new(user_data, drop) };
+    let handler = Handler::new(handler, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe { listen(|| argument::uds(channel), Mode::Broadcast, handler, options, listener, error) }
 }
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn sipc_listen_ip_request(
     listener: *mut *mut sipc_listener,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let handler = Handler { handler, user_data: UserData::new(user_data, drop) };
+    let handler = Handler::new(handler, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe { listen(|| argument::ip(port), Mode::Request, handler, options, listener, error) }
 }
@@ -92,15 +92,36 @@ pub unsafe extern "C" fn sipc_listen_ip_broadcast(
     listener: *mut *mut sipc_listener,
     error: *mut *mut sipc_error,
 ) -> sipc_status {
-    let handler = Handler { handler, user_data: UserData::new(user_data, drop) };
+    let handler = Handler::new(handler, user_data, drop);
     // SAFETY: pointers are NULL or good, by the header's contract.
     unsafe { listen(|| argument::ip(port), Mode::Broadcast, handler, options, listener, error) }
 }
 
 /// A handler as C gave it. Dropped, and with it the user data, when no message can reach it any more.
-struct Handler {
+pub(crate) struct Handler {
     handler: sipc_handler,
     user_data: UserData,
+}
+
+impl Handler {
+    pub(crate) fn new(handler: sipc_handler, user_data: *mut c_void, drop: sipc_drop) -> Handler {
+        Handler { handler, user_data: UserData::new(user_data, drop) }
+    }
+
+    /// The same for core. Fails without a function.
+    pub(crate) fn into_function(self) -> Result<impl Fn(&Message, Responder) + Send + Sync + 'static> {
+        let function = self.handler.ok_or_else(|| argument::null("handler"))?;
+        let user_data = self.user_data;
+        Ok(move |message: &Message, responder| {
+            sipc_message::lend(message, |message| {
+                sipc_responder::pass(responder, |responder| {
+                    // SAFETY: a C function of this signature, with pointers that are good for what
+                    // the header promises and the data that was given with it.
+                    unsafe { function(message, responder, user_data.pointer()) }
+                });
+            });
+        })
+    }
 }
 
 /// # Safety
@@ -116,20 +137,11 @@ unsafe fn listen(
     let call = move || {
         // SAFETY: NULL or good for one write, by this function's contract.
         let out = unsafe { Out::new(listener, "listener") }?;
-        let function = handler.handler.ok_or_else(|| argument::null("handler"))?;
-        let user_data = handler.user_data;
+        let handler = handler.into_function()?;
         let channel = channel()?;
         // SAFETY: NULL or alive, by this function's contract.
         let options = unsafe { sipc_options::read(options) }?;
-        let listener = Listener::serve(&channel, mode, &options, move |message, responder| {
-            sipc_message::lend(message, |message| {
-                sipc_responder::pass(responder, |responder| {
-                    // SAFETY: a C function of this signature, with pointers that are good for what
-                    // the header promises and the data that was given with it.
-                    unsafe { function(message, responder, user_data.pointer()) }
-                });
-            });
-        })?;
+        let listener = Listener::serve(&channel, mode, &options, handler)?;
         out.write(sipc_listener::new(listener).into_handle());
         Ok(())
     };

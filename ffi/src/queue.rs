@@ -1,5 +1,8 @@
 //! `sipc_queue`: calls for an event loop.
 
+use std::sync::Arc;
+
+use simple_ipc::blocking::Inbox;
 use simple_ipc::event_loop::{ClientId, Queue, Ticket};
 use simple_ipc::{Error, ErrorKind, Result};
 
@@ -14,6 +17,7 @@ use crate::message::sipc_message;
 use crate::status::sipc_status;
 
 pub mod client;
+pub mod listen;
 pub mod post;
 pub(crate) mod replies;
 
@@ -24,7 +28,7 @@ pub(crate) mod replies;
 /// One descriptor tells when there is something to do. A program returns to its event loop after
 /// `sipc_queue_submit`, and calls `sipc_queue_process` when the descriptor is readable; or it waits in
 /// `sipc_queue_wait`. Callbacks may start and cancel calls of the same queue, but not process, wait or
-/// free it.
+/// free it. Listeners of a queue (`sipc_queue_listen_uds_request`) have their handlers called there, too.
 pub struct sipc_queue {
     calls: Calls<Whom>,
     /// What went wrong with broadcasts that had to wait, one for each client.
@@ -32,7 +36,9 @@ pub struct sipc_queue {
     /// What is to be called, and with what.
     due: Vec<(Then, Result<Option<Box<sipc_message>>>)>,
     replies: Replies,
-    /// It is giving out what is due.
+    /// Of its listeners, until they have closed. Shared with the call that runs one.
+    inboxes: Vec<Arc<Inbox>>,
+    /// It is giving out what is due, or runs handlers.
     is_giving_out: bool,
 }
 
@@ -63,7 +69,7 @@ impl sipc_queue {
 
     fn check_idle(&self) -> Result<()> {
         if self.is_giving_out {
-            let text = "a queue cannot be processed or waited for inside one of its callbacks; return from it first";
+            let text = "a queue cannot be processed or waited for inside one of its callbacks or handlers; return from it first";
             return Err(Error::new(ErrorKind::InvalidArgument, text));
         }
         Ok(())
@@ -99,19 +105,13 @@ impl sipc_queue {
     /// `queue` is alive, and no reference to it is.
     unsafe fn give_out(queue: *mut sipc_queue) -> usize {
         // SAFETY: by this function's contract; the reference ends before a callback runs.
-        let mut due = unsafe {
-            (*queue).is_giving_out = true;
-            std::mem::take(&mut (*queue).due)
-        };
+        let mut due = unsafe { std::mem::take(&mut (*queue).due) };
         let count = due.len();
         for (then, result) in due.drain(..) {
             then.run_boxed(result);
         }
         // SAFETY: as above: C must not free a queue inside its callbacks.
-        unsafe {
-            (*queue).due = due;
-            (*queue).is_giving_out = false;
-        }
+        unsafe { (*queue).due = due };
         count
     }
 }
@@ -131,6 +131,7 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
                     broadcast_errors: Vec::new(),
                     due: Vec::new(),
                     replies: Replies::new(),
+                    inboxes: Vec::new(),
                     is_giving_out: false,
                 }
                 .into_handle(),
@@ -140,7 +141,8 @@ pub unsafe extern "C" fn sipc_queue_new(queue: *mut *mut sipc_queue, error: *mut
     }
 }
 
-/// The descriptor that is readable while there is something for `sipc_queue_process` to do: for
+/// The descriptor that is readable while there is something for `sipc_queue_process` to do, messages for
+/// handlers among it: for
 /// `poll`, `epoll` or an event loop, level-triggered. It stays the library's; only watch it.
 ///
 /// `queue`: NULL gives -1. -1 also in a forked child, in which the descriptor is closed.
@@ -181,13 +183,15 @@ pub unsafe extern "C" fn sipc_queue_submit(queue: *mut sipc_queue) {
     });
 }
 
-/// Does what there is to do without waiting, and runs the callbacks that are due.
+/// Does what there is to do without waiting, and runs the callbacks that are due and the handlers of the queue's
+/// listeners for which messages have come.
 ///
 /// `queue`: not NULL.
-/// `completed`: where the number of calls that were completed is stored; may be NULL.
+/// `completed`: where the number of calls that were completed is stored, in which messages of listeners are not
+/// counted; may be NULL.
 /// `error`: may be NULL.
 ///
-/// Inside a callback of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+/// Inside a callback or handler of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_queue_process(
     queue: *mut sipc_queue,
@@ -198,15 +202,16 @@ pub unsafe extern "C" fn sipc_queue_process(
     unsafe { process(queue, completed, error, |_| Ok(())) }
 }
 
-/// Waits until a call is completed, then does as `sipc_queue_process`. Sends what has gathered first.
+/// Waits until a call is completed or messages have come for a listener of the queue, then does as
+/// `sipc_queue_process`. Sends what has gathered first.
 ///
 /// `queue`: not NULL.
 /// `timeout_ms`: how long to wait, or `SIPC_NO_TIMEOUT`. Afterwards `SIPC_OK` is returned with
-/// `completed` 0.
+/// `completed` 0, as it is where there were messages alone.
 /// `completed`: where the number of calls that were completed is stored; may be NULL.
 /// `error`: may be NULL.
 ///
-/// Inside a callback of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
+/// Inside a callback or handler of the queue it returns `SIPC_INVALID_ARGUMENT`, in a forked child `SIPC_FORKED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_queue_wait(
     queue: *mut sipc_queue,
@@ -240,7 +245,11 @@ unsafe fn process(
                 before(&mut queue.calls.queue)?;
                 queue.collect()?;
             }
+            (*queue).is_giving_out = true;
             let count = sipc_queue::give_out(queue);
+            let run = if (*queue).inboxes.is_empty() { Ok(()) } else { sipc_queue::run_handlers(queue) };
+            (*queue).is_giving_out = false;
+            run?;
             if !completed.is_null() {
                 completed.write(count);
             }
@@ -267,7 +276,9 @@ pub unsafe extern "C" fn sipc_queue_cancel(queue: *mut sipc_queue, ticket: u64) 
 
 /// Frees a queue with its clients. Calls that are under way are given up: their callbacks get
 /// `SIPC_CANCELLED`. Broadcasts that have gathered are still sent, for which it may wait up to a
-/// second. Not legal inside a callback of the queue. In a forked child nothing is called or sent: the
+/// second. Its listeners close at once: their handlers are not called again and their `user_data` is dropped, callers
+/// that wait get `SIPC_CONNECTION_LOST`, and the listeners stay to be freed.
+/// Not legal inside a callback or handler of the queue. In a forked child nothing is called or sent: the
 /// calls are the parent's, and what belongs to them is left to it.
 ///
 /// `queue`: may be NULL; not to be used again.
@@ -277,7 +288,9 @@ pub unsafe extern "C" fn sipc_queue_free(queue: *mut sipc_queue) {
         // SAFETY: NULL or owned by the caller, who gives it up, by the header's contract.
         let Some(queue) = (unsafe { sipc_queue::take(queue) }) else { return };
         let process = queue.calls.queue.made_in();
-        let sipc_queue { calls, due, .. } = *queue;
+        let sipc_queue { calls, due, inboxes, .. } = *queue;
+        // Handlers first: their callers must not be answered by what callbacks do, and nothing of them is called after this.
+        drop(inboxes);
         let (queue, owed) = calls.into_parts();
         drop(queue);
         if !process.is_current() {

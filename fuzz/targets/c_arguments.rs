@@ -149,7 +149,7 @@ libfuzzer_sys::fuzz_target!(|program: Program| {
                     let mut queue = null_mut();
                     // A queue that could not be made is NULL, with which all goes on as well.
                     let status = if calls.len() % 8 == 7 { SIPC_OK } else { sipc_queue_new(&mut queue, errors) };
-                    use_queue(queue, calls, options);
+                    use_queue(queue, calls, options, directory);
                     status
                 }
                 Call::ListenToPublish(name, room) => {

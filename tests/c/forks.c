@@ -424,10 +424,54 @@ static void a_child_does_nothing_to_a_stream_of_its_parents(void) {
     sipc_listener_free(listener);
 }
 
+static void on_own(const sipc_message *message, sipc_responder *responder, void *user_data) {
+    CHECK(getpid() == *(pid_t *)user_data);
+    on_echo(message, responder, NULL);
+}
+
+static void drop_own(void *user_data) {
+    CHECK(getpid() == *(pid_t *)user_data);
+}
+
+static void on_answer(sipc_status status, sipc_message *reply, sipc_error *error, void *user_data) {
+    *(sipc_status *)user_data = status;
+    sipc_message_free(reply);
+    sipc_error_free(error);
+}
+
+static void a_listener_of_an_inherited_queue_stays_the_parents(void) {
+    pid_t own = getpid();
+    sipc_queue *queue = NULL;
+    sipc_listener *listener = NULL;
+    CHECK_OK(sipc_queue_new(&queue, NULL));
+    CHECK_OK(sipc_queue_listen_uds_request(queue, "looped", on_own, &own, drop_own, NULL, &listener, NULL));
+    sipc_status answered = SIPC_INTERNAL;
+    CHECK_OK(sipc_queue_post_uds_request(queue, "looped", sipc_text("x"), NULL, on_answer, &answered, NULL, NULL, NULL));
+    sipc_queue_submit(queue);
+    pid_t child = fork_watched();
+    if (child == 0) {
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_process(queue, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_wait(queue, SIPC_NO_TIMEOUT, NULL, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_queue_listen_uds_request(queue, "other", on_own, &own, NULL, NULL, &listener, NULL));
+        CHECK_STATUS(SIPC_FORKED, sipc_listener_close(listener, NULL));
+        sipc_listener_free(listener);
+        sipc_queue_free(queue);
+        _exit(0);
+    }
+    check_child(child);
+    while (answered == SIPC_INTERNAL)
+        CHECK_OK(sipc_queue_wait(queue, SIPC_NO_TIMEOUT, NULL, NULL));
+    CHECK_OK(answered);
+    CHECK_OK(sipc_listener_close(listener, NULL));
+    sipc_listener_free(listener);
+    sipc_queue_free(queue);
+}
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(an_inherited_client_says_forked_and_the_parents_goes_on),
         TEST(an_inherited_listener_stays_the_parents),
+        TEST(a_listener_of_an_inherited_queue_stays_the_parents),
         TEST(a_child_can_listen_and_call_for_itself),
         TEST(an_inherited_operation_says_forked_and_a_childs_own_completes),
         TEST(a_listener_dies_with_its_process_not_with_its_children),

@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cc=${CC:-cc}
 cxx=${CXX:-c++}
-suites='calls bad_input responders failures cancellations closing clients operations queues publications subscriptions streams asynchronous_streams forks'
+suites='calls bad_input responders failures cancellations closing clients operations queues queue_listeners publications subscriptions streams asynchronous_streams forks'
 # shellcheck source=tests/checks.sh
 . "$root/tests/checks.sh"
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <poll.h>
 #include <simple_ipc_queue.hpp>
 #include <thread>
@@ -170,6 +171,81 @@ void a_callback_may_start_calls_but_not_wait_for_them() {
     CHECK(last == 10 && refused == 10);
 }
 
+void listeners_of_a_queue_call_their_handlers_in_its_thread() {
+    const scratch place;
+    const auto with = place.options();
+    auto queue = simple_ipc::make_queue();
+    const auto self = std::this_thread::get_id();
+    int seen = 0;
+    const auto square = [&](int n) {
+        CHECK(std::this_thread::get_id() == self);
+        ++seen;
+        return n * n;
+    };
+    const auto by_name = queue.listen_uds_request<int>("square", square, with);
+    const auto by_port = queue.listen_ip_request<int>(0, square, with);
+    const auto heard = queue.listen_uds_broadcast<int>("heard", [&](int n) { seen += n; }, with);
+    const auto heard_by_port = queue.listen_ip_broadcast<int>(0, [&](int n, const simple_ipc::caller &) { seen += n; }, with);
+    int answers = 0;
+    std::thread caller([&, port = by_port.port(), other = heard_by_port.port()] {
+        for (int n = 0; n < 50; ++n) {
+            answers += simple_ipc::post_uds_request<int>("square", n, with) == n * n;
+            answers += simple_ipc::post_ip_request<int>(port, n, with) == n * n;
+        }
+        simple_ipc::post_uds_broadcast("heard", 1000, with);
+        simple_ipc::post_ip_broadcast(other, 1000, with);
+    });
+    while (seen < 2100) {
+        pollfd watched{queue.descriptor(), POLLIN, 0};
+        CHECK(poll(&watched, 1, -1) == 1);
+        CHECK(queue.process() == 0);
+    }
+    caller.join();
+    CHECK(answers == 100);
+}
+
+void what_a_handler_of_a_queue_throws_fails_its_caller_and_a_responder_may_be_kept() {
+    const scratch place;
+    const auto with = place.options();
+    auto queue = simple_ipc::make_queue();
+    std::optional<simple_ipc::responder> kept;
+    const auto listener = queue.listen_uds_request<int>(
+        "kept",
+        [&](int n, simple_ipc::responder &answer) {
+            if (n == 0) throw simple_ipc::handler_error("on purpose", "zero", n);
+            kept = std::move(answer);
+        },
+        with);
+    const auto client = queue.connect_uds("kept", with);
+    std::string code;
+    int answer = 0;
+    queue.request(client, 0, [&](result<message> reply) { code = reply.error().handler_code().value_or(""); });
+    queue.request(client, 1, [&](result<message> reply) { answer = reply.value().as<int>(); });
+    while (!kept || code.empty()) queue.wait();
+    kept->respond(2).value();
+    while (answer == 0) queue.wait();
+    CHECK(code == "zero" && answer == 2);
+}
+
+void a_queue_that_ends_closes_its_listeners_and_lets_go_of_their_handlers() {
+    const scratch place;
+    const auto with = place.options();
+    const auto held = std::make_shared<int>(0);
+    auto queue = std::make_optional(simple_ipc::make_queue());
+    auto listener = queue->listen_uds_request<int>("ends", [held](int n) { return n; }, with);
+    CHECK(held.use_count() == 2);
+    queue.reset();
+    CHECK(held.use_count() == 1);
+    fails(kind::not_listening, [&] { simple_ipc::post_uds_request("ends", 1, with); });
+    listener.close();
+    auto moved = simple_ipc::make_queue();
+    auto into = std::move(moved);
+    // NOLINTNEXTLINE: what was moved from is what is tried
+    fails(kind::closed, [&] { (void)moved.listen_uds_request("x", [](auto &) { return 1; }, with); });
+    fails(kind::invalid_name, [&] { (void)into.listen_uds_request("a b", [](auto &) { return 1; }, with); });
+    fails(kind::invalid_port, [&] { (void)into.listen_ip_broadcast(70000, [](auto &) {}, with); });
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -180,5 +256,8 @@ int main(int argc, char **argv) {
     RUN(calls_end_once_whether_cancelled_late_or_given_up_with_their_queue);
     RUN(mistakes_are_told_at_once_and_release_the_callback);
     RUN(a_callback_may_start_calls_but_not_wait_for_them);
+    RUN(listeners_of_a_queue_call_their_handlers_in_its_thread);
+    RUN(what_a_handler_of_a_queue_throws_fails_its_caller_and_a_responder_may_be_kept);
+    RUN(a_queue_that_ends_closes_its_listeners_and_lets_go_of_their_handlers);
     return testing::finish();
 }

@@ -49,7 +49,9 @@ impl Drop for Inbox {
             std::mem::forget(Arc::clone(&self.waiting));
             return;
         }
-        if let Some(listener) = self.listener.upgrade() {
+        if !self.waiting.is_over()
+            && let Some(listener) = self.listener.upgrade()
+        {
             listener.close_at_once();
         }
         let jobs = self.waiting.leave();
