@@ -15,7 +15,7 @@ root=$(cd "$here/.." && pwd)
 target=$target/fuzz
 seconds=${1:-5}
 [ $# -gt 0 ] && shift
-targets=${*:-session subscribe subscription stream connection text lock_file channel c_arguments}
+targets=${*:-session subscribe subscription stream connection attached text lock_file channel c_arguments}
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 python3 "$here/seeds.py" "$scratch/seeds" || exit 1

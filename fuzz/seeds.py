@@ -47,6 +47,11 @@ def seeds():
     for topics in ([], ["a", "", "é"], ["x" * 255]):
         asked = {"topics": topics, "overflow": "drop_oldest", "queue": 4194304, "epoch": "0123456789abcdef", "after": 123}
         yield "subscribe", json.dumps(asked).encode()
+    for case in cases("frames"):
+        if case.get("flags", 0) & 0x40 and not case["flags"] & 0x08:
+            yield "attached", bytes.fromhex(case["body_hex"])
+    for body in ("", "000000", "ffffffff6e756c6c", "05000000315d"):
+        yield "attached", bytes.fromhex(body)
     for case in cases("deno"):
         yield "connection", bytes([1, 3]) + stream(case)
     for case in cases("text"):

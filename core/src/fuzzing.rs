@@ -8,10 +8,11 @@ use std::path::Path;
 
 use crate::channel::{Address, Channel, MAX_NAME_LEN, PathStyle};
 use crate::error::ErrorKind;
-use crate::message::MessageKind;
+use crate::message::attached::split;
+use crate::message::{Attached, Message, MessageKind};
 use crate::os::lock_info::parse_content;
 use crate::protocol::dialect::Dialect;
-use crate::protocol::frame::{ERROR_ALWAYS, FrameReader, Header, Kind, MOST_TOPIC, Sender, Slot};
+use crate::protocol::frame::{ERROR_ALWAYS, FrameReader, Header, Kind, MOST_TOPIC, Sender, Slot, TOPIC};
 use crate::protocol::hello::{HELLO_LEN, Hello};
 use crate::protocol::text::TextReader;
 use crate::protocol::{Violation, deno};
@@ -90,6 +91,10 @@ pub fn session(data: &[u8]) {
             _ => max,
         };
         assert!(body.len() <= most);
+        let says_where_its_topic_ends = header.kind == Kind::Event && header.flags & TOPIC != 0;
+        if header.message_kind() == MessageKind::Attached && !says_where_its_topic_ends {
+            assert!(split(body).is_some());
+        }
         assert_eq!(Header::decode(&header.encode(), sender, max).as_ref(), Ok(header));
     }
 }
@@ -114,9 +119,27 @@ fn deno_message(stream: &[u8]) {
     let Ok(message) = deno::decode(stream.to_vec(), None) else { return };
     assert_eq!(message.kind() == MessageKind::Bytes, stream[0] & 1 != 0);
     assert!(message.check().is_ok());
-    let again = [&[deno::flag(message.kind())], message.data()].concat();
+    let again = [&[deno::flag(message.kind()).expect("it came over this wire")], message.data()].concat();
     let again = deno::decode(again, None).expect("what was decoded is not what it says");
     assert_eq!((again.kind(), again.data()), (message.kind(), message.data()));
+}
+
+/// A body of JSON with bytes, as it came over the wire.
+pub fn attached(body: &[u8]) {
+    let message = Message::shared(MessageKind::Attached, body.to_vec());
+    let decoded = message.decode::<Attached>();
+    let Some((json, data)) = message.as_attached() else {
+        assert!(message.check().is_err() && decoded.is_err());
+        return;
+    };
+    assert!(json.len() + data.len() + 4 <= body.len() && body.ends_with(data));
+    assert!(message.check().is_ok() || decoded.is_err());
+    if let Ok(decoded) = decoded {
+        assert_eq!(decoded.data, data);
+        let again = Message::json(&decoded).expect("what was JSON becomes JSON");
+        assert_eq!(again.as_attached().expect("it was just made").1, data);
+        assert_eq!(again.decode::<Attached>().expect("it was just made"), decoded);
+    }
 }
 
 /// Plain text: the largest message, how it is cut, then the stream.

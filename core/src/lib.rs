@@ -143,7 +143,7 @@ pub use event_loop::Closer;
 pub use failure::HandlerFailure;
 pub use inspection::{ListenerLimits, ListenerState};
 pub use item::NextItem;
-pub use message::{Message, MessageKind, MessageRef};
+pub use message::{Attached, Message, MessageKind, MessageRef};
 #[cfg(feature = "tokio")]
 pub use methods::{MethodTable, Methods};
 pub use mode::Mode;

@@ -1,10 +1,11 @@
-//! What a body is: a JSON value or bytes.
+//! What a body is: a JSON value, bytes, or a JSON value with bytes.
 //!
 //! Every call is generic over serde's traits, and [`Message`] is the one type that stands for a raw
 //! body of either kind in them. A type that serialises as bytes (`serde_bytes`) is a bytes body;
-//! everything else is JSON. What JSON would change without a word is refused: NaN, infinities, and bytes inside
+//! [`Attached`] is a JSON value with bytes; everything else is JSON. What JSON would change without a word is refused: NaN, infinities, and bytes inside
 //! other values.
 
+pub(crate) mod attached;
 mod data;
 mod strict;
 mod typed;
@@ -15,10 +16,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::attached::Attached;
 use self::data::Data;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The two kinds of body. Later versions may know more.
+/// The kinds of body. Later versions may know more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MessageKind {
@@ -26,9 +28,11 @@ pub enum MessageKind {
     Json,
     /// Bytes, as they are.
     Bytes,
+    /// One JSON text with bytes beside it: see [`Attached`].
+    Attached,
 }
 
-/// One body, as it stands on the wire: JSON text or bytes.
+/// One body, as it stands on the wire: JSON text, bytes, or [both](Attached).
 ///
 /// ```
 /// use simple_ipc::Message;
@@ -46,7 +50,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// The body that a value stands for: bytes for what serialises as bytes, JSON for the rest.
+    /// The body that a value stands for: bytes for what serialises as bytes, JSON with bytes for [`Attached`], JSON for the
+    /// rest.
     ///
     /// Fails with [`ErrorKind::InvalidJson`], which names the member, where a value cannot become JSON: NaN and infinities,
     /// bytes inside other values, keys that are no strings or numbers, and what its own `Serialize` refuses.
@@ -80,8 +85,51 @@ impl Message {
         Message::from_parts(MessageKind::Bytes, data.into())
     }
 
+    /// A JSON value with bytes beside it, which are copied once, into the body.
+    ///
+    /// Fails as [`json`](Message::json) does where the value cannot become JSON.
+    ///
+    /// ```
+    /// use simple_ipc::Message;
+    ///
+    /// let message = Message::attached(&[2, 3], [0; 6])?;
+    /// assert_eq!(message.as_attached(), Some((&b"[2,3]"[..], &[0; 6][..])));
+    /// # Ok::<(), simple_ipc::Error>(())
+    /// ```
+    pub fn attached<T: Serialize + ?Sized>(value: &T, data: impl AsRef<[u8]>) -> Result<Message> {
+        let data = data.as_ref();
+        let mut body = attached::begin(data.len() + 128);
+        typed::write_json(value, &mut body)?;
+        Message::finish_attached(body, data)
+    }
+
+    /// The same with the text of the JSON value, which is checked.
+    pub fn attached_text(json: &str, data: impl AsRef<[u8]>) -> Result<Message> {
+        check_json(json.as_bytes())
+            .map_err(|why| Error::new(ErrorKind::InvalidJson, format!("the body is not JSON: {why}")))?;
+        Message::attached_unchecked(json, data)
+    }
+
+    /// The same with text that is known to be JSON, as for [`json_unchecked`](Message::json_unchecked). Fails where it is longer
+    /// than 4 GiB.
+    pub fn attached_unchecked(json: &str, data: impl AsRef<[u8]>) -> Result<Message> {
+        let data = data.as_ref();
+        let mut body = attached::begin(json.len() + data.len());
+        body.extend_from_slice(json.as_bytes());
+        Message::finish_attached(body, data)
+    }
+
+    fn finish_attached(mut body: Vec<u8>, data: &[u8]) -> Result<Message> {
+        if !attached::close(&mut body) {
+            return Err(Error::new(ErrorKind::TooLarge, "the JSON beside bytes is longer than 4 GiB; send less"));
+        }
+        body.extend_from_slice(data);
+        Ok(Message::from_parts(MessageKind::Attached, body))
+    }
+
     /// A body that stays in the memory that it is in, such as an `Arc<[u8]>` or a mapped file: bytes, or JSON text that is known
-    /// to be JSON, as for [`json_unchecked`](Message::json_unchecked).
+    /// to be JSON, as for [`json_unchecked`](Message::json_unchecked), or the whole [`data`](Message::data) of a message of JSON with
+    /// bytes: were it none, its receiver would end the session.
     ///
     /// `data` is dropped with the last clone of the message, by whichever thread drops that.
     ///
@@ -139,7 +187,8 @@ impl Message {
         self.kind
     }
 
-    /// The JSON text or the bytes.
+    /// The JSON text or the bytes. Of JSON with bytes it is both, as the wire has them: [`as_attached`](Message::as_attached)
+    /// gives the parts.
     pub fn data(&self) -> &[u8] {
         &self.data
     }
@@ -161,29 +210,48 @@ impl Message {
         self.data.is_empty()
     }
 
+    /// The JSON text and the bytes of a body that has both, where they lie; `None` for the other kinds. The text is as it came:
+    /// [`check`](Message::check) says whether it is JSON.
+    pub fn as_attached(&self) -> Option<(&[u8], &[u8])> {
+        match self.kind {
+            MessageKind::Attached => attached::split(&self.data),
+            MessageKind::Json | MessageKind::Bytes => None,
+        }
+    }
+
     /// The text of a JSON string, unquoted; `None` for bytes and for other JSON values.
     pub fn as_text(&self) -> Option<Cow<'_, str>> {
         match self.kind {
             MessageKind::Json => serde_json::from_slice::<typed::Text<'_>>(&self.data).ok().map(|text| text.0),
-            MessageKind::Bytes => None,
+            MessageKind::Bytes | MessageKind::Attached => None,
         }
     }
 
     /// The value that the body stands for, as the type asked for.
     ///
-    /// A bytes body goes to types that take bytes (`Message`, `serde_bytes::ByteBuf`), a JSON body
-    /// to all others. Fails with [`ErrorKind::InvalidBody`] where body and type do not meet.
+    /// A bytes body goes to types that take bytes (`Message`, `serde_bytes::ByteBuf`), JSON with bytes to [`Attached`], a JSON
+    /// body to all others. Fails with [`ErrorKind::InvalidBody`] where body and type do not meet.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         typed::from_message(self)
     }
 
     /// Fails where a JSON body that came over the wire is not JSON.
     pub fn check(&self) -> Result<()> {
-        match self.kind {
-            MessageKind::Bytes => Ok(()),
-            MessageKind::Json => check_json(&self.data)
-                .map_err(|why| Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not JSON: {why}"))),
-        }
+        check_body(self.kind, &self.data)
+            .map_err(|why| Error::new(ErrorKind::InvalidBody, format!("the body that arrived is not JSON: {why}")))
+    }
+}
+
+/// Whether the JSON of a body is exactly one JSON text in UTF-8.
+#[inline]
+pub(crate) fn check_body(kind: MessageKind, data: &[u8]) -> std::result::Result<(), String> {
+    match kind {
+        MessageKind::Bytes => Ok(()),
+        MessageKind::Json => check_json(data),
+        MessageKind::Attached => match attached::split(data) {
+            Some((json, _)) => check_json(json),
+            None => Err("it is shorter than it says".to_owned()),
+        },
     }
 }
 

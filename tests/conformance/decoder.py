@@ -24,6 +24,7 @@ ACK_WANTED = 0x02
 TOPIC = 0x08
 RETAINED = 0x10
 STREAM = 0x20
+ATTACHED = 0x40
 
 #: The feature bit of those who know subscribe, gap, event and credit.
 PUBLISH_SUBSCRIBE = 0x01
@@ -31,6 +32,8 @@ PUBLISH_SUBSCRIBE = 0x01
 STREAMS = 0x02
 #: The feature bit of those who know ask.
 INSPECTION = 0x04
+#: The feature bit of those who know JSON with bytes.
+ATTACHMENTS = 0x08
 #: How many bytes a publisher, or either side of a stream, may send at first.
 WINDOW = 262144
 #: What is granted and not used is at most this many bytes.
@@ -67,10 +70,10 @@ class FrameRule:
 
 
 RULES = {
-    "request": FrameRule(1, ("client",), flags=BYTES | STREAM, body=True, needs_id=True, argument=True),
-    "response": FrameRule(2, ("listener",), flags=BYTES, body=True, needs_id=True),
+    "request": FrameRule(1, ("client",), flags=BYTES | ATTACHED | STREAM, body=True, needs_id=True, argument=True),
+    "response": FrameRule(2, ("listener",), flags=BYTES | ATTACHED, body=True, needs_id=True),
     "error": FrameRule(3, ("listener",), body=True),
-    "broadcast": FrameRule(4, ("client",), flags=BYTES | ACK_WANTED, body=True),
+    "broadcast": FrameRule(4, ("client",), flags=BYTES | ATTACHED | ACK_WANTED, body=True),
     "ack": FrameRule(5, ("client", "listener"), needs_id=True),
     "cancel": FrameRule(6, ("client",), needs_id=True),
     "ping": FrameRule(7, ("client", "listener")),
@@ -78,8 +81,8 @@ RULES = {
     "goaway": FrameRule(9, ("listener",)),
     "subscribe": FrameRule(16, ("client",), body=True, needs_id=True),
     "gap": FrameRule(17, ("listener",), needs_id=True, argument=True, least=1),
-    "event": FrameRule(18, ("listener",), flags=BYTES | TOPIC | RETAINED, body=True, needs_id=True),
-    "data": FrameRule(19, ("client", "listener"), flags=BYTES, body=True, needs_id=True),
+    "event": FrameRule(18, ("listener",), flags=BYTES | ATTACHED | TOPIC | RETAINED, body=True, needs_id=True),
+    "data": FrameRule(19, ("client", "listener"), flags=BYTES | ATTACHED, body=True, needs_id=True),
     "end": FrameRule(20, ("client", "listener"), needs_id=True),
     "credit": FrameRule(21, ("client", "listener"), needs_id=True, argument=True, most=MOST_CREDIT),
     "ask": FrameRule(23, ("client",), needs_id=True),
@@ -123,6 +126,26 @@ def is_json(body):
     except ValueError:
         return False
     return True
+
+
+def split_attached(body):
+    """The JSON text and the bytes of a body of JSON with bytes."""
+    length = int.from_bytes(body[:4], "little")
+    if len(body) < 4 or len(body) - 4 < length:
+        raise Violation("protocol", "a body of JSON with bytes is shorter than it says")
+    return body[4 : 4 + length], body[4 + length :]
+
+
+def is_good_json(flags, body):
+    """Whether the JSON in the body of a frame with these flags, if there is any, is JSON."""
+    if flags & BYTES:
+        return True
+    return is_json(split_attached(body)[0] if flags & ATTACHED else body)
+
+
+def kind_of_body(flags):
+    """What the vectors say of the kind of a body."""
+    return {"bytes": bool(flags & BYTES), **({"attached": True} if flags & ATTACHED else {})}
 
 
 # Native sessions: the hello
@@ -183,6 +206,8 @@ def decode_header(data, sender, max_message):
         raise Violation("protocol", f"a {sender} does not send {kind} frames")
     if flags & ~rule.flags:
         raise Violation("protocol", f"flags {flags:#04x} are not allowed on {kind}")
+    if flags & BYTES and flags & ATTACHED:
+        raise Violation("protocol", f"flags {flags:#04x} name two kinds of body")
     if reserved != 0:
         raise Violation("protocol", "the reserved field of a frame is not zero")
     if length and not rule.body:
@@ -258,14 +283,21 @@ class FrameReader(StreamReader):
         super().__init__()
         self._sender = sender
         self._max_message = max_message
+        #: Whether the hello of the sender says that it knows JSON with bytes.
+        self._may_attach = True
 
     def _read(self):
         while len(self._pending) >= HEADER.size:
             frame, length = decode_header(self._pending[: HEADER.size], self._sender, self._max_message)
+            if frame.flags & ATTACHED and not self._may_attach:
+                raise Violation("protocol", "JSON with bytes from one whose hello does not know it")
             if len(self._pending) < HEADER.size + length:
                 return
             self._take(HEADER.size)
-            self._frame(Frame(frame.kind, frame.id, frame.flags, frame.argument, self._take(length)))
+            frame = Frame(frame.kind, frame.id, frame.flags, frame.argument, self._take(length))
+            if frame.flags & ATTACHED and not frame.flags & TOPIC:
+                split_attached(frame.body)
+            self._frame(frame)
 
     def _frame(self, frame):
         self.events.append(frame)
@@ -300,6 +332,7 @@ class ClientSession(FrameReader):
             hello = decode_hello(self._take(HELLO.size), "client")
             self._role = hello.role
             self._features = hello.features
+            self._may_attach = bool(hello.features & ATTACHMENTS)
             self._event("hello", role=hello.role, features=hello.features, max_message=hello.max_message)
         super()._read()
 
@@ -341,10 +374,9 @@ class ClientSession(FrameReader):
         if self._window <= 0:
             raise Violation("protocol", "data without credit")
         self._window -= HEADER.size + len(frame.body)
-        self._event("data", id=frame.id, bytes=bool(frame.flags & BYTES), body_hex=frame.body.hex())
+        self._event("data", id=frame.id, **kind_of_body(frame.flags), body_hex=frame.body.hex())
 
     def _message(self, frame):
-        is_bytes = bool(frame.flags & BYTES)
         opens = frame.kind == "request" and bool(frame.flags & STREAM)
         if opens and not self._features & STREAMS:
             raise Violation("protocol", "a stream of a client whose hello knows none")
@@ -355,18 +387,23 @@ class ClientSession(FrameReader):
                 raise Violation("protocol", "a second request on an exclusive session")
         if frame.kind != self._mode or (opens and self._role != "exclusive"):
             self._event("refused", id=frame.id, error="wrong_mode")
-        elif self._check_json and not is_bytes and not is_json(frame.body):
+        elif self._check_json and not is_good_json(frame.flags, frame.body):
             self._event("refused", id=frame.id, error="invalid_body")
         elif frame.kind == "request":
             self._in_flight.add(frame.id)
             if opens:
                 self._stream, self._ended, self._window, self._balance = frame.id, False, WINDOW, WINDOW
             self._event(
-                "stream" if opens else "request", id=frame.id, bytes=is_bytes, timeout_ms=frame.argument, body_hex=frame.body.hex()
+                "stream" if opens else "request",
+                id=frame.id,
+                **kind_of_body(frame.flags),
+                timeout_ms=frame.argument,
+                body_hex=frame.body.hex(),
             )
         else:
             ack_wanted = bool(frame.flags & ACK_WANTED)
-            self._event("broadcast", id=frame.id, bytes=is_bytes, ack_wanted=ack_wanted, body_hex=frame.body.hex())
+            body = {**kind_of_body(frame.flags), "body_hex": frame.body.hex()}
+            self._event("broadcast", id=frame.id, ack_wanted=ack_wanted, **body)
 
 
 class StreamSession(FrameReader):
@@ -393,6 +430,7 @@ class StreamSession(FrameReader):
             hello = decode_hello(self._take(HELLO.size), "listener")
             if not hello.features & STREAMS:
                 raise Violation("unsupported_version", "the listener knows no streams")
+            self._may_attach = bool(hello.features & ATTACHMENTS)
             self._greeted = True
         if self.ends is None:
             super()._read()
@@ -442,7 +480,7 @@ class StreamSession(FrameReader):
             self._ends("end")
         else:
             # What is taken is granted again at once: the window never runs out.
-            self.events.append({"bytes": bool(frame.flags & BYTES), "body_hex": frame.body.hex()})
+            self.events.append({**kind_of_body(frame.flags), "body_hex": frame.body.hex()})
             if frame.kind == "response":
                 self._ends("end")
 
@@ -468,7 +506,8 @@ class ListenerSession(FrameReader):
         if not self._greeted:
             if len(self._pending) < HELLO.size:
                 return
-            decode_hello(self._take(HELLO.size), "listener")
+            hello = decode_hello(self._take(HELLO.size), "listener")
+            self._may_attach = bool(hello.features & ATTACHMENTS)
             self._greeted = True
         super()._read()
 
@@ -496,7 +535,7 @@ class ListenerSession(FrameReader):
             if call == "flush":
                 raise Violation("protocol", "a response to a flush")
             if waits and call == "request":
-                self._ends(frame.id, {"answer_hex": frame.body.hex(), "bytes": bool(frame.flags & BYTES)})
+                self._ends(frame.id, {"answer_hex": frame.body.hex(), **kind_of_body(frame.flags)})
         elif frame.kind == "ack":
             if call == "request":
                 raise Violation("protocol", "an ack to a request")
@@ -674,6 +713,7 @@ class PublisherSession(FrameReader):
             hello = decode_hello(self._take(HELLO.size), "listener")
             if not hello.features & PUBLISH_SUBSCRIBE:
                 raise Violation("unsupported_version", "the listener does not know subscribers")
+            self._may_attach = bool(hello.features & ATTACHMENTS)
             self._greeted = True
         if self.ends is None:
             super()._read()
@@ -741,6 +781,8 @@ class PublisherSession(FrameReader):
             raise Violation("protocol", "a topic is not UTF-8") from None
         if len(body) > self._max_message:
             raise Violation("too_large", "a message is over the limit")
+        if frame.flags & ATTACHED:
+            split_attached(body)
         event = {}
         if retained:
             if not self._retained:
@@ -753,7 +795,7 @@ class PublisherSession(FrameReader):
             self._last = event["number"] = number
         missed = -1 if self._missed == -1 else self._missed + self._gap
         self._missed = self._gap = 0
-        event.update(topic=topic, bytes=bool(frame.flags & BYTES), body_hex=body.hex(), missed=missed, retained=retained)
+        event.update(topic=topic, **kind_of_body(frame.flags), body_hex=body.hex(), missed=missed, retained=retained)
         self.events.append(event)
 
 
@@ -766,7 +808,7 @@ def encode_session(events):
             continue
         kind = "request" if event["event"] == "stream" else event["event"]
         flags = (BYTES if event.get("bytes") else 0) | (ACK_WANTED if event.get("ack_wanted") else 0)
-        flags |= STREAM if event["event"] == "stream" else 0
+        flags |= (STREAM if event["event"] == "stream" else 0) | (ATTACHED if event.get("attached") else 0)
         body = bytes.fromhex(event.get("body_hex", ""))
         argument = event.get("timeout_ms", event.get("bytes", 0) if kind == "credit" else 0)
         stream += Frame(kind, event["id"], flags & (0 if kind == "credit" else 0xFF), argument, body).encode()

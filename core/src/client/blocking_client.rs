@@ -209,7 +209,7 @@ impl BlockingClient {
         caller: Option<&Cancellation>,
     ) -> Result<Message> {
         self.check_open()?;
-        self.target.check_size(message)?;
+        self.target.check_body(message)?;
         self.call(
             timeout,
             caller,
@@ -259,7 +259,7 @@ impl BlockingClient {
     /// Sends a message that nobody answers, with those that come right after it.
     pub(crate) fn send_one_way(&self, message: MessageRef<'_>) -> Result<()> {
         self.check_open()?;
-        self.target.check_size(message)?;
+        self.target.check_body(message)?;
         let mut state = lock(&self.one_way.state);
         if state.send_is_scheduled
             && let Some(session) = &mut state.session

@@ -52,6 +52,8 @@ pub(crate) enum Room {
     Later,
     /// The listener takes at most this many bytes.
     Never(usize),
+    /// The listener does not know such a body.
+    Unknown,
 }
 
 /// One session. `C` is how a caller is told.
@@ -69,6 +71,8 @@ pub(crate) struct Connection<C> {
     one_way: OneWay,
     /// The largest message that the listener takes, in bytes, once its hello has said.
     peer_max: Option<usize>,
+    /// The listener takes JSON with bytes, as its hello has said.
+    knows_attachments: bool,
     /// The beginning of the listener's hello.
     hello: Vec<u8>,
     reader: FrameReader,
@@ -110,6 +114,7 @@ impl<C> Connection<C> {
             cut: None,
             one_way: OneWay::default(),
             peer_max: None,
+            knows_attachments: false,
             hello: Vec::new(),
             reader: FrameReader::new(Sender::Listener, max_message),
             queued: outgoing.len() as u64,
@@ -117,7 +122,17 @@ impl<C> Connection<C> {
         }
     }
 
-    /// Whether a body of `len` bytes may be sent now.
+    /// Whether a body may be sent now, as [`room_for`](Connection::room_for) says of its length: JSON with bytes after the
+    /// listener has said that it knows it.
+    #[inline]
+    pub(crate) fn room_for_body(&self, kind: MessageKind, len: usize) -> Room {
+        if kind == MessageKind::Attached && !self.knows_attachments {
+            return if self.is_greeted() { Room::Unknown } else { Room::Later };
+        }
+        self.room_for(len)
+    }
+
+    /// Whether a body of `len` bytes, JSON or bytes, may be sent now.
     #[inline]
     pub(crate) fn room_for(&self, len: usize) -> Room {
         match self.peer_max {
@@ -322,6 +337,8 @@ impl<C> Connection<C> {
         if self.peer_max.is_none() {
             let Some((first, rest)) = self.hello.split_first_chunk::<HELLO_LEN>() else { return Ok(()) };
             let hello = Hello::decode_from_listener(first)?;
+            self.knows_attachments = hello.knows_attachments();
+            self.reader.let_attach(self.knows_attachments);
             self.reader.feed(rest);
             self.peer_max = Some(hello.max_message as usize);
             self.hello = Vec::new();

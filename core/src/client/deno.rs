@@ -54,7 +54,7 @@ impl Exchange {
     /// Goes on with it as far as that goes without waiting; `message` is the same each time.
     pub(crate) fn step(&mut self, message: MessageRef<'_>) -> Result<Progress> {
         while let Some(sent) = self.sent {
-            let flag = [deno::flag(message.kind())];
+            let flag = [deno::flag(message.kind()).ok_or_else(super::wire_has_no_attachments)?];
             let (mut head, mut body) = (&flag[..], message.data());
             advance(&mut head, &mut body, sent);
             if head.is_empty() {

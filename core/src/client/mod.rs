@@ -106,6 +106,20 @@ fn tells_nothing() -> Error {
     Error::new(ErrorKind::UnsupportedVersion, text)
 }
 
+/// The listener's version does not know JSON with bytes.
+pub(crate) fn knows_no_attachments() -> Error {
+    let text =
+        "the listener is of a version that does not know JSON with bytes; bring it up to date, or send JSON or bytes";
+    Error::new(ErrorKind::UnsupportedVersion, text)
+}
+
+/// The listener speaks a wire that has no JSON with bytes.
+pub(crate) fn wire_has_no_attachments() -> Error {
+    let text =
+        "the Deno wire has no JSON with bytes; send JSON or bytes, or take a listener that speaks native sessions";
+    Error::new(ErrorKind::UnsupportedVersion, text)
+}
+
 /// The error of a message that the listener left out when it said goodbye.
 pub(crate) fn closing() -> Error {
     Error::new(ErrorKind::Closing, "the listener is closing and did not take the message")

@@ -22,7 +22,7 @@ pub(crate) fn post(
 ) -> Result<Option<Message>> {
     let post = || {
         let target = Target::new(channel, options)?;
-        target.check_size(message)?;
+        target.check_body(message)?;
         replace::call(
             &target,
             &Pooled(&target.key),

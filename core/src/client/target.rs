@@ -7,7 +7,7 @@ use super::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, prese
 use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::MessageRef;
+use crate::message::{MessageKind, MessageRef};
 use crate::options::{Options, Wire};
 use crate::peer::Peers;
 
@@ -62,11 +62,29 @@ impl<'a> Target<'a> {
         result.map_err(|error| error.on_channel(&self.channel))
     }
 
-    /// Refuses a body that is larger than the options allow, before anything is sent.
+    /// Refuses a body that is larger than the options allow, or that the wire does not have, before anything is sent.
     #[inline]
-    pub(crate) fn check_size<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<()> {
-        let (len, max) = (message.into().len(), self.options.max_message);
-        if len <= max { Ok(()) } else { Err(larger_than_allowed(len, max)) }
+    pub(crate) fn check_body<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<()> {
+        let message = message.into();
+        let (len, max) = (message.len(), self.options.max_message);
+        if len > max {
+            return Err(larger_than_allowed(len, max));
+        }
+        if message.kind() == MessageKind::Attached { self.check_wire() } else { Ok(()) }
+    }
+
+    /// Refuses JSON with bytes where it would go over the Deno wire. The process of an original's listener ends where one
+    /// connects and leaves, so who listens is looked at first.
+    #[cold]
+    fn check_wire(&self) -> Result<()> {
+        let goes_over_deno = match self.options.wire {
+            Wire::Native => false,
+            Wire::Deno => true,
+            Wire::Auto => {
+                matches!(presence(&self.channel, self.address(), &self.options), Ok(Presence::Other))
+            }
+        };
+        if goes_over_deno { Err(super::wire_has_no_attachments()) } else { Ok(()) }
     }
 
     /// How long connecting may take for a call with this timeout: the time to wait for a listener is added.

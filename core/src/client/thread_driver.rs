@@ -14,11 +14,11 @@ use super::{Attempt, Failed, closing, listener_has_gone, lost, timed_out};
 use crate::cancellation::{Cancellation, Watch};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::Violation;
-use crate::protocol::frame::{FrameReader, HEADER_LEN, Header, Kind, Sender};
+use crate::protocol::frame::{ATTACHED, FrameReader, HEADER_LEN, Header, Kind, Sender};
 use crate::protocol::hello::{HELLO_LEN, Hello, INSPECTION, Role};
 use crate::session::receive;
 use crate::session::spin_wait::SpinWait;
@@ -162,7 +162,7 @@ impl ThreadSession {
             return Err(error.into());
         }
         let header = Header::of(Kind::Broadcast, 0, message);
-        if message.len() > ONE_BUFFER {
+        if message.len() > ONE_BUFFER || message.kind() == MessageKind::Attached {
             return self.send(&header, message.data(), until);
         }
         self.out.extend_from_slice(&header.encode());
@@ -174,7 +174,7 @@ impl ThreadSession {
     /// sends it too. The quick way for a stream of small messages.
     pub(crate) fn join_gathered(&mut self, message: MessageRef<'_>) -> bool {
         let fits = self.out.len() + HEADER_LEN + message.len() < GATHER;
-        if self.out.is_empty() || !fits || self.one_way_error.is_some() {
+        if self.out.is_empty() || !fits || message.kind() == MessageKind::Attached || self.one_way_error.is_some() {
             return false;
         }
         self.out.extend_from_slice(&Header::of(Kind::Broadcast, 0, message).encode());
@@ -249,20 +249,27 @@ impl ThreadSession {
 
     /// Sends one frame, and before it whatever has gathered.
     fn send(&mut self, header: &Header, body: &[u8], until: &Until<'_>) -> Attempt<()> {
-        if body.len() > ASK_FIRST {
+        let is_attached = header.flags & ATTACHED != 0;
+        if body.len() > ASK_FIRST || is_attached {
             self.learn_limit(until)?;
         }
-        if let Some(hello) = &self.hello
-            && body.len() > hello.max_message as usize
-        {
-            let too_large = super::too_large(body.len(), hello.max_message as usize);
-            // Its listener may have gone, and the next one may take more.
-            return Err(if self.is_usable() {
-                too_large.into()
+        if let Some(hello) = &self.hello {
+            let refused = if is_attached && !hello.knows_attachments() {
+                Some(super::knows_no_attachments())
+            } else if body.len() > hello.max_message as usize {
+                Some(super::too_large(body.len(), hello.max_message as usize))
             } else {
-                self.broken = true;
-                Failed::NotTaken(too_large)
-            });
+                None
+            };
+            if let Some(refused) = refused {
+                // Its listener may have gone, and the next one may take more.
+                return Err(if self.is_usable() {
+                    refused.into()
+                } else {
+                    self.broken = true;
+                    Failed::NotTaken(refused)
+                });
+            }
         }
         self.out.extend_from_slice(&header.encode());
         let out = std::mem::take(&mut self.out);
@@ -465,7 +472,9 @@ impl ThreadSession {
     pub(crate) fn greet(&mut self) -> std::result::Result<bool, Violation> {
         if self.hello.is_none() {
             let Some((bytes, rest)) = self.hello_bytes.split_first_chunk::<HELLO_LEN>() else { return Ok(false) };
-            self.hello = Some(Hello::decode_from_listener(bytes)?);
+            let hello = Hello::decode_from_listener(bytes)?;
+            self.reader.let_attach(hello.knows_attachments());
+            self.hello = Some(hello);
             self.reader.feed(rest);
             self.hello_bytes = Vec::new();
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::client::connect::Connecting;
 use crate::client::replace::Tries;
 use crate::client::target::Target;
-use crate::message::Message;
+use crate::message::{Message, MessageKind};
 use crate::mode::Mode;
 use crate::protocol::frame::{Header, Kind};
 
@@ -266,6 +266,11 @@ impl Call {
             (What::Ping, None) => Header::bare(Kind::Ping, 0),
             (_, None) => Header::bare(Kind::Ack, 0),
         }
+    }
+
+    /// The kind of its body; JSON where it has none.
+    pub(super) fn body_kind(&self) -> MessageKind {
+        self.body.as_ref().map_or(MessageKind::Json, Message::kind)
     }
 
     /// The length of its body in bytes.

@@ -9,10 +9,10 @@ use crate::client::stream::leaving;
 use crate::client::stream::session::{Got, Session, Wanted, no_streams_there, pooled};
 use crate::client::stream::state::Ending;
 use crate::client::target::Target;
-use crate::client::{Failed, deadline, timed_out, too_large};
+use crate::client::{Failed, deadline, knows_no_attachments, timed_out, too_large};
 use crate::error::{Error, ErrorKind, Result};
 use crate::item::NextItem;
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::os::poller::Readiness;
 use crate::session::items::Items;
 use crate::session::spin_wait::SpinWait;
@@ -257,11 +257,14 @@ impl Exchange {
         if self.has_ended && !matches!(self.phase, Phase::Over { .. }) {
             return Err(Error::new(ErrorKind::Closed, "no more items can be sent: this side of the stream has ended"));
         }
-        self.target.check_size(item)?;
+        self.target.check_body(item)?;
         match self.drive(Wanted::Room)? {
             Got::NotYet => Ok(false),
             Got::Done => {
                 let Phase::Open { session, .. } = &mut self.phase else { unreachable!("there is room") };
+                if item.kind() == MessageKind::Attached && !session.knows_attachments() {
+                    return Err(knows_no_attachments().on_channel(&self.target.channel));
+                }
                 match session.peer_max() {
                     Some(most) if item.len() > most => {
                         Err(too_large(item.len(), most).on_channel(&self.target.channel))
@@ -362,7 +365,7 @@ impl Exchange {
         }
         let opening = self.opening.as_ref().expect("it is not accepted");
         let ends = self.ends.or_else(|| deadline(self.target.options.stream_timeout()));
-        let begun = match pooled(&self.target) {
+        let begun = match pooled(&self.target, opening) {
             Ok(Some(wire)) => Ok(Some(Session::on_pooled(wire, opening, ends))),
             Ok(None) => match self.target.try_connect(connecting) {
                 Ok(Step::Pause(pause)) => {

@@ -204,7 +204,7 @@ impl Queue {
         fork::check(self.born, "queue")?;
         given_up_by_ticket(options.cancellation.as_ref())?;
         let target = Arc::new(Target::new(channel, options)?.into_owned());
-        target.named(target.check_size(&message))?;
+        target.named(target.check_body(&message))?;
         let ticket = self.begin(what, target, None, Some(message), options.timeout);
         self.settled(ticket)
     }
@@ -486,7 +486,7 @@ impl Queue {
     ) -> Result<Ticket> {
         let target = self.client(id)?;
         if let Some(message) = &body {
-            target.named(target.check_size(message))?;
+            target.named(target.check_body(message))?;
         }
         // What became of earlier broadcasts is said before anything else is sent; of a client that closes, at
         // its end.

@@ -9,10 +9,10 @@ use crate::client::connection::Room;
 use crate::client::incoming::Reply;
 use crate::client::replace::ended_before;
 use crate::client::target::Target;
-use crate::client::{Failed, deadline, too_large};
+use crate::client::{Failed, deadline, knows_no_attachments, too_large};
 use crate::error::Error;
 use crate::interrupt;
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::protocol::frame::Header;
 use crate::session::pieces::SMALL;
 
@@ -42,7 +42,7 @@ impl Queue {
         let session_id = client.session?;
         let Some(Transport::Session(session)) = self.transports.get_mut(session_id) else { return None };
         let connection = &mut session.connection;
-        let has_room = session.waiting.is_empty() && connection.room_for(body.len()) == Room::Yes;
+        let has_room = session.waiting.is_empty() && connection.room_for_body(body.kind(), body.len()) == Room::Yes;
         let says_nothing = client.one_way_error.is_none() && !connection.has_one_way_error();
         let options = &client.target.options;
         if !has_room || !says_nothing || body.len() > options.max_message.min(SMALL) {
@@ -120,7 +120,7 @@ impl Queue {
                 continue;
             };
             let len = call.len();
-            match session.connection.room_for(len) {
+            match session.connection.room_for_body(call.body_kind(), len) {
                 Room::Yes => {}
                 Room::Later => {
                     // The hello has to go out before the listener says what it takes.
@@ -130,6 +130,11 @@ impl Queue {
                         continue;
                     }
                     return;
+                }
+                Room::Unknown => {
+                    session.waiting.pop_front();
+                    self.finish(ticket, Err(knows_no_attachments()));
+                    continue;
                 }
                 Room::Never(most) => {
                     session.waiting.pop_front();
@@ -186,8 +191,9 @@ impl Queue {
     /// Whether the first call in the line of a session could go on it now: what has been sent may have made room.
     pub(super) fn has_room_for_next(&self, id: Id) -> bool {
         let Some(Transport::Session(session)) = self.transports.get(id) else { return false };
-        let next = session.waiting.front().map(|ticket| self.calls.get(ticket.0).map_or(0, Call::len));
-        next.is_some_and(|len| session.connection.room_for(len) != Room::Later)
+        let of = |call: &Call| (call.body_kind(), call.len());
+        let next = session.waiting.front().map(|ticket| self.calls.get(ticket.0).map_or((MessageKind::Json, 0), of));
+        next.is_some_and(|(kind, len)| session.connection.room_for_body(kind, len) != Room::Later)
     }
 
     /// Notes that a session has something to send.

@@ -76,7 +76,7 @@ impl ItemStream {
         }
         let native = options.clone().wire(Wire::Native);
         let target = Target::new(channel, &native)?.into_owned();
-        target.check_size(opening)?;
+        target.check_body(opening)?;
         let exchange = Exchange::new(target, opening)?;
         let watched = Watched::new(exchange.readiness());
         let made = ItemStream { channel: channel.clone(), watched, exchange: Arc::new(Mutex::new(exchange)) };

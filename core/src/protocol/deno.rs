@@ -7,11 +7,12 @@ use crate::message::{Message, MessageKind};
 const BYTES: u8 = 1;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The flag byte that goes before a body of this kind.
-pub(crate) fn flag(kind: MessageKind) -> u8 {
+/// The flag byte that goes before a body of this kind; `None` for JSON with bytes, which this wire does not have.
+pub(crate) fn flag(kind: MessageKind) -> Option<u8> {
     match kind {
-        MessageKind::Json => 0,
-        MessageKind::Bytes => BYTES,
+        MessageKind::Json => Some(0),
+        MessageKind::Bytes => Some(BYTES),
+        MessageKind::Attached => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Violation;
-use crate::message::{MessageKind, MessageRef};
+use crate::message::{MessageKind, MessageRef, attached};
 
 /// The length of a frame's header in bytes.
 pub(crate) const HEADER_LEN: usize = 16;
@@ -22,6 +22,8 @@ pub(crate) const TOPIC: u8 = 0x08;
 pub(crate) const RETAINED: u8 = 0x10;
 /// The request opens a stream: its answer, and what follows it from the client, may be sequences.
 pub(crate) const STREAM: u8 = 0x20;
+/// The body is JSON with bytes. Never together with [`BYTES`].
+pub(crate) const ATTACHED: u8 = 0x40;
 
 /// How many bytes an event's topic may add to the largest message: its length, and 255.
 pub(crate) const MOST_TOPIC: usize = 256;
@@ -110,10 +112,10 @@ impl Kind {
 
     fn flags(self) -> u8 {
         match self {
-            Kind::Request => BYTES | STREAM,
-            Kind::Response | Kind::Data => BYTES,
-            Kind::Broadcast => BYTES | ACK_WANTED,
-            Kind::Event => BYTES | TOPIC | RETAINED,
+            Kind::Request => BYTES | ATTACHED | STREAM,
+            Kind::Response | Kind::Data => BYTES | ATTACHED,
+            Kind::Broadcast => BYTES | ATTACHED | ACK_WANTED,
+            Kind::Event => BYTES | ATTACHED | TOPIC | RETAINED,
             _ => 0,
         }
     }
@@ -150,6 +152,7 @@ impl Header {
         let flags = match message.kind() {
             MessageKind::Json => 0,
             MessageKind::Bytes => BYTES,
+            MessageKind::Attached => ATTACHED,
         };
         let len = u32::try_from(message.len()).expect("the limit on messages is checked before");
         Header { len, kind, flags, id, argument: 0 }
@@ -251,6 +254,8 @@ impl Header {
             "a frame goes in the wrong direction"
         } else if header.flags & !kind.flags() != 0 {
             "a frame has a flag that its kind does not know"
+        } else if header.flags & (BYTES | ATTACHED) == BYTES | ATTACHED {
+            "a frame says of its body that it is bytes, and that it is JSON with bytes"
         } else if bytes[6..8] != [0, 0] {
             "the reserved field of a frame is not zero"
         } else if header.len > 0 && !kind.has_body() {
@@ -293,7 +298,13 @@ impl Header {
 
     /// The kind of body that the frame carries.
     pub(crate) fn message_kind(&self) -> MessageKind {
-        if self.flags & BYTES != 0 { MessageKind::Bytes } else { MessageKind::Json }
+        if self.flags & BYTES != 0 {
+            MessageKind::Bytes
+        } else if self.flags & ATTACHED != 0 {
+            MessageKind::Attached
+        } else {
+            MessageKind::Json
+        }
     }
 }
 
@@ -347,6 +358,8 @@ pub(crate) enum Slot<'a> {
 pub(crate) struct FrameReader {
     sender: Sender,
     max: usize,
+    /// Whether the sender's hello lets it send bodies that are JSON with bytes.
+    may_attach: bool,
     buffer: Vec<u8>,
     filled: Range<usize>,
     /// A body too large for the buffer: its header, and as much of it as has come.
@@ -358,7 +371,12 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// A reader of frames that `sender` sends, with bodies of at most `max` bytes.
     pub(crate) fn new(sender: Sender, max: usize) -> FrameReader {
-        FrameReader { sender, max, buffer: Vec::new(), filled: 0..0, large: None, spare: Vec::new() }
+        FrameReader { sender, max, may_attach: true, buffer: Vec::new(), filled: 0..0, large: None, spare: Vec::new() }
+    }
+
+    /// Says whether the sender's hello has the feature bit of JSON with bytes: without it such a body is a violation.
+    pub(crate) fn let_attach(&mut self, may_attach: bool) {
+        self.may_attach = may_attach;
     }
 
     /// Whether bytes of an unfinished frame, or of frames not yet taken, are here.
@@ -491,6 +509,7 @@ impl FrameReader {
             if body.len() < header.len as usize {
                 return Ok(Next::NotYet);
             }
+            check_parts(header, body)?;
             if !may(header) {
                 return Ok(Next::NotNow);
             }
@@ -505,6 +524,7 @@ impl FrameReader {
             self.start_large()?;
             return Ok(Next::NotYet);
         }
+        check_parts(&header, &self.buffer[start..end])?;
         if !may(&header) {
             return Ok(Next::NotNow);
         }
@@ -515,7 +535,13 @@ impl FrameReader {
     #[inline(always)]
     fn header(&self) -> Result<Option<Header>, Violation> {
         match self.buffer[self.filled.clone()].first_chunk() {
-            Some(bytes) => Header::decode(bytes, self.sender, self.max).map(Some),
+            Some(bytes) => {
+                let header = Header::decode(bytes, self.sender, self.max)?;
+                if header.flags & ATTACHED != 0 && !self.may_attach {
+                    return Err(Violation::Malformed("JSON with bytes comes from one whose hello does not know it"));
+                }
+                Ok(Some(header))
+            }
             None => Ok(None),
         }
     }
@@ -537,6 +563,21 @@ impl FrameReader {
         self.filled = 0..0;
         self.large = Some((header, body));
         Ok(())
+    }
+}
+
+/// Whether the body of a frame that says so is JSON with bytes. Of an event that has a topic, who takes the topic off looks.
+#[inline]
+fn check_parts(header: &Header, body: &[u8]) -> Result<(), Violation> {
+    let has_topic = header.kind == Kind::Event && header.flags & TOPIC != 0;
+    if header.flags & ATTACHED != 0 && !has_topic { check_attached(body) } else { Ok(()) }
+}
+
+/// Whether this is JSON with bytes, as far as its lengths say.
+pub(crate) fn check_attached(body: &[u8]) -> Result<(), Violation> {
+    match attached::split(body) {
+        Some(_) => Ok(()),
+        None => Err(Violation::Malformed("a body of JSON with bytes is shorter than it says of its JSON")),
     }
 }
 

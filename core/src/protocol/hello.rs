@@ -14,8 +14,10 @@ pub(crate) const PUBLISH_SUBSCRIBE: u32 = 1;
 pub(crate) const STREAMS: u32 = 2;
 /// The feature bit of those who know ask: a listener tells of itself.
 pub(crate) const INSPECTION: u32 = 4;
+/// The feature bit of those who know attached bodies: flag `40`.
+pub(crate) const ATTACHMENTS: u32 = 8;
 /// What this library knows, and says in each hello, whatever the other side knows.
-const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS | INSPECTION;
+const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS | INSPECTION | ATTACHMENTS;
 
 /// What the sender of a hello is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,11 @@ pub(crate) struct Hello {
 impl Hello {
     pub(crate) fn new(role: Role, max_message: usize) -> Hello {
         Hello { role, features: FEATURES, max_message: u32::try_from(max_message).unwrap_or(u32::MAX) }
+    }
+
+    /// Whether its sender takes bodies that are JSON with bytes.
+    pub(crate) fn knows_attachments(&self) -> bool {
+        self.features & ATTACHMENTS != 0
     }
 
     pub(crate) fn encode(&self) -> [u8; HELLO_LEN] {

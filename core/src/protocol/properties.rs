@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn a_message_goes_through_a_frame_and_the_deno_wire_unchanged(message in message()) {
-        let stream = [vec![deno::flag(message.kind())], message.data().to_vec()].concat();
+        let stream = [vec![deno::flag(message.kind()).unwrap()], message.data().to_vec()].concat();
         prop_assert_eq!(deno::decode(stream, None).unwrap(), message.clone());
         let header = Header::of(Kind::Broadcast, 0, &message);
         let stream = [&header.encode()[..], message.data()].concat();
@@ -161,6 +161,7 @@ proptest! {
 
     #[test]
     fn any_lock_file_and_any_name_is_taken_as_what_it_is(content in vec(any::<u8>(), 0..200), name in any::<String>()) {
+        fuzzing::attached(&content);
         fuzzing::lock_file(&content);
         #[cfg(feature = "tokio")]
         fuzzing::subscribe(&content);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Violation;
 use super::deno;
 use super::dialect::Dialect;
-use super::frame::{ACK_WANTED, BYTES, FrameReader, Header, Kind, Sender, Slot};
+use super::frame::{ACK_WANTED, ATTACHED, BYTES, FrameReader, Header, Kind, Sender, Slot};
 use super::hello::{HELLO_LEN, Hello, Role};
 use super::text::{Line, TextReader, encode_reply};
 use crate::message::{Message, MessageKind};
@@ -230,8 +230,11 @@ fn every_frame_means_what_its_vector_says_however_it_is_cut() {
 /// Whether a frame is what an event of a session's vector tells of.
 fn is_event(event: &Value, (header, body): &Frame) -> bool {
     let named = |kind| header.kind == kind && header.id == number(&event["id"]);
-    let carries =
-        || (header.flags & BYTES != 0) == event["bytes"].as_bool().unwrap() && *body == bytes(&event["body_hex"]);
+    let carries = || {
+        (header.flags & BYTES != 0) == event["bytes"].as_bool().unwrap()
+            && (header.flags & ATTACHED != 0) == (event["attached"] == true)
+            && *body == bytes(&event["body_hex"])
+    };
     match text(&event["event"]) {
         "request" => named(Kind::Request) && carries() && header.argument == number(&event["timeout_ms"]),
         "broadcast" => {
@@ -268,6 +271,7 @@ fn every_session_is_split_into_the_frames_of_its_vector_however_it_is_cut() {
         let events = &events[1..];
         for pieces in every_split(&stream[HELLO_LEN..]) {
             let mut reader = FrameReader::new(Sender::Client, max_message(&case));
+            reader.let_attach(hello.knows_attachments());
             let (frames, violation) = read_frames(&mut reader, &pieces);
             for (event, frame) in events.iter().zip(&frames) {
                 assert!(is_event(event, frame), "{event} is not {frame:?}: {case}");
@@ -328,7 +332,8 @@ fn every_deno_message_means_what_its_vector_says() {
         for empty in directions(&case) {
             let message = deno::decode(stream.clone(), empty).unwrap_or_else(|violation| panic!("{violation}: {case}"));
             assert_eq!(message, expected, "{case}");
-            let again = [vec![deno::flag(message.kind())], message.into_data()].concat();
+            let again =
+                [vec![deno::flag(message.kind()).expect("it came over this wire")], message.into_data()].concat();
             assert_eq!(again, canonical(&case), "{case}");
         }
     }

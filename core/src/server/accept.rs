@@ -207,6 +207,7 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
     let session = Arc::new(Session::new(session, shared, listener.next_key(), peer, theirs.as_ref().ok()));
     listener.add(&session);
     let mut reader = FrameReader::new(Sender::Client, listener.shared.options.max_message);
+    reader.let_attach(theirs.as_ref().is_ok_and(Hello::knows_attachments));
     reader.feed(rest);
     let may_subscribe =
         theirs.as_ref().is_ok_and(|hello| hello.role == Role::Multiplexed && hello.features & PUBLISH_SUBSCRIBE != 0);

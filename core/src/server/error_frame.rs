@@ -7,6 +7,10 @@ use crate::protocol::frame::ERROR_ALWAYS;
 /// The most bytes of text that an error frame carries.
 const MOST_TEXT: usize = 4096;
 
+/// What is said where a caller cannot be sent JSON with bytes.
+pub(crate) const UNKNOWN_BODY: &str = "the answer is JSON with bytes, which the caller's version of the library does not know; bring the \
+                                       caller up to date, or answer JSON or bytes";
+
 /// What an error frame says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorFrame<'a> {
@@ -23,6 +27,12 @@ impl<'a> ErrorFrame<'a> {
     /// What needs no more than a line of text.
     pub(crate) fn of_text(kind: ErrorKind, text: &'a str) -> ErrorFrame<'a> {
         ErrorFrame { kind, text, code: None, data: None, may_have_been_handled: None }
+    }
+
+    /// The handler answered with JSON with bytes, which the caller does not know.
+    pub(crate) fn of_unknown_body() -> ErrorFrame<'static> {
+        let frame = ErrorFrame::of_text(ErrorKind::UnsupportedVersion, UNKNOWN_BODY);
+        ErrorFrame { may_have_been_handled: Some(true), ..frame }
     }
 
     /// A handler's failure on purpose.

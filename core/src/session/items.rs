@@ -14,6 +14,7 @@ const SLACK: usize = 64 << 10;
 
 const IS_BYTES: u8 = 1;
 const IS_FREE: u8 = 2;
+const IS_ATTACHED: u8 = 4;
 
 /// What has come and was not taken, in order.
 #[derive(Debug, Default)]
@@ -51,10 +52,11 @@ impl Items {
             self.parts.push_back(Part::Packed { bytes: Vec::new(), at: 0 });
         }
         let Some(Part::Packed { bytes, .. }) = self.parts.back_mut() else { unreachable!("it was just put there") };
-        let mut flags = 0;
-        if header.message_kind() == MessageKind::Bytes {
-            flags |= IS_BYTES;
-        }
+        let mut flags = match header.message_kind() {
+            MessageKind::Json => 0,
+            MessageKind::Bytes => IS_BYTES,
+            MessageKind::Attached => IS_ATTACHED,
+        };
         if cost(header) == 0 {
             flags |= IS_FREE;
         }
@@ -72,7 +74,11 @@ impl Items {
         let (before, rest) = bytes[*at..].split_first_chunk::<BEFORE>().expect("an item is whole");
         let [flags, len @ ..] = *before;
         let len = u32::from_le_bytes(len) as usize;
-        let kind = if flags & IS_BYTES != 0 { MessageKind::Bytes } else { MessageKind::Json };
+        let kind = match flags & (IS_BYTES | IS_ATTACHED) {
+            0 => MessageKind::Json,
+            IS_BYTES => MessageKind::Bytes,
+            _ => MessageKind::Attached,
+        };
         let message = Message::from_parts(kind, rest[..len].to_vec());
         *at += BEFORE + len;
         if *at == bytes.len() {

@@ -6,6 +6,7 @@
 mod abandoned;
 #[cfg(unix)]
 mod absent;
+mod attached;
 mod broadcasts;
 mod cancelling;
 #[path = "../support/gate.rs"]

@@ -133,6 +133,11 @@ fn told(result: &Result<Option<Message>>, id: &Value) -> Value {
         }
     };
     told["id"] = id.clone();
+    if let Ok(Some(message)) = result
+        && message.kind() == MessageKind::Attached
+    {
+        told["attached"] = true.into();
+    }
     if let Err(error) = result {
         if let Some(code) = error.handler_code() {
             told["handler_code"] = code.into();

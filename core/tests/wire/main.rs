@@ -5,6 +5,8 @@
 
 #[cfg(unix)]
 mod asked;
+#[cfg(unix)]
+mod attached;
 mod bounds;
 #[cfg(unix)]
 mod deno_callers;

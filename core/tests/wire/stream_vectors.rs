@@ -36,7 +36,11 @@ fn take(stream: Result<ItemStream, Error>) -> (bool, Vec<Value>, Option<Error>) 
 
 fn told(item: &Message) -> Value {
     let hex: String = item.data().iter().map(|byte| format!("{byte:02x}")).collect();
-    serde_json::json!({"bytes": item.kind() == MessageKind::Bytes, "body_hex": hex})
+    let mut told = serde_json::json!({"bytes": item.kind() == MessageKind::Bytes, "body_hex": hex});
+    if item.kind() == MessageKind::Attached {
+        told["attached"] = true.into();
+    }
+    told
 }
 
 #[test]
@@ -145,7 +149,9 @@ fn check_events(case: &Value, got: &std::sync::mpsc::Receiver<Got>, malformed: u
                 let item = items.recv(None);
                 if let Ok(item) = &item {
                     let item = told(item.as_ref().unwrap());
-                    assert_eq!((&item["body_hex"], &item["bytes"]), (&event["body_hex"], &event["bytes"]), "{case}");
+                    for member in ["body_hex", "bytes", "attached"] {
+                        assert_eq!(item[member], event[member], "{case}");
+                    }
                 } else {
                     // A cancel gives up what was not taken.
                     assert!(events.iter().any(|event| event["event"] == "cancel"), "{case}");

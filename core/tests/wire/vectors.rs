@@ -27,9 +27,15 @@ fn listen(scratch: &Scratch, case: &Value, options: &Options) -> (Listener, Rece
     (listener, receiver)
 }
 
-fn message(kind: bool, body: &Value) -> Message {
-    let body = bytes(body);
-    if kind { Message::bytes(body) } else { Message::json_text(String::from_utf8(body).unwrap()).unwrap() }
+fn message(of: &Value) -> Message {
+    let body = bytes(&of["body_hex"]);
+    if of["bytes"] == true || of["kind"] == "bytes" {
+        Message::bytes(body)
+    } else if of["attached"] == true {
+        Message::shared(MessageKind::Attached, body)
+    } else {
+        Message::json_text(String::from_utf8(body).unwrap()).unwrap()
+    }
 }
 
 /// Plays a session in pieces of at most `piece` bytes and checks everything that comes of it.
@@ -86,7 +92,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
     if !events.is_empty() || (case.get("error").is_some() && !cut) {
         let role = if listener.mode() == Mode::Request { 0x11 } else { 0x12 };
         let max = number(&case["max_message"]).to_le_bytes();
-        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[7, 0, 0, 0], &max].concat(), "{case}");
+        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[15, 0, 0, 0], &max].concat(), "{case}");
     }
     let is_error =
         |frame: &Frame| (frame.kind, frame.id, if frame.kind == ERROR { frame.code() } else { String::new() });
@@ -112,7 +118,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
     let handed: Vec<Message> = events
         .iter()
         .filter(|event| matches!(text(&event["event"]), "request" | "broadcast"))
-        .map(|event| message(event["bytes"] == true, &event["body_hex"]))
+        .map(|event| message(event))
         .collect();
     while begun.len() < handed.len() {
         begun.push(next(&got).0);
@@ -124,11 +130,11 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
 /// A raw handler has its bodies checked; vectors of listeners that do not check are for decoders.
 fn is_checked_or_json(case: &Value) -> bool {
     case["check_json"] == true
-        || case["events"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|event| event["bytes"] != false || serde_json::from_slice::<Value>(&bytes(&event["body_hex"])).is_ok())
+        || case["events"].as_array().unwrap().iter().all(|event| {
+            event["bytes"] != false
+                || event["attached"] == true
+                || serde_json::from_slice::<Value>(&bytes(&event["body_hex"])).is_ok()
+        })
 }
 
 #[test]
@@ -256,7 +262,7 @@ fn every_text_connection_goes_as_its_vector_says() {
 fn every_text_reply_goes_out_as_its_vector_says() {
     let scratch = Scratch::new();
     for case in cases("text", &["replies"]) {
-        let reply = message(case["kind"] == "bytes", &case["body_hex"]);
+        let reply = message(&case);
         let listener = scratch.listen(Mode::Request, &scratch.options(), move |_, responder| {
             responder.respond(&reply).unwrap();
         });

@@ -10,13 +10,13 @@ use crate::client::pool::Pooled;
 use crate::client::replace::FreeSessions;
 use crate::client::target::Target;
 use crate::client::thread_driver::ThreadSession;
-use crate::client::{Failed, closing, listener_has_gone, lost, too_large};
+use crate::client::{Failed, closing, knows_no_attachments, listener_has_gone, lost, too_large};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::os::stream::{Stream, interrupted, would_block};
 use crate::protocol::Violation;
 use crate::protocol::frame::Header;
-use crate::protocol::hello::STREAMS;
+use crate::protocol::hello::{ATTACHMENTS, Hello, STREAMS};
 use crate::session::burst::Burst;
 use crate::session::items::Items;
 
@@ -57,7 +57,7 @@ pub(crate) struct Session {
     state: State,
     /// The session was made for this stream.
     is_new: bool,
-    /// A large opening, and when the stream's time is over: it waits until the listener has said what it takes.
+    /// An opening that is large, or JSON with bytes, and when the stream's time is over: it waits until the listener has said what it takes.
     opening: Option<(Message, Option<Instant>)>,
     /// What is to be sent: the opening, frames without a body, the rest of an item that has begun. What comes before
     /// `sent` has left.
@@ -76,21 +76,25 @@ pub(crate) struct Session {
     cannot_send: Option<io::Error>,
 }
 
-/// A session of the process's pool that can carry a stream, if there is one.
-pub(crate) fn pooled(target: &Target<'_>) -> Result<Option<Box<ThreadSession>>> {
+/// A session of the process's pool that can carry a stream with this opening, if there is one.
+pub(crate) fn pooled(target: &Target<'_>, opening: &Message) -> Result<Option<Box<ThreadSession>>> {
     let pool = Pooled(&target.key);
     while let Some(mut wire) = pool.take() {
         if !wire.may_be_used() {
             continue;
         }
-        let knows_streams = wire.hello().is_none_or(|hello| hello.features & STREAMS != 0);
-        if knows_streams {
+        let knows = |feature| wire.hello().is_none_or(|hello| hello.features & feature != 0);
+        let unknown = if !knows(STREAMS) {
+            does_not_know()
+        } else if opening.kind() == MessageKind::Attached && !knows(ATTACHMENTS) {
+            knows_no_attachments()
+        } else {
             return Ok(Some(wire));
-        }
+        };
         // The one that follows it on the channel may know more.
         if wire.is_usable() {
             pool.put(wire);
-            return Err(does_not_know());
+            return Err(unknown);
         }
     }
     Ok(None)
@@ -131,7 +135,8 @@ impl Session {
             burst: Burst::default(),
             cannot_send: None,
         };
-        if opening.len() > ASK_FIRST && session.wire.hello().is_none() {
+        let has_to_be_known = opening.len() > ASK_FIRST || opening.kind() == MessageKind::Attached;
+        if has_to_be_known && session.wire.hello().is_none() {
             session.opening = Some((opening.clone(), ends));
             session.opening_left += 1;
         } else {
@@ -197,6 +202,11 @@ impl Session {
     /// The largest body that the listener takes, once it has said that.
     pub(crate) fn peer_max(&self) -> Option<usize> {
         self.wire.hello().map(|hello| hello.max_message as usize)
+    }
+
+    /// Whether the listener takes JSON with bytes, once it has said that.
+    pub(crate) fn knows_attachments(&self) -> bool {
+        self.wire.hello().is_some_and(Hello::knows_attachments)
     }
 
     /// Does what there is to do without waiting, until there is what is wanted or nothing more can be done.
@@ -288,6 +298,9 @@ impl Session {
             return Err(self.give_up(does_not_know()));
         }
         if let Some((opening, ends)) = self.opening.take() {
+            if opening.kind() == MessageKind::Attached && !hello.knows_attachments() {
+                return Err(self.give_up(knows_no_attachments()));
+            }
             if opening.len() > most {
                 return Err(self.give_up(too_large(opening.len(), most)));
             }

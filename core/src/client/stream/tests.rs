@@ -11,7 +11,11 @@ use crate::session::credit::WINDOW;
 
 fn told(item: &Message) -> Value {
     let hex: String = item.data().iter().map(|byte| format!("{byte:02x}")).collect();
-    serde_json::json!({"bytes": item.kind() == MessageKind::Bytes, "body_hex": hex})
+    let mut told = serde_json::json!({"bytes": item.kind() == MessageKind::Bytes, "body_hex": hex});
+    if item.kind() == MessageKind::Attached {
+        told["attached"] = true.into();
+    }
+    told
 }
 
 #[test]

@@ -6,9 +6,11 @@ use super::asking::Answer;
 use crate::client::incoming::reply_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::message::Message;
-use crate::protocol::frame::{Body, FrameReader, HEADER_LEN, Header, Kind, Next, RETAINED, Sender, Slot, TOPIC};
-use crate::protocol::hello::{HELLO_LEN, Hello, INSPECTION, PUBLISH_SUBSCRIBE, Role};
+use crate::message::{Message, MessageKind};
+use crate::protocol::frame::{
+    Body, FrameReader, HEADER_LEN, Header, Kind, Next, RETAINED, Sender, Slot, TOPIC, check_attached,
+};
+use crate::protocol::hello::{ATTACHMENTS, HELLO_LEN, Hello, INSPECTION, PUBLISH_SUBSCRIBE, Role};
 use crate::protocol::{Violation, sequence};
 use crate::session::credit::Granted;
 use crate::session::receive;
@@ -143,6 +145,7 @@ impl Session {
             if self.sees_messages && features & INSPECTION == 0 {
                 return Err(Stop::Error(shows_nothing()));
             }
+            self.reader.let_attach(features & ATTACHMENTS != 0);
             self.is_greeted = true;
         }
         loop {
@@ -290,6 +293,9 @@ impl EventBody {
                 bytes
             }
         };
+        if header.message_kind() == MessageKind::Attached {
+            check_attached(&data)?;
+        }
         Ok(EventBody { topic, message: Message::from_parts(header.message_kind(), data) })
     }
 }

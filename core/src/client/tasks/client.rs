@@ -166,7 +166,7 @@ impl TaskClient {
     ) -> Result<Option<Message>> {
         self.check_open()?;
         if let Some((message, _)) = operation.as_post() {
-            self.target.check_size(message)?;
+            self.target.check_body(message)?;
         }
         let until = Until { deadline: None, caller, client: Some(&self.session.closing) };
         call_async(&self.target, &self.session, timeout, &until, operation).await

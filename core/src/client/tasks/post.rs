@@ -51,7 +51,7 @@ pub(crate) async fn post_async(
     let runtime = Handle::try_current().map_err(|_| no_runtime())?;
     let post = async {
         let target = Target::new(channel, options)?;
-        target.check_size(message)?;
+        target.check_body(message)?;
         let shared = PooledShared((target.key.clone(), runtime.id()));
         let until = Until { caller: options.cancellation.as_ref(), ..Until::default() };
         let operation = match mode {

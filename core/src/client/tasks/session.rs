@@ -10,10 +10,10 @@ use tokio::sync::{Notify, oneshot};
 use crate::client::connection::{Answers, Connection, Room};
 use crate::client::incoming::Reply;
 use crate::client::until::Until;
-use crate::client::{Attempt, Failed, lost, too_large};
+use crate::client::{Attempt, Failed, knows_no_attachments, lost, too_large};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
-use crate::message::Message;
+use crate::message::{Message, MessageKind};
 use crate::mode::Mode;
 use crate::os::async_stream::AsyncStream;
 use crate::os::fork;
@@ -109,7 +109,7 @@ impl TaskSession {
     async fn send_one_way(&self, message: &Message, until: &Until<'_>) -> Attempt<()> {
         let session = &self.0.0;
         self.take_one_way_error()?;
-        session.make_room(message.len(), until).await?;
+        session.make_room(message.kind(), message.len(), until).await?;
         if lock(&session.connection).may_have_ended_unheard() {
             session.receive();
         }
@@ -159,7 +159,7 @@ impl TaskSession {
         }
         let session = &self.0.0;
         let body = message.map_or(&[][..], Message::data);
-        session.make_room(body.len(), until).await?;
+        session.make_room(message.map_or(MessageKind::Json, Message::kind), body.len(), until).await?;
         let (answered, answer) = oneshot::channel();
         session.with(|connection, answers| {
             // With others in flight, frames that come closely after each other go out together.
@@ -244,8 +244,8 @@ impl Session {
     }
 
     /// Waits until a body of `len` bytes may be sent, or refuses it.
-    async fn make_room(&self, len: usize, until: &Until<'_>) -> Attempt<()> {
-        if lock(&self.connection).room_for(len) == Room::Yes {
+    async fn make_room(&self, kind: MessageKind, len: usize, until: &Until<'_>) -> Attempt<()> {
+        if lock(&self.connection).room_for_body(kind, len) == Room::Yes {
             return Ok(());
         }
         loop {
@@ -254,10 +254,11 @@ impl Session {
             moved.as_mut().enable();
             {
                 let connection = lock(&self.connection);
-                match connection.room_for(len) {
+                match connection.room_for_body(kind, len) {
                     Room::Yes => return Ok(()),
                     _ if !connection.is_open() => return connection.check_open(),
                     Room::Never(most) => return Err(too_large(len, most).into()),
+                    Room::Unknown => return Err(knows_no_attachments().into()),
                     Room::Later => {}
                 }
             }

@@ -77,9 +77,11 @@ fn begin(session: &Session, id: u32, body: &[u8]) -> Result<Place, NotBegun> {
         return Err(None);
     }
     let (socket, driver) = (Arc::clone(&session.socket), Arc::clone(&session.driver));
-    publication.subscribe(id, body, session.peer_max, socket, driver).map_err(|refusal| match refusal {
-        Refusal::Error(kind, text) => Some((id, kind, text)),
-        Refusal::Closed => None,
+    publication.subscribe(id, body, session.peer_max, session.knows_attachments(), socket, driver).map_err(|refusal| {
+        match refusal {
+            Refusal::Error(kind, text) => Some((id, kind, text)),
+            Refusal::Closed => None,
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::error::ErrorKind;
 use crate::message::{Message, MessageKind, MessageRef};
-use crate::protocol::frame::{HEADER_LEN, Header, Kind, RETAINED, TOPIC};
+use crate::protocol::frame::{ATTACHED, HEADER_LEN, Header, Kind, RETAINED, TOPIC};
 use crate::server::error_frame::ErrorFrame;
 
 /// Where in a header its flags stand, and its id.
@@ -55,6 +55,11 @@ pub(crate) fn topic_of(frame: &[u8]) -> &[u8] {
     }
 }
 
+/// Whether the message of an event's frame is JSON with bytes.
+pub(crate) fn is_attached(frame: &[u8]) -> bool {
+    frame.get(FLAGS).is_some_and(|flags| flags & ATTACHED != 0)
+}
+
 /// The frame that tells how many events were missed right before this one.
 pub(crate) fn gap(next: &[u8], missed: u64) -> Bytes {
     let id = next[ID].first_chunk().map_or(0, |id| u32::from_le_bytes(*id));
@@ -92,6 +97,13 @@ pub(crate) fn too_slow(id: u32, waiting: usize, queue: usize) -> Bytes {
          raise the subscriber's queue, or let it drop the oldest"
     );
     error(id, ErrorKind::TooSlow, &text)
+}
+
+/// The frame for a subscriber that does not know JSON with bytes, which was published.
+pub(crate) fn unknown_body(id: u32) -> Bytes {
+    let text = "what was published is JSON with bytes, which the subscriber's version of the library does not know; bring the \
+                subscriber up to date, or publish JSON or bytes";
+    error(id, ErrorKind::UnsupportedVersion, text)
 }
 
 /// The frame for a subscriber that does not take as large a message as was published.

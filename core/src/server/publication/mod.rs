@@ -199,12 +199,14 @@ impl Publication {
         self.room.open();
     }
 
-    /// Takes a subscriber in, whose subscribe frame had this id and body. `largest` is the largest message that it takes.
+    /// Takes a subscriber in, whose subscribe frame had this id and body. `largest` is the largest message that it takes,
+    /// `knows_attachments` whether it takes JSON with bytes.
     pub(crate) fn subscribe(
         self: &Arc<Publication>,
         id: u32,
         body: &[u8],
         largest: usize,
+        knows_attachments: bool,
         socket: Arc<Stream>,
         driver: Arc<Notify>,
     ) -> std::result::Result<Place, Refusal> {
@@ -218,7 +220,7 @@ impl Publication {
         let queue = queue.min(self.most_queue);
         let after = resumes.filter(|resumes| resumes.epoch == self.epoch).map(|resumes| resumes.after);
         let is_told_how_many = filter.is_all();
-        let terms = Terms { filter, overflow, queue, largest };
+        let terms = Terms { filter, overflow, queue, largest, knows_attachments };
         let answer = |next: u64, retained: usize| {
             // Events of other topics than the subscriber's are not kept: how many were for it cannot be told.
             let missed = after.filter(|_| is_told_how_many).map(|after| between(after, next) - retained as u64);

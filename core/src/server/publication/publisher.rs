@@ -180,7 +180,12 @@ impl Publisher {
             retained = kept.after(after, |topic| terms.filter.lets_through(topic.as_bytes()));
         }
         let response = response(state.next, retained.len());
-        let cursor = Cursor::new(terms, response, retained);
+        let is_unknown = !terms.knows_attachments && retained.iter().any(|kept| frames::is_attached(kept));
+        let unknown = is_unknown.then(|| frames::unknown_body(outlet.id));
+        let mut cursor = Cursor::new(terms, response, retained);
+        if let Some(unknown) = unknown {
+            cursor.fail(unknown);
+        }
         Some(state.subscribers.insert(Subscriber { cursor, outlet, is_told: false }))
     }
 
@@ -391,6 +396,7 @@ impl State {
         let len = head.len() + body.len();
         let mut due = 0;
         let mut position = None;
+        let is_attached = frames::is_attached(head);
         for (key, subscriber) in subscribers.iter_mut() {
             let Subscriber { cursor, outlet, .. } = subscriber;
             let terms = cursor.terms();
@@ -399,6 +405,11 @@ impl State {
             }
             if body.len() > terms.largest {
                 let last = frames::too_large(outlet.id, body.len(), terms.largest);
+                subscriber.fail(last);
+                continue;
+            }
+            if is_attached && !terms.knows_attachments {
+                let last = frames::unknown_body(outlet.id);
                 subscriber.fail(last);
                 continue;
             }

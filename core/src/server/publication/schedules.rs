@@ -55,7 +55,7 @@ struct Subscriber {
 
 impl Subscriber {
     fn new(overflow: Overflow, filter: Filter, queue: usize, window: i64, retained: usize) -> Subscriber {
-        let terms = Terms { filter, overflow, queue, largest: LARGEST };
+        let terms = Terms { filter, overflow, queue, largest: LARGEST, knows_attachments: true };
         let kept = |nth: usize| frames::retained(head(nth as u64 + 1, "a", &[1; 30]).as_slice(), &[1; 30]);
         let mut cursor = Cursor::new(terms, frames::response(1, b"{}".to_vec()), (0..retained).map(kept).collect());
         cursor.credit = window;

@@ -39,4 +39,6 @@ pub(crate) struct Terms {
     pub(crate) queue: usize,
     /// The largest message that it takes, in bytes.
     pub(crate) largest: usize,
+    /// Whether it takes JSON with bytes.
+    pub(crate) knows_attachments: bool,
 }

@@ -70,6 +70,8 @@ pub(crate) struct Session {
     pub(crate) peer_max: usize,
     /// The client knows streams.
     knows_streams: bool,
+    /// The client takes JSON with bytes.
+    knows_attachments: bool,
     /// The client knows what a listener tells of itself.
     knows_inspection: bool,
     /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
@@ -151,6 +153,7 @@ impl Session {
             peer,
             peer_max: hello.map_or(usize::MAX, |hello| hello.max_message as usize),
             knows_streams: hello.is_some_and(|hello| hello.features & STREAMS != 0),
+            knows_attachments: hello.is_some_and(Hello::knows_attachments),
             knows_inspection: hello.is_some_and(|hello| hello.features & INSPECTION != 0),
             no_thread_until: SharedMoment::default(),
             active_at: SharedMoment::new(now),
@@ -168,6 +171,11 @@ impl Session {
     /// Whether the client knows what a listener tells of itself.
     pub(crate) fn knows_inspection(&self) -> bool {
         self.knows_inspection
+    }
+
+    /// Whether the client takes JSON with bytes.
+    pub(crate) fn knows_attachments(&self) -> bool {
+        self.knows_attachments
     }
 
     pub(crate) fn key(&self) -> u64 {
@@ -284,8 +292,8 @@ impl Session {
     #[inline]
     fn acceptable(&self, header: &Header, body: &[u8], mode: Mode) -> bool {
         let is_of_the_mode = self.shared.mode == mode;
-        let is_to_be_json = self.shared.check_json && header.message_kind() == MessageKind::Json;
-        if is_of_the_mode && (!is_to_be_json || crate::message::check_json(body).is_ok()) {
+        let is_to_be_json = self.shared.check_json && header.message_kind() != MessageKind::Bytes;
+        if is_of_the_mode && (!is_to_be_json || crate::message::check_body(header.message_kind(), body).is_ok()) {
             return true;
         }
         self.refuse(header, is_of_the_mode);

@@ -8,13 +8,13 @@ use super::acks::Look;
 use super::in_flight::Answering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
-use crate::message::MessageRef;
+use crate::message::{MessageKind, MessageRef};
 use crate::peer::Peer;
 use crate::protocol::frame::{Header, Kind};
 use crate::protocol::hello::Hello;
 use crate::server::call_id::CallId;
 use crate::server::clock::Moment;
-use crate::server::error_frame::ErrorFrame;
+use crate::server::error_frame::{ErrorFrame, UNKNOWN_BODY};
 use crate::server::responder::{Changes, PATIENCE, Recipient, patience};
 use crate::server::shared::Shared;
 use crate::session::send_queue::Sent;
@@ -80,6 +80,10 @@ impl Session {
             );
             self.transmit_error(id, ErrorKind::TooLarge, &text, self.patience());
             return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        if reply.kind() == MessageKind::Attached && !self.knows_attachments {
+            let _gone_already = self.transmit_frame(id, ErrorFrame::of_unknown_body(), patience());
+            return Err(Error::new(ErrorKind::UnsupportedVersion, UNKNOWN_BODY));
         }
         let header = Header::of(Kind::Response, id, reply);
         if self.state.see().is_at_a_batch() {

@@ -80,6 +80,10 @@ impl Carrier for Session {
         self.peer_max
     }
 
+    fn knows_attachments(&self) -> bool {
+        self.knows_attachments
+    }
+
     fn unsent(&self) -> usize {
         self.send_queue.waiting()
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::lock;
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncStream, Ready};
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
@@ -126,6 +126,11 @@ impl Recipient for Exchange {
     fn reply(&self, _call: CallId, reply: MessageRef<'_>) -> Result<()> {
         if self.caller.has_left() {
             return self.end(Answered::Over).and(Err(gone()));
+        }
+        if reply.kind() == MessageKind::Attached {
+            let text = "the handler answered with JSON with bytes, which the caller's wire does not have; the caller hears nothing. \
+                        Answer JSON or bytes to those who speak the Deno wire or plain text";
+            return self.end(Answered::Over).and(Err(Error::new(ErrorKind::UnsupportedVersion, text)));
         }
         self.end(Answered::With(reply.to_message()))
     }

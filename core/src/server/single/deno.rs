@@ -35,7 +35,8 @@ pub(crate) async fn serve(shared: &Arc<Shared>, connection: Connection, mut stre
 
 /// Sends a reply, of which the caller has taken `sent` bytes, and ends the connection.
 pub(crate) async fn end_with(connection: &Connection, reply: &Message, sent: usize) {
-    let flag = [deno::flag(reply.kind())];
+    let Some(flag) = deno::flag(reply.kind()) else { return end(connection) };
+    let flag = [flag];
     let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
     advance(&mut head, &mut body, sent);
     if connection.send(head, body).await.is_ok() {

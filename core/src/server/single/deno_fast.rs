@@ -128,7 +128,8 @@ impl Left {
             Some(Outcome::NoReply) => return true,
             None => return false,
         };
-        let flag = [wire::flag(reply.kind())];
+        let Some(flag) = wire::flag(reply.kind()) else { return true };
+        let flag = [flag];
         let (mut head, mut body): (&[u8], &[u8]) = (&flag, reply.data());
         while !(head.is_empty() && body.is_empty()) {
             match self.exchange.caller.socket.send(head, body) {

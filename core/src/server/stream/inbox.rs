@@ -12,6 +12,8 @@ use crate::protocol::frame::Body;
 const BESIDE: usize = 8 << 10;
 /// Of an item's word: it is bytes, not JSON.
 const IS_BYTES: u32 = 1 << 31;
+/// Of an item's word: it is JSON with bytes.
+const IS_ATTACHED: u32 = 1 << 29;
 /// Of an item's word: it lies apart. The rest is its length where it does not.
 const IS_APART: u32 = 1 << 30;
 
@@ -31,7 +33,11 @@ impl Inbox {
     }
 
     pub(crate) fn push(&mut self, kind: MessageKind, body: Body<'_>) {
-        let kind = if kind == MessageKind::Bytes { IS_BYTES } else { 0 };
+        let kind = match kind {
+            MessageKind::Json => 0,
+            MessageKind::Bytes => IS_BYTES,
+            MessageKind::Attached => IS_ATTACHED,
+        };
         let data = body.as_slice();
         if data.len() <= BESIDE {
             self.beside.extend(data);
@@ -44,11 +50,15 @@ impl Inbox {
 
     pub(crate) fn pop(&mut self) -> Option<Message> {
         let word = self.items.pop_front()?;
-        let kind = if word & IS_BYTES != 0 { MessageKind::Bytes } else { MessageKind::Json };
+        let kind = match word & (IS_BYTES | IS_ATTACHED) {
+            0 => MessageKind::Json,
+            IS_BYTES => MessageKind::Bytes,
+            _ => MessageKind::Attached,
+        };
         if word & IS_APART != 0 {
             return self.apart.pop_front().map(|data| Message::from_parts(kind, data));
         }
-        let len = word as usize & (IS_APART as usize - 1);
+        let len = word as usize & (IS_ATTACHED as usize - 1);
         let mut data = Vec::with_capacity(len);
         let (first, second) = self.beside.as_slices();
         let (first, second) = (&first[..len.min(first.len())], &second[..len.saturating_sub(first.len())]);
@@ -72,7 +82,7 @@ mod tests {
     fn items_come_out_as_they_went_in_wherever_they_lie() {
         let mut inbox = Inbox::default();
         let body = |nth: usize| vec![nth as u8; [0, 1, 5, 300, BESIDE, BESIDE + 1, 50_000][nth % 7]];
-        let kind = |nth: usize| if nth.is_multiple_of(3) { MessageKind::Json } else { MessageKind::Bytes };
+        let kind = |nth: usize| [MessageKind::Json, MessageKind::Bytes, MessageKind::Attached][nth % 3];
         let (mut pushed, mut popped) = (0, 0);
         for round in 0..40 {
             for _ in 0..round % 9 + 1 {

@@ -31,6 +31,9 @@ pub(crate) trait Carrier: fmt::Debug + Send + Sync {
     /// The largest item that the caller takes, in bytes.
     fn peer_max(&self) -> usize;
 
+    /// Whether the caller takes JSON with bytes.
+    fn knows_attachments(&self) -> bool;
+
     /// How many bytes the caller's socket has not taken.
     fn unsent(&self) -> usize;
 

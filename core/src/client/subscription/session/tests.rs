@@ -16,6 +16,9 @@ fn told((number, event): &(Option<u64>, Event)) -> Value {
         "missed": event.missed,
         "retained": event.retained,
     });
+    if event.data.kind() == MessageKind::Attached {
+        told["attached"] = true.into();
+    }
     if let Some(number) = number {
         told["number"] = (*number).into();
     }

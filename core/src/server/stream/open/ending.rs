@@ -17,7 +17,12 @@ impl OpenStream {
 
     /// The library ends it with an error that is not the handler's.
     pub(crate) fn refuse(&self, kind: ErrorKind, text: &str) {
-        let _ended_already = self.finish_with(ErrorFrame::of_text(kind, text), Over::Here, false);
+        self.refuse_with(ErrorFrame::of_text(kind, text));
+    }
+
+    /// The same with a frame that says more than that.
+    pub(super) fn refuse_with(&self, frame: ErrorFrame<'_>) {
+        let _ended_already = self.finish_with(frame, Over::Here, false);
     }
 
     /// The caller has gone, or the session ends.

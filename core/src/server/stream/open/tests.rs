@@ -24,6 +24,10 @@ impl Carrier for Recorded {
         Peer::new(Ownership::Anybody)
     }
 
+    fn knows_attachments(&self) -> bool {
+        false
+    }
+
     fn peer_max(&self) -> usize {
         1 << 20
     }

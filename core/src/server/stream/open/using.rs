@@ -8,8 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt;
 use crate::item::NextItem;
 use crate::lock::{lock, wait};
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageKind, MessageRef};
 use crate::protocol::frame::{Header, Kind};
+use crate::server::error_frame::{ErrorFrame, UNKNOWN_BODY};
 use crate::server::stream::flow::{Over, Taken};
 use crate::session::credit::WINDOW;
 
@@ -52,8 +53,12 @@ impl OpenStream {
         polled.map(|begun| begun.map(|gathers| self.hand_over(item, gathers)))
     }
 
-    /// An item that is larger than the caller takes ends the stream.
+    /// An item that is larger than the caller takes, or of a kind that it does not know, ends the stream.
     pub(super) fn fits(&self, item: MessageRef<'_>) -> Result<()> {
+        if item.kind() == MessageKind::Attached && !self.carrier.knows_attachments() {
+            self.refuse_with(ErrorFrame::of_unknown_body());
+            return Err(Error::new(ErrorKind::UnsupportedVersion, UNKNOWN_BODY));
+        }
         let max = self.carrier.peer_max();
         if item.len() <= max {
             return Ok(());
