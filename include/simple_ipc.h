@@ -180,6 +180,11 @@
 #define SIPC_KIND_TEXT 3
 
 /**
+ * The kind of a body: a JSON text with bytes beside it.
+ */
+#define SIPC_KIND_ATTACHED 4
+
+/**
  * No limit of time, where a call takes milliseconds.
  */
 #define SIPC_NO_TIMEOUT (-1)
@@ -283,7 +288,7 @@ typedef struct sipc_error sipc_error;
 typedef struct sipc_listener sipc_listener;
 
 /**
- * A body that arrived: one JSON text, or bytes. Never changes, so any number of threads may read it.
+ * A body that arrived: one JSON text, bytes, or both. Never changes, so any number of threads may read it.
  */
 typedef struct sipc_message sipc_message;
 
@@ -340,16 +345,16 @@ typedef struct sipc_stream sipc_stream;
 typedef int32_t sipc_status;
 
 /**
- * What is to be sent. Made by `sipc_json`, `sipc_text` or `sipc_bytes`; it points at the caller's
+ * What is to be sent. Made by `sipc_json`, `sipc_text`, `sipc_bytes` or `sipc_attached_body`; it points at the caller's
  * memory, which is copied or written before the call that takes the body returns.
  */
 typedef struct {
     /**
-     * `SIPC_KIND_JSON`, `SIPC_KIND_BYTES` or `SIPC_KIND_TEXT`.
+     * `SIPC_KIND_JSON`, `SIPC_KIND_BYTES`, `SIPC_KIND_TEXT` or `SIPC_KIND_ATTACHED`.
      */
     int32_t kind;
     /**
-     * The text or bytes; not changed.
+     * The text or bytes, or the `sipc_attached`; not changed.
      */
     const void *data;
     /**
@@ -357,6 +362,29 @@ typedef struct {
      */
     size_t len;
 } sipc_body;
+
+/**
+ * A JSON value with bytes beside it, to be sent: `sipc_attached_body` makes a body of it. Made by `sipc_attach` or
+ * `sipc_attach_n`; it points at the caller's memory, as a `sipc_body` does.
+ */
+typedef struct {
+    /**
+     * The JSON text; not changed.
+     */
+    const char *json;
+    /**
+     * Its length in bytes, without a terminating zero.
+     */
+    size_t json_len;
+    /**
+     * The bytes; not changed.
+     */
+    const void *data;
+    /**
+     * How many there are.
+     */
+    size_t data_len;
+} sipc_attached;
 
 /**
  * A failure of a handler that no caller hears of. Later versions may have more fields at the end.
@@ -782,14 +810,15 @@ const char *sipc_error_handler_data(const sipc_error *error);
 void sipc_error_free(sipc_error *error);
 
 /**
- * `SIPC_KIND_JSON` or `SIPC_KIND_BYTES`.
+ * `SIPC_KIND_JSON`, `SIPC_KIND_BYTES` or `SIPC_KIND_ATTACHED`; later versions may have others.
  *
  * `message`: NULL gives 0.
  */
 int32_t sipc_message_kind(const sipc_message *message);
 
 /**
- * The JSON text (UTF-8) or the bytes: `sipc_message_len` of them, without a terminating zero.
+ * The JSON text (UTF-8) or the bytes: `sipc_message_len` of them, without a terminating zero. Of JSON with bytes they are the
+ * bytes, which a sender of this library puts where numbers of eight bytes may lie.
  *
  * `message`: NULL gives NULL; else the result is not NULL, even if there are no bytes. It lives as
  * long as `message`.
@@ -806,17 +835,27 @@ size_t sipc_message_len(const sipc_message *message);
 /**
  * The text of a JSON string, unquoted: NUL-terminated UTF-8, owned by `message`.
  *
- * `message`: NULL gives NULL. NULL also for bytes, for JSON that is no string, and for a string
+ * `message`: NULL gives NULL. NULL also for bytes, for JSON with bytes, for JSON that is no string, and for a string
  * that has a NUL in it, which `sipc_message_data` shows.
  */
 const char *sipc_message_text(const sipc_message *message);
 
 /**
- * The JSON text, as it arrived: NUL-terminated UTF-8, owned by `message`.
+ * The JSON text, as it arrived: NUL-terminated UTF-8, owned by `message`. Of JSON with bytes it is the JSON.
  *
  * `message`: NULL gives NULL. NULL also for bytes.
  */
 const char *sipc_message_json(const sipc_message *message);
+
+/**
+ * The JSON text, as it arrived, where it lies: UTF-8 without a terminating zero, as long as `message`. Of JSON with bytes it is
+ * the JSON.
+ *
+ * `message`: NULL gives NULL. NULL also for bytes.
+ * `len`: set to the length of the text in bytes, 0 where the result is NULL; may be NULL.
+ */
+const char *sipc_message_json_n(const sipc_message *message,
+                                size_t *len);
 
 /**
  * The topic that an event was published to: NUL-terminated UTF-8 of at most 255 bytes, owned by `message`;
@@ -891,6 +930,32 @@ sipc_body sipc_text_n(const char *text, size_t len);
  * `data`: may be NULL when `len` is 0.
  */
 sipc_body sipc_bytes(const void *data, size_t len);
+
+/**
+ * A JSON value with bytes beside it: an array with its shape, a picture with its name. `sipc_attached_body` makes a body of it.
+ *
+ * `json`: NUL-terminated UTF-8, one JSON text, checked by the call that takes the body; NULL makes that call return
+ * `SIPC_INVALID_ARGUMENT`.
+ * `data`: `len` bytes; may be NULL when `len` is 0.
+ */
+sipc_attached sipc_attach(const char *json,
+                          const void *data,
+                          size_t len);
+
+/**
+ * As `sipc_attach`, for a JSON text of `json_len` bytes that needs no terminating zero.
+ */
+sipc_attached sipc_attach_n(const char *json, size_t json_len, const void *data, size_t len);
+
+/**
+ * A body that is a JSON value with bytes beside it. Its largest message counts both, with up to 11 bytes between them.
+ *
+ * Listeners of version 0.1.0 do not know it, and the Deno wire does not have it: the call that takes the body fails there with
+ * `SIPC_UNSUPPORTED_VERSION`, and nothing is sent.
+ *
+ * `parts`: must live until the call that takes the body has returned; NULL makes that call return `SIPC_INVALID_ARGUMENT`.
+ */
+sipc_body sipc_attached_body(const sipc_attached *parts);
 
 /**
  * The defaults, which suit most programs. Owned by the caller.

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use simple_ipc::{Error, Event, Message, MessageKind, Result};
 
-use crate::body::{SIPC_KIND_BYTES, SIPC_KIND_JSON};
+use crate::body::{SIPC_KIND_ATTACHED, SIPC_KIND_BYTES, SIPC_KIND_JSON};
 use crate::boundary;
 use crate::error::c_string;
 use crate::handle::Handle;
 use crate::queue::replies::Freed;
 
-/// A body that arrived: one JSON text, or bytes. Never changes, so any number of threads may read it.
+/// A body that arrived: one JSON text, bytes, or both. Never changes, so any number of threads may read it.
 pub struct sipc_message {
     /// Owned by a message that C owns. A message that C borrows is a `Lent`, which keeps the loan.
     message: Cow<'static, Message>,
@@ -85,6 +85,19 @@ impl sipc_message {
         }
     }
 
+    /// The JSON text, or the bytes where there are some.
+    fn data(&self) -> &[u8] {
+        self.message.as_attached().map_or(self.message.data(), |(_, data)| data)
+    }
+
+    /// The JSON text, where there is one.
+    fn json(&self) -> Option<&[u8]> {
+        match self.message.kind() {
+            MessageKind::Json => Some(self.message.data()),
+            _ => self.message.as_attached().map(|(json, _)| json),
+        }
+    }
+
     /// The length of its body in bytes.
     pub(crate) fn len(&self) -> usize {
         self.message.len()
@@ -122,7 +135,7 @@ impl sipc_message {
     }
 }
 
-/// `SIPC_KIND_JSON` or `SIPC_KIND_BYTES`.
+/// `SIPC_KIND_JSON`, `SIPC_KIND_BYTES` or `SIPC_KIND_ATTACHED`; later versions may have others.
 ///
 /// `message`: NULL gives 0.
 #[unsafe(no_mangle)]
@@ -131,12 +144,14 @@ pub unsafe extern "C" fn sipc_message_kind(message: *const sipc_message) -> i32 
         // SAFETY: NULL or alive, by the header's contract.
         unsafe { sipc_message::borrow_or_null(message) }.map_or(0, |message| match message.message.kind() {
             MessageKind::Json => SIPC_KIND_JSON,
+            MessageKind::Attached => SIPC_KIND_ATTACHED,
             _ => SIPC_KIND_BYTES,
         })
     })
 }
 
-/// The JSON text (UTF-8) or the bytes: `sipc_message_len` of them, without a terminating zero.
+/// The JSON text (UTF-8) or the bytes: `sipc_message_len` of them, without a terminating zero. Of JSON with bytes they are the
+/// bytes, which a sender of this library puts where numbers of eight bytes may lie.
 ///
 /// `message`: NULL gives NULL; else the result is not NULL, even if there are no bytes. It lives as
 /// long as `message`.
@@ -146,8 +161,8 @@ pub unsafe extern "C" fn sipc_message_data(message: *const sipc_message) -> *con
         // SAFETY: NULL or alive, by the header's contract.
         match unsafe { sipc_message::borrow_or_null(message) } {
             None => std::ptr::null(),
-            Some(message) if message.message.is_empty() => c"".as_ptr().cast(),
-            Some(message) => message.message.data().as_ptr().cast(),
+            Some(message) if message.data().is_empty() => c"".as_ptr().cast(),
+            Some(message) => message.data().as_ptr().cast(),
         }
     })
 }
@@ -159,13 +174,13 @@ pub unsafe extern "C" fn sipc_message_data(message: *const sipc_message) -> *con
 pub unsafe extern "C" fn sipc_message_len(message: *const sipc_message) -> usize {
     boundary::infallible(0, || {
         // SAFETY: NULL or alive, by the header's contract.
-        unsafe { sipc_message::borrow_or_null(message) }.map_or(0, |message| message.message.len())
+        unsafe { sipc_message::borrow_or_null(message) }.map_or(0, |message| message.data().len())
     })
 }
 
 /// The text of a JSON string, unquoted: NUL-terminated UTF-8, owned by `message`.
 ///
-/// `message`: NULL gives NULL. NULL also for bytes, for JSON that is no string, and for a string
+/// `message`: NULL gives NULL. NULL also for bytes, for JSON with bytes, for JSON that is no string, and for a string
 /// that has a NUL in it, which `sipc_message_data` shows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sipc_message_text(message: *const sipc_message) -> *const c_char {
@@ -177,7 +192,7 @@ pub unsafe extern "C" fn sipc_message_text(message: *const sipc_message) -> *con
     })
 }
 
-/// The JSON text, as it arrived: NUL-terminated UTF-8, owned by `message`.
+/// The JSON text, as it arrived: NUL-terminated UTF-8, owned by `message`. Of JSON with bytes it is the JSON.
 ///
 /// `message`: NULL gives NULL. NULL also for bytes.
 #[unsafe(no_mangle)]
@@ -185,11 +200,26 @@ pub unsafe extern "C" fn sipc_message_json(message: *const sipc_message) -> *con
     boundary::infallible(std::ptr::null(), || {
         // SAFETY: NULL or alive, by the header's contract.
         let Some(message) = (unsafe { sipc_message::borrow_or_null(message) }) else { return std::ptr::null() };
-        let json = message.strings().json.get_or_init(|| match message.message.kind() {
-            MessageKind::Json => CString::new(message.message.data()).ok(),
-            _ => None,
-        });
+        let json = message.strings().json.get_or_init(|| CString::new(message.json()?).ok());
         json.as_ref().map_or(std::ptr::null(), |json| json.as_ptr())
+    })
+}
+
+/// The JSON text, as it arrived, where it lies: UTF-8 without a terminating zero, as long as `message`. Of JSON with bytes it is
+/// the JSON.
+///
+/// `message`: NULL gives NULL. NULL also for bytes.
+/// `len`: set to the length of the text in bytes, 0 where the result is NULL; may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_message_json_n(message: *const sipc_message, len: *mut usize) -> *const c_char {
+    boundary::infallible(std::ptr::null(), || {
+        // SAFETY: NULL or alive, by the header's contract.
+        let json = unsafe { sipc_message::borrow_or_null(message) }.and_then(sipc_message::json);
+        if !len.is_null() {
+            // SAFETY: not NULL, so valid for writing, by the header's contract.
+            unsafe { len.write(json.map_or(0, <[u8]>::len)) };
+        }
+        json.map_or(std::ptr::null(), |json| json.as_ptr().cast())
     })
 }
 
@@ -286,6 +316,34 @@ mod tests {
         assert_eq!(strings(Message::text("a\0b")), (None, Some("\"a\\u0000b\"".into())));
         assert_eq!(strings(Message::json_text("[1]").unwrap()), (None, Some("[1]".into())));
         assert_eq!(strings(Message::bytes(*b"\"x\"")), (None, None));
+        assert_eq!(strings(Message::attached("x", [1]).unwrap()), (None, Some("\"x\"".into())));
+    }
+
+    #[test]
+    fn json_with_bytes_shows_its_parts_where_they_lie() {
+        for data in [&[1, 2, 3][..], &[]] {
+            let message = sipc_message::new(Message::attached(&[7], data).unwrap());
+            // SAFETY: `message` is alive, and so is what it shows.
+            unsafe {
+                assert_eq!(sipc_message_kind(&message), SIPC_KIND_ATTACHED);
+                assert_eq!(sipc_message_len(&message), data.len());
+                let there = sipc_message_data(&message).cast::<u8>();
+                assert_eq!(std::slice::from_raw_parts(there, data.len()), data);
+                let mut len = 0;
+                let json = sipc_message_json_n(&message, &mut len).cast::<u8>();
+                assert_eq!(std::slice::from_raw_parts(json, len), b"[7]");
+                assert_eq!(sipc_message_json_n(&message, ptr::null_mut()).cast(), json);
+            }
+        }
+        let (json, bytes) = (sipc_message::new(Message::null()), sipc_message::new(Message::bytes([1])));
+        let mut len = 9;
+        // SAFETY: both are alive.
+        unsafe {
+            assert_eq!(sipc_message_json_n(&json, &mut len).cast(), sipc_message_data(&json));
+            assert_eq!(len, 4);
+            assert!(sipc_message_json_n(&bytes, &mut len).is_null() && len == 0);
+            assert!(sipc_message_json_n(ptr::null(), &mut len).is_null() && len == 0);
+        }
     }
 
     #[test]

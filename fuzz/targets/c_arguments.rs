@@ -171,6 +171,13 @@ libfuzzer_sys::fuzz_target!(|program: Program| {
                     assert!(made.iter().all(|body| body.len <= bytes.len()));
                     let counted = [sipc_json_n, sipc_text_n].map(|make| make(bytes.as_ptr().cast(), bytes.len()));
                     assert!(counted.iter().all(|body| body.len == bytes.len()));
+                    let (json, data) = bytes.split_at(bytes.len() / 2);
+                    let parts = [
+                        sipc_attach(pointer(&text), data.as_ptr().cast(), data.len()),
+                        sipc_attach_n(json.as_ptr().cast(), json.len(), data.as_ptr().cast(), data.len()),
+                    ];
+                    assert!(parts.iter().all(|parts| parts.data_len == data.len() && parts.json_len <= bytes.len()));
+                    assert_eq!(sipc_attached_body(&parts[1]).len, size_of_val(&parts[1]));
                     continue;
                 }
                 Call::Channels(place) => {

@@ -42,6 +42,9 @@ pub(crate) fn look_at_message(message: *mut sipc_message) {
         }
         assert_eq!(sipc_message_missed(message), sipc_message_missed(same));
         assert_eq!(sipc_message_retained(message), sipc_message_retained(same));
+        let mut json_len = 1;
+        let json = sipc_message_json_n(same, &mut json_len);
+        assert_eq!(json.is_null(), json_len == 0);
         for text in [sipc_message_json(same), sipc_message_text(same), sipc_message_topic(same)] {
             assert!(text.is_null() || CStr::from_ptr(text).to_str().is_ok());
         }

@@ -104,6 +104,10 @@ pub(crate) fn port(choice: u8) -> u32 {
 impl Body {
     pub(crate) fn as_c(&self) -> sipc_body {
         match &self.data {
+            // Random bytes must not be taken for pointers.
+            Some(data) if self.kind == SIPC_KIND_ATTACHED && data.len() == size_of::<sipc_attached>() => {
+                sipc_body { kind: self.kind, data: data.as_ptr().cast(), len: data.len() - 1 }
+            }
             Some(data) => sipc_body { kind: self.kind, data: data.as_ptr().cast(), len: data.len() },
             None => sipc_body { kind: self.kind, data: null(), len: self.len_when_null },
         }
