@@ -20,14 +20,14 @@ class Program:
     missing: str = ""
 
 
-def compiled(program, source, *flags):
+def compiled(program, source, *flags, libraries=()):
     """Compiles a C or C++ program against the installed library."""
     stage = os.environ["STAGE"]
     if source.suffix == ".c":
         compiler = [os.environ.get("CC", "cc"), "-std=c99"]
     else:
         compiler = [os.environ.get("CXX", "c++"), "-std=c++17"]
-    linked = [f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc"]
+    linked = [f"-L{stage}/lib", f"-Wl,-rpath,{stage}/lib", "-lsimpleipc", *libraries]
     warnings = ["-Wall", "-Wextra", "-Werror"]
     command = [*compiler, *flags, "-O2", *warnings, "-pthread", f"-I{stage}/include", "-o", program, source, *linked]
     subprocess.run(command, check=True)

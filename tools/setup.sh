@@ -41,6 +41,7 @@ needed=""     # Debian packages without which the verb stops
 optional=""   # Debian packages without which it leaves something out
 need() { has "$1" || needed="$needed $2"; }
 want() { has "$1" || optional="$optional $2"; }
+want_library() { pkg-config --exists "$1" 2>/dev/null || optional="$optional $2"; }
 
 check_rust
 need cc gcc
@@ -59,6 +60,9 @@ case $verb in test | all)
     want valgrind valgrind
     want chromium chromium
     want openssl openssl
+    want_library libuv libuv1-dev
+    want_library glib-2.0 libglib2.0-dev
+    want_library nlohmann_json nlohmann-json3-dev
     ;;
 esac
 case $verb in lint | all)
@@ -106,6 +110,9 @@ if [ -n "$packages" ]; then
     case " $packages " in *" valgrind "*) want valgrind valgrind ;; esac
     case " $packages " in *" chromium "*) want chromium chromium ;; esac
     case " $packages " in *" openssl "*) want openssl openssl ;; esac
+    case " $packages " in *" libuv1-dev "*) want_library libuv libuv1-dev ;; esac
+    case " $packages " in *" libglib2.0-dev "*) want_library glib-2.0 libglib2.0-dev ;; esac
+    case " $packages " in *" nlohmann-json3-dev "*) want_library nlohmann_json nlohmann-json3-dev ;; esac
     case " $packages " in *" shellcheck "*) want shellcheck shellcheck ;; esac
 fi
 

@@ -53,11 +53,24 @@ class Application(unittest.TestCase):
             (self.built / source.name).write_bytes(source.read_bytes())
         return self.there(languages.javascript(runtime, self.built / f"{name}.mjs"))
 
-    def c(self, name):
-        program = self.built / f"c_{name}"
+    def c(self, name, *packages):
+        """With the libraries of these packages, as pkg-config knows them."""
+        return self.compiled(self.folder / "c" / f"{name}.c", *packages)
+
+    def cpp(self, name, *packages):
+        return self.compiled(self.folder / "cpp" / f"{name}.cpp", *packages)
+
+    def compiled(self, source, *packages):
+        program = self.built / f"{source.parent.name}_{source.stem}"
         if not program.exists():
+            libraries = []
+            for package in packages:
+                asked = subprocess.run(["pkg-config", "--cflags", "--libs", package], capture_output=True, text=True)
+                missing = "" if asked.returncode == 0 else f"the library {package} is not installed"
+                self.there(languages.Program([], missing=missing))
+                libraries += asked.stdout.split()
             # The programs use what POSIX has, besides C.
-            languages.compiled(program, self.folder / "c" / f"{name}.c", "-D_GNU_SOURCE")
+            languages.compiled(program, source, "-D_GNU_SOURCE", libraries=libraries)
         return languages.Program([program])
 
     def rust(self, example):

@@ -1,13 +1,14 @@
-// A thousand requests under way at once in one thread, behind one descriptor that an event loop watches; prints the sum of
-// the answers, 1 to 1000.
+// A listener and a thousand requests under way at once, all in one thread, behind one descriptor that an event loop watches; prints the
+// sum of the answers, 1 to 1000.
 #include <simple_ipc_queue.hpp>
 
 #include <iostream>
 #include <poll.h>
 
 int main() {
-    const auto listener = simple_ipc::listen_uds_request<int>("event_loop", [](int n) { return n + 1; });
     auto queue = simple_ipc::make_queue();
+    // The handler runs inside `process`, in this thread. Callers are in any process; here they are in this one, too.
+    const auto listener = queue.listen_uds_request<int>("event_loop", [](int n) { return n + 1; });
     const auto client = queue.connect_uds("event_loop");
     long sum = 0;
     for (int n = 0; n < 1000; ++n) {
