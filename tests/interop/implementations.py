@@ -87,11 +87,11 @@ def javascript():
     """The runtimes that bindings/node/setup.sh has brought, with the add-on of the checkout."""
     for name in ("Node", "Deno", "Bun"):
         program = languages.javascript(name.lower(), DRIVERS / "driver.mjs")
-        yield started(name, program, exact=False, writes_minus_zero="0")
+        yield started(name, program, **TRAITS[name])
 
 
-def python(name, how, **more):
-    return started(name, languages.python(DRIVERS / "python_driver.py", how), reads_minus_zero=("-0.0",), **more)
+def python(name, how):
+    return started(name, languages.python(DRIVERS / "python_driver.py", how), **TRAITS[name])
 
 
 def cpp():
@@ -102,12 +102,7 @@ def cpp():
 
 def dotnet():
     program = languages.dotnet(DRIVERS / "dotnet" / "Driver.csproj", "InteropDriver")
-    return started(
-        ".NET", program, writes_minus_zero="-0", hands_back_text=True,
-        lone_surrogates="System.Text.Json refuses half a surrogate pair: such a request is sent as JSON text")
-
-
-NO_HANDLE = "a blocking call is ended by its timeout"
+    return started(".NET", program, **TRAITS[".NET"])
 
 
 def why_the_command_does_not(role, case):
@@ -121,10 +116,44 @@ def why_the_command_does_not(role, case):
     return None
 
 
+NO_HANDLE = "a blocking call is ended by its timeout"
+JAVASCRIPT = {"exact": False, "writes_minus_zero": "0"}
+#: What is particular to an implementation wherever it runs.
+TRAITS = {
+    "C": {"form": "json"},
+    "Python": {"reads_minus_zero": ("-0.0",), "cancels": f"{NO_HANDLE} or by Ctrl-C"},
+    "asyncio": {"reads_minus_zero": ("-0.0",)},
+    "Node": JAVASCRIPT,
+    "Deno": JAVASCRIPT,
+    "Bun": JAVASCRIPT,
+    ".NET": {
+        "writes_minus_zero": "-0", "hands_back_text": True,
+        "lone_surrogates": "System.Text.Json refuses half a surrogate pair: such a request is sent as JSON text"},
+    "command": {
+        "form": "json",
+        "text_on_tcp": "it takes plain text on Unix sockets only", "meets": "each handler is a process of its own",
+        "publishes": "one process of it publishes lines of JSON on one topic, and counts nothing",
+        "streams": why_the_command_does_not},
+}
+
+
+def under_wine(folder):
+    """The drivers that are programs for Windows: a file of the folder, with the name of its implementation, starts one there."""
+    for name, traits in TRAITS.items():
+        program = folder / name
+        if not program.exists():
+            continue
+        if name == "command":
+            # What its handlers and its driver tell each other goes by signals.
+            yield Implementation(name, [sys.executable, DRIVERS / "command.py"], listens=False,
+                                 environment={"COMMAND": str(program)}, **traits)
+        else:
+            yield Implementation(name, [program], **traits)
+
+
 def all_of_them():
     if "UNDER_WINE" in os.environ:
-        # The C driver as a program for Windows: this is the command that starts it there.
-        yield Implementation("C", [os.environ["UNDER_WINE"]], form="json")
+        yield from under_wine(Path(os.environ["UNDER_WINE"]))
         return
     release, stage = Path(os.environ["RELEASE_DIR"]), Path(os.environ["STAGE"])
     rust = release / "simple-ipc-interop-driver"
@@ -132,18 +161,15 @@ def all_of_them():
     yield Implementation("Rust, blocking", [rust, "blocking"], cancels=NO_HANDLE, lone_surrogates=no_half)
     yield Implementation("Rust, async", [rust, "async"], lone_surrogates=no_half)
     c = compiled("driver", "driver.c")
-    yield Implementation("C", [c], form="json")
+    yield Implementation("C", [c], **TRAITS["C"])
     yield cpp()
-    yield python("Python", "sync", cancels=f"{NO_HANDLE} or by Ctrl-C")
+    yield python("Python", "sync")
     yield python("asyncio", "asyncio")
     yield from javascript()
     yield dotnet()
     yield Implementation(
-        "command", [sys.executable, DRIVERS / "command.py"], form="json",
-        environment={"COMMAND": str(stage / "bin" / "simple-ipc"), "HANDLER": str(c)},
-        text_on_tcp="it takes plain text on Unix sockets only", meets="each handler is a process of its own",
-        publishes="one process of it publishes lines of JSON on one topic, and counts nothing",
-        streams=why_the_command_does_not)
+        "command", [sys.executable, DRIVERS / "command.py"],
+        environment={"COMMAND": str(stage / "bin" / "simple-ipc"), "HANDLER": str(c)}, **TRAITS["command"])
     yield Implementation("Deno wire", [sys.executable, DRIVERS / "deno_wire.py"], form="json",
                          raw=True, hears="its handler is not told", publishes=None, streams=None)
     yield Implementation("plain text", [sys.executable, DRIVERS / "plain_text.py"], form="json",

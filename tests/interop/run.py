@@ -4,6 +4,7 @@ describes how.
 
     run.py                          all of them, over Unix sockets and TCP
     run.py --only 'C' --only 'Rust, async'
+    run.py --through C              each with C and with itself, for the sake of time
     run.py --write                  writes docs/interop.md, too
 
 The last line is `N passed, N failed`. STAGE is where the library is installed, RELEASE_DIR where cargo builds;
@@ -12,6 +13,7 @@ run.sh sets both.
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import sys
@@ -307,10 +309,19 @@ def main():
     parser.add_argument("--only", action="append", help="the name of an implementation; may be given several times")
     parser.add_argument("--poster", help="only this poster")
     parser.add_argument("--listener", help="only this listener")
+    parser.add_argument("--through", help="only pairs of which one is this implementation, and each with itself")
     parser.add_argument("--write", action="store_true", help="write docs/interop.md")
     parser.add_argument("--times", action="store_true", help="print how long each case took in all")
     arguments = parser.parse_args()
     results, heard, streamed = Results(), Results(), Results()
+
+    def pairs(ones, others):
+        """Each of the first drivers with each of the others, and with either transport."""
+        for one, other in itertools.product(ones, others):
+            names = one.implementation.name, other.implementation.name
+            if arguments.through in (None, *names) or names[0] == names[1]:
+                yield from ((one, other, transport) for transport in TRANSPORTS)
+
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="simple-ipc-interop-") as directory:
         os.environ["SIMPLE_IPC_DIR"] = directory
@@ -329,33 +340,27 @@ def main():
         posters = [one for one in everyone if arguments.poster in (None, one.name)]
         listeners = [one for one in everyone if one.listens and arguments.listener in (None, one.name)]
         posting, listening = start(results, posters, ["post"]), start(results, listeners, ["listen"])
-        for listener in listening:
-            for poster in posting:
-                for transport in TRANSPORTS:
-                    if poster.has_ended() or listener.has_ended():
-                        results.fail(f"{poster.implementation.name} to {listener.implementation.name}: not run")
-                    else:
-                        results.run(Cell(poster, listener, transport))
+        for listener, poster, transport in pairs(listening, posting):
+            if poster.has_ended() or listener.has_ended():
+                results.fail(f"{poster.implementation.name} to {listener.implementation.name}: not run")
+            else:
+                results.run(Cell(poster, listener, transport))
         publishing = start(heard, [one for one in listeners if one.publishes is not None], ["publish"])
         subscribing = start(heard, [one for one in posters if one.publishes is not None], ["subscribe"])
-        for publisher in publishing:
-            for subscriber in subscribing:
-                for transport in TRANSPORTS:
-                    if publisher.has_ended() or subscriber.has_ended():
-                        heard.fail(f"{subscriber.implementation.name} from {publisher.implementation.name}: not run")
-                    else:
-                        heard.run_pair(publications.Pair(Failed, publisher, subscriber, transport, CASES))
+        for publisher, subscriber, transport in pairs(publishing, subscribing):
+            if publisher.has_ended() or subscriber.has_ended():
+                heard.fail(f"{subscriber.implementation.name} from {publisher.implementation.name}: not run")
+            else:
+                heard.run_pair(publications.Pair(Failed, publisher, subscriber, transport, CASES))
         answerers = [one for one in listeners if one.streams is not None]
         callers = [one for one in posters if one.streams is not None]
         answering, calling = start(streamed, answerers, ["streams"]), start(streamed, callers, ["stream"])
-        for listener in answering:
-            for caller in calling:
-                for transport in TRANSPORTS:
-                    if caller.has_ended() or listener.has_ended():
-                        streamed.fail(f"{caller.implementation.name} at {listener.implementation.name}: not run")
-                    else:
-                        pair = streams.Pair(Failed, caller, listener, transport)
-                        streamed.run_streams(pair.cases(), pair)
+        for listener, caller, transport in pairs(answering, calling):
+            if caller.has_ended() or listener.has_ended():
+                streamed.fail(f"{caller.implementation.name} at {listener.implementation.name}: not run")
+            else:
+                pair = streams.Pair(Failed, caller, listener, transport)
+                streamed.run_streams(pair.cases(), pair)
         for driver in posting + listening + subscribing + publishing + calling + answering:
             if not driver.close():
                 results.fail(f"{driver.implementation.name} did not end in order: {driver.last_words()}")

