@@ -81,8 +81,10 @@ bring_wine
 make_scratch
 for part in $parts; do
     say "== $part"
+    SECONDS=0
     # shellcheck source=/dev/null
     . "tests/windows/$part.sh"
+    say "$part took $SECONDS s"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -17,7 +17,7 @@ for suite in $(sed -n "s/^suites='\(.*\)'$/\1/p" tests/c/run.sh); do
         bad "C, $suite, does not compile: $(head -n 5 "$scratch/c.log")"
         continue
     fi
-    enter "./$suite.exe" >"$scratch/c.log" 2>&1 </dev/null || true
+    run_for 1800 "$scratch/c.log" "./$suite.exe" || true
     counted "C, $suite" "$scratch/c.log"
 done
 compile_c "$scratch/example.exe" tests/c/example.c

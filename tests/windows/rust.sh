@@ -17,11 +17,11 @@ export CARGO_MANIFEST_DIR="Z:/scratch/${scratch##*/}/core"
 while read -r program; do
     name=$(basename "$program" | sed 's/-[0-9a-f]*\.exe$//')
     cp "$program" "$scratch/$name.exe"
-    enter "./$name.exe" --test-threads 2 "${skips[@]}" >"$scratch/$name.log" 2>&1 </dev/null || true
+    run_for 3600 "$scratch/$name.log" "./$name.exe" --test-threads 2 "${skips[@]}" || true
     rm -f "$scratch/$name.exe"
     result=$(grep -a '^test result:' "$scratch/$name.log" || echo "none")
     if [ "$result" = none ]; then
-        bad "$name did not end:"
+        bad "$name did not end; $(grep -ac '^test .* ok$' "$scratch/$name.log") of its tests had passed:"
         tail -n 5 "$scratch/$name.log" >&2
         continue
     fi
