@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the package into an empty project outside the checkout, from a folder and without any other source, and runs the
-# README's first example from there. The package is the argument, or what package.sh makes.
+# README's first example from there; then, with an SDK that can, publishes the program of the folder published trimmed, and compiled
+# ahead of time. The package is the argument, or what package.sh makes.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -59,3 +60,44 @@ if [ "$said" != response-bar ]; then
     exit 1
 fi
 echo "check_package: $(basename "$package") works in an empty project"
+
+case $sdk in
+    3.* | 5.* | 6.* | 7.*)
+        echo "left out: no program was published trimmed, or compiled ahead of time: that takes the .NET SDK 8, and this is $sdk"
+        exit
+        ;;
+esac
+# The compiler and the linker for this come from the sources that the machine has. Each warning of theirs is an error.
+mkdir "$place/published"
+sed 's|<clear />||' "$place/program/nuget.config" >"$place/published/nuget.config"
+cp "$here/published/Program.cs" "$place/published/"
+cat >"$place/published/Published.csproj" <<END
+<Project Sdk="Microsoft.NET.Sdk">
+  <PropertyGroup>
+    <OutputType>Exe</OutputType>
+    <TargetFramework>$framework</TargetFramework>
+    <Nullable>enable</Nullable>
+    <InvariantGlobalization>true</InvariantGlobalization>
+    <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
+    <TrimmerSingleWarn>false</TrimmerSingleWarn>
+  </PropertyGroup>
+  <ItemGroup>
+    <PackageReference Include="SimpleIpc" Version="$version" />
+  </ItemGroup>
+</Project>
+END
+cd "$place/published"
+for how in PublishTrimmed PublishAot; do
+    "$root/tools/dotnet.sh" publish --nologo --verbosity quiet --configuration Release --use-current-runtime --self-contained \
+        "-p:$how=true" --output "$place/$how" >"$place/log" 2>&1 || {
+        cat "$place/log"
+        exit 1
+    }
+    said=$(SIMPLE_IPC_DIR="$place/channels" "$place/$how/Published")
+    if [ "$said" != response-bar ]; then
+        echo "check_package: the program of $how said \"$said\" instead of response-bar" >&2
+        exit 1
+    fi
+    echo "check_package: a program that is published with $how works"
+    rm -rf "$place/published/bin" "$place/published/obj"
+done
