@@ -1553,6 +1553,10 @@ public:
         return detail::read<Out>(status, reply, failure);
     }
 
+    // Calls a method of the listener by its name, with parameters by position, each of which becomes JSON as a body does, or by name:
+    // one `named`. See simple_ipc_methods.hpp.
+    template <class Out = message, class... Params> result<Out> try_call(const std::string &method, const Params &...params) const;
+
     // Success means sent; `flush` waits until all that was sent has reached the handler.
     result<void> try_broadcast(const body &message) const {
         if (!client_) return detail::moved_from("client");
@@ -1627,6 +1631,7 @@ public:
     template <class Out = message> item_stream<Out> stream(const body &data, const options &with) const;
     template <class Out = message> item_stream<Out> begin_stream(const body &data) const;
     template <class Out = message> item_stream<Out> begin_stream(const body &data, const options &with) const;
+    template <class Out = message, class... Params> Out call(const std::string &method, const Params &...params) const;
 #endif
 
 private:
@@ -1720,6 +1725,7 @@ template <> struct std::is_error_code_enum<simple_ipc::kind> : std::true_type {}
 #undef SIMPLE_IPC_KINDS
 #undef SIMPLE_IPC_DEMANGLES
 
+#include "simple_ipc_methods.hpp"
 #include "simple_ipc_stream.hpp"
 #include "simple_ipc_subscription.hpp"
 

@@ -26,7 +26,7 @@ done
 
 for file in "$release/libsimpleipc.so" "$release/libsimpleipc.a" "$release/simple-ipc" "$root/include/simple_ipc.h" \
     "$root/include/simple_ipc.hpp" "$root/include/simple_ipc_queue.hpp" "$root/include/simple_ipc_stream.hpp" \
-    "$root/include/simple_ipc_subscription.hpp"; do
+    "$root/include/simple_ipc_subscription.hpp" "$root/include/simple_ipc_methods.hpp" "$root/include/simple_ipc_json.hpp"; do
     if [ ! -f "$file" ]; then
         echo "install: cannot install: $file is missing; run: make build" >&2
         exit 1
@@ -85,6 +85,8 @@ put 644 "$root/include/simple_ipc.hpp" "$includedir" simple_ipc.hpp
 put 644 "$root/include/simple_ipc_queue.hpp" "$includedir" simple_ipc_queue.hpp
 put 644 "$root/include/simple_ipc_stream.hpp" "$includedir" simple_ipc_stream.hpp
 put 644 "$root/include/simple_ipc_subscription.hpp" "$includedir" simple_ipc_subscription.hpp
+put 644 "$root/include/simple_ipc_methods.hpp" "$includedir" simple_ipc_methods.hpp
+put 644 "$root/include/simple_ipc_json.hpp" "$includedir" simple_ipc_json.hpp
 fill simple_ipc.pc.in "$libdir/pkgconfig" simple_ipc.pc
 fill SimpleIpcConfig.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfig.cmake
 fill SimpleIpcConfigVersion.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfigVersion.cmake

@@ -173,7 +173,8 @@ def without_bodies(text):
 
 
 def cpp_page():
-    files = ["simple_ipc.hpp", "simple_ipc_subscription.hpp", "simple_ipc_stream.hpp", "simple_ipc_queue.hpp"]
+    parts = ("", "_subscription", "_stream", "_methods", "_queue", "_json")
+    files = [f"simple_ipc{part}.hpp" for part in parts]
     c_names = {name for _, _, name in c_entries((ROOT / "include/simple_ipc.h").read_text())}
     body, count = [], 0
     for name in files:

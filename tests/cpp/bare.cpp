@@ -64,12 +64,15 @@ static void all() {
         sum += *reply->try_as<int>();
     }, with);
     check(operation->try_wait().has_value() && sum == 10, "a callback is there without exceptions");
+    const auto called = simple_ipc::try_connect_uds("square", with)->try_call("nobody", 1);
+    check(!called && called.error().kind() == kind::invalid_body, "a call by name is a request");
+
     auto queue = *simple_ipc::try_make_queue();
     check(queue.try_post_uds_request("square", 6, [&sum](auto reply) { sum += *reply->template try_as<int>(); }, with).has_value(),
           "a queue is there without exceptions");
     while (queue.under_way() > 0) (void)queue.try_wait();
     check(sum == 22, "and calls back");
-    check(listener->try_counters()->messages == 8 && listener->try_close().has_value(), "a listener counts and closes");
+    check(listener->try_counters()->messages == 9 && listener->try_close().has_value(), "a listener counts and closes");
     auto clock = *simple_ipc::try_listen_uds_publish("clock", with);
     auto events = *simple_ipc::try_subscribe_uds("clock", with);
     check(*clock.try_publish(7, "tick") == 1, "a publication tells for how many it is");

@@ -4,7 +4,7 @@
 # those of the examples folder. The last line is `N passed, N failed, N skipped`.
 #
 #   tests/cpp/run.sh [--prefix DIR]      a tree that is installed already, instead of building and installing one
-#   tests/cpp/run.sh SUITE [TEST…]       tests, queues, subscriptions or streams, or some of their tests, as C++17; nothing is built that
+#   tests/cpp/run.sh SUITE [TEST…]       tests, queues, subscriptions, streams or methods, or some of their tests, as C++17; nothing is built that
 #                                        has not changed
 # shellcheck disable=SC2317 # the checks are functions that are called by name
 set -u
@@ -19,13 +19,13 @@ prefix=
 chosen=
 case ${1:-} in
     --prefix) prefix=$2 ;;
-    tests | queues | subscriptions | streams)
+    tests | queues | subscriptions | streams | methods)
         chosen=$1
         shift
         use_stage
         ;;
     ?*)
-        echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR], or tests, queues, subscriptions or streams and names of their tests" >&2
+        echo "run.sh: unknown argument \"$1\"; it takes [--prefix DIR], or tests, queues, subscriptions, streams or methods and names of their tests" >&2
         exit 2
         ;;
 esac
@@ -74,7 +74,15 @@ fi
 
 # Without optimisation nothing that is looked for is optimised away, and the compiler takes a fourth of the time.
 sanitize='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O0 -g'
-for tests in tests queues subscriptions streams; do
+with_json=
+if pkg-config --exists nlohmann_json || echo '#include <nlohmann/json.hpp>' | "$cxx" -x c++ -std=c++17 -fsyntax-only - 2>/dev/null; then
+    with_json=methods
+elif [ -n "${CI:-}" ]; then
+    fail "nlohmann/json is there"
+else
+    skip "the tests of simple_ipc_json.hpp: nlohmann/json is not installed"
+fi
+for tests in tests queues subscriptions streams $with_json; do
     for standard in 17 20; do
         check "$tests compile as C++$standard" compile "$scratch/$tests-$standard" "$here/$tests.cpp" -std=c++$standard -O2
         suite "$tests, C++$standard" timeout 900 "$scratch/$tests-$standard"
