@@ -13,6 +13,7 @@ class Daemon(Application):
         return {
             "Python": lambda: self.python("daemon"),
             "JavaScript": lambda: self.javascript("daemon"),
+            "C++": lambda: self.cpp("daemon", "nlohmann_json"),
             "Rust": lambda: self.rust("daemon"),
         }
 

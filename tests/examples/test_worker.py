@@ -12,6 +12,7 @@ class Worker(Application):
         yield "Python", lambda: self.python("worker")
         yield "JavaScript", lambda: self.javascript("worker")
         yield "C", lambda: self.c("worker")
+        yield "C++", lambda: self.cpp("worker", "nlohmann_json")
         yield ".NET", lambda: self.dotnet("Worker", "worker")
 
     def prints_what_is_expected(self, front):
@@ -30,6 +31,9 @@ class Worker(Application):
 
     def test_c_drives_every_worker(self):
         self.prints_what_is_expected(self.c("front"))
+
+    def test_cpp_drives_every_worker(self):
+        self.prints_what_is_expected(self.cpp("front", "nlohmann_json"))
 
     def test_dotnet_drives_every_worker(self):
         self.prints_what_is_expected(self.dotnet("Worker", "front"))
