@@ -386,10 +386,21 @@ private:
 //     float, double, long double             as many digits as keep it;       any number; too large for the type: invalid_body
 //                                            NaN, infinite: invalid_json
 //     vector of std::byte, unsigned char     bytes                            bytes; from JSON: invalid_body
+//     attached<T>                            JSON with bytes                  JSON with bytes; from others: invalid_body
 //     message, message_view                  what it is                       anything, unchanged
 //
 // Other languages read numbers as doubles: a whole number beyond 2^53 changes there.
 template <class T, class = void> struct json_codec;
+
+// A JSON value with bytes beside it, in one body: an array with its shape, a picture with its name. It is sent and taken where any
+// other value is. Listeners of version 0.1.0 and the Deno wire take none: a call fails with `kind::unsupported_version` before
+// anything is sent. The largest message counts both, with up to 11 bytes between them.
+template <class T> struct attached {
+    T value;
+    std::vector<std::byte> data;
+};
+template <class T> attached(T, std::vector<std::byte>) -> attached<T>;
+attached(const char *, std::vector<std::byte>) -> attached<std::string>;
 
 // What is to be sent.
 class body {
@@ -412,11 +423,36 @@ public:
         return made;
     }
 
+    // One JSON text with bytes beside it, which are copied.
+    static body attached(std::string json, const void *data, std::size_t size) {
+        body made(SIPC_KIND_ATTACHED, std::move(json));
+        if (data) made.copied_.assign(static_cast<const char *>(data), size);
+        made.beside_ = sipc_attach_n(nullptr, 0, data, size);
+        made.is_copied_ = data != nullptr;
+        return made;
+    }
+    // The same with bytes that are not copied: they must stay as they are until the call returns, or until the handler's answer
+    // is sent.
+    static body borrowed_attached(std::string json, const void *data, std::size_t size) {
+        body made(SIPC_KIND_ATTACHED, std::move(json));
+        made.beside_ = sipc_attach_n(nullptr, 0, data, size);
+        return made;
+    }
+
     // From whatever can become one. A null pointer becomes one that every call refuses.
     template <class T, class = std::enable_if_t<!std::is_same_v<std::decay_t<T>, body>>> body(const T &value)
         : body(from(value)) {}
 
-    sipc_body get() const noexcept { return borrowed_ ? *borrowed_ : sipc_body{kind_, owned_.data(), owned_.size()}; }
+    // For C; what it points at lives as long as this, where it is.
+    sipc_body get() const noexcept {
+        if (kind_ == SIPC_KIND_ATTACHED) {
+            beside_.json = owned_.data();
+            beside_.json_len = owned_.size();
+            if (is_copied_) beside_.data = copied_.data();
+            return sipc_attached_body(&beside_);
+        }
+        return borrowed_ ? *borrowed_ : sipc_body{kind_, owned_.data(), owned_.size()};
+    }
 
 private:
     body(std::int32_t kind, std::string data) : kind_(kind), owned_(std::move(data)) {}
@@ -433,6 +469,10 @@ private:
     std::int32_t kind_;
     std::string owned_;
     std::optional<sipc_body> borrowed_;
+    // Of JSON with bytes: the bytes, where they were copied, and what C is given.
+    std::string copied_;
+    bool is_copied_ = false;
+    mutable sipc_attached beside_{};
 };
 
 class message;
@@ -443,7 +483,15 @@ public:
     explicit message_view(const sipc_message *message) noexcept : message_(message) {}
 
     bool is_json() const noexcept { return sipc_message_kind(message_) == SIPC_KIND_JSON; }
-    // The JSON text in UTF-8, or the bytes; as long as the message lives.
+    // Whether it is JSON with bytes.
+    bool is_attached() const noexcept { return sipc_message_kind(message_) == SIPC_KIND_ATTACHED; }
+    // The JSON text in UTF-8, of JSON with bytes as well; empty for bytes alone. As long as the message lives.
+    std::string_view json() const noexcept {
+        std::size_t size = 0;
+        const char *text = sipc_message_json_n(message_, &size);
+        return {text, size};
+    }
+    // The JSON text in UTF-8, or the bytes, of JSON with bytes as well; as long as the message lives.
     std::string_view data() const noexcept {
         return {static_cast<const char *>(sipc_message_data(message_)), sipc_message_len(message_)};
     }
@@ -482,6 +530,10 @@ namespace detail {
 
 template <class T> inline constexpr bool is_text =
     std::is_convertible_v<const T &, std::string_view> && !std::is_same_v<T, std::nullptr_t>;
+template <class T> struct attached_value {};
+template <class T> struct attached_value<attached<T>> { using type = T; };
+template <class T, class = void> inline constexpr bool is_attached = false;
+template <class T> inline constexpr bool is_attached<T, std::void_t<typename attached_value<T>::type>> = true;
 template <class T> inline constexpr bool is_bytes =
     std::is_same_v<T, std::vector<std::byte>> || std::is_same_v<T, std::vector<unsigned char>>;
 
@@ -653,9 +705,18 @@ template <> struct json_codec<std::string> : built_in_codec<std::string> {
 template <class T> body body::from(const T &value) {
     if constexpr (std::is_base_of_v<message_view, T>) {
         if (!value.get()) return body(SIPC_KIND_JSON, static_cast<const char *>(nullptr));
+        if (value.is_attached()) return attached(std::string(value.json()), value.data().data(), value.data().size());
         return body(value.is_json() ? SIPC_KIND_JSON : SIPC_KIND_BYTES, std::string(value.data()));
     } else if constexpr (detail::is_bytes<T>) {
         return bytes(value.data(), value.size());
+    } else if constexpr (detail::is_attached<T>) {
+        using inner = typename detail::attached_value<T>::type;
+        if constexpr (detail::is_text<inner>) {
+            return attached(json_codec<std::string>::encode(std::string(std::string_view(value.value))), value.data.data(),
+                            value.data.size());
+        } else {
+            return attached(json_codec<inner>::encode(value.value), value.data.data(), value.data.size());
+        }
     } else if constexpr (detail::is_text<T> && detail::is_c_string<T>) {
         return text(static_cast<const char *>(value));
     } else if constexpr (detail::is_text<T>) {
@@ -669,6 +730,26 @@ template <class T> result<T> message_view::try_as() const {
     if (!message_) return detail::moved_from("message");
     if constexpr (std::is_same_v<T, message>) {
         return clone();
+    } else if constexpr (detail::is_attached<T>) {
+        using inner = typename detail::attached_value<T>::type;
+        if (!is_attached()) {
+            return error(kind::invalid_body,
+                         std::string("cannot read the body as JSON with bytes: it is ") +
+                             (is_json() ? "JSON without bytes" : "bytes without JSON") + "; ask for the type that was sent, or for message",
+                         true);
+        }
+        const auto *begin = reinterpret_cast<const std::byte *>(data().data());
+        std::vector<std::byte> bytes(begin, begin + data().size());
+        if constexpr (detail::has_try_decode<inner>) {
+            result<inner> value = json_codec<inner>::try_decode(json());
+            if (!value) return std::move(value).error();
+            return T{*std::move(value), std::move(bytes)};
+        } else {
+            return T{json_codec<inner>::decode(json()), std::move(bytes)};
+        }
+    } else if (is_attached()) {
+        return error(kind::invalid_body,
+                     "cannot read the body as JSON or bytes: it is both; ask for simple_ipc::attached or for message", true);
     } else if constexpr (detail::is_bytes<T>) {
         if (is_json()) return detail::unfit(data(), "bytes");
         const std::string_view bytes = data();

@@ -264,6 +264,73 @@ static void an_older_programs_path_is_found_by_its_style(void) {
     sipc_listener_free(listener);
 }
 
+static void check_attached(const sipc_message *message, const char *json, const void *data, size_t len) {
+    CHECK(sipc_message_kind(message) == SIPC_KIND_ATTACHED);
+    CHECK(sipc_message_len(message) == len);
+    CHECK(memcmp(sipc_message_data(message), data, len) == 0);
+    CHECK_TEXT(json, sipc_message_json(message));
+    CHECK(!sipc_message_text(message));
+    size_t json_len = 0;
+    CHECK(memcmp(sipc_message_json_n(message, &json_len), json, strlen(json)) == 0);
+    CHECK(json_len == strlen(json));
+}
+
+static void json_with_bytes_arrives_as_it_was_sent(void) {
+    enum { MEBIBYTE = 1 << 20 };
+    static char large[MEBIBYTE];
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (char)(i * 31 + i / 256);
+    sipc_listener *listener = listen_echo("echo");
+    for (size_t len = 0; len <= sizeof large; len = len * 16 + 1) {
+        sipc_attached parts = sipc_attach("{\"shape\":[2,3]}", large, len);
+        sipc_message *reply = NULL, *copy = NULL;
+        CHECK_OK(sipc_post_uds_request("echo", sipc_attached_body(&parts), NULL, &reply, NULL));
+        check_attached(reply, "{\"shape\":[2,3]}", large, len);
+        copy = sipc_message_clone(reply);
+        sipc_message_free(reply);
+        check_attached(copy, "{\"shape\":[2,3]}", large, len);
+        sipc_message_free(copy);
+    }
+    double numbers[] = {1.5, -2, 3};
+    sipc_attached parts = sipc_attach_n("7 and more", 1, numbers, sizeof numbers);
+    sipc_message *reply = NULL;
+    CHECK_OK(sipc_post_uds_request("echo", sipc_attached_body(&parts), NULL, &reply, NULL));
+    check_attached(reply, "7", numbers, sizeof numbers);
+    sipc_message_free(reply);
+
+    sipc_stream *events = NULL;
+    sipc_listener *news = NULL;
+    CHECK_OK(sipc_listen_uds_publish("news", NULL, &news, NULL));
+    CHECK_OK(sipc_subscribe_uds("news", NULL, &events, NULL));
+    CHECK_OK(sipc_publish(news, "topic", sipc_attached_body(&parts), NULL, NULL));
+    CHECK_OK(sipc_stream_next(events, SIPC_NO_TIMEOUT, &reply, NULL));
+    check_attached(reply, "7", numbers, sizeof numbers);
+    CHECK_TEXT("topic", sipc_message_topic(reply));
+    sipc_message_free(reply);
+    sipc_stream_free(events);
+    sipc_listener_free(news);
+    sipc_listener_free(listener);
+}
+
+static void json_with_bytes_that_is_none_is_refused_and_so_is_the_deno_wire(void) {
+    sipc_listener *listener = listen_echo("echo");
+    sipc_client *client = connect_to("echo");
+    sipc_error *error = NULL;
+    sipc_attached parts[] = {sipc_attach(NULL, "a", 1), sipc_attach("1", NULL, 1), sipc_attach("{", "a", 1), sipc_attach("", "a", 1)};
+    sipc_status expected[] = {SIPC_INVALID_ARGUMENT, SIPC_INVALID_ARGUMENT, SIPC_INVALID_JSON, SIPC_INVALID_JSON};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        CHECK_STATUS(expected[i], sipc_client_request(client, sipc_attached_body(&parts[i]), NULL, NULL, NULL));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_client_request(client, sipc_attached_body(NULL), NULL, NULL, NULL));
+    sipc_options *options = sipc_options_new();
+    sipc_attached good = sipc_attach("1", "a", 1);
+    CHECK_OK(sipc_options_set_wire(options, SIPC_WIRE_DENO));
+    CHECK_STATUS(SIPC_UNSUPPORTED_VERSION, sipc_post_uds_request("echo", sipc_attached_body(&good), options, NULL, &error));
+    check_error(error, SIPC_UNSUPPORTED_VERSION, "Deno wire");
+    sipc_options_free(options);
+    sipc_client_free(client);
+    sipc_listener_free(listener);
+}
+
 static void header_and_library_belong_together(void) {
     CHECK_TEXT(SIPC_VERSION, sipc_version());
     CHECK(sipc_abi_version() == SIPC_ABI_VERSION);
@@ -290,6 +357,8 @@ int main(int argc, char **argv) {
         TEST(a_post_waits_for_its_listener_when_told_to),
         TEST(a_socket_can_be_given_by_its_path),
         TEST(an_older_programs_path_is_found_by_its_style),
+        TEST(json_with_bytes_arrives_as_it_was_sent),
+        TEST(json_with_bytes_that_is_none_is_refused_and_so_is_the_deno_wire),
         TEST(header_and_library_belong_together),
     };
     return RUN_TESTS(tests);

@@ -109,6 +109,13 @@ static inline void on_echo(const sipc_message *message, sipc_responder *responde
     (void)user_data;
     const char *data = sipc_message_data(message);
     size_t len = sipc_message_len(message);
+    if (sipc_message_kind(message) == SIPC_KIND_ATTACHED) {
+        size_t json_len = 0;
+        const char *json = sipc_message_json_n(message, &json_len);
+        sipc_attached parts = sipc_attach_n(json, json_len, data, len);
+        sipc_respond(responder, sipc_attached_body(&parts), NULL);
+        return;
+    }
     sipc_respond(responder, sipc_message_kind(message) == SIPC_KIND_BYTES ? sipc_bytes(data, len) : sipc_json_n(data, len),
                  NULL);
 }

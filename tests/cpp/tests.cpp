@@ -134,6 +134,43 @@ void values_arrive_as_they_were_sent() {
     CHECK(client.ping() > 0ns);
 }
 
+void a_value_with_bytes_beside_it_arrives_as_it_was_sent() {
+    using simple_ipc::attached;
+    const scratch place;
+    const auto with = place.options();
+    const auto listener = simple_ipc::listen_uds_request("echo", [](const message_view &m) { return m.clone(); }, with);
+    const auto client = simple_ipc::connect_path(std::string(listener.path()), with);
+    for (const std::size_t size : {0u, 1u, 1u << 20}) {
+        const std::vector<std::byte> data(size, std::byte{0x5a});
+        const auto text = client.request<attached<std::string>>(attached{"name \"\u00e9\"", data});
+        CHECK(text.value == "name \"\u00e9\"" && text.data == data);
+        const auto number = client.request<attached<int>>(attached<int>{7, data});
+        CHECK(number.value == 7 && number.data == data);
+        const auto shape = client.request<attached<point>>(attached<point>{{3, -4}, data});
+        CHECK(shape.value.y == -4 && shape.data == data);
+        const auto raw = client.request(body::borrowed_attached("[1]", data.data(), size));
+        CHECK(raw.is_attached() && !raw.is_json() && raw.json() == "[1]" && raw.data().size() == size);
+        const auto again = client.request(raw);
+        CHECK(again.json() == "[1]" && again.data() == raw.data());
+        const body made = body::attached("[2]", data.data(), size), copy = made;
+        CHECK(client.request(copy).json() == "[2]" && client.request(made).data() == raw.data());
+    }
+    const std::vector<std::byte> one{std::byte{1}};
+    fails(kind::invalid_body, [&] { client.request<int>(attached<int>{1, one}); });
+    fails(kind::invalid_body, [&] { client.request<std::vector<std::byte>>(attached<int>{1, one}); });
+    fails(kind::invalid_body, [&] { client.request<attached<int>>(1); });
+    fails(kind::invalid_body, [&] { client.request<attached<int>>(one); });
+    fails(kind::invalid_body, [&] { client.request<attached<int>>(attached<std::string>{"x", one}); });
+    fails(kind::invalid_json, [&] { client.request(body::attached("{", nullptr, 0)); });
+    fails(kind::invalid_argument, [&] { client.request(body::attached("1", nullptr, 5)); });
+    const auto deno = simple_ipc::options(with).wire(SIPC_WIRE_DENO);
+    fails(kind::unsupported_version, [&] { simple_ipc::post_uds_request("echo", attached<int>{1, one}, deno); });
+
+    const auto sum = simple_ipc::listen_uds_request<attached<int>>(
+        "sum", [](const attached<int> &given) { return attached<int>{given.value + static_cast<int>(given.data.size()), {}}; }, with);
+    CHECK(simple_ipc::post_uds_request<attached<int>>("sum", attached<int>{4, one}, with).value == 5);
+}
+
 void bad_input_is_a_clear_error() {
     const scratch place;
     const auto with = place.options();
@@ -564,6 +601,7 @@ int main(int argc, char **argv) {
     RUN(errors_are_system_errors_with_codes);
     RUN(all_eight_calls_work_with_exceptions_and_without);
     RUN(values_arrive_as_they_were_sent);
+    RUN(a_value_with_bytes_beside_it_arrives_as_it_was_sent);
     RUN(bad_input_is_a_clear_error);
     RUN(handlers_exceptions_fail_their_callers_alone);
     RUN(responder_answers_later_from_another_thread);
