@@ -1,7 +1,8 @@
 "use strict";
 
-// JavaScript's values to bodies and back: a Uint8Array is bytes, everything else JSON.
+// JavaScript's values to bodies and back: a Uint8Array is bytes, an Attached JSON with bytes, everything else JSON.
 
+const { Attached } = require("./attached.cjs");
 const { addon } = require("./load.cjs");
 const { toJson, refused } = require("./json.cjs");
 
@@ -10,14 +11,22 @@ const LONG = 4096;
 
 const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 
-/** A body for the add-on: a Uint8Array as it is, or JSON text; `root` is what errors call the value. */
+/** A body for the add-on: a Uint8Array as it is, JSON text, or an array of the two, JSON first; `root` is what errors call the value. */
 function encode(value, root = "data") {
     if (typeof value === "string") {
         return value.length >= LONG && addon.isPlain(value) ? `"${value}"` : JSON.stringify(value);
     }
     // Of every realm and every subclass, and nothing that only looks like one: the add-on takes no other object.
-    if (typeof value === "object" && value !== null && tagOf.call(value) === "Uint8Array") return bytes(value, root);
+    if (typeof value === "object" && value !== null) {
+        if (tagOf.call(value) === "Uint8Array") return bytes(value, root);
+        if (Attached.is(value)) return [text(value.value, `${root}.value`), bytes(value.data, `${root}.data`)];
+    }
     return toJson(value, root);
+}
+
+/** JSON text of what may not be bytes, nor have some beside it. */
+function text(value, root) {
+    return typeof value === "string" ? JSON.stringify(value) : toJson(value, root);
 }
 
 function bytes(value, root) {
@@ -38,7 +47,8 @@ function isDetached(value) {
 
 /** The value of a body that has arrived; the core has checked that it is JSON where it is not bytes. */
 function decode(body) {
-    return typeof body === "string" ? JSON.parse(body) : body;
+    if (typeof body === "string") return JSON.parse(body);
+    return Array.isArray(body) ? new Attached(JSON.parse(body[0]), body[1]) : body;
 }
 
 module.exports = { encode, decode };

@@ -1,6 +1,7 @@
 "use strict";
 
 const { isMainThread } = require("node:worker_threads");
+const { Attached } = require("./attached.cjs");
 const { addon, environment, supported } = require("./calls.cjs");
 const { Client, connect } = require("./client.cjs");
 const { HandlerError, IpcError, fromNative } = require("./error.cjs");
@@ -39,6 +40,7 @@ if (supported) {
     process[ENDS].add(() => addon.end(environment, isMainThread));
 }
 
+exports.Attached = Attached;
 exports.Client = Client;
 exports.HandlerError = HandlerError;
 exports.IpcError = IpcError;

@@ -231,6 +231,23 @@ export interface ListenOptions extends ListenPublishOptions {
     onError?: ((error: unknown, context: Context) => void) | undefined;
 }
 
+/**
+ * A JSON value with bytes beside it, in one body: an array with its shape, a picture with its name. It is sent where any other
+ * value is; inside JSON it is refused, as bytes are. Listeners of version 0.1.0 and the Deno wire take none: a call rejects with
+ * `unsupported_version` before anything is sent.
+ */
+export class Attached<T = unknown> {
+    /**
+     * `data` is taken as it is, and copied when it is sent: the bytes of any view or buffer. Throws `invalid_argument` where it
+     * is neither.
+     */
+    constructor(value: T, data?: ArrayBufferView | ArrayBufferLike);
+    /** What becomes JSON. */
+    readonly value: T;
+    /** The bytes. Of what has arrived they are in memory of their own. */
+    readonly data: Uint8Array;
+}
+
 /** Who sent a message, as far as the system tells: all of it on Unix sockets, on TCP the user at most. */
 export interface Peer {
     readonly pid: number | undefined;

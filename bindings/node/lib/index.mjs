@@ -2,6 +2,7 @@
 import simpleIpc from "./index.cjs";
 
 export const {
+    Attached,
     Client,
     HandlerError,
     IpcError,

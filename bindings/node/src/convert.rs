@@ -1,6 +1,8 @@
 //! Rust's values to JavaScript's and back.
 
-use napi::bindgen_prelude::{Array, Either, FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice, ValidateNapiValue};
+use napi::bindgen_prelude::{
+    Array, Either, Either3, FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice, ValidateNapiValue,
+};
 use napi::{Env, JsValue, Unknown, ValueType, sys};
 use simple_ipc::{Channel, Counters, Error, ErrorKind, Event as Publication, Message, MessageKind, Result};
 
@@ -9,8 +11,36 @@ use crate::event::{Event, Outcome};
 /// V8's strings end at half a gibibyte.
 const TOO_LONG: &str = "the body is larger than a value of this JavaScript engine may be; send less, or bytes";
 
-/// A body as JavaScript hands it over: JSON text or bytes.
-pub(crate) type Body<'a> = Either<Text, &'a [u8]>;
+/// A body as JavaScript hands it over: JSON text, bytes, or both.
+pub(crate) type Body<'a> = Either3<Text, &'a [u8], Parts<'a>>;
+
+/// JSON text with bytes: an array of the two.
+pub struct Parts<'a>(Text, &'a [u8]);
+
+impl TypeName for Parts<'_> {
+    fn type_name() -> &'static str {
+        "Array"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Object
+    }
+}
+
+impl ValidateNapiValue for Parts<'_> {}
+
+impl<'a> FromNapiValue for Parts<'a> {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Parts<'a>> {
+        let mut parts = [std::ptr::null_mut(); 2];
+        for (at, part) in (0..).zip(&mut parts) {
+            // SAFETY: the caller's handles are live.
+            napi::check_status!(unsafe { sys::napi_get_element(env, value, at, part) })?;
+        }
+        let [json, bytes] = parts;
+        // SAFETY: both are live, since the array that they are of is. What is no typed array is refused.
+        unsafe { Ok(Parts(Text::from_napi_value(env, json)?, <&[u8]>::from_napi_value(env, bytes)?)) }
+    }
+}
 
 /// Text of JavaScript's. As `String`, and quicker where it is ASCII: it is not gone through before it is copied.
 pub struct Text(String);
@@ -68,8 +98,11 @@ impl FromNapiValue for Text {
 /// Takes JavaScript's body over. Text comes from `JSON.stringify` and is not looked at again.
 pub(crate) fn message(body: Body<'_>) -> Message {
     match body {
-        Either::A(Text(text)) => Message::json_unchecked(text),
-        Either::B(bytes) => Message::bytes(bytes),
+        Either3::A(Text(text)) => Message::json_unchecked(text),
+        Either3::B(bytes) => Message::bytes(bytes),
+        Either3::C(Parts(Text(json), bytes)) => {
+            Message::attached_unchecked(&json, bytes).expect("a text of JavaScript is shorter than 4 GiB")
+        }
     }
 }
 
@@ -230,13 +263,26 @@ fn publication<'env>(env: &'env Env, event: &Publication) -> napi::Result<Unknow
     array.into_unknown(env)
 }
 
-/// JSON as a string, bytes as a `Uint8Array`, both in memory of JavaScript's own: handing ours over would spare a copy,
+/// JSON as a string, bytes as a `Uint8Array`, JSON with bytes as an array of both, all in memory of JavaScript's own: handing ours over would spare a copy,
 /// but its collector (Deno's above all) does not count such memory, and lets it grow.
 fn body<'env>(env: &'env Env, message: &Message) -> napi::Result<Unknown<'env>> {
+    if let Some((json, bytes)) = message.as_attached() {
+        let mut parts = env.create_array(2)?;
+        parts.set(0, text(env, json)?)?;
+        parts.set(1, Uint8ArraySlice::copy_from(env, bytes)?)?;
+        return parts.into_unknown(env);
+    }
     match message.kind() {
-        MessageKind::Json if message.data().is_ascii() => env.create_string_latin1(message.data())?.into_unknown(env),
-        MessageKind::Json => env.create_string(String::from_utf8_lossy(message.data()))?.into_unknown(env),
+        MessageKind::Json => text(env, message.data()),
         _ => Uint8ArraySlice::copy_from(env, message.data())?.into_unknown(env),
+    }
+}
+
+fn text<'env>(env: &'env Env, json: &[u8]) -> napi::Result<Unknown<'env>> {
+    if json.is_ascii() {
+        env.create_string_latin1(json)?.into_unknown(env)
+    } else {
+        env.create_string(String::from_utf8_lossy(json))?.into_unknown(env)
     }
 }
 

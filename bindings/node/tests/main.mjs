@@ -5,6 +5,7 @@ const files = [
     "calls.test.mjs",
     "methods.test.mjs",
     "bodies.test.mjs",
+    "attached.test.mjs",
     "values.test.mjs",
     "values_page.test.mjs",
     "errors.test.mjs",

@@ -1,6 +1,7 @@
 // Compiled with `tsc --strict`, never run: what programs may write, and what they may not.
 import { ReadableStream as WebStream } from "node:stream/web";
 import {
+    Attached,
     type ChannelInfo,
     type Client,
     type Context,
@@ -192,3 +193,10 @@ async function callMethods(calc: Client): Promise<number> {
     return (await calc.call<number>("add", 1, 2)) + methodsPath.length;
 }
 void callMethods;
+
+// JSON with bytes.
+const attached: Attached<{ shape: number[] }> = new Attached({ shape: [2, 3] }, new Float64Array(6));
+const beside: Uint8Array = attached.data;
+new Attached(null, beside.buffer);
+// @ts-expect-error: a text is no bytes.
+new Attached(1, "text");
