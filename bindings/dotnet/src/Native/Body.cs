@@ -19,17 +19,39 @@ namespace SimpleIpc.Native
 
         internal bool IsJson => kind == NativeMethods.KindJson;
 
+        /// <summary>JSON with bytes: a <c>sipc_attached</c>, and behind it what that points at.</summary>
+        internal static Outgoing Attached(ReadOnlySpan<byte> json, ReadOnlySpan<byte> data)
+        {
+            byte[] memory = new byte[checked(NativeAttached.Size + json.Length + data.Length)];
+            json.CopyTo(memory.AsSpan(NativeAttached.Size));
+            data.CopyTo(memory.AsSpan(NativeAttached.Size + json.Length));
+            var parts = new NativeAttached { JsonLength = (UIntPtr)(uint)json.Length, DataLength = (UIntPtr)(uint)data.Length };
+            System.Runtime.InteropServices.MemoryMarshal.Write(memory, ref parts);
+            return new Outgoing(NativeMethods.KindAttached, memory);
+        }
+
         /// <summary>
         /// For one call, during which <paramref name="data"/> does not move. It is null where there are no bytes, but to C
         /// that would be no body: any other address does, as nothing is read there.
         /// </summary>
-        internal unsafe NativeBody Native(byte* data) =>
-            new NativeBody { Kind = kind, Data = data == null ? (IntPtr)1 : (IntPtr)data, Length = (UIntPtr)(uint)Data.Length };
+        internal unsafe NativeBody Native(byte* data)
+        {
+            if (kind == NativeMethods.KindAttached)
+            {
+                // Where the parts lie is known only now that they do not move.
+                var parts = (NativeAttached*)data;
+                parts->Json = (IntPtr)(data + NativeAttached.Size);
+                parts->Data = (IntPtr)(data + NativeAttached.Size + (uint)parts->JsonLength);
+                return new NativeBody { Kind = kind, Data = (IntPtr)data, Length = (UIntPtr)(uint)NativeAttached.Size };
+            }
+            return new NativeBody { Kind = kind, Data = data == null ? (IntPtr)1 : (IntPtr)data, Length = (UIntPtr)(uint)Data.Length };
+        }
     }
 
     /// <summary>
     /// Values become bodies and bodies values: <c>byte[]</c>, <c>Memory&lt;byte&gt;</c>, <c>ReadOnlyMemory&lt;byte&gt;</c>
-    /// and <c>ArraySegment&lt;byte&gt;</c> are bytes, an <see cref="IpcMessage"/> is what it is, the rest is JSON.
+    /// and <c>ArraySegment&lt;byte&gt;</c> are bytes, an <see cref="Attached{T}"/> is JSON with bytes, an <see cref="IpcMessage"/> is what
+    /// it is, the rest is JSON.
     /// </summary>
     internal static class Body
     {
@@ -41,6 +63,8 @@ namespace SimpleIpc.Native
                 case ReadOnlyMemory<byte> bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
                 case Memory<byte> bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
                 case ArraySegment<byte> bytes: return new Outgoing(NativeMethods.KindBytes, bytes);
+                case IAttached attached: return attached.Write(json, what);
+                case IpcMessage message when message.IsAttached: return Outgoing.Attached(message.Json.Span, message.Data.Span);
                 case IpcMessage message:
                     return new Outgoing(message.IsJson ? NativeMethods.KindJson : NativeMethods.KindBytes, message.Data);
             }
@@ -83,7 +107,20 @@ namespace SimpleIpc.Native
             var data = new ReadOnlySpan<byte>(NativeMethods.sipc_message_data(message), (int)length);
             if (typeof(T) == typeof(IpcMessage))
             {
-                return (T)(object)IpcMessage.Received(kind, data);
+                return (T)(object)IpcMessage.Received(kind, kind == NativeMethods.KindAttached ? JsonOf(message) : default, data);
+            }
+            if (kind == NativeMethods.KindAttached)
+            {
+                // `object` takes whatever comes.
+                IAttached? reader = typeof(T) == typeof(object) ? default(Attached<object?>) : default(T)! as IAttached;
+                return reader != null
+                    ? (T)reader.Read(JsonOf(message), data, json)
+                    : throw Unfit<T>("data: it is JSON with bytes; use Attached<T> or IpcMessage", null);
+            }
+            if (default(T)! is IAttached)
+            {
+                string what = kind == NativeMethods.KindBytes ? "bytes without JSON" : "JSON without bytes";
+                throw Unfit<T>($"data: it is {what}; use the type that was sent, or IpcMessage", null);
             }
             if (kind == NativeMethods.KindBytes)
             {
@@ -108,22 +145,33 @@ namespace SimpleIpc.Native
             }
         }
 
+        /// <summary>The JSON text of a message, where it lies.</summary>
+        private static unsafe ReadOnlySpan<byte> JsonOf(IntPtr message)
+        {
+            byte* json = NativeMethods.sipc_message_json_n(message, out UIntPtr length);
+            return new ReadOnlySpan<byte>(json, checked((int)(ulong)length));
+        }
+
         /// <summary>Reads a value that is part of a body.</summary>
-        internal static T OfJson<T>(string json, JsonSerializerOptions? options)
+        internal static T OfJson<T>(ReadOnlySpan<byte> json, JsonSerializerOptions? options)
         {
             if (typeof(T) == typeof(IpcMessage))
             {
-                return (T)(object)IpcMessage.FromJson(json);
+                return (T)(object)IpcMessage.Received(NativeMethods.KindJson, default, json);
             }
             try
             {
-                return JsonText.Read<T>(System.Text.Encoding.UTF8.GetBytes(json), options);
+                return JsonText.Read<T>(json, options);
             }
             catch (JsonMistake mistake)
             {
                 throw Unfit<T>(mistake.Message, mistake.InnerException);
             }
         }
+
+        /// <summary>The same from text.</summary>
+        internal static T OfJson<T>(string json, JsonSerializerOptions? options) =>
+            OfJson<T>(System.Text.Encoding.UTF8.GetBytes(json), options);
 
         private static bool IsBytes<T>() =>
             typeof(T) == typeof(byte[]) || typeof(T) == typeof(ReadOnlyMemory<byte>) || typeof(T) == typeof(Memory<byte>)

@@ -12,6 +12,19 @@ namespace SimpleIpc.Native
         internal UIntPtr Length;
     }
 
+    /// <summary><c>sipc_attached</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeAttached
+    {
+        internal IntPtr Json;
+        internal UIntPtr JsonLength;
+        internal IntPtr Data;
+        internal UIntPtr DataLength;
+
+        /// <summary>How many bytes it has.</summary>
+        internal static int Size => 4 * IntPtr.Size;
+    }
+
     /// <summary><c>sipc_counters</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal struct NativeCounters
@@ -67,6 +80,7 @@ namespace SimpleIpc.Native
 
         internal const int KindJson = 1;
         internal const int KindBytes = 2;
+        internal const int KindAttached = 4;
         internal const int ModeRequest = 1;
         internal const int ModeBroadcast = 2;
         internal const long NoTimeout = -1;
@@ -85,6 +99,7 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_message_kind(IntPtr message);
         [DllImport(LibraryName)] internal static extern byte* sipc_message_data(IntPtr message);
         [DllImport(LibraryName)] internal static extern UIntPtr sipc_message_len(IntPtr message);
+        [DllImport(LibraryName)] internal static extern byte* sipc_message_json_n(IntPtr message, out UIntPtr length);
         [DllImport(LibraryName)] internal static extern byte* sipc_message_topic(IntPtr message);
         [DllImport(LibraryName)] internal static extern long sipc_message_missed(IntPtr message);
         [DllImport(LibraryName)] internal static extern byte sipc_message_retained(IntPtr message);

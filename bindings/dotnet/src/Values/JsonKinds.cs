@@ -50,6 +50,10 @@ namespace SimpleIpc.Values
             {
                 return $"{name} inside JSON; send bytes as a message of their own, or as text such as base64";
             }
+            if (typeof(IAttached).IsAssignableFrom(type))
+            {
+                return $"{name} inside JSON, which has no bytes; send it as a message of its own";
+            }
             if (type == typeof(IpcMessage))
             {
                 return $"{name} inside JSON; send it as a message of its own, or the value that it stands for";
