@@ -4,7 +4,7 @@ use async_nats::{HeaderMap, Message as NatsMessage};
 use bytes::Bytes;
 use simple_ipc::{Channel, Error, ErrorKind, Message, MessageKind, Result};
 
-/// `json` or `bytes`; absent, a body is JSON.
+/// `json`, `bytes` or `attached`; absent, a body is JSON.
 pub(crate) const KIND: &str = "Sipc-Kind";
 /// How many milliseconds the caller still waits; absent, it waits without limit.
 pub(crate) const TIMEOUT: &str = "Sipc-Timeout";
@@ -95,8 +95,10 @@ pub(crate) fn headers_of(message: &Message) -> HeaderMap {
 /// The same of a body of this kind. JSON is what is meant where nothing is said.
 pub(crate) fn headers_of_kind(kind: MessageKind) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if kind == MessageKind::Bytes {
-        headers.insert(KIND, "bytes");
+    match kind {
+        MessageKind::Bytes => headers.insert(KIND, "bytes"),
+        MessageKind::Attached => headers.insert(KIND, "attached"),
+        _ => {}
     }
     headers
 }
@@ -126,15 +128,19 @@ pub(crate) fn sequence(message: &NatsMessage) -> u64 {
 pub(crate) fn body(message: &NatsMessage) -> Result<Message> {
     match header(message, KIND) {
         Some("bytes") => Ok(Message::shared(MessageKind::Bytes, message.payload.clone())),
-        None | Some("json") => {
-            let body = Message::shared(MessageKind::Json, message.payload.clone());
-            body.check().map(|()| body)
-        }
+        None | Some("json") => checked(MessageKind::Json, message),
+        Some("attached") => checked(MessageKind::Attached, message),
         Some(other) => Err(Error::new(
             ErrorKind::InvalidBody,
             format!("a body of kind {other:?} came over the bridge, which this version does not know; update it"),
         )),
     }
+}
+
+/// A body with JSON in it, which is looked at here: a listener would end its session over one that is none.
+fn checked(kind: MessageKind, message: &NatsMessage) -> Result<Message> {
+    let body = Message::shared(kind, message.payload.clone());
+    body.check().map(|()| body)
 }
 
 /// Whether the bridges that a message has passed forbid it to pass this one, too.
@@ -254,7 +260,7 @@ mod tests {
 
     #[test]
     fn bodies_keep_their_kind_and_json_is_checked() {
-        for body_of in [Message::bytes([0, 255]), Message::text("é")] {
+        for body_of in [Message::bytes([0, 255]), Message::text("é"), Message::attached("é", [0, 255]).unwrap()] {
             let headers = headers_of(&body_of);
             let payload = Bytes::from(body_of.data().to_vec());
             assert_eq!(size(&headers, &payload), "NATS/1.0\r\n\r\n".len() + headers_len(&body_of) + payload.len());
@@ -262,13 +268,22 @@ mod tests {
         }
         let broken = message(HeaderMap::new(), Bytes::from_static(b"{"));
         assert_eq!(body(&broken).unwrap_err().kind(), ErrorKind::InvalidBody);
+        for broken in [&b"\0\0\0"[..], b"\x05\0\0\0null", b"\x01\0\0\0{a"] {
+            let broken = message(headers_of_kind(MessageKind::Attached), Bytes::from_static(broken));
+            assert_eq!(body(&broken).unwrap_err().kind(), ErrorKind::InvalidBody);
+        }
         let mut headers = HeaderMap::new();
         headers.insert(KIND, "film");
         assert_eq!(body(&message(headers, Bytes::new())).unwrap_err().kind(), ErrorKind::InvalidBody);
     }
 
     fn headers_len(message: &Message) -> usize {
-        if message.kind() == MessageKind::Bytes { KIND.len() + 2 + "bytes".len() + 2 } else { 0 }
+        let line = |kind: &str| KIND.len() + 2 + kind.len() + 2;
+        match message.kind() {
+            MessageKind::Bytes => line("bytes"),
+            MessageKind::Attached => line("attached"),
+            _ => 0,
+        }
     }
 
     #[test]

@@ -84,6 +84,8 @@ async fn bytes_and_json_cross_unchanged_up_to_what_the_server_takes() {
         Message::json_text(" {\"a\": [1.0, 1e400]} ").unwrap(),
         Message::bytes([]),
         Message::bytes([0, 255, 10, 13]),
+        Message::attached(&[2, 3], [0, 255, 10, 13]).unwrap(),
+        Message::attached(&(), []).unwrap(),
         Message::bytes(vec![7; large]),
         Message::text(&"x".repeat(large)),
     ];

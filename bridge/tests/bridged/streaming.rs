@@ -192,6 +192,7 @@ async fn items_of_both_sides_cross_at_once_with_their_kinds_and_the_caller_s_end
         Message::text("é\n"),
         Message::bytes([]),
         Message::bytes([0, 255, 10, 13]),
+        Message::attached(&[2, 3], [0, 255, 10, 13]).unwrap(),
         Message::json_text("[1.0]").unwrap(),
         Message::bytes(vec![7; (1 << 20) - 512]),
     ];
