@@ -1,4 +1,4 @@
-//! Bodies: bytes-like objects are bytes, everything else is JSON.
+//! Bodies: bytes-like objects are bytes, an `Attached` is JSON with bytes, everything else is JSON.
 //!
 //! JSON is written from the objects and read into objects directly. What that cannot do exactly
 //! (integers beyond 64 bits, lone surrogates, very deep values) is left to the module `json`.
@@ -14,6 +14,7 @@ use simple_ipc::{Error, ErrorKind, Message, MessageKind, MessageRef};
 use self::reading::{by_module, directly};
 pub(crate) use self::refusing::type_name;
 use self::writing::{Trouble, Value};
+use crate::attached::Attached;
 use crate::error::{exception, of_kind};
 
 /// The body that an object stands for.
@@ -42,16 +43,31 @@ fn named(data: &Bound<'_, PyAny>, what: &str, root: &str) -> PyResult<Message> {
     if let Ok(view) = data.cast::<PyMemoryView>() {
         return of_view(view);
     }
+    if let Ok(attached) = data.cast::<Attached>() {
+        return of_attached(data.py(), attached.get(), what, root);
+    }
     json(data, what, root)
+}
+
+fn of_attached(py: Python<'_>, attached: &Attached, what: &str, root: &str) -> PyResult<Message> {
+    let bytes = attached.bytes(py)?;
+    let trouble = Trouble::default();
+    let made = Message::attached(&Value::new(attached.value(py), &trouble), bytes.as_bytes());
+    made.map_err(|error| explained(py, trouble, &error, what, &format!("{root}.value")))
 }
 
 fn json(data: &Bound<'_, PyAny>, what: &str, root: &str) -> PyResult<Message> {
     let trouble = Trouble::default();
     let made = Message::json(&Value::new(data, &trouble));
-    made.map_err(|error| match trouble.explain(root, &error.message()) {
+    made.map_err(|error| explained(data.py(), trouble, &error, what, root))
+}
+
+/// Why an object cannot become JSON, or what was raised meanwhile.
+fn explained(py: Python<'_>, trouble: Trouble, error: &Error, what: &str, root: &str) -> PyErr {
+    match trouble.explain(root, &error.message()) {
         Ok(raised) => raised,
-        Err(why) => of_kind(data.py(), ErrorKind::InvalidJson, format!("{what} cannot become JSON: {why}")),
-    })
+        Err(why) => of_kind(py, ErrorKind::InvalidJson, format!("{what} cannot become JSON: {why}")),
+    }
 }
 
 fn of_view(view: &Bound<'_, PyMemoryView>) -> PyResult<Message> {
@@ -114,9 +130,17 @@ fn read<'py>(py: Python<'py>, message: &Message) -> Result<Bound<'py, PyAny>, Er
     if message.kind() == MessageKind::Bytes {
         return Ok(PyBytes::new(py, message.data()).into_any());
     }
-    match directly(py, message.data()) {
-        Ok(object) => Ok(object),
-        Err(_) => message.check().and_then(|()| by_module(py, message.data())),
+    let parts = message.as_attached();
+    let (json, data) = parts.map_or((message.data(), None), |(json, data)| (json, Some(data)));
+    let value = match directly(py, json) {
+        Ok(object) => object,
+        Err(_) => message.check().and_then(|()| by_module(py, json))?,
+    };
+    match data {
+        None => Ok(value),
+        Some(data) => Bound::new(py, Attached::arrived(value, data)).map(Bound::into_any).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("cannot make an object of the body that arrived: {error}"))
+        }),
     }
 }
 

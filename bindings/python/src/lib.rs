@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `attached` | JSON with bytes, as Python has it |
 //! | `body` | Python objects to message bodies and back |
 //! | `options` | keyword arguments to options |
 //! | `error` | errors to exceptions |
@@ -20,6 +21,7 @@
 //! | `queue` | calls on an event loop |
 //! | `context` | what a handler may know about its caller |
 
+mod attached;
 mod body;
 mod call;
 mod calls;
@@ -47,6 +49,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     interpreter::watch_signals();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEFAULT_GRACE", simple_ipc::DEFAULT_GRACE.as_secs_f64())?;
+    module.add_class::<attached::Attached>()?;
     module.add_class::<calls::Client>()?;
     module.add_class::<cancellation::Cancellation>()?;
     module.add_class::<context::Context>()?;

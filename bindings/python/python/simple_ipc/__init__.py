@@ -23,7 +23,8 @@ A request's answer may be a sequence, and so may what its caller sends:
 ...     print(*simple_ipc.post_uds_stream("count", 3))
 0 1 2
 
-`bytes`, `bytearray` and `memoryview` travel as bytes and arrive as `bytes`; everything else is JSON. The
+`bytes`, `bytearray` and `memoryview` travel as bytes and arrive as `bytes`; `Attached(value, data)` is a JSON value
+with bytes beside it; everything else is JSON. The
 functions here block, release the GIL, and end at Ctrl-C; `simple_ipc.aio` has the same for asyncio.
 Every failure is an `IpcError`. Options are keyword arguments: see `PostOptions`, `StreamOptions`, `ListenOptions`,
 `PublishOptions` and `SubscribeOptions`.
@@ -72,7 +73,7 @@ from ._errors import (
 )
 from ._listen import listen, publish
 from ._methods import Handler
-from ._native import Cancellation, Client, Context, Event, Items, Stream, Subscription, __version__
+from ._native import Attached, Cancellation, Client, Context, Event, Items, Stream, Subscription, __version__
 from ._options import (
     CallOptions,
     ListenOptions,
@@ -86,6 +87,7 @@ from ._options import CallOptions as RequestOptions
 from ._server import Counters, Server
 
 __all__ = [
+    "Attached",
     "CallOptions",
     "Cancellation",
     "CancelledError",

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Unpack, final
+from typing import Any, Generic, TypeVar, Unpack, final
 
 from ._options import AioCallOptions, CallOptions, StreamCallOptions, StreamOptions, SubscribeOptions
 
+_Value = TypeVar("_Value")
+
 __all__ = [
     "DEFAULT_GRACE",
+    "Attached",
     "Call",
     "Cancellation",
     "Client",
@@ -191,6 +194,30 @@ class Call:
 class Publication:
     def start(self) -> int: ...
     def cancel(self) -> None: ...
+
+@final
+class Attached(Generic[_Value]):
+    """A JSON value with bytes beside it, in one body: an array with its shape, a picture with its name.
+
+    `value` is what becomes JSON. `data` is bytes, or anything whose memory Python shows as bytes and that lies in one
+    piece: a `bytearray`, a `memoryview`, an `array.array`, a numpy array; `None` is no bytes. What arrives has `bytes`.
+    It is sent where any other value is; inside lists and dictionaries it is refused, as bytes are.
+
+    Raises `InvalidArgumentError` where `data` shows no bytes. Listeners of version 0.1.0 and the Deno wire take none:
+    `UnsupportedVersionError`, before anything is sent."""
+
+    __match_args__: tuple[str, str]
+    def __new__(cls, value: _Value, data: Any = None) -> Attached[_Value]: ...
+    @property
+    def value(self) -> _Value:
+        """The JSON value."""
+    @property
+    def data(self) -> Any:
+        """The bytes: what was given, or `bytes` where it arrived."""
+    @classmethod
+    def __class_getitem__(cls, _of: Any) -> type: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
 @final
 class Event:
