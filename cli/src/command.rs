@@ -66,7 +66,7 @@ impl Commands {
         };
         let wanted = || broadcast || waits();
         let limit = if broadcast { None } else { Some(self.largest) };
-        let (status, output, errors) = match process.exchange(message.data(), limit, wanted) {
+        let (status, output, errors) = match process.exchange(&json::given(message), limit, wanted) {
             Ok(Outcome::Ended { status, output, errors }) => (status, output, errors),
             Ok(Outcome::Unwanted) => return Err(format!("the caller did not wait for {}; it was ended", self.name())),
             Ok(Outcome::TooMuch) => {

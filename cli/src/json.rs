@@ -1,6 +1,8 @@
 //! JSON text in and out: read leniently from the user, printed as one line, numbers and escapes
 //! exactly as they came.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -31,9 +33,15 @@ pub(crate) fn compact(json: &str) -> String {
     String::from_utf8(line).expect("only whole ASCII characters were left out")
 }
 
-/// A body of the JSON kind as one line.
+/// The JSON of a body that has some, as one line.
 fn compact_body(message: &Message) -> String {
-    compact(&String::from_utf8_lossy(message.data()))
+    let json = message.as_attached().map_or(message.data(), |(json, _)| json);
+    compact(&String::from_utf8_lossy(json))
+}
+
+/// The bytes of a body that are no JSON, in base64.
+fn base64_of(message: &Message) -> String {
+    STANDARD.encode(message.as_attached().map_or(message.data(), |(_, bytes)| bytes))
 }
 
 /// What the user wrote as a message: JSON where it is JSON, else a string; and whether it was JSON.
@@ -70,10 +78,15 @@ pub(crate) struct Body {
     body: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<String>,
+    /// How many bytes there are beside JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<usize>,
 }
 
 #[derive(Serialize)]
 struct BareBytes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Box<RawValue>>,
     bytes: String,
 }
 
@@ -81,28 +94,41 @@ struct BareBytes {
 pub(crate) fn kind_name(kind: MessageKind) -> &'static str {
     match kind {
         MessageKind::Json => "json",
+        MessageKind::Attached => "attached",
         _ => "bytes",
     }
 }
 
 /// The record of a message's body.
 pub(crate) fn body(message: &Message) -> Body {
-    let kind = kind_name(message.kind());
+    Body {
+        kind: kind_name(message.kind()),
+        body: json_of(message),
+        bytes: (message.kind() != MessageKind::Json).then(|| base64_of(message)),
+        size: message.as_attached().map(|(_, bytes)| bytes.len()),
+    }
+}
+
+/// The JSON of a body that has some.
+fn json_of(message: &Message) -> Option<Box<RawValue>> {
+    let has_json = matches!(message.kind(), MessageKind::Json | MessageKind::Attached);
+    has_json.then(|| RawValue::from_string(compact_body(message)).expect("a body is checked before it gets here"))
+}
+
+/// What a command reads of a message: JSON or bytes as they are, JSON with bytes as one line.
+pub(crate) fn given(message: &Message) -> Cow<'_, [u8]> {
     match message.kind() {
-        MessageKind::Json => {
-            let json = RawValue::from_string(compact_body(message)).expect("a body is checked before it gets here");
-            Body { kind, body: Some(json), bytes: None }
-        }
-        _ => Body { kind, body: None, bytes: Some(STANDARD.encode(message.data())) },
+        MessageKind::Attached => Cow::Owned(line(message).into_bytes()),
+        _ => Cow::Borrowed(message.data()),
     }
 }
 
 /// The record of a body that nobody has checked: what is no JSON is shown as bytes.
 pub(crate) fn body_as_it_is(message: &Message) -> Body {
-    match RawValue::from_string(compact_body(message)) {
-        Ok(json) if message.kind() == MessageKind::Json => Body { kind: "json", body: Some(json), bytes: None },
-        _ => Body { kind: kind_name(message.kind()), body: None, bytes: Some(STANDARD.encode(message.data())) },
+    if message.kind() != MessageKind::Bytes && message.check().is_ok() {
+        return body(message);
     }
+    Body { kind: kind_name(message.kind()), body: None, bytes: Some(STANDARD.encode(message.data())), size: None }
 }
 
 /// An event's data, as `--json` shows it.
@@ -120,11 +146,11 @@ pub(crate) fn data(message: &Message) -> Data {
     Data { data: body, bytes }
 }
 
-/// A message's body as one line of JSON: the JSON itself, or an object with the bytes in base64.
+/// A message's body as one line of JSON: the JSON itself, or an object with the bytes in base64, and the JSON beside them.
 pub(crate) fn line(message: &Message) -> String {
     match message.kind() {
         MessageKind::Json => compact_body(message),
-        _ => to_json(&BareBytes { bytes: STANDARD.encode(message.data()) }),
+        _ => to_json(&BareBytes { body: json_of(message), bytes: base64_of(message) }),
     }
 }
 
@@ -185,5 +211,11 @@ mod tests {
         assert_eq!(line(&Message::bytes([0, 255])), r#"{"bytes":"AP8="}"#);
         assert_eq!(to_json(&body(&Message::bytes([0, 255]))), r#"{"kind":"bytes","bytes":"AP8="}"#);
         assert_eq!(to_json(&body(&Message::null())), r#"{"kind":"json","body":null}"#);
+        let attached = Message::attached_text("{ \"a\": 1 }", [0, 255]).unwrap();
+        assert_eq!(line(&attached), r#"{"body":{"a":1},"bytes":"AP8="}"#);
+        assert_eq!(to_json(&body(&attached)), r#"{"kind":"attached","body":{"a":1},"bytes":"AP8=","size":2}"#);
+        assert_eq!(to_json(&data(&attached)), r#"{"data":{"a":1},"bytes":"AP8="}"#);
+        assert_eq!(&*given(&attached), line(&attached).as_bytes());
+        assert_eq!(&*given(&Message::bytes([1])), [1]);
     }
 }

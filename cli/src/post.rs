@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
 
 use simple_ipc::{Channel, Error, ErrorKind, Message, MessageKind, Result, blocking};
@@ -25,6 +26,10 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
     }
     let taken = TakenAs { bytes: post.bytes, text: post.text, strict: post.strict };
     let message = message(post.data.as_deref(), taken, reporter)?;
+    let message = match post.attach.as_deref() {
+        Some(file) => attach(&message, file, post.data.as_deref())?,
+        None => message,
+    };
     if post.broadcast {
         blocking::post_broadcast(&channel, &message, &options)?;
         return Ok(ExitCode::SUCCESS);
@@ -35,6 +40,25 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
     let reply = reply?;
     show(&reply, post.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same JSON with the bytes of a file beside it.
+fn attach(message: &Message, file: &Path, data: Option<&OsStr>) -> Result<Message> {
+    let from_input = file.as_os_str() == "-";
+    if from_input && data.is_some_and(|data| data == "-") {
+        let text = "cannot read both DATA and the bytes beside it from standard input; give one of them otherwise";
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    let mut bytes = Vec::new();
+    let read = if from_input {
+        io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    let what = if from_input { "standard input".to_owned() } else { file.display().to_string() };
+    read.map_err(|error| Error::from_os(format!("cannot read {what}"), error))?;
+    let json = std::str::from_utf8(message.data()).expect("it was made of text");
+    Message::attached_unchecked(json, bytes)
 }
 
 /// The channel, for a verb that needs somebody at the other end.

@@ -15,6 +15,7 @@ Examples:
   simple-ipc post example_channel '\"request-foo\"'
   simple-ipc post sums '[1, 2, 3]' --timeout 2s
   simple-ipc post images - --bytes < in.png > out.png
+  simple-ipc post pictures '{\"name\":\"a.png\"}' --attach a.png
   simple-ipc post builds '{\"ok\":true}' --broadcast --wait 10s
   simple-ipc post greetings 'good morning' --text
   simple-ipc post sums - --lines < tasks.jsonl > sums.jsonl";
@@ -117,6 +118,10 @@ pub(crate) struct Post {
     #[arg(long, requires = "data", conflicts_with_all = ["strict", "text", "lines"])]
     pub(crate) bytes: bool,
 
+    /// Send the bytes of a file beside DATA, in one message; - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bytes", "lines"], value_hint = clap::ValueHint::FilePath)]
+    pub(crate) attach: Option<PathBuf>,
+
     /// Send DATA as a string, also where it is JSON, and say nothing about it
     #[arg(long, requires = "data", conflicts_with = "strict")]
     pub(crate) text: bool,
@@ -149,7 +154,7 @@ pub(crate) struct Post {
     #[arg(long, value_name = "WIRE", value_enum, default_value_t = Dialect::Auto)]
     pub(crate) wire: Dialect,
 
-    /// Print the reply as an object with kind and body (or bytes in base64), and errors as JSON
+    /// Print the reply as an object with kind and body, bytes in base64, or both with the size of the bytes, and errors as JSON
     #[arg(long)]
     pub(crate) json: bool,
 

@@ -98,7 +98,7 @@ fn opening(message: &Message) -> Result<Vec<(&'static str, OsString)>, String> {
             message.len()
         ));
     }
-    match String::from_utf8(message.data().to_vec()) {
+    match String::from_utf8(json::given(message).into_owned()) {
         Ok(text) if !text.contains('\0') => Ok(vec![("SIMPLE_IPC_MESSAGE", text.into())]),
         _ => Err("the message that opens the stream is not text; send it as an item".to_owned()),
     }
@@ -202,7 +202,7 @@ impl Up {
             self.unwritten.extend_from_slice(json::line(item).as_bytes());
             self.unwritten.push(b'\n');
         } else {
-            self.unwritten.extend_from_slice(item.data());
+            self.unwritten.extend_from_slice(&json::given(item));
         }
     }
 

@@ -114,3 +114,26 @@ fn a_reader_that_leaves_is_no_failure() {
     std::thread::spawn(move || sender.send(child.wait().unwrap()));
     assert_eq!(received(&ended, "the end of the post").code(), Some(0));
 }
+
+#[test]
+fn a_file_goes_beside_data_in_one_message() {
+    let scratch = Scratch::new();
+    let listening = scratch.listen(["x", "--echo"]);
+    let file = scratch.path().join("picture");
+    std::fs::write(&file, [0, 255]).unwrap();
+    let file = file.to_str().unwrap();
+    scratch.run(["post", "x", "{\"a\": 1}", "--attach", file]).printed("{\"body\":{\"a\":1},\"bytes\":\"AP8=\"}\n");
+    let outcome = scratch.run_with(["post", "x", "--attach", "-", "--json"], &[0, 255, 1]);
+    assert_eq!(outcome.text(), "{\"kind\":\"attached\",\"body\":null,\"bytes\":\"AP8B\",\"size\":3}\n");
+    assert_eq!(
+        [listening.line(), listening.line()],
+        ["{\"body\":{\"a\":1},\"bytes\":\"AP8=\"}", "{\"body\":null,\"bytes\":\"AP8B\"}"]
+    );
+    let outcome = scratch.run(["post", "x", "1", "--attach", "absent"]);
+    assert_eq!(outcome.status, 6);
+    assert!(outcome.stderr.contains("cannot read absent"), "{}", outcome.stderr);
+    let outcome = scratch.run_with(["post", "x", "-", "--attach", "-"], b"1");
+    assert!(outcome.stderr.contains("cannot read both DATA and the bytes"), "{}", outcome.stderr);
+    let outcome = scratch.run(["post", "x", "1", "--attach", file, "--wire", "deno"]);
+    assert!(outcome.stderr.contains("the Deno wire has no JSON with bytes"), "{}", outcome.stderr);
+}
