@@ -4,7 +4,7 @@
 // front.mjs COMMAND-OF-THE-WORKER [ARGUMENT…]
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { postUdsStream } from "simple-ipc";
+import { Attached, postUdsStream } from "simple-ipc";
 
 const [program, ...rest] = process.argv.slice(2);
 if (!program) {
@@ -37,14 +37,10 @@ function sharpness(points) {
 
 async function blurred(points, times, onProgress) {
     // The worker may still be starting: numpy takes a while to load.
-    const stream = postUdsStream("pictures", { shape: [rows, columns], type: "uint8", times }, { wait: 60_000 });
-    await stream.send(points);
-    stream.end();
-    let about;
-    for await (const item of stream) {
-        if (item instanceof Uint8Array) return { ...about, points: item };
-        if ("progress" in item) onProgress(item.progress);
-        else about = item;
+    const picture = new Attached({ shape: [rows, columns], type: "uint8", times }, points);
+    for await (const item of postUdsStream("pictures", picture, { wait: 60_000 })) {
+        if (item instanceof Attached) return { ...item.value, points: item.data };
+        onProgress(item.progress);
     }
     throw new Error("the worker ended without a picture");
 }

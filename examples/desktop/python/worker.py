@@ -17,12 +17,12 @@ def blur(picture, times):
         yield 100 * done // times, picture
 
 
-def handle(task, context):
+def handle(given):
+    # What the picture is, and its points beside it as bytes: they are no JSON and no base64.
+    task, points = given.value, given.data
     rows, columns = task["shape"]
     if task["type"] != "uint8":
         raise simple_ipc.HandlerError(f"pictures are of uint8, not {task['type']}", code="wrong_type")
-    # The points come as bytes, in as many items as the front end likes; they are no JSON and no base64.
-    points = b"".join(context.items)
     if len(points) != rows * columns:
         raise simple_ipc.HandlerError(f"{rows} x {columns} points are due, {len(points)} came", code="wrong_shape")
     picture = numpy.frombuffer(points, dtype=numpy.uint8).reshape(rows, columns).astype(float)
@@ -31,9 +31,9 @@ def handle(task, context):
         # Leaving its loop, or closing its window, stops the work here.
         yield {"progress": progress}
     result = picture.round().astype(numpy.uint8)
-    yield {"shape": list(result.shape), "type": str(result.dtype), "mean": round(float(result.mean()), 2)}
-    yield result.tobytes()
+    about = {"shape": list(result.shape), "type": str(result.dtype), "mean": round(float(result.mean()), 2)}
+    yield simple_ipc.Attached(about, result)
 
 
-with simple_ipc.listen_uds_request("pictures", handle, context=True):
+with simple_ipc.listen_uds_request("pictures", handle):
     sys.stdin.read()
