@@ -26,6 +26,8 @@ use crate::peer::{Ownership, Peer};
 
 /// A time that is not set.
 const NEVER: u64 = u64::MAX;
+/// How much of what nobody took is thrown away before a connection goes, in bytes.
+const UNREAD: usize = 1 << 20;
 
 /// A connected stream. Its socket never waits: a receive that may is a wait and a receive.
 pub(crate) struct Stream {
@@ -71,6 +73,21 @@ impl Core {
             Some(None) => Kernel::Ready,
             read => Kernel::Pipe { read: read.flatten(), room },
         })
+    }
+}
+
+impl Core {
+    /// A connection that goes while something waits in it is reset, and at a reset the peer's Winsock throws away what the peer has not
+    /// read yet: the last answers. What comes after the end was said is therefore taken.
+    fn throw_away_what_is_late(&self, socket: &TcpStream) {
+        let (mut scrap, mut taken) = ([0; 4096], 0);
+        while self.end.has_come() && taken < UNREAD {
+            // SAFETY: the array is that many bytes of memory that is written to.
+            match unsafe { recv(socket, scrap.as_mut_ptr(), scrap.len(), 0) } {
+                Ok(0) | Err(_) => return,
+                Ok(count) => taken += count,
+            }
+        }
     }
 }
 
@@ -259,6 +276,7 @@ impl Stream {
     pub(crate) fn shutdown(&self) {
         match &self.core.kind {
             Kind::Tcp(socket) => {
+                self.core.throw_away_what_is_late(socket);
                 let _already_gone = socket.shutdown(Shutdown::Both);
             }
             Kind::Pipe(pipe) => pipe.close(),
