@@ -137,6 +137,12 @@ TRAITS = {
 }
 
 
+def why_the_command_does_not_under_wine(role, case):
+    if case == "cancelled between two items" and role == "caller":
+        return "it is interrupted before Wine has let it begin"
+    return why_the_command_does_not(role, case)
+
+
 def under_wine(folder):
     """The drivers that are programs for Windows: a file of the folder, with the name of its implementation, starts one there."""
     for name, traits in TRAITS.items():
@@ -145,6 +151,7 @@ def under_wine(folder):
             continue
         if name == "command":
             # What its handlers and its driver tell each other goes by signals.
+            traits = {**traits, "streams": why_the_command_does_not_under_wine}
             yield Implementation(name, [sys.executable, DRIVERS / "command.py"], listens=False,
                                  environment={"COMMAND": str(program)}, **traits)
         else:

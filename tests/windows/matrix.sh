@@ -57,7 +57,7 @@ if bring_dotnet_for_windows && env -u CARGO_TARGET_DIR tools/dotnet.sh build --n
 else
     left "the matrix with .NET: its runtime for Windows, or an SDK that builds its driver, cannot be had"
 fi
-starter command ./simple-ipc.exe
+starter command ./relay.exe ./simple-ipc.exe
 through=(--through C)
 [ -z "${MATRIX_PAIRS:-}" ] || through=()
 # Under Wine each call of the system may be one to another process.

@@ -1,6 +1,6 @@
 /* Runs a program of Windows under Wine with pipes of Windows as its standard input and output, and copies between them and its own,
- * which come from Linux: `relay PROGRAM [ARGUMENT…]`. Node and Bun ask the system of what kind their pipes are, and Wine does not say so
- * of those of Linux. The program ends with this one, however that ends. */
+ * which come from Linux: `relay PROGRAM [ARGUMENT…]`. Node and Bun ask the system of what kind their pipes are, and the command whether
+ * something waits in one, and Wine does not say so of those of Linux. The program ends with this one, however that ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +13,16 @@ static void fail(const char *what) {
     ExitProcess(1);
 }
 
-/* Copies until one side has ended, and closes the side that is written to. */
+/* Copies until one side has ended, and closes both, so that the other side hears of it. */
 static void copy(HANDLE from, HANDLE to) {
     char data[65536];
-    DWORD got, sent;
-    while (ReadFile(from, data, sizeof data, &got, NULL) && got > 0)
-        for (DWORD done = 0; done < got; done += sent)
+    DWORD got, sent = 1;
+    while (sent > 0 && ReadFile(from, data, sizeof data, &got, NULL) && got > 0)
+        for (DWORD done = 0; done < got && sent > 0; done += sent)
             if (!WriteFile(to, data + done, got - done, &sent, NULL))
-                return;
+                sent = 0;
     CloseHandle(to);
+    CloseHandle(from);
 }
 
 static HANDLE to_program;
@@ -50,18 +51,31 @@ static HANDLE make_job(void) {
     return job;
 }
 
+/* Appends an argument as programs of Windows take it. No argument here has a backslash before a quotation mark, or at its end. */
+static char *append(char *end, const char *argument) {
+    *end++ = '"';
+    for (; *argument != '\0'; *end++ = *argument++)
+        if (*argument == '"')
+            *end++ = '\\';
+    *end++ = '"';
+    *end++ = ' ';
+    return end;
+}
+
 int main(int argc, char **argv) {
-    char line[8192] = "";
+    char line[8192], *end = line;
     if (argc < 2) {
         fprintf(stderr, "usage: relay PROGRAM [ARGUMENT...]\n");
         return 2;
     }
-    /* No argument of the drivers has a quotation mark. */
     for (int at = 1; at < argc; at++) {
-        if (strlen(line) + strlen(argv[at]) + 4 > sizeof line)
+        if ((size_t)(line + sizeof line - end) < 2 * strlen(argv[at]) + 4) {
+            fprintf(stderr, "relay: the arguments are too long\n");
             return 2;
-        strcat(strcat(strcat(line, at > 1 ? " \"" : "\""), argv[at]), "\"");
+        }
+        end = append(end, argv[at]);
     }
+    *end = '\0';
     STARTUPINFOA start;
     memset(&start, 0, sizeof start);
     start.cb = sizeof start;
