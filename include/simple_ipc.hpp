@@ -48,8 +48,9 @@
 //
 // Streams. A handler's `request.stream()` answers with a sequence, `post_uds_stream<int>(…)` is a range of its items.
 //
-// simple_ipc_subscription.hpp and simple_ipc_stream.hpp, which this includes, have subscriptions and streams. simple_ipc_queue.hpp
-// has calls for event loops: any number of them behind one descriptor.
+// simple_ipc_subscription.hpp, simple_ipc_stream.hpp and simple_ipc_methods.hpp, which this includes, have subscriptions, streams and
+// calls of methods by name. simple_ipc_queue.hpp has calls and listeners for event loops: any number of them behind one descriptor.
+// simple_ipc_json.hpp is for programs that use nlohmann/json: its values as bodies, and tables of functions as handlers.
 
 #ifndef SIMPLE_IPC_HPP
 #define SIMPLE_IPC_HPP
