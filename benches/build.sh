@@ -11,6 +11,7 @@ mkdir -p "$out"
 # shellcheck disable=SC2086 # flags are meant to be split
 {
     $cc $flags "$here/bare/bare.c" "$here/measure/measure.c" -o "$out/bare"
+    $cc $flags "$here/bare/clients.c" "$here/measure/crowd.c" "$here/measure/measure.c" -o "$out/clients-bare" -pthread
     $cc $flags "$here/bare/busy.c" -o "$out/busy"
     $cc $flags "$here/bare/empty.c" -o "$out/empty"
     $cc $flags -shared -fPIC "$here/measure/slow_clock.c" -o "$out/slow_clock.so"
@@ -22,8 +23,8 @@ cflags=$(pkg-config --cflags simple_ipc)
 libs=$(pkg-config --libs simple_ipc)
 for program in bench:library clients:clients idle:idle first:first loop:loop; do
     # shellcheck disable=SC2086
-    $cc $flags $cflags "$here/sipc/${program%:*}.c" "$here/sipc/channel.c" "$here/measure/measure.c" \
-        -o "$out/${program#*:}" $libs -Wl,-rpath,"$stage/lib" -pthread
+    $cc $flags $cflags "$here/sipc/${program%:*}.c" "$here/sipc/channel.c" "$here/measure/crowd.c" \
+        "$here/measure/measure.c" -o "$out/${program#*:}" $libs -Wl,-rpath,"$stage/lib" -pthread
 done
 # shellcheck disable=SC2086
 $cc $flags $cflags "$here/fanout/library.c" "$here/fanout/fanout.c" "$here/measure/measure.c" -o "$out/fanout-library" \

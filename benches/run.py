@@ -72,8 +72,9 @@ class Bench:
                 self.among_busy_processes(placement)
         if self.wanted("clients"):
             for number in goals.CLIENT_COUNTS:
-                result = run_program([self.programs / "clients", number, self.seconds])
-                self.rounds.keep(f"clients_{number}", "default", "library", result)
+                for column, program in (("loop", "clients-bare"), ("library", "clients")):
+                    result = run_program([self.programs / program, number, self.seconds])
+                    self.rounds.keep(f"clients_{number}", "default", column, result)
         if self.wanted("first"):
             result = run_program([self.programs / "first", self.programs / "empty", self.starts])
             self.rounds.keep("first", "default", "library", result)

@@ -55,6 +55,12 @@ void start_watchdog(const struct plan *plan);
 
 uint64_t now_ns(void);
 
+/* The processor time that this process and another one have taken. */
+uint64_t cpu_of_both_ns(pid_t server);
+
+/* Raises the limit of open descriptors as far as it goes. */
+void allow_many_descriptors(void);
+
 void run_begin(struct run *run, const struct plan *plan, pid_t server, bool with_samples);
 void run_sample(struct run *run, uint64_t nanoseconds);
 void run_end(struct run *run);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static char scratch[] = "/tmp/simple-ipc-bench-XXXXXX";
@@ -31,14 +30,6 @@ static void remove_scratch(void) {
 
 void remove_scratch_at_exit(void) {
     atexit(remove_scratch);
-}
-
-void allow_many_descriptors(void) {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        die("ask for the limit of descriptors");
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 _Noreturn void die_of(const char *attempted, sipc_status status, sipc_error *error) {

@@ -12,9 +12,6 @@
 /* Makes a scratch folder and has the library keep its sockets there. */
 void make_scratch(void);
 
-/* Raises the limit of open descriptors as far as it goes. */
-void allow_many_descriptors(void);
-
 /* Has the folder removed when this process ends by itself: for the one that is started last, or lives longest. */
 void remove_scratch_at_exit(void);
 
