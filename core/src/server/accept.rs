@@ -218,7 +218,7 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
     match theirs {
         Ok(_) => {
             tell!(DEBUG, "a session begins", channel: driven.session.shared.channel, peer: Who(&peer));
-            dispatch::run(driven, false).await;
+            dispatch::begin(driven).await;
         }
         Err(violation) => dispatch::dispatch(driven, Next::Dismiss(violation)),
     }

@@ -5,8 +5,10 @@
 //! quarter of them (at least one) is never dedicated, so that the queue always moves. The queue has few
 //! threads while its jobs are quick, and more where they are not.
 //!
-//! Where more sessions are busy than there are threads to dedicate, none gets one: all are served by way of
-//! the queue, alike, and a thread is called for all the jobs that a look at the sockets has brought.
+//! Where more than a few exclusive sessions are busy none of them keeps a thread: as many threads as there are processors
+//! serve all of them, alike ([crews](crate::server::driver::crew)), as long as handlers are quick. Where they are not each session gets a
+//! thread, and where there are not enough of those all are served by way of the queue, and a thread is called for all the jobs
+//! that a look at the sockets has brought.
 //! Threads by the hundred that all want to run keep each other, and whoever has none, waiting.
 
 use std::collections::VecDeque;
@@ -20,6 +22,7 @@ use tokio::runtime::Handle;
 use crate::lock::{lock, wait};
 use crate::os::fork;
 use crate::os::online_cpus;
+use crate::os::poller::Poller;
 use crate::server::waiting::{Job, TURN, Waiting};
 
 /// How long a thread without work stays.
@@ -38,6 +41,16 @@ const MOST_LATE: u32 = 16;
 /// How long after there were not enough threads for all sessions it is tried again whether there are.
 const SHORTAGE: Duration = Duration::from_secs(2);
 
+/// How many sessions for each processor keep a thread before threads are shared.
+const FEW: usize = 8;
+/// Where there are so many times more, those that have not begun share threads, too.
+const MANY: usize = 2;
+/// For how long threads are not shared where handlers turned out slow, at first and at the most; each time in a row is twice the last.
+const SLOW_FOR: Duration = Duration::from_secs(1);
+const SLOW_AT_MOST: Duration = Duration::from_secs(64);
+/// Where they have been shared for this long before, it is the first time.
+const QUICK_FOR: Duration = Duration::from_secs(10);
+
 /// The threads of one listener.
 pub(crate) struct Threads {
     state: Mutex<State>,
@@ -47,6 +60,16 @@ pub(crate) struct Threads {
     most: usize,
     /// How many of them may be dedicated.
     most_dedicated: usize,
+    /// How many threads serve many sessions each where threads are shared; 0: they never are.
+    crews: usize,
+    /// How many may be dedicated before threads are shared.
+    few: usize,
+    /// Threads are shared: `crowded_since` of the state, for who does not lock. Written under its lock; relaxed, as nothing else is
+    /// ordered by it.
+    crowded: AtomicBool,
+    /// Threads are not shared, as handlers are slow: `slow_until` of the state, for who does not lock. Written under its lock;
+    /// relaxed, as nothing else is ordered by it.
+    slow: AtomicBool,
     /// How many take jobs from the queue before it is looked whether more would help.
     quick: usize,
     /// There are not enough threads for all sessions that want one: `short_since` of the state, for who does not lock.
@@ -75,6 +98,13 @@ struct State {
     calling: bool,
     /// When a session first went without a thread, if that is not long ago.
     short_since: Option<Instant>,
+    /// Few of the sessions that share threads were busy at the last look.
+    few_are_busy: bool,
+    /// Since when threads are shared.
+    crowded_since: Option<Instant>,
+    /// Until when they are not, as handlers are slow, and how long that was made.
+    slow_until: Option<Instant>,
+    slow_for: Duration,
     /// A thread could not be made, and will be tried again.
     trying_again: bool,
     /// No more jobs are to be expected: threads do not wait for them.
@@ -91,8 +121,13 @@ impl State {
 impl Threads {
     pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Threads> {
         let most_dedicated = most - (most / 4).max(1);
+        let crews = if Poller::SERVES_MANY { online_cpus().min(most_dedicated / 2) } else { 0 };
         Arc::new(Threads {
             state: Mutex::default(),
+            crews,
+            few: (FEW * online_cpus()).min(most_dedicated - crews),
+            crowded: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
             work: Condvar::new(),
             most,
             most_dedicated,
@@ -129,7 +164,7 @@ impl Threads {
         }
         let mut state = lock(&self.state);
         state.jobs.push_back(job);
-        if self.short.load(Ordering::Relaxed) {
+        if self.short.load(Ordering::Relaxed) || self.is_crowded() {
             // More will follow at once: a thread is called for all of them.
             if !state.calling {
                 state.calling = true;
@@ -189,6 +224,114 @@ impl Threads {
         }
         state.dedicated += 1;
         Some(ReservedThread(Arc::clone(self)))
+    }
+
+    /// Who is to drive an exclusive session that is busy, one of so many that are `open`, and that `may_share` a thread with others or
+    /// not.
+    pub(crate) fn place(self: &Arc<Threads>, may_share: bool, open: usize) -> Place {
+        if may_share && self.crews > 0 {
+            let mut state = lock(&self.state);
+            let is_crowd = state.dedicated >= self.few || (self.are_many(open) && !state.few_are_busy);
+            if is_crowd && state.crowded_since.is_none() && self.is_quick(&mut state) {
+                self.gather(&mut state);
+            }
+            if state.crowded_since.is_some() {
+                return Place::Crew;
+            }
+        }
+        self.reserve().map_or(Place::Queue, Place::Thread)
+    }
+
+    /// Whether exclusive sessions share threads: those that have one of their own and may share are to give it back.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    /// How many threads are shared at the most.
+    pub(crate) fn crews(&self) -> usize {
+        self.crews
+    }
+
+    /// The right to a thread that serves many sessions: one for each of the [crews](Threads::crews).
+    pub(crate) fn seat_of_a_crew(self: &Arc<Threads>) -> ReservedThread {
+        lock(&self.state).dedicated += 1;
+        ReservedThread(Arc::clone(self))
+    }
+
+    /// Whether a session on which nothing has come shares a thread from the beginning, as one of so many that are `open`: where all of
+    /// them begin at once it is not for the runtime to bring each to a thread.
+    pub(crate) fn is_shared_by_all(&self, open: usize) -> bool {
+        self.crews > 0 && self.are_many(open) && self.is_quick(&mut lock(&self.state))
+    }
+
+    fn are_many(&self, open: usize) -> bool {
+        open > MANY * self.few
+    }
+
+    /// Whether threads may be shared: handlers have not been slow of late.
+    #[inline]
+    pub(crate) fn may_be_shared(&self) -> bool {
+        !self.slow.load(Ordering::Relaxed)
+    }
+
+    fn is_quick(&self, state: &mut State) -> bool {
+        if state.slow_until.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        state.slow_until = None;
+        self.slow.store(false, Ordering::Relaxed);
+        true
+    }
+
+    /// So many sessions that share threads have something at once: where they are a crowd, none keeps a thread.
+    #[inline]
+    pub(crate) fn note_ready(&self, sessions: usize) {
+        if sessions > self.few / 2 && !self.is_crowded() {
+            self.note_busy(sessions);
+        }
+    }
+
+    /// So many sessions that share threads are busy. Whether they are enough for that; else each that is busy gets one again.
+    pub(crate) fn note_busy(&self, sessions: usize) -> bool {
+        let is_crowd = sessions > self.few / 2;
+        let mut state = lock(&self.state);
+        if !is_crowd {
+            state.few_are_busy = true;
+            self.disperse(&mut state);
+        } else if state.crowded_since.is_none() && self.is_quick(&mut state) {
+            self.gather(&mut state);
+        }
+        is_crowd
+    }
+
+    /// Handlers are slow: no session is to wait for that of another one. For a while threads are not shared.
+    pub(crate) fn note_slowness(&self) {
+        let mut state = lock(&self.state);
+        let now = Instant::now();
+        let is_first = state.slow_for.is_zero() || state.crowded_since.is_some_and(|since| now - since > QUICK_FOR);
+        state.slow_for = if is_first { SLOW_FOR } else { (state.slow_for * 2).min(SLOW_AT_MOST) };
+        state.slow_until = Some(now + state.slow_for);
+        self.slow.store(true, Ordering::Relaxed);
+        self.disperse(&mut state);
+    }
+
+    fn gather(&self, state: &mut State) {
+        state.few_are_busy = false;
+        state.crowded_since = Some(Instant::now());
+        self.crowded.store(true, Ordering::Relaxed);
+    }
+
+    fn disperse(&self, state: &mut State) {
+        state.crowded_since = None;
+        self.crowded.store(false, Ordering::Relaxed);
+    }
+
+    /// Runs a job that is not to wait for others.
+    pub(crate) fn call_now(self: &Arc<Threads>, job: Job) {
+        let mut state = lock(&self.state);
+        state.jobs.push_front(job);
+        self.call_a_thread(state, false);
     }
 
     /// Whether sessions that have threads are to give them back, as there are not enough for all.
@@ -305,6 +448,16 @@ impl Threads {
             }
         }
     }
+}
+
+/// Who drives a busy exclusive session.
+pub(crate) enum Place {
+    /// A thread of its own.
+    Thread(ReservedThread),
+    /// A thread that serves others, too.
+    Crew,
+    /// The runtime, which takes each message to the queue.
+    Queue,
 }
 
 /// The right to keep a thread.

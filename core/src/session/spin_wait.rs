@@ -6,7 +6,8 @@
 //! core it keeps the peer from running. So polling is tried only where it has lately paid: each poll
 //! that runs out makes the next 1, 3, 7, … 4095 receives block at once, and one that finds something
 //! makes the next receive poll again. With a single CPU nobody polls, and no process lets more
-//! threads poll at once than it has cores to spare.
+//! threads poll at once than it has cores to spare: one that finds as many polling counts that as a poll that ran out, so
+//! that threads by the hundred need not each find out for themselves.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,6 +91,8 @@ impl SpinWait {
             done => return done,
         }
         let Some(_seat) = Seat::take(self.seats) else {
+            // As many poll as may: this is one of too many threads for that, and had better sleep the next times, too.
+            self.back_off();
             return recv(Wait::Yes);
         };
         let began = Instant::now();
@@ -113,10 +116,15 @@ impl SpinWait {
             }
         }
         self.looked = None;
-        self.pause = self.next_pause;
-        self.next_pause = (self.next_pause * 2 + 1).min(LONGEST_PAUSE);
+        self.back_off();
         drop(_seat);
         recv(Wait::Yes)
+    }
+
+    /// Has more receives block at once than the last time.
+    fn back_off(&mut self) {
+        self.pause = self.next_pause;
+        self.next_pause = (self.next_pause * 2 + 1).min(LONGEST_PAUSE);
     }
 }
 

@@ -10,6 +10,8 @@ mod server {
     pub(crate) mod clock;
     pub(crate) mod driver {
         pub(crate) mod handover;
+        #[expect(dead_code, reason = "not all of it takes part")]
+        pub(crate) mod roster;
     }
     pub(crate) mod publication {
         pub(crate) use crate::stand_ins::{burst, frames};
@@ -47,6 +49,7 @@ mod due;
 mod publications;
 
 mod sends;
+mod shared_threads;
 mod stand_ins;
 mod state;
 mod stuck;

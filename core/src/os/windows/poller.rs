@@ -101,6 +101,10 @@ impl Watched {
 }
 
 impl Poller {
+    /// Whether it looks at hundreds of sockets as quickly as at one: each is asked about by itself.
+    #[cfg(feature = "tokio")]
+    pub(crate) const SERVES_MANY: bool = false;
+
     pub(crate) fn new() -> io::Result<Poller> {
         let event = Arc::new(Event::new()?);
         let clock = Clock::new(Arc::clone(&event))?;

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::dismissal::dismiss;
-use super::driven::{Driven, Keeping, KeptSession, Next};
-use super::{batch, runtime, stream, subscription, thread};
+use super::driven::{Crew, Driven, Drivers, Keeping, KeptSession, Next};
+use super::roster::{Joined, Turn};
+use super::{batch, runtime, stream, subscription, thread, together};
 use crate::lock::lock;
 use crate::os::fork;
 use crate::server::session::delivery::{Opening, hand_over_stream, run_stream};
@@ -42,6 +43,13 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
                 }
             }),
         ),
+        Next::Crew => shared.threads.submit(Box::new(move || {
+            let mut driven = driven;
+            match together::begin(&mut driven) {
+                Some(next) => dispatch(driven, next),
+                None => join(driven),
+            }
+        })),
         Next::Runtime => drop(shared.runtime.spawn(run(driven, true))),
         Next::Subscription => drop(shared.runtime.spawn(async move {
             let mut driven = driven;
@@ -57,6 +65,34 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
         Next::End => drop(driven),
         Next::Forked => {}
     }
+}
+
+/// Has a session share a thread with others.
+fn join(driven: Driven) {
+    let (drivers, session) = (Arc::clone(&driven.drivers), Arc::clone(&driven.session));
+    let threads = &session.shared.threads;
+    let Some(crew) = drivers.crews.next(threads.crews()) else {
+        threads.note_slowness();
+        return dispatch(driven, Next::Runtime);
+    };
+    match crew.join(&session.socket, Box::new(driven), || threads.seat_of_a_crew()) {
+        Ok(Joined::Served) => {}
+        Ok(Joined::Alone(turn)) => serve_crew(&drivers, crew, turn),
+        Err(driven) => dispatch(*driven, Next::Runtime),
+    }
+}
+
+/// Has a thread serve a crew.
+pub(super) fn serve_crew(drivers: &Arc<Drivers>, crew: &Arc<Crew>, turn: Turn) {
+    let (drivers, crew) = (Arc::clone(drivers), Arc::clone(crew));
+    let shared = Arc::clone(&drivers.listener.shared);
+    let threads = Arc::clone(&shared.threads);
+    threads.call_now(Box::new(move || {
+        let end = together::serve(&crew, turn, &shared, || drivers.crews.active(), dispatch);
+        if let together::End::Forked = end {
+            std::mem::forget((drivers, crew, shared));
+        }
+    }));
 }
 
 /// Has the runtime drive a session as long as a stream runs on it.
@@ -118,8 +154,19 @@ pub(super) fn take_over_kept(kept: &KeptSession) {
     }
 }
 
+/// Drives a session whose client has been greeted.
+pub(crate) async fn begin(driven: Driven) {
+    let shared = &driven.session.shared;
+    let shares = shared.blocking && driven.session.exclusive && shared.threads.is_shared_by_all(shared.open());
+    if shares && driven.reader.is_empty() && driven.session.send_queue.waiting() == 0 {
+        driven.session.state.to_thread();
+        return join(driven);
+    }
+    run(driven, false).await;
+}
+
 /// Drives a session on the runtime. One that a thread `gave_back` gets none again before more has come.
-pub(crate) async fn run(mut driven: Driven, gave_back: bool) {
+async fn run(mut driven: Driven, gave_back: bool) {
     let next = runtime::drive(&mut driven, gave_back).await;
     dispatch(driven, next);
 }

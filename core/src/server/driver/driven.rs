@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::crew;
 use super::handover::Handover;
 use crate::lock::lock;
 use crate::protocol::Violation;
@@ -19,6 +20,8 @@ pub(crate) enum Next {
     Thread(ReservedThread),
     /// A thread of its own drives it, a batch at a time.
     Batch(ReservedThread),
+    /// A thread drives it that serves others, too.
+    Crew,
     /// The runtime drives it as a subscription: its first message, of which the header is here, subscribes.
     Subscription,
     /// The runtime drives it as long as a stream runs on it, which has been opened.
@@ -63,7 +66,12 @@ pub(crate) struct Drivers {
     batches: Mutex<Vec<BatchThread>>,
     /// Sessions that their threads keep while they are with the handler of a stream.
     kept: Mutex<Vec<KeptSession>>,
+    /// Sessions that share threads.
+    pub(crate) crews: crew::Crews<Box<Driven>>,
 }
+
+/// The sessions that one thread serves.
+pub(crate) type Crew = crew::Crew<Box<Driven>>;
 
 /// A thread of a session, while it drives that a batch at a time.
 pub(crate) type BatchThread = Arc<Handover<Driven>>;
@@ -81,7 +89,7 @@ pub(crate) struct Keeping {
 
 impl Drivers {
     pub(crate) fn new(listener: Arc<Listener>) -> Arc<Drivers> {
-        Arc::new(Drivers { listener, batches: Mutex::default(), kept: Mutex::default() })
+        Arc::new(Drivers { listener, batches: Mutex::default(), kept: Mutex::default(), crews: crew::Crews::default() })
     }
 
     pub(crate) fn add(&self, thread: &BatchThread) {

@@ -16,6 +16,7 @@ use crate::server::responder::Responder;
 use crate::server::session::delivery::{InOrder, Opening, hand_over_in_order, hand_over_request, run_requests};
 use crate::server::session::state::Ending;
 use crate::server::session::{NotedAs, Session, Task};
+use crate::server::threads::Place;
 use crate::session::receive;
 use crate::session::send_queue::Sent;
 
@@ -168,9 +169,17 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
         }
         if dedicated && !reader.is_empty() && session.shared.admission.has_room() && session.is_free_for_a_thread() {
             // Its client waits for exactly this: no other thread could be quicker than its own.
-            if let Some(seat) = session.shared.threads.reserve() {
-                let next = if session.exclusive { Next::Thread(seat) } else { Next::Batch(seat) };
-                return Then::Leave(next);
+            let threads = &session.shared.threads;
+            if !session.exclusive {
+                if let Some(seat) = threads.reserve() {
+                    return Then::Leave(Next::Batch(seat));
+                }
+            } else {
+                match threads.place(session.may_share_a_thread() && reader.missing() == 0, session.shared.open()) {
+                    Place::Thread(seat) => return Then::Leave(Next::Thread(seat)),
+                    Place::Crew => return Then::Leave(Next::Crew),
+                    Place::Queue => {}
+                }
             }
         }
         let (header, body) = match reader.next_if(|header| session.may_take(header)) {

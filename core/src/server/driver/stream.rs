@@ -14,6 +14,7 @@ use crate::protocol::frame::{self, FrameReader, Kind};
 use crate::server::session::state::Ending;
 use crate::server::session::{NotedAs, Session, Task};
 use crate::server::stream::OpenStream;
+use crate::server::threads::Place;
 use crate::session::send_queue::Sent;
 
 /// A stream whose session has a driver: without one it is lost, unless it has ended.
@@ -97,12 +98,12 @@ async fn serve(session: &Arc<Session>, reader: &mut FrameReader, open: &OpenStre
 
 /// Who drives the session when its stream has ended: a thread, where handlers block, as after any request.
 fn after(session: &Session, is_to_end: bool) -> Next {
-    if session.shared.blocking
-        && !is_to_end
-        && session.is_quiet()
-        && let Some(seat) = session.shared.threads.reserve()
-    {
-        return Next::Thread(seat);
+    if session.shared.blocking && !is_to_end && session.is_quiet() {
+        match session.shared.threads.place(session.may_share_a_thread(), session.shared.open()) {
+            Place::Thread(seat) => return Next::Thread(seat),
+            Place::Crew => return Next::Crew,
+            Place::Queue => {}
+        }
     }
     Next::Runtime
 }

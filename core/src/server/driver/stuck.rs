@@ -1,12 +1,13 @@
 //! The look after threads at batches, and at streams: where one is stuck in a handler, the runtime takes its session over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::dispatch::{dispatch, take_over_kept};
-use super::driven::{BatchThread, Drivers, KeptSession, Next};
+use super::dispatch::{dispatch, serve_crew, take_over_kept};
+use super::driven::{BatchThread, Crew, Drivers, KeptSession, Next};
+use super::roster::Look;
 use crate::trace::{Who, tell};
 
 /// A handler that two looks this far apart both find running is stuck.
@@ -15,6 +16,12 @@ const LOOK: Duration = Duration::from_millis(1);
 /// alone.
 const LOOKS_AT_NOTHING: u32 = 20;
 const LOOKS_AT_NO_STREAM: u32 = 2;
+/// A look that comes this late says nothing of a thread that serves many sessions: nobody got a processor.
+const LATE: Duration = Duration::from_millis(4);
+/// Where a thread that serves many sessions gets stuck, and had taken so few of them to the handler since one did last,
+const FEW: u64 = 256;
+/// so many times in a row, handlers are slow: sessions are not served together for a while.
+const STRIKES: u32 = 4;
 
 /// Looks after the threads of a listener's sessions while any is with the handler.
 pub(crate) async fn check(drivers: Arc<Drivers>) {
@@ -23,8 +30,13 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
         let mut seen: Vec<(BatchThread, u32)> = Vec::new();
         let mut seen_kept: Vec<KeptSession> = Vec::new();
         let (mut looks_at_nothing, mut enough) = (0, LOOKS_AT_NO_STREAM);
-        let is_any_at_work =
-            || !drivers.kept().is_empty() || drivers.batches().iter().any(|thread| thread.is_with_the_handler());
+        let mut seen_crews: Vec<Option<Look>> = Vec::new();
+        let (mut strikes, mut is_late) = (0, false);
+        let is_any_at_work = || {
+            !drivers.kept().is_empty()
+                || drivers.batches().iter().any(|thread| thread.is_with_the_handler())
+                || drivers.crews.all().iter().any(|crew| crew.look().is_some_and(Look::finds_one_in_hand))
+        };
         while looks_at_nothing < enough || !shared.stuck_check.stop(is_any_at_work) {
             let threads = drivers.batches();
             if !threads.is_empty() {
@@ -53,9 +65,27 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
             });
             has_moved |= !kept.is_empty();
             seen_kept = kept;
+            let crews = drivers.crews.all();
+            seen_crews.resize(crews.len(), None);
+            for (crew, seen) in crews.iter().zip(&mut seen_crews) {
+                let look = crew.look();
+                if look.is_some() {
+                    enough = LOOKS_AT_NOTHING;
+                }
+                has_moved |= look != *seen;
+                if !is_late
+                    && look == *seen
+                    && let Some(look) = look
+                {
+                    take_over_crew(&drivers, crew, look, &mut strikes);
+                }
+                *seen = look;
+            }
             looks_at_nothing = if has_moved { 0 } else { looks_at_nothing + 1 };
             seen = found;
+            let slept = Instant::now();
             sleep(LOOK).await;
+            is_late = slept.elapsed() > LATE;
         }
     }
 }
@@ -68,5 +98,20 @@ fn take_over(drivers: &Drivers, thread: &BatchThread) {
         tell!(DEBUG, "a handler is slow: the runtime takes its session over", channel: session.shared.channel, peer: Who(&session.peer));
         session.note_slowness();
         dispatch(driven, Next::Runtime);
+    }
+}
+
+/// Has another thread go on with the sessions of one that is stuck with one of them.
+fn take_over_crew(drivers: &Arc<Drivers>, crew: &Arc<Crew>, look: Look, strikes: &mut u32) {
+    let Some((next, taken)) = crew.take_over(look) else { return };
+    let shared = &drivers.listener.shared;
+    tell!(DEBUG, "a handler is slow: another thread takes over the sessions that share its thread", channel: shared.channel);
+    *strikes = if taken < FEW { *strikes + 1 } else { 0 };
+    if *strikes >= STRIKES {
+        *strikes = 0;
+        shared.threads.note_slowness();
+    }
+    if let Some(turn) = next {
+        serve_crew(drivers, crew, turn);
     }
 }

@@ -2,27 +2,21 @@
 //! hand-over to another thread in between.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::driven::{Driven, Next};
-use crate::message::{Message, MessageKind};
-use crate::os::fork;
+use super::messages::{Taken, ToHandler};
 use crate::os::stream::{interrupted, would_block};
-use crate::protocol::frame::{self, Body, FrameReader};
-use crate::server::call_id::CallId;
-use crate::server::handler::{BlockingHandler, call_blocking};
-use crate::server::responder::{PATIENCE, Responder};
-use crate::server::session::delivery::Opening;
-use crate::server::session::{NotedAs, Session, Task};
+use crate::protocol::frame::FrameReader;
+use crate::server::handler::BlockingHandler;
+use crate::server::responder::PATIENCE;
+use crate::server::session::Session;
 use crate::session::receive;
 use crate::session::send_queue::Sent;
 use crate::session::spin_wait::SpinWait;
 
 /// A session on which nothing has come for this long goes back to the runtime.
 const QUIET: Duration = Duration::from_secs(1);
-/// Messages with more memory than this are the reader's, not copied from its buffer.
-const KEPT: usize = 64 << 10;
 
 /// Drives a session until it goes quiet or ends. Where it `is_again`, the thread has driven it before, and nobody else since.
 pub(crate) fn drive(driven: &mut Driven, is_again: bool) -> Next {
@@ -44,71 +38,13 @@ pub(crate) fn drive(driven: &mut Driven, is_again: bool) -> Next {
 }
 
 fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHandler) -> Next {
-    let born = fork::generation();
     let mut waiter = SpinWait::new(session.shared.options.spin);
-    let mut message = Message::null();
-    let mut handled = Handled { total: &session.shared.tally.messages, untold: 0 };
+    let mut to_handler = ToHandler::new(handler, &session.shared);
     loop {
-        loop {
-            let (header, body) = match reader.next_if(|header| session.may_take(header)) {
-                Ok(frame::Next::Frame(header, body)) => (header, body),
-                Ok(frame::Next::NotYet) => break,
-                // The listener has its hands full: the runtime waits until it has room.
-                Ok(frame::Next::NotNow) => return Next::Runtime,
-                Err(violation) => return Next::Dismiss(violation),
-            };
-            let task = match session.admit(&header, body.as_slice(), NotedAs::TheOnlyOne) {
-                Ok(task) => task,
-                Err(violation) => return Next::Dismiss(violation),
-            };
-            match task {
-                Task::Request { call, timeout_ms, kind } => {
-                    take(&mut message, kind, body);
-                    session.shared.count_message();
-                    let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
-                    let responder = Responder::new(Arc::clone(session) as _, call, deadline);
-                    call_blocking(handler, &message, responder);
-                    reader.recycle(message.take_large(KEPT));
-                    if born != fork::generation() {
-                        return Next::Forked;
-                    }
-                    if session.in_flight() {
-                        // The answer comes later, from elsewhere: meanwhile the runtime listens.
-                        return Next::Runtime;
-                    }
-                }
-                Task::Stream { call, timeout_ms, kind } => {
-                    let deadline = (timeout_ms != 0).then(|| waiter.now() + Duration::from_millis(timeout_ms.into()));
-                    let opening = Message::from_parts(kind, body.into_vec());
-                    handled.tell();
-                    return Next::Stream(Box::new(Opening::new(session, call, opening, deadline)));
-                }
-                Task::Broadcast { ack, kind } => {
-                    take(&mut message, kind, body);
-                    handled.one_more();
-                    if ack.is_some() {
-                        handled.tell();
-                        session.begin_ack(ack);
-                    }
-                    let responder = Responder::new(Arc::clone(session) as _, CallId::NONE, None);
-                    call_blocking(handler, &message, responder);
-                    reader.recycle(message.take_large(KEPT));
-                    if born != fork::generation() {
-                        return Next::Forked;
-                    }
-                    if ack.is_some() {
-                        session.end_ack(PATIENCE);
-                    }
-                }
-                Task::Ack(id) => {
-                    handled.tell();
-                    session.ack(id, PATIENCE);
-                }
-                Task::Nothing => {}
-            }
+        if let Taken::Leave(next) = to_handler.take(session, reader, u32::MAX, PATIENCE, || waiter.now()) {
+            return next;
         }
-        handled.tell();
-        if session.shared.threads.is_short() {
+        if session.shared.threads.is_short() || (session.shared.threads.is_crowded() && session.may_share_a_thread()) {
             return Next::Runtime;
         }
         // A client that no longer reads may still have sent something: that is taken to its end.
@@ -132,42 +68,7 @@ fn serve(session: &Arc<Session>, reader: &mut FrameReader, handler: &BlockingHan
 }
 
 /// The client has gone.
-fn end(session: &Session, reader: &FrameReader) -> Next {
+pub(super) fn end(session: &Session, reader: &FrameReader) -> Next {
     session.count_unfinished(reader);
     Next::End
-}
-
-/// Counts one-way messages in a stream of them: the total, which other threads write too, is told now
-/// and then, and before anybody hears that they were handled.
-struct Handled<'a> {
-    total: &'a AtomicU64,
-    untold: u64,
-}
-
-impl Handled<'_> {
-    fn one_more(&mut self) {
-        self.untold += 1;
-    }
-
-    fn tell(&mut self) {
-        if self.untold > 0 {
-            self.total.fetch_add(self.untold, Ordering::Relaxed);
-            self.untold = 0;
-        }
-    }
-}
-
-impl Drop for Handled<'_> {
-    fn drop(&mut self) {
-        self.tell();
-    }
-}
-
-/// Makes `message` the one that has arrived: small ones in the memory that is there already.
-#[inline(always)]
-fn take(message: &mut Message, kind: MessageKind, body: Body<'_>) {
-    match body {
-        Body::Buffered(bytes) => message.refill(kind, bytes),
-        Body::Owned(bytes) => message.replace(kind, bytes),
-    }
 }

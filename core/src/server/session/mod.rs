@@ -74,8 +74,11 @@ pub(crate) struct Session {
     knows_attachments: bool,
     /// The client knows what a listener tells of itself.
     knows_inspection: bool,
-    /// Until when no thread of its own drives it, as its handler was slow. Written by who finds that out.
+    /// Until when no thread of its own drives it, or, of an exclusive one, no thread that serves others, too: its handler was slow.
+    /// Written by who finds that out.
     no_thread_until: SharedMoment,
+    /// When its handler last kept a thread that serves others, too. Written by that thread.
+    kept_a_thread_at: SharedMoment,
     /// When something last came. Written by the runtime's driver.
     active_at: SharedMoment,
     /// Something that nobody waits for any more has been noted.
@@ -156,6 +159,7 @@ impl Session {
             knows_attachments: hello.is_some_and(Hello::knows_attachments),
             knows_inspection: hello.is_some_and(|hello| hello.features & INSPECTION != 0),
             no_thread_until: SharedMoment::default(),
+            kept_a_thread_at: SharedMoment::default(),
             active_at: SharedMoment::new(now),
             cancellations: Notify::new(),
             last_taken: AtomicU64::new(CallId::NONE.bits()),
@@ -338,6 +342,21 @@ impl Session {
         let is_to_stay = self.state.see().is_to_end() || self.is_running();
         let was_slow = || self.no_thread_until.get().is_some_and(|until| self.shared.clock.now() < until);
         !is_to_stay && self.is_quiet() && !was_slow()
+    }
+
+    /// Whether a thread may serve the session together with others: its handler has not been slow lately.
+    pub(crate) fn may_share_a_thread(&self) -> bool {
+        self.no_thread_until.get().is_none_or(|until| self.shared.clock.now() >= until)
+    }
+
+    /// Its handler has kept a thread that serves others, too. It may have been the system that did; where it happens again soon, it was not.
+    pub(crate) fn note_that_it_kept_a_thread(&self) {
+        let now = self.shared.clock.now();
+        let is_again = self.kept_a_thread_at.get().is_some_and(|at| now.since(at) < SLOW_FOR);
+        self.kept_a_thread_at.set(Some(now));
+        if is_again {
+            self.note_slowness();
+        }
     }
 
     /// Its handler is slow: the session had better stay with the runtime for a while.

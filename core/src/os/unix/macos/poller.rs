@@ -38,6 +38,10 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
+    /// Whether it looks at hundreds of sockets as quickly as at one.
+    #[cfg(feature = "tokio")]
+    pub(crate) const SERVES_MANY: bool = true;
+
     pub(crate) fn new() -> io::Result<Poller> {
         let kqueue = ForkFd::open(kqueue)?;
         fcntl_setfd(&kqueue, FdFlags::CLOEXEC)?;

@@ -1,0 +1,204 @@
+//! What a thread does that serves the sessions of a [crew](super::crew).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::driven::{Crew, Driven, Next};
+use super::messages::{Taken, ToHandler};
+use super::roster;
+use super::roster::{Leaves, Turn};
+use super::thread::end;
+use crate::os::fork;
+use crate::os::stream::{Wait, interrupted, would_block};
+use crate::server::handler::BlockingHandler;
+use crate::server::shared::Shared;
+use crate::session::receive;
+use crate::session::send_queue::Sent;
+
+/// How often it is looked which sessions are busy. Those that are not give memory back; where few are, these get threads of their own.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How many messages of one session are taken to the handler before another session's turn.
+const MOST_IN_A_ROW: u32 = 64;
+/// A session with a body of which this much is still to come is not served together with others.
+const LARGE: usize = 256 << 10;
+
+/// How the thread came to its end.
+pub(crate) enum End {
+    /// No session is left, or another thread has the turn.
+    Over,
+    /// This is a forked child: nothing here is its own.
+    Forked,
+}
+
+/// Takes the messages to the handler that a session already has, in a thread that may be kept: what happens next with the session;
+/// `None`: it may join a crew.
+pub(crate) fn begin(driven: &mut Driven) -> Option<Next> {
+    let Driven { session, reader, .. } = driven;
+    let Some(code) = session.shared.users_code() else { return Some(Next::End) };
+    session.state.to_thread();
+    let (handler, within) = code.blocking();
+    let mut to_handler = ToHandler::new(handler, &session.shared);
+    let taken = to_handler.take(session, reader, u32::MAX, Duration::ZERO, Instant::now);
+    drop(to_handler);
+    drop(within);
+    if let Taken::Leave(Next::Forked) = taken {
+        std::mem::forget(code);
+    }
+    after(driven, taken)
+}
+
+/// Serves the sessions of a crew as long as the thread has the turn. What `leave`s is driven elsewhere.
+pub(crate) fn serve(
+    crew: &Arc<Crew>,
+    turn: Turn,
+    shared: &Arc<Shared>,
+    active: impl Fn() -> usize,
+    leave: impl Fn(Driven, Next),
+) -> End {
+    let Some(code) = shared.users_code() else {
+        // The listener has closed: sessions end.
+        crew.sweep(turn, Leaves::All, |_| {}).for_each(|driven| leave(*driven, Next::Runtime));
+        crew.end_turn(turn);
+        return End::Over;
+    };
+    let born = fork::generation();
+    let (handler, within) = code.blocking();
+    let serving = Serving { crew, turn, shared, handler, leave: &leave };
+    serving.serve(active);
+    drop(within);
+    if born != fork::generation() {
+        std::mem::forget(code);
+        return End::Forked;
+    }
+    End::Over
+}
+
+struct Serving<'a, L> {
+    crew: &'a Crew,
+    turn: Turn,
+    shared: &'a Shared,
+    handler: &'a BlockingHandler,
+    leave: &'a L,
+}
+
+/// What a session in hand leads to.
+enum Then {
+    /// The next session's turn.
+    GoOn,
+    /// The thread is done: another one has the turn, or this is a forked child.
+    Done,
+}
+
+impl<L: Fn(Driven, Next)> Serving<'_, L> {
+    /// Serves until another thread has the turn. `active` tells on how many sessions of all crews something has come of late.
+    fn serve(&self, active: impl Fn() -> usize) {
+        let Serving { crew, turn, shared, .. } = *self;
+        let mut to_handler = ToHandler::new(self.handler, shared);
+        let mut tokens = Vec::new();
+        let mut swept = Instant::now();
+        // Nothing has come since then: there is nothing to be swept.
+        let mut is_quiet = false;
+        while !crew.end_turn(turn) {
+            tokens.clear();
+            let most = (!is_quiet).then(|| SWEEP.saturating_sub(swept.elapsed()));
+            if !shared.threads.may_be_shared() || crew.ready(&mut tokens, most).is_err() {
+                // Handlers are slow, or nothing is known of their sockets any more.
+                self.sweep(Leaves::All);
+                continue;
+            }
+            shared.threads.note_ready(tokens.len());
+            for &token in &tokens {
+                if let Then::Done = self.serve_one(token, &mut to_handler) {
+                    return;
+                }
+            }
+            let now = Instant::now();
+            if now - swept < SWEEP {
+                continue;
+            }
+            swept = now;
+            is_quiet = crew.count() == 0;
+            let is_crowd = shared.threads.note_busy(active());
+            self.sweep(if is_crowd { Leaves::None } else { Leaves::Active });
+        }
+    }
+
+    /// Has sessions go back to the runtime, and gives memory back that the others do not need.
+    fn sweep(&self, leaves: Leaves) {
+        let rest = |driven: &mut Box<Driven>| {
+            driven.reader.rest();
+            driven.session.send_queue.rest();
+        };
+        self.crew.sweep(self.turn, leaves, rest).for_each(|driven| (self.leave)(*driven, Next::Runtime));
+    }
+
+    /// Serves one session on which something has come.
+    fn serve_one(&self, token: u64, to_handler: &mut ToHandler<'_>) -> Then {
+        let Serving { crew, turn, shared, leave, .. } = *self;
+        let mut receives = true;
+        loop {
+            let mut driven = match crew.take(turn, token) {
+                roster::Taken::Session(driven) => driven,
+                roster::Taken::Gone => return Then::GoOn,
+                roster::Taken::NotYourTurn => return Then::Done,
+            };
+            shared.stuck_check.want();
+            let (next, is_done) = serve_in_hand(&mut driven, to_handler, receives);
+            if let Some(Next::Forked) = next {
+                std::mem::forget(driven);
+                return Then::Done;
+            }
+            if let Some(next) = next {
+                crew.leave(turn, token);
+                leave(*driven, next);
+                return Then::GoOn;
+            }
+            if let Err(driven) = crew.put_back(turn, token, driven) {
+                driven.session.note_that_it_kept_a_thread();
+                leave(*driven, Next::Runtime);
+                return Then::Done;
+            }
+            if is_done {
+                return Then::GoOn;
+            }
+            receives = false;
+        }
+    }
+}
+
+/// Receives what has come on a session and takes it to the handler, up to so many messages. What happens next with it, if it does not
+/// stay, and whether all that has come was taken.
+fn serve_in_hand(driven: &mut Driven, to_handler: &mut ToHandler<'_>, receives: bool) -> (Option<Next>, bool) {
+    let Driven { session, reader, .. } = driven;
+    if receives {
+        match receive::receive(&session.socket, reader, Wait::No) {
+            Ok(0) if session.state.see().is_to_end() => return (Some(Next::Runtime), true),
+            Ok(0) => return (Some(end(session, reader)), true),
+            Ok(_) => {}
+            Err(error) if interrupted(&error) || would_block(&error) => return (None, true),
+            Err(_) => return (Some(end(session, reader)), true),
+        }
+    }
+    let taken = to_handler.take(session, reader, MOST_IN_A_ROW, Duration::ZERO, Instant::now);
+    let is_done = !matches!(taken, Taken::Most);
+    (after(driven, taken), is_done)
+}
+
+/// What happens next with a session whose messages have been taken; `None`: it is served together with others.
+fn after(driven: &mut Driven, taken: Taken) -> Option<Next> {
+    let Driven { session, reader, .. } = driven;
+    if let Taken::Leave(next) = taken {
+        return Some(next);
+    }
+    // What the client does not take is the runtime's to send.
+    if session.send_queue.waiting() > 0
+        && let Ok(Sent::Waiting) = session.send_queue.flush(&session.socket, Duration::ZERO)
+    {
+        return Some(Next::Runtime);
+    }
+    if reader.missing() > LARGE {
+        return Some(Next::Runtime);
+    }
+    session.state.note_partial_frame(!reader.is_empty());
+    None
+}
