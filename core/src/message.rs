@@ -174,6 +174,13 @@ impl Message {
         *self = Message::from_parts(kind, data);
     }
 
+    /// Whether [`take_large`](Message::take_large) would take memory.
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    pub(crate) fn is_larger(&self, kept: usize) -> bool {
+        matches!(&self.data, Data::Owned(memory) if memory.capacity() > kept)
+    }
+
     /// The memory of a body that has more than `kept` bytes of it; the body is gone then.
     pub(crate) fn take_large(&mut self, kept: usize) -> Vec<u8> {
         match &mut self.data {

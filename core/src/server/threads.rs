@@ -555,6 +555,41 @@ mod tests {
     }
 
     #[test]
+    fn more_than_a_few_busy_sessions_share_threads_until_few_are_busy_or_handlers_are_slow() {
+        if !Poller::SERVES_MANY {
+            return;
+        }
+        let threads = at_most(256);
+        let gets_one = |threads: &Arc<Threads>| match threads.place(true, 1) {
+            Place::Thread(seat) => Some(seat),
+            _ => None,
+        };
+        let seats: Vec<ReservedThread> = std::iter::from_fn(|| gets_one(&threads)).collect();
+        assert_eq!(seats.len(), threads.few);
+        assert!(threads.is_crowded());
+        // Those whose handlers are slow still get a thread each.
+        assert!(matches!(threads.place(false, 1), Place::Thread(_)));
+        drop(seats);
+        assert!(gets_one(&threads).is_none());
+        assert!(threads.note_busy(threads.few));
+        assert!(!threads.note_busy(threads.few / 2));
+        assert!(gets_one(&threads).is_some());
+        // Where many are open the first one shares, too, unless it is known that few are busy.
+        assert!(matches!(threads.place(true, usize::MAX), Place::Thread(_)));
+        assert!(threads.note_busy(threads.few));
+        assert!(!threads.note_busy(0));
+        let fresh = at_most(256);
+        assert!(fresh.is_shared_by_all(usize::MAX));
+        assert!(matches!(fresh.place(true, usize::MAX), Place::Crew));
+        fresh.note_slowness();
+        assert!(!fresh.may_be_shared() && !fresh.is_crowded() && !fresh.is_shared_by_all(usize::MAX));
+        assert!(gets_one(&fresh).is_some());
+        lock(&fresh.state).slow_until = Some(Instant::now());
+        assert!(matches!(fresh.place(true, usize::MAX), Place::Crew));
+        assert!(fresh.may_be_shared());
+    }
+
+    #[test]
     fn one_thread_is_never_dedicated() {
         let threads = at_most(2);
         let (release, blocked) = mpsc::channel::<()>();

@@ -138,22 +138,28 @@ fn serve_batch(
                 Ok(frame::Next::NotNow) => break Batch::Full,
                 Err(violation) => break Batch::Violated(violation),
             };
-            let noted_as = if *beside_others { NotedAs::Current } else { NotedAs::TheOnlyOne };
-            let (call, kind) = match session.admit(&header, body.as_slice(), noted_as) {
-                Ok(Task::Request { call, kind, .. }) => (call, kind),
-                Ok(Task::Broadcast { ack, kind }) => {
-                    if ack.is_some() {
-                        session.begin_ack(ack);
+            let plain = if *beside_others { None } else { session.admit_plain(&header) };
+            let (call, kind) = match plain {
+                Some(call) => (call, header.message_kind()),
+                None => {
+                    let noted_as = if *beside_others { NotedAs::Current } else { NotedAs::TheOnlyOne };
+                    match session.admit(&header, body.as_slice(), noted_as) {
+                        Ok(Task::Request { call, kind, .. }) => (call, kind),
+                        Ok(Task::Broadcast { ack, kind }) => {
+                            if ack.is_some() {
+                                session.begin_ack(ack);
+                            }
+                            (CallId::NONE, kind)
+                        }
+                        Ok(Task::Ack(id)) => {
+                            session.ack(id, PATIENCE);
+                            continue;
+                        }
+                        // A stream is refused on a session with several requests.
+                        Ok(Task::Nothing | Task::Stream { .. }) => continue,
+                        Err(violation) => break Batch::Violated(violation),
                     }
-                    (CallId::NONE, kind)
                 }
-                Ok(Task::Ack(id)) => {
-                    session.ack(id, PATIENCE);
-                    continue;
-                }
-                // A stream is refused on a session with several requests.
-                Ok(Task::Nothing | Task::Stream { .. }) => continue,
-                Err(violation) => break Batch::Violated(violation),
             };
             match body {
                 Body::Buffered(bytes) => message.refill(kind, bytes),

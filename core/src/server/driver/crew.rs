@@ -71,9 +71,9 @@ impl<D> Crew<D> {
         active
     }
 
-    /// Has sessions leave, and those that stay and were quiet since the last time `rest`.
-    pub(crate) fn sweep(&self, turn: Turn, leaves: Leaves, rest: impl FnMut(&mut D)) -> impl Iterator<Item = D> {
-        let left = self.roster.sweep(turn, leaves, rest);
+    /// Has sessions leave, and `tell`s those that stay whether something has come since the last time.
+    pub(crate) fn sweep(&self, turn: Turn, leaves: Leaves, tell: impl FnMut(&mut D, bool)) -> impl Iterator<Item = D> {
+        let left = self.roster.sweep(turn, leaves, tell);
         left.into_iter().map(|(socket, driver)| {
             self.poller.forget(&socket);
             driver

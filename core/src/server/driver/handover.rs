@@ -12,7 +12,8 @@ use crate::sync::{Mutex, MutexGuard};
 /// session has been taken over must not touch what has another driver by then.
 #[derive(Debug)]
 pub(crate) struct Handover<D> {
-    /// Odd while the thread is with the handler. Counts on, by that thread alone; it goes to the handler under the lock.
+    /// Odd while the thread is with the handler. Counts on, by that thread alone, released to who looks; it goes to the handler under the
+    /// lock, which orders that with the look.
     steps: AtomicU32,
     /// The driver, while the thread is at a batch. Gone: the runtime has taken over.
     parked: Mutex<Option<D>>,
@@ -35,13 +36,13 @@ impl<D> Handover<D> {
         lock(&self.parked)
     }
 
-    /// The thread goes to the handler, or comes back from it.
+    /// The thread goes to the handler, or comes back from it. No other thread writes the count.
     pub(crate) fn step(&self) {
-        self.steps.fetch_add(1, Ordering::SeqCst);
+        self.steps.store(self.steps.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
     pub(crate) fn steps(&self) -> u32 {
-        self.steps.load(Ordering::SeqCst)
+        self.steps.load(Ordering::Acquire)
     }
 
     /// Whether the thread is with the handler, if it has not been taken over.

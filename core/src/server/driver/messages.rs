@@ -73,7 +73,6 @@ impl ToHandler<'_> {
         patience: Duration,
         now: impl Fn() -> Instant,
     ) -> Taken {
-        let ToHandler { handler, born, message, handled } = self;
         for _ in 0..most {
             let (header, body) = match reader.next_if(|header| session.may_take(header)) {
                 Ok(frame::Next::Frame(header, body)) => (header, body),
@@ -82,57 +81,83 @@ impl ToHandler<'_> {
                 Ok(frame::Next::NotNow) => return Taken::Leave(Next::Runtime),
                 Err(violation) => return Taken::Leave(Next::Dismiss(violation)),
             };
+            let deadline_of =
+                |timeout_ms: u32| (timeout_ms != 0).then(|| now() + Duration::from_millis(timeout_ms.into()));
+            if let Some(call) = session.admit_plain(&header) {
+                put_into(&mut self.message, header.message_kind(), body);
+                let deadline = if call == CallId::NONE {
+                    self.handled.one_more();
+                    None
+                } else {
+                    session.shared.count_message();
+                    deadline_of(header.argument)
+                };
+                if let Some(next) = self.call(session, reader, call, deadline) {
+                    return Taken::Leave(next);
+                }
+                continue;
+            }
             let task = match session.admit(&header, body.as_slice(), NotedAs::TheOnlyOne) {
                 Ok(task) => task,
                 Err(violation) => return Taken::Leave(Next::Dismiss(violation)),
             };
-            match task {
+            let next = match task {
                 Task::Request { call, timeout_ms, kind } => {
-                    put_into(message, kind, body);
+                    put_into(&mut self.message, kind, body);
                     session.shared.count_message();
-                    let deadline = (timeout_ms != 0).then(|| now() + Duration::from_millis(timeout_ms.into()));
-                    let responder = Responder::new(Arc::clone(session) as _, call, deadline);
-                    call_blocking(*handler, message, responder);
-                    reader.recycle(message.take_large(KEPT));
-                    if *born != fork::generation() {
-                        return Taken::Leave(Next::Forked);
-                    }
-                    if session.in_flight() {
-                        // The answer comes later, from elsewhere: meanwhile the runtime listens.
-                        return Taken::Leave(Next::Runtime);
-                    }
+                    self.call(session, reader, call, deadline_of(timeout_ms))
                 }
                 Task::Stream { call, timeout_ms, kind } => {
-                    let deadline = (timeout_ms != 0).then(|| now() + Duration::from_millis(timeout_ms.into()));
                     let opening = Message::from_parts(kind, body.into_vec());
-                    handled.tell();
-                    return Taken::Leave(Next::Stream(Box::new(Opening::new(session, call, opening, deadline))));
+                    self.handled.tell();
+                    Some(Next::Stream(Box::new(Opening::new(session, call, opening, deadline_of(timeout_ms)))))
                 }
                 Task::Broadcast { ack, kind } => {
-                    put_into(message, kind, body);
-                    handled.one_more();
+                    put_into(&mut self.message, kind, body);
+                    self.handled.one_more();
                     if ack.is_some() {
-                        handled.tell();
+                        self.handled.tell();
                         session.begin_ack(ack);
                     }
-                    let responder = Responder::new(Arc::clone(session) as _, CallId::NONE, None);
-                    call_blocking(*handler, message, responder);
-                    reader.recycle(message.take_large(KEPT));
-                    if *born != fork::generation() {
-                        return Taken::Leave(Next::Forked);
-                    }
-                    if ack.is_some() {
+                    let next = self.call(session, reader, CallId::NONE, None);
+                    if ack.is_some() && next.is_none() {
                         session.end_ack(patience);
                     }
+                    next
                 }
                 Task::Ack(id) => {
-                    handled.tell();
+                    self.handled.tell();
                     session.ack(id, patience);
+                    None
                 }
-                Task::Nothing => {}
+                Task::Nothing => None,
+            };
+            if let Some(next) = next {
+                return Taken::Leave(next);
             }
         }
         Taken::Most
+    }
+
+    /// Calls the handler with the message. What happens next with the session, if its thread does not go on.
+    #[inline(always)]
+    fn call(
+        &mut self,
+        session: &Arc<Session>,
+        reader: &mut FrameReader,
+        call: CallId,
+        deadline: Option<Instant>,
+    ) -> Option<Next> {
+        let responder = Responder::new(Arc::clone(session) as _, call, deadline);
+        call_blocking(self.handler, &self.message, responder);
+        if self.message.is_larger(KEPT) {
+            reader.recycle(self.message.take_large(KEPT));
+        }
+        if self.born != fork::generation() {
+            return Some(Next::Forked);
+        }
+        // An answer that comes later, from elsewhere: meanwhile the runtime listens.
+        (call != CallId::NONE && session.in_flight()).then_some(Next::Runtime)
     }
 }
 

@@ -172,9 +172,9 @@ impl<D, S: Clone, R> Roster<D, S, R> {
         self.inner().members.iter().filter(|(_, member)| member.is_active).count()
     }
 
-    /// Has sessions leave, for the thread that has the turn and none in hand, and has those that stay and were not taken out since the
-    /// last time `rest`.
-    pub(crate) fn sweep(&self, turn: Turn, leaves: Leaves, mut rest: impl FnMut(&mut D)) -> Vec<(S, D)> {
+    /// Has sessions leave, for the thread that has the turn and none in hand, and `tell`s those that stay whether they were taken out
+    /// since the last time.
+    pub(crate) fn sweep(&self, turn: Turn, leaves: Leaves, mut tell: impl FnMut(&mut D, bool)) -> Vec<(S, D)> {
         let mut inner = self.inner();
         let mut left = Vec::new();
         if inner.turn != turn.0 {
@@ -187,8 +187,8 @@ impl<D, S: Clone, R> Roster<D, S, R> {
                 left.push((member.socket.clone(), driver));
                 return false;
             }
-            if !was_active && let Some(driver) = &mut member.driver {
-                rest(driver);
+            if let Some(driver) = &mut member.driver {
+                tell(driver, was_active);
             }
             true
         });

@@ -57,7 +57,7 @@ pub(crate) fn serve(
 ) -> End {
     let Some(code) = shared.users_code() else {
         // The listener has closed: sessions end.
-        crew.sweep(turn, Leaves::All, |_| {}).for_each(|driven| leave(*driven, Next::Runtime));
+        crew.sweep(turn, Leaves::All, |_, _| {}).for_each(|driven| leave(*driven, Next::Runtime));
         crew.end_turn(turn);
         return End::Over;
     };
@@ -125,11 +125,14 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
 
     /// Has sessions go back to the runtime, and gives memory back that the others do not need.
     fn sweep(&self, leaves: Leaves) {
-        let rest = |driven: &mut Box<Driven>| {
+        let tell = |driven: &mut Box<Driven>, was_active: bool| {
+            if was_active {
+                return driven.session.note_activity();
+            }
             driven.reader.rest();
             driven.session.send_queue.rest();
         };
-        self.crew.sweep(self.turn, leaves, rest).for_each(|driven| (self.leave)(*driven, Next::Runtime));
+        self.crew.sweep(self.turn, leaves, tell).for_each(|driven| (self.leave)(*driven, Next::Runtime));
     }
 
     /// Serves one session on which something has come.

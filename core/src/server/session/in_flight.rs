@@ -132,6 +132,12 @@ impl Session {
         lock(&self.calls).delivering = false;
     }
 
+    /// Whether broadcasts, or questions, are on their way to the handler on another thread.
+    pub(crate) fn is_delivering(&self) -> bool {
+        let calls = lock(&self.calls);
+        calls.delivering || !calls.in_order.is_empty()
+    }
+
     /// Whether nothing is in flight, queued or unsent.
     pub(crate) fn is_quiet(&self) -> bool {
         let calls = lock(&self.calls);

@@ -38,7 +38,7 @@ use crate::mode::Mode;
 use crate::os::stream::Stream;
 use crate::peer::Peer;
 use crate::protocol::Violation;
-use crate::protocol::frame::{ACK_WANTED, FrameReader, HEADER_LEN, Header, Kind, STREAM, Sender};
+use crate::protocol::frame::{ACK_WANTED, BYTES, FrameReader, HEADER_LEN, Header, Kind, STREAM, Sender};
 use crate::protocol::hello::{Hello, INSPECTION, Role, STREAMS};
 use crate::server::admission::Unsent;
 use crate::server::call_id::CallId;
@@ -79,7 +79,7 @@ pub(crate) struct Session {
     no_thread_until: SharedMoment,
     /// When its handler last kept a thread that serves others, too. Written by that thread.
     kept_a_thread_at: SharedMoment,
-    /// When something last came. Written by the runtime's driver.
+    /// When something last came, within a second where a thread serves the session together with others. Written by the driver.
     active_at: SharedMoment,
     /// Something that nobody waits for any more has been noted.
     cancellations: Notify,
@@ -214,6 +214,25 @@ impl Session {
         }
     }
 
+    /// As [`admit`](Session::admit) of the only one, where it is a message that needs nothing but the handler, as most are: its call,
+    /// which a broadcast has not. `None`: nothing has been taken in, and `admit` is to be asked.
+    #[inline(always)]
+    pub(crate) fn admit_plain(&self, header: &Header) -> Option<CallId> {
+        if header.flags != BYTES && (header.flags != 0 || self.shared.check_json) {
+            return None;
+        }
+        match (header.kind, self.shared.mode) {
+            (Kind::Request, Mode::Request) if self.current(Ordering::Relaxed) == CallId::NONE => {
+                let call = CallId::new(header.id, self.last_taken().nth().wrapping_add(1));
+                self.last_taken.store(call.bits(), Ordering::Relaxed);
+                self.current.store(call.bits(), Ordering::Relaxed);
+                Some(call)
+            }
+            (Kind::Broadcast, Mode::Broadcast) if header.id == 0 => Some(CallId::NONE),
+            _ => None,
+        }
+    }
+
     /// Takes a frame in that [may be taken](Session::may_take), a request as `noted_as`: answers what the session itself
     /// can answer, and says what is left to do.
     pub(crate) fn admit(&self, header: &Header, body: &[u8], noted_as: NotedAs) -> Result<Task, Violation> {
@@ -337,7 +356,8 @@ impl Session {
     /// Whether the session may get a thread of its own: nothing of it is elsewhere.
     pub(crate) fn is_free_for_a_thread(&self) -> bool {
         if self.exclusive {
-            return !self.in_flight() && self.send_queue.waiting() == 0;
+            // Not before those broadcasts are with the handler that were taken to the queue.
+            return !self.in_flight() && self.send_queue.waiting() == 0 && !self.is_delivering();
         }
         let is_to_stay = self.state.see().is_to_end() || self.is_running();
         let was_slow = || self.no_thread_until.get().is_some_and(|until| self.shared.clock.now() < until);
