@@ -31,7 +31,7 @@ ALLOWED_GROWTH_OF = {"queue, client": 0.1}
 # What the C library copies with would else depend on the processor: without these it takes SSE2, or what another machine has.
 SAME_EVERYWHERE = "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-AVX512F,-AVX512VL,-ERMS,-FSRM"
 FEW, MANY = 2048, 6144
-EXCHANGES = {"blocking": "request", "queue": "request", "oneway": "broadcast"}
+EXCHANGES = {"blocking": "request", "post": "request", "queue": "request", "oneway": "broadcast"}
 HANG_SECONDS = 600
 RENEW = "benches/check.py --renew, through: make bench-check RENEW=1"
 

@@ -3,7 +3,7 @@
  * poll finds nothing is up to the machine.
  *
  *   loop listen request|broadcast                until its standard input ends
- *   loop blocking|queue|oneway COUNT             COUNT messages of 64 B to the listener
+ *   loop blocking|post|queue|oneway COUNT        COUNT messages of 64 B to the listener
  *
  * Both need SIMPLE_IPC_DIR. The listener writes one byte to its standard output when it listens.
  */
@@ -56,6 +56,19 @@ static void blocking(long count) {
     if (status != SIPC_OK)
         die_of("request", status, error);
     sipc_client_free(client);
+}
+
+static void post(long count) {
+    sipc_error *error = NULL;
+    sipc_status status = SIPC_OK;
+    for (long i = 0; status == SIPC_OK && i < count; i++) {
+        sipc_message *reply = NULL;
+        status = sipc_post_uds_request(CHANNEL, sipc_bytes(body, sizeof body), options, &reply, &error);
+        if (status == SIPC_OK)
+            sipc_message_free(reply);
+    }
+    if (status != SIPC_OK)
+        die_of("post", status, error);
 }
 
 static void oneway(long count) {
@@ -111,12 +124,14 @@ int main(int argc, char **argv) {
     long count = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
     if (count > 0 && strcmp(argv[1], "blocking") == 0)
         blocking(count);
+    else if (count > 0 && strcmp(argv[1], "post") == 0)
+        post(count);
     else if (count > 0 && strcmp(argv[1], "queue") == 0)
         queue(count);
     else if (count > 0 && strcmp(argv[1], "oneway") == 0)
         oneway(count);
     else {
-        fprintf(stderr, "usage: %s listen request|broadcast, or blocking|queue|oneway COUNT\n", argv[0]);
+        fprintf(stderr, "usage: %s listen request|broadcast, or blocking|post|queue|oneway COUNT\n", argv[0]);
         return 2;
     }
     sipc_options_free(options);
