@@ -26,7 +26,7 @@ const RESPONSE: &[u8] = b"r";
 
 fn subscribe(publisher: &Publisher, room: usize, overflow: Overflow, queue: usize) -> Subscriber {
     let (socket, driver) = (Arc::new(Stream::new(room, usize::MAX)), Arc::new(Notify::default()));
-    let terms = Terms { filter: Filter::All, overflow, queue, largest: 100 };
+    let terms = Terms { filter: Filter::All, overflow, queue, largest: 100, knows_attachments: true };
     let outlet = Outlet { socket: Arc::clone(&socket), driver: Arc::clone(&driver), id: 1 };
     let key = publisher.subscribe(terms, outlet, 0, |_, _| Bytes::from_static(RESPONSE)).unwrap();
     Subscriber { socket, driver, key }

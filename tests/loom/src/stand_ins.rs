@@ -205,6 +205,15 @@ pub(crate) mod frames {
         Bytes::from_static(b"goodbye")
     }
 
+    /// None is published here.
+    pub(crate) fn is_attached(_frame: &[u8]) -> bool {
+        false
+    }
+
+    pub(crate) fn unknown_body(_id: u32) -> Bytes {
+        Bytes::from_static(b"unknown body")
+    }
+
     pub(crate) fn too_slow(_id: u32, _waiting: usize, _queue: usize) -> Bytes {
         Bytes::from_static(b"too slow")
     }
