@@ -17,7 +17,7 @@ fn join(sessions: &Sessions, name: &'static str) -> Option<Turn> {
 
 /// What a thread with the turn can take.
 fn take_all(sessions: &Sessions, turn: Turn) -> Vec<&'static str> {
-    sessions.sweep(turn, Leaves::All, |_, _| {}).into_iter().map(|(_, name)| name).collect()
+    sessions.sweep(turn, Leaves::All, |_, _| false).into_iter().map(|(_, name)| name).collect()
 }
 
 #[test]

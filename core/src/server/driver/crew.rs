@@ -71,9 +71,14 @@ impl<D> Crew<D> {
         active
     }
 
-    /// Has sessions leave, and `tell`s those that stay whether something has come since the last time.
-    pub(crate) fn sweep(&self, turn: Turn, leaves: Leaves, tell: impl FnMut(&mut D, bool)) -> impl Iterator<Item = D> {
-        let left = self.roster.sweep(turn, leaves, tell);
+    /// Has sessions leave. Of the others `may_stay` is told whether something has come since the last time, and says whether they stay.
+    pub(crate) fn sweep(
+        &self,
+        turn: Turn,
+        leaves: Leaves,
+        may_stay: impl FnMut(&mut D, bool) -> bool,
+    ) -> impl Iterator<Item = D> {
+        let left = self.roster.sweep(turn, leaves, may_stay);
         left.into_iter().map(|(socket, driver)| {
             self.poller.forget(&socket);
             driver

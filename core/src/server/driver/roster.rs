@@ -172,9 +172,14 @@ impl<D, S: Clone, R> Roster<D, S, R> {
         self.inner().members.iter().filter(|(_, member)| member.is_active).count()
     }
 
-    /// Has sessions leave, for the thread that has the turn and none in hand, and `tell`s those that stay whether they were taken out
-    /// since the last time.
-    pub(crate) fn sweep(&self, turn: Turn, leaves: Leaves, mut tell: impl FnMut(&mut D, bool)) -> Vec<(S, D)> {
+    /// Has sessions leave, for the thread that has the turn and none in hand. Of the others `may_stay` is told whether they were taken
+    /// out since the last time, and says whether they stay.
+    pub(crate) fn sweep(
+        &self,
+        turn: Turn,
+        leaves: Leaves,
+        mut may_stay: impl FnMut(&mut D, bool) -> bool,
+    ) -> Vec<(S, D)> {
         let mut inner = self.inner();
         let mut left = Vec::new();
         if inner.turn != turn.0 {
@@ -183,12 +188,10 @@ impl<D, S: Clone, R> Roster<D, S, R> {
         inner.members.retain(|_, member| {
             let was_active = std::mem::replace(&mut member.is_active, false);
             let leaves = leaves == Leaves::All || (leaves == Leaves::Active && was_active);
+            let leaves = leaves || member.driver.as_mut().is_some_and(|driver| !may_stay(driver, was_active));
             if leaves && let Some(driver) = member.driver.take() {
                 left.push((member.socket.clone(), driver));
                 return false;
-            }
-            if let Some(driver) = &mut member.driver {
-                tell(driver, was_active);
             }
             true
         });

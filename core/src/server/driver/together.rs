@@ -13,7 +13,6 @@ use crate::os::stream::{Wait, interrupted, would_block};
 use crate::server::handler::BlockingHandler;
 use crate::server::shared::Shared;
 use crate::session::receive;
-use crate::session::send_queue::Sent;
 
 /// How often it is looked which sessions are busy. Those that are not give memory back; where few are, these get threads of their own.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -57,7 +56,7 @@ pub(crate) fn serve(
 ) -> End {
     let Some(code) = shared.users_code() else {
         // The listener has closed: sessions end.
-        crew.sweep(turn, Leaves::All, |_, _| {}).for_each(|driven| leave(*driven, Next::Runtime));
+        crew.sweep(turn, Leaves::All, |_, _| false).for_each(|driven| leave(*driven, Next::Runtime));
         crew.end_turn(turn);
         return End::Over;
     };
@@ -125,14 +124,18 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
 
     /// Has sessions go back to the runtime, and gives memory back that the others do not need.
     fn sweep(&self, leaves: Leaves) {
-        let tell = |driven: &mut Box<Driven>, was_active: bool| {
+        let may_stay = |driven: &mut Box<Driven>, was_active: bool| {
+            let Driven { session, reader, .. } = &mut **driven;
             if was_active {
-                return driven.session.note_activity();
+                session.note_activity();
+            } else {
+                reader.rest();
+                session.send_queue.rest();
             }
-            driven.reader.rest();
-            driven.session.send_queue.rest();
+            // An acknowledgement that another thread has sent may have been too much for the socket.
+            session.send_queue.waiting() == 0
         };
-        self.crew.sweep(self.turn, leaves, tell).for_each(|driven| (self.leave)(*driven, Next::Runtime));
+        self.crew.sweep(self.turn, leaves, may_stay).for_each(|driven| (self.leave)(*driven, Next::Runtime));
     }
 
     /// Serves one session on which something has come.
@@ -193,11 +196,12 @@ fn after(driven: &mut Driven, taken: Taken) -> Option<Next> {
     if let Taken::Leave(next) = taken {
         return Some(next);
     }
-    // What the client does not take is the runtime's to send.
-    if session.send_queue.waiting() > 0
-        && let Ok(Sent::Waiting) = session.send_queue.flush(&session.socket, Duration::ZERO)
-    {
-        return Some(Next::Runtime);
+    // What the client does not take is the runtime's to send; so is what another thread is sending, and may not get rid of.
+    if !session.send_queue.is_empty() {
+        let _told_to_the_runtime = session.send_queue.flush(&session.socket, Duration::ZERO);
+        if !session.send_queue.is_empty() {
+            return Some(Next::Runtime);
+        }
     }
     if reader.missing() > LARGE {
         return Some(Next::Runtime);
