@@ -11,7 +11,7 @@
 //     simple_ipc::connect_uds("calc").call<int>("add", 1, 2); // 3
 //
 // A function is whatever std::function takes, but for overloaded and generic ones: it takes values that are made of the parameters,
-// and returns one of which JSON is made, bytes, a body, or nothing, which is null. It may be called by several threads at once.
+// and returns one of which JSON is made, bytes, an attached, a body, or nothing, which is null. It may be called by several threads at once.
 // Its last parameter may be a `const caller &`, who sent the message, or a `responder &`, with which it answers itself, at once or
 // later or with a stream; it returns nothing then. What it throws reaches the caller as from any handler.
 //
@@ -147,7 +147,7 @@ template <class Out> body answer_of(Out &&value) {
     using Value = std::decay_t<Out>;
     if constexpr (std::is_same_v<Value, body>) {
         return std::forward<Out>(value);
-    } else if constexpr (is_bytes<Value> || std::is_base_of_v<message_view, Value>) {
+    } else if constexpr (is_bytes<Value> || is_attached<Value> || std::is_base_of_v<message_view, Value>) {
         return body(value);
     } else {
         return body::json(nlohmann::json(std::forward<Out>(value)).dump());

@@ -33,7 +33,7 @@ private:
 
 namespace detail {
 
-// What a parameter is in JSON; nothing for what has no form there: bytes, a null pointer.
+// What a parameter is in JSON; nothing for what has no form there: bytes, JSON with bytes, a null pointer.
 inline std::optional<std::string> json_of_parameter(const body &given) {
     const sipc_body raw = given.get();
     if (!raw.data || (raw.kind != SIPC_KIND_JSON && raw.kind != SIPC_KIND_TEXT)) return std::nullopt;

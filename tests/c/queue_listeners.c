@@ -1,6 +1,10 @@
 /* Listeners of a queue: their handlers run in the thread that processes it. */
 #include "testing.h"
 
+#ifndef _WIN32
+#include <sys/resource.h>
+#endif
+
 struct served {
     sipc_queue *queue;
     pthread_t thread;
@@ -386,6 +390,42 @@ static void mistakes_are_told_and_release_the_user_data(void) {
     sipc_queue_free(queue);
 }
 
+#ifndef _WIN32
+static void without_descriptors_listening_fails_and_works_when_there_are_some(void) {
+    sipc_queue *queue = new_queue();
+    struct served served = serve_in(queue);
+    struct rlimit before, none;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = before;
+    int expected = 0;
+    /* One more at a time: each step of listening is the one that fails. */
+    for (rlim_t more = 0;; more++) {
+        none.rlim_cur = 3 + more;
+        sipc_error *error = NULL;
+        CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        sipc_status status =
+            sipc_queue_listen_uds_request(queue, "few", on_request, &served, drop_served, NULL, &served.listener, &error);
+        CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+        if (status == SIPC_OK)
+            break;
+        CHECK(served.drops == ++expected && !served.listener);
+        check_error(error, status, "");
+        CHECK_OK(sipc_queue_process(queue, NULL, NULL));
+    }
+    CHECK(expected > 0);
+    struct count done = COUNT_FROM_ZERO;
+    struct caller caller = call("few", 1, &done);
+    pthread_t thread = thread_start(post_all, &caller);
+    serve_until(queue, &done, 1);
+    thread_join(thread);
+    CHECK_OK(caller.status);
+    CHECK_OK(sipc_listener_close(served.listener, NULL));
+    sipc_listener_free(served.listener);
+    sipc_queue_free(queue);
+    CHECK(served.drops == expected + 1);
+}
+#endif
+
 int main(int argc, char **argv) {
     static const struct test tests[] = {
         TEST(handlers_run_where_the_queue_is_processed),
@@ -398,6 +438,9 @@ int main(int argc, char **argv) {
         TEST(a_queue_that_is_freed_closes_its_listeners),
         TEST(a_handler_may_listen_and_call_but_not_process),
         TEST(mistakes_are_told_and_release_the_user_data),
+#ifndef _WIN32
+        TEST(without_descriptors_listening_fails_and_works_when_there_are_some),
+#endif
     };
     return RUN_TESTS(tests);
 }

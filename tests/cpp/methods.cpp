@@ -52,6 +52,7 @@ void a_table_calls_the_function_that_is_named_with_what_it_takes() {
             {"list", [](int n) { return std::vector<int>(static_cast<std::size_t>(n), n); }},
             {"map", [] { return std::map<std::string, int>{{"a", 1}}; }},
             {"bytes", [] { return std::vector<std::byte>{std::byte{7}}; }},
+            {"picture", [](std::size_t size) { return simple_ipc::attached<json>{{{"size", size}}, std::vector<std::byte>(size)}; }},
             {"body", [] { return simple_ipc::body::json("[1]"); }},
             {"large", [](std::uint64_t n) { return n; }},
         },
@@ -70,6 +71,8 @@ void a_table_calls_the_function_that_is_named_with_what_it_takes() {
     CHECK(client.call<json>("any", named{{"a \"b\"", "c"}}) == json({{"a \"b\"", "c"}}));
     CHECK(client.call<json>("list", 2) == json({2, 2}) && client.call<json>("map") == json({{"a", 1}}));
     CHECK(client.call<std::vector<std::byte>>("bytes").size() == 1 && client.call<json>("body") == json::array({1}));
+    const auto picture = client.call<simple_ipc::attached<json>>("picture", 3);
+    CHECK(picture.value == json({{"size", 3}}) && picture.data.size() == 3);
     CHECK(client.call<std::uint64_t>("large", UINT64_MAX) == UINT64_MAX);
     CHECK(simple_ipc::post_uds_request<int>("calc", simple_ipc::method_call("add", 2, 3), with) == 5);
     // As any program says it.
@@ -131,6 +134,7 @@ void what_cannot_be_called_says_why_with_the_code_of_the_convention() {
     CHECK(ran == 0);
     fails(kind::invalid_argument, [&] { (void)client.call("add", std::vector<std::byte>(1), 1); });
     fails(kind::invalid_argument, [&] { (void)client.call("add", named{{"a", std::vector<std::byte>(1)}}); });
+    fails(kind::invalid_argument, [&] { (void)client.call("add", simple_ipc::attached<int>{1, {}}, 1); });
     fails(kind::invalid_json, [&] { (void)client.call("add", simple_ipc::body::json("1,2"), simple_ipc::body::json("]")); });
     CHECK(ran == 0);
 }
