@@ -392,6 +392,12 @@ static void mistakes_are_told_and_release_the_user_data(void) {
 
 #ifndef _WIN32
 static void without_descriptors_listening_fails_and_works_when_there_are_some(void) {
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (preloaded && strstr(preloaded, "vgpreload")) {
+        /* At the limit its socketpair succeeds, with descriptors that it has closed. */
+        printf("# left out under valgrind, which gives closed descriptors where there are none left\n");
+        return;
+    }
     sipc_queue *queue = new_queue();
     struct served served = serve_in(queue);
     struct rlimit before, none;
