@@ -183,6 +183,8 @@ def all_of_them():
                          raw=True, listens=False, publishes=None, streams=None)
 
 
+#: The cases of JSON with bytes.
+ATTACHED = ("JSON with no bytes", "JSON with bytes")
 HALF_CLOSED = "a client that has closed looks like one that has ended its sending"
 
 
@@ -207,6 +209,12 @@ def why_not(poster, listener, transport, case):
         if case == "string, lone surrogate":
             return "plain text is UTF-8, which has no lone surrogate"
         return "plain text carries strings only"
+    if case in ATTACHED:
+        for raw in (poster, listener):
+            if raw.raw:
+                return f"{raw.name} has no JSON with bytes"
+        if listener.name == "command":
+            return "what a command prints is JSON or bytes"
     if case == "bytes, 64 MiB" and "C" not in (poster.name, listener.name):
         # Everybody sends and takes them; every pair of languages would need minutes for what the core does in each.
         if transport == "TCP" or poster.name != listener.name:

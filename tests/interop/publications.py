@@ -9,7 +9,7 @@ import values
 
 # Cases of `cases.json` whose values are published. The others are about requests, or take long.
 PUBLISHED = ("string, empty", "string, Unicode", "string, embedded NUL", "number 2^53 - 1", "null", "nested objects",
-             "bytes, none", "bytes, 1 MiB")
+             "bytes, none", "bytes, 1 MiB", "JSON with bytes")
 OTHERS = ("topics", "flood, all are delivered", "flood, the publisher waits", "flood, the oldest are dropped and counted",
           "flood, the subscriber is too slow", "the subscriber leaves")
 # Far more than the window of a subscriber and its queue together hold, in bytes.
@@ -151,6 +151,6 @@ class Pair:
 def why_not(publisher, subscriber, case):
     """Why a case of a pair cannot exist; None where it can."""
     if publisher.publishes is not True:
-        if case == "topics" or case.startswith("bytes") or case == "the subscriber leaves":
+        if case == "topics" or case.startswith("bytes") or case == "JSON with bytes" or case == "the subscriber leaves":
             return f"{publisher.name} as a publisher: {publisher.publishes}"
     return None

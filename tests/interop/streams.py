@@ -151,6 +151,9 @@ class Pair:
         for length in (0, 1, 100_000):
             self.ask("send", values.command({"bytes": length}, self.caller.implementation.form))
             self.due(("bytes", length, "good"))
+        attached = {"bytes": 100_000, "json": '{"shape":[2,3]}'}
+        self.ask("send", values.command(attached, self.caller.implementation.form))
+        self.due(values.of_case(attached))
         self.ask("end")
         self.due("end")
         self.close()

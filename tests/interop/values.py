@@ -1,7 +1,8 @@
 """One form for values, whichever language they come from, so that two can be compared.
 
 A driver gives a value as its language's user holds it (`value:` and a description), as JSON text where its users are
-handed text (`json:`), or as bytes (`bytes:LENGTH:good`, where good says that they count 0 to 250 over and over).
+handed text (`json:`), as bytes (`bytes:LENGTH:good`, where good says that they count 0 to 250 over and over), or as JSON text
+with such bytes (`attached:LENGTH:good:TEXT`).
 """
 
 import json
@@ -57,15 +58,26 @@ def parse(field):
     if form == "bytes":
         length, _, verdict = rest.partition(":")
         return ("bytes", int(length), verdict)
+    if form == "attached":
+        length, verdict, text = rest.split(":", 2)
+        return ("attached", int(length), verdict, from_json(text))
     return from_json(rest) if form == "json" else from_description(json.loads(rest))
 
 
+def is_attached(case):
+    return "bytes" in case and "json" in case
+
+
 def of_case(case):
+    if is_attached(case):
+        return ("attached", case["bytes"], "good", from_json(case["json"]))
     return ("bytes", case["bytes"], "good") if "bytes" in case else from_json(case["json"])
 
 
 def command(case, form):
     """A case's value as a driver takes it."""
+    if is_attached(case):
+        return f"attached:{case['bytes']}:{case['json']}"
     if "bytes" in case:
         return f"bytes:{case['bytes']}"
     if form == "json":

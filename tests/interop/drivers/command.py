@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 from command_streams import stream, streams
-from spoken import at_once, build, commands, describe, say, say_many
+from spoken import at_once, build, commands, describe, describe_attached, say, say_many
 
 COMMAND = os.environ["COMMAND"]
 
@@ -84,8 +84,10 @@ def say_error(text):
 def start(verb, address, timeout, kind, more=()):
     mode = ["--broadcast"] if verb == "broadcast" else []
     as_bytes = ["--bytes"] if kind == "bytes" else []
+    text = kind.removeprefix("attached:") if kind.startswith("attached:") else None
+    data = ["-"] if text is None else [text, "--attach", "-"]
     return subprocess.Popen(
-        [COMMAND, "post", address, "-", "--timeout", f"{timeout}ms", *mode, *as_bytes, *more],
+        [COMMAND, "post", address, *data, "--timeout", f"{timeout}ms", *mode, *as_bytes, *more],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -118,6 +120,11 @@ def post():
             say("ok")
         elif kind == "bytes":
             say("ok", describe("bytes", out))
+        elif kind.startswith("attached:"):
+            record = json.loads(out)
+            data = base64.b64decode(record["bytes"])
+            assert (record["kind"], record["size"]) == ("attached", len(data)), record
+            say("ok", describe_attached(record["body"], data))
         else:
             # The text of the body as it stands in the record: no parser of ours goes over its numbers and strings.
             text = out.decode().rstrip("\n")
@@ -213,7 +220,11 @@ def subscribe():
             record = json.loads(line)
             # The text of the data as it stands in the record: no parser of ours goes over its numbers and strings.
             text = line.removeprefix('{"data":').rpartition(',"topic":')[0]
-            value = describe("bytes", base64.b64decode(record["bytes"])) if "bytes" in record else "json:" + text
+            data = base64.b64decode(record.get("bytes", ""))
+            if "bytes" in record and "data" in record:
+                value = describe_attached(record["data"], data)
+            else:
+                value = describe("bytes", data) if "bytes" in record else "json:" + text
             say("ok", str(record["missed"]), str(int(record["retained"])), record["topic"] or "-", value)
         elif verb == "take":
             total, pause = int(fields[0]), int(fields[1]) / 1e6

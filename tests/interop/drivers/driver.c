@@ -83,10 +83,26 @@ static void say_body(const char *event, int kind, const void *data, size_t len) 
 }
 
 static void say_message(const char *event, const sipc_message *message) {
+    if (sipc_message_kind(message) == SIPC_KIND_ATTACHED) {
+        char head[96];
+        size_t len = sipc_message_len(message);
+        const char *verdict = is_pattern(sipc_message_data(message), len) ? "good" : "bad";
+        snprintf(head, sizeof head, "%s\tattached:%zu:%s:", event, len, verdict);
+        say(head, sipc_message_json(message), strlen(sipc_message_json(message)));
+        return;
+    }
     say_body(event, sipc_message_kind(message), sipc_message_data(message), sipc_message_len(message));
 }
 
+/* It points at memory of the message, and of the thread. */
 static sipc_body body_of(const sipc_message *message) {
+    static _Thread_local sipc_attached parts;
+    if (sipc_message_kind(message) == SIPC_KIND_ATTACHED) {
+        size_t json_len = 0;
+        const char *json = sipc_message_json_n(message, &json_len);
+        parts = sipc_attach_n(json, json_len, sipc_message_data(message), sipc_message_len(message));
+        return sipc_attached_body(&parts);
+    }
     if (sipc_message_kind(message) == SIPC_KIND_BYTES)
         return sipc_bytes(sipc_message_data(message), sipc_message_len(message));
     return sipc_json_n(sipc_message_data(message), sipc_message_len(message));
@@ -232,7 +248,7 @@ static void say_error(const sipc_error *error) {
     say_id(head, sipc_error_message(error));
 }
 
-/* A body from `json:TEXT` or `bytes:LEN`; what it points at goes to *memory. */
+/* A body from `json:TEXT`, `bytes:LEN` or `attached:LEN:TEXT`; what it points at goes to *memory, or lies in `value`. */
 static sipc_body parse_value(const char *value, void **memory) {
     const char *rest;
     *memory = NULL;
@@ -241,8 +257,16 @@ static sipc_body parse_value(const char *value, void **memory) {
         *memory = pattern(len);
         return sipc_bytes(*memory, len);
     }
+    if ((rest = after(value, "attached:")) != NULL) {
+        static sipc_attached parts;
+        char *colon = NULL;
+        size_t len = strtoull(rest, &colon, 10);
+        *memory = pattern(len);
+        parts = sipc_attach(colon + 1, *memory, len);
+        return sipc_attached_body(&parts);
+    }
     if ((rest = after(value, "json:")) == NULL)
-        die("a value is json:TEXT or bytes:LEN");
+        die("a value is json:TEXT, bytes:LEN or attached:LEN:TEXT");
     return sipc_json(rest);
 }
 

@@ -42,18 +42,32 @@ std::vector<std::byte> pattern(std::size_t size) {
 
 std::string describe(const message_view &message) {
     if (message.is_json()) return "json:" + std::string(message.data());
+    if (message.is_attached()) {
+        const auto *begin = reinterpret_cast<const std::byte *>(message.data().data());
+        const std::vector<std::byte> bytes(begin, begin + message.data().size());
+        const std::string verdict = bytes == pattern(bytes.size()) ? ":good:" : ":bad:";
+        return "attached:" + std::to_string(bytes.size()) + verdict + std::string(message.json());
+    }
     const auto data = message.as<std::vector<std::byte>>();
     return "bytes:" + std::to_string(data.size()) + (data == pattern(data.size()) ? ":good" : ":bad");
 }
 
 body same_again(const message_view &message) {
     if (message.is_json()) return body::json(std::string(message.data()));
+    if (message.is_attached()) {
+        return body::borrowed_attached(std::string(message.json()), message.data().data(), message.data().size());
+    }
     return body::borrowed_bytes(message.data().data(), message.data().size());
 }
 
-/* A body from `json:TEXT` or `bytes:SIZE`. */
+/* A body from `json:TEXT`, `bytes:SIZE` or `attached:SIZE:TEXT`. */
 body build(const std::string &value) {
     if (value.rfind("json:", 0) == 0) return body::json(value.substr(5));
+    if (value.rfind("attached:", 0) == 0) {
+        const auto colon = value.find(':', 9);
+        const auto data = pattern(std::stoull(value.substr(9, colon - 9)));
+        return body::attached(value.substr(colon + 1), data.data(), data.size());
+    }
     const auto data = pattern(std::stoull(value.substr(6)));
     return body::bytes(data.data(), data.size());
 }

@@ -49,6 +49,10 @@ function toDescription(value) {
 
 function build(text) {
   if (text.startsWith("bytes:")) return pattern(Number(text.slice(6)));
+  if (text.startsWith("attached:")) {
+    const [, length, json] = /^attached:(\d+):(.*)$/s.exec(text);
+    return new ipc.Attached(JSON.parse(json), pattern(Number(length)));
+  }
   if (text.startsWith("json:")) return JSON.parse(text.slice(5));
   return fromDescription(JSON.parse(text.slice(6)));
 }
@@ -56,6 +60,10 @@ function build(text) {
 function describe(value) {
   if (value instanceof Uint8Array) {
     return `bytes:${value.length}:${pattern(value.length).equals(value) ? "good" : "bad"}`;
+  }
+  if (value instanceof ipc.Attached) {
+    const { length } = value.data;
+    return `attached:${length}:${pattern(length).equals(value.data) ? "good" : "bad"}:${JSON.stringify(value.value)}`;
   }
   return `value:${JSON.stringify(toDescription(value))}`;
 }

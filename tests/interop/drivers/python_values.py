@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 
+import simple_ipc
 from spoken import pattern, say
 
 
@@ -16,8 +17,11 @@ def from_units(text):
 
 
 def build(value):
-    """A body from `value:DESCRIPTION` or `bytes:LENGTH`."""
+    """A body from `value:DESCRIPTION`, `bytes:LENGTH` or `attached:LENGTH:TEXT`."""
     form, _, rest = value.partition(":")
+    if form == "attached":
+        length, _, text = rest.partition(":")
+        return simple_ipc.Attached(json.loads(text), pattern(int(length)))
     return pattern(int(rest)) if form == "bytes" else from_description(json.loads(rest))
 
 
@@ -37,6 +41,9 @@ def from_description(value):
 def describe(value):
     if isinstance(value, bytes):
         return f"bytes:{len(value)}:{'good' if value == pattern(len(value)) else 'bad'}"
+    if isinstance(value, simple_ipc.Attached):
+        verdict = "good" if value.data == pattern(len(value.data)) else "bad"
+        return f"attached:{len(value.data)}:{verdict}:{json.dumps(value.value, separators=(',', ':'))}"
     return "value:" + json.dumps(to_description(value))
 
 

@@ -1,5 +1,6 @@
 """The line protocol of the drivers, for those in Python that handle JSON as text; ../README.md describes it."""
 
+import json
 import sys
 import threading
 
@@ -19,8 +20,11 @@ def pattern(length):
 
 
 def build(value):
-    """`(kind, body)` from `json:TEXT` or `bytes:LEN`."""
+    """`(kind, body)` from `json:TEXT` or `bytes:LEN`; of `attached:LEN:TEXT` the kind is `attached:TEXT`."""
     form, _, rest = value.partition(":")
+    if form == "attached":
+        length, _, text = rest.partition(":")
+        return f"attached:{text}", pattern(int(length))
     return ("bytes", pattern(int(rest))) if form == "bytes" else ("json", rest.encode())
 
 
@@ -28,6 +32,12 @@ def describe(kind, body):
     if kind == "bytes":
         return f"bytes:{len(body)}:{'good' if body == pattern(len(body)) else 'bad'}"
     return "json:" + body.decode()
+
+
+def describe_attached(value, data):
+    """JSON with bytes."""
+    text = json.dumps(value, separators=(",", ":"))
+    return f"attached:{len(data)}:{'good' if data == pattern(len(data)) else 'bad'}:{text}"
 
 
 def commands():

@@ -25,12 +25,18 @@ namespace SimpleIpc.Interop
             return data;
         }
 
-        /// <summary>A body from <c>value:DESCRIPTION</c>, <c>json:TEXT</c> or <c>bytes:LENGTH</c>.</summary>
+        /// <summary>A body from <c>value:DESCRIPTION</c>, <c>json:TEXT</c>, <c>bytes:LENGTH</c> or <c>attached:LENGTH:TEXT</c>.</summary>
         internal static object? Build(string value)
         {
             if (value.StartsWith("bytes:", StringComparison.Ordinal))
             {
                 return Pattern(int.Parse(value.Substring(6), CultureInfo.InvariantCulture));
+            }
+            if (value.StartsWith("attached:", StringComparison.Ordinal))
+            {
+                string[] parts = value.Split(new[] { ':' }, 3);
+                using var json = JsonDocument.Parse(parts[2]);
+                return new Attached<JsonElement>(json.RootElement.Clone(), Pattern(int.Parse(parts[1], CultureInfo.InvariantCulture)));
             }
             if (value.StartsWith("json:", StringComparison.Ordinal))
             {
@@ -67,6 +73,11 @@ namespace SimpleIpc.Interop
         /// <summary>What arrived, as its user sees it; as JSON text where a .NET string cannot be made of it.</summary>
         internal static string Describe(IpcMessage message)
         {
+            if (message.IsAttached)
+            {
+                bool counts = message.Data.Span.SequenceEqual(Pattern(message.Data.Length));
+                return $"attached:{message.Data.Length}:{(counts ? "good" : "bad")}:{message.Text}";
+            }
             if (!message.IsJson)
             {
                 bool good = message.Data.Span.SequenceEqual(Pattern(message.Data.Length));

@@ -1,7 +1,7 @@
 //! Values as the runner writes them, and as a Rust user holds them.
 
 use serde_json::{Map, Number, Value};
-use simple_ipc::{Message, MessageKind};
+use simple_ipc::{Attached, Message, MessageKind};
 
 use crate::Failure;
 
@@ -14,10 +14,14 @@ fn pattern(len: usize) -> Vec<u8> {
     data
 }
 
-/// A body from `value:DESCRIPTION`, `json:TEXT` or `bytes:LEN`.
+/// A body from `value:DESCRIPTION`, `json:TEXT`, `bytes:LEN` or `attached:LEN:TEXT`.
 pub(crate) fn build(value: &str) -> Result<Message, Failure> {
     if let Some(len) = value.strip_prefix("bytes:") {
         return Ok(Message::bytes(pattern(len.parse()?)));
+    }
+    if let Some((len, text)) = value.strip_prefix("attached:").and_then(|rest| rest.split_once(':')) {
+        let value: Value = serde_json::from_str(text)?;
+        return Ok(Message::json(&Attached::new(value, pattern(len.parse()?)))?);
     }
     if let Some(text) = value.strip_prefix("json:") {
         return Ok(Message::json_text(text)?);
@@ -65,6 +69,10 @@ pub(crate) fn describe(message: &Message) -> String {
         let data = message.data();
         let verdict = if data == pattern(data.len()) { "good" } else { "bad" };
         return format!("bytes:{}:{verdict}", data.len());
+    }
+    if let Ok(Attached { value, data }) = message.decode::<Attached>() {
+        let verdict = if data == pattern(data.len()) { "good" } else { "bad" };
+        return format!("attached:{}:{verdict}:{value}", data.len());
     }
     match message.decode::<Value>() {
         Ok(value) => format!("value:{}", to_description(&value)),
