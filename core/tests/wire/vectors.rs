@@ -115,11 +115,8 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
             assert_eq!(listener.counters().incomplete, u64::from(cut), "{case}");
         }
     }
-    let handed: Vec<Message> = events
-        .iter()
-        .filter(|event| matches!(text(&event["event"]), "request" | "broadcast"))
-        .map(|event| message(event))
-        .collect();
+    let handed: Vec<Message> =
+        events.iter().filter(|event| matches!(text(&event["event"]), "request" | "broadcast")).map(message).collect();
     while begun.len() < handed.len() {
         begun.push(next(&got).0);
     }
