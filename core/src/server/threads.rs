@@ -143,6 +143,8 @@ impl Threads {
         let mut threads = Threads::new(1, runtime);
         if let Some(threads) = Arc::get_mut(&mut threads) {
             threads.of_the_user = Some(waiting);
+            // No session is taken to a thread of the library.
+            threads.crews = 0;
         }
         threads
     }

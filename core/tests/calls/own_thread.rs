@@ -81,6 +81,44 @@ fn handlers_run_in_the_thread_that_runs_the_inbox_and_in_no_other() {
 }
 
 #[test]
+fn many_busy_sessions_leave_their_handlers_in_the_one_thread() {
+    let scratch = Scratch::new();
+    let options = scratch.options();
+    let this = thread::current().id();
+    let served = serve("crowd", Mode::Request, &options, move |message, responder| {
+        assert_eq!(thread::current().id(), this);
+        echo(message, responder);
+    });
+    let caller = thread::spawn(move || {
+        let channel = Channel::uds("crowd").unwrap();
+        let mut queue = Queue::new().unwrap();
+        let mut answers = Vec::new();
+        let mut answered = 0;
+        for round in 0..4 {
+            // A post has a session to itself, which the next round takes again.
+            for number in 0..150 {
+                let message = Message::json(&(round * 1000 + number)).unwrap();
+                queue.post(&channel, Mode::Request, message, &options).unwrap();
+            }
+            let posters: Vec<_> = (0..40)
+                .map(|number: u32| {
+                    let options = options.clone();
+                    thread::spawn(move || post_uds_request_with::<u32>("crowd", number, &options).unwrap() == number)
+                })
+                .collect();
+            while queue.under_way() > 0 {
+                queue.wait(None).unwrap();
+                queue.process(&mut answers).unwrap();
+            }
+            answered += posters.into_iter().map(|poster| usize::from(poster.join().unwrap())).sum::<usize>();
+        }
+        answered + answers.into_iter().filter(|answer| matches!(answer.result, Ok(Some(_)))).count()
+    });
+    served.run_until(&caller);
+    assert_eq!(caller.join().unwrap(), 4 * 190);
+}
+
+#[test]
 fn requests_that_come_together_are_answered_whoever_sends_them() {
     let scratch = Scratch::new();
     let options = scratch.options();
