@@ -159,7 +159,7 @@ pub use passed::Passed;
 pub use peer::{Owner, Peer, Peers};
 pub use report::HandlerReport;
 #[cfg(feature = "tokio")]
-pub use server::{Items, ItemsInThread, ReplyStream, Responder};
+pub use server::{Inbox, Items, ItemsInThread, ReplyStream, Responder};
 #[cfg(feature = "tokio")]
 pub use task::{
     Client, ItemSender, ItemStream, Listener, Subscription, listen_ip_broadcast, listen_ip_broadcast_with,

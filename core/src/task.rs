@@ -32,7 +32,8 @@ use crate::mode::Mode;
 use crate::options::Options;
 use crate::os::fork;
 use crate::server::handler::Handler;
-use crate::server::{Items, Responder};
+use crate::server::waiting::Waiting;
+use crate::server::{Inbox, Items, Responder};
 use crate::server::{listener, start};
 use crate::surface::{
     MethodCall, client_methods, client_streams, listen_functions, listen_streams, listener_methods, post_functions,
@@ -74,6 +75,53 @@ impl Listener {
         Fut: Future<Output = ()> + Send + 'static,
     {
         Listener::start(channel, mode, options, false, move |message, responder| Box::pin(handler(message, responder)))
+    }
+
+    /// As [`serve_unchecked`](Listener::serve_unchecked), with a handler that the loop of a thread of yours runs. The loop watches
+    /// what [`Inbox::raw_waitable`] gives, and calls [`Inbox::run`] when that is readable.
+    ///
+    /// Busy sessions of callers that have many requests in flight are driven by that thread itself: it receives, calls the handler
+    /// and sends, and no other thread takes part. All other messages wait in the [`Inbox`]. A handler that keeps its [`Responder`]
+    /// answers later, from any thread; the answers of one turn of the loop leave together. While the loop does not come, its
+    /// sessions wait; the listener's limits bound what waits. Where a handler takes long, the runtime goes on with its session.
+    pub async fn serve_on_own_loop(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<(Listener, Inbox)> {
+        let waiting = Waiting::on_own_loop().map_err(|error| {
+            Error::from_os(format!("cannot listen on channel \"{channel}\": its inbox cannot be made"), error)
+        })?;
+        Listener::start_waiting(channel, mode, options, waiting, handler)
+    }
+
+    /// As [`serve_unchecked`](Listener::serve_unchecked), with a handler that a thread of yours runs: messages wait in the [`Inbox`],
+    /// and [`Inbox::run`] takes them to the handler. In all else as
+    /// [`blocking::Listener::serve_in_own_thread`](crate::blocking::Listener::serve_in_own_thread), which says when `wake` is called.
+    pub async fn serve_in_own_thread_unchecked(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        wake: impl Fn() + Send + Sync + 'static,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<(Listener, Inbox)> {
+        Listener::start_waiting(channel, mode, options, Waiting::new(Box::new(wake)), handler)
+    }
+
+    fn start_waiting(
+        channel: &Channel,
+        mode: Mode,
+        options: &Options,
+        waiting: Arc<Waiting>,
+        handler: impl Fn(&Message, Responder) + Send + Sync + 'static,
+    ) -> Result<(Listener, Inbox)> {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let handler = Handler::Blocking(Box::new(handler));
+        let listening = start::start(channel, mode, options, handler, false, runtime, Some(Arc::clone(&waiting)))?;
+        let inbox = Inbox::new(waiting, &listening);
+        let address = listening.address().to_string();
+        Ok((Listener { listening: ManuallyDrop::new(listening), address }, inbox))
     }
 
     /// Listens to publish: takes subscribers, and neither requests nor broadcasts. A listener that takes either publishes

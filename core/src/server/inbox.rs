@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use crate::error::Result;
-use crate::os::fork;
+use crate::os::{RawWaitable, fork};
 use crate::server::listener::Listener;
 use crate::server::waiting::Waiting;
 
@@ -34,6 +34,28 @@ impl Inbox {
     pub fn run(&self) -> Result<usize> {
         fork::check(self.born, "inbox")?;
         Ok(self.waiting.run())
+    }
+
+    /// What a loop watches for reading, for as long as this lives, and calls [`run`](Inbox::run) when it is readable; `None` where
+    /// `wake` was given for that. [`Listener::serve_on_own_loop`](crate::Listener::serve_on_own_loop) makes such an inbox.
+    pub fn raw_waitable(&self) -> Option<RawWaitable> {
+        self.waiting.raw_waitable()
+    }
+
+    /// Answers that this thread gives gather from now on, until [`submit`](Inbox::submit), which is to follow soon. Without this
+    /// those that are given outside [`run`](Inbox::run) gather until the next `run`, for which the loop is woken. Only of an inbox
+    /// that has a [`raw_waitable`](Inbox::raw_waitable); others send such answers at once.
+    pub fn hold(&self) {
+        if fork::check(self.born, "inbox").is_ok() {
+            self.waiting.hold();
+        }
+    }
+
+    /// Sends the answers that have gathered.
+    pub fn submit(&self) {
+        if fork::check(self.born, "inbox").is_ok() {
+            self.waiting.send_gathered();
+        }
     }
 
     /// Whether the listener has closed and nothing waits any more: the inbox may be dropped, and will not call `wake` again.

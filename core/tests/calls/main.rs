@@ -20,6 +20,8 @@ mod limits;
 mod methods;
 #[cfg(unix)]
 mod mistakes;
+#[cfg(unix)]
+mod own_loop;
 mod own_thread;
 mod passing_on;
 #[cfg(unix)]

@@ -61,7 +61,7 @@ pub(crate) fn drive(driven: Driven) -> Option<(Driven, Next)> {
 }
 
 /// This is a forked child: nothing here is its own.
-struct Forked;
+pub(super) struct Forked;
 
 fn serve(
     session: &Arc<Session>,
@@ -104,7 +104,7 @@ fn serve(
 }
 
 /// How a batch ended.
-enum Batch {
+pub(super) enum Batch {
     /// All that was there has been handled, or the runtime has taken over.
     Over,
     /// The session, or its listener, has as much in hand as it may.
@@ -114,7 +114,7 @@ enum Batch {
 
 /// Takes the frames that are here to the handler, and sends the answers together; some at a time where the
 /// client could work `beside` it, on another core.
-fn serve_batch(
+pub(super) fn serve_batch(
     session: &Arc<Session>,
     thread: &Handover<Driven>,
     message: &mut Message,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::dismissal::dismiss;
 use super::driven::{Crew, Driven, Drivers, Keeping, KeptSession, Next};
 use super::roster::{Joined, Turn};
-use super::{batch, runtime, stream, subscription, thread, together};
+use super::{batch, own, runtime, stream, subscription, thread, together};
 use crate::lock::lock;
 use crate::os::fork;
 use crate::server::session::delivery::{Opening, hand_over_stream, run_stream};
@@ -50,6 +50,7 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
                 None => join(driven),
             }
         })),
+        Next::Own => own::adopt(driven, dispatch),
         Next::Runtime => drop(shared.runtime.spawn(run(driven, true))),
         Next::Subscription => drop(shared.runtime.spawn(async move {
             let mut driven = driven;

@@ -22,6 +22,8 @@ pub(crate) enum Next {
     Batch(ReservedThread),
     /// A thread drives it that serves others, too.
     Crew,
+    /// The user's thread drives it, which takes its messages to the handler.
+    Own,
     /// The runtime drives it as a subscription: its first message, of which the header is here, subscribes.
     Subscription,
     /// The runtime drives it as long as a stream runs on it, which has been opened.

@@ -9,6 +9,7 @@ pub(crate) mod dispatch;
 pub(crate) mod driven;
 mod handover;
 mod messages;
+mod own;
 pub(crate) mod roster;
 mod runtime;
 mod stream;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::driven::{Driven, Next};
+use super::own;
 use crate::message::Message;
 use crate::os::async_stream::AsyncStream;
 use crate::os::interest::Interest;
@@ -168,6 +169,9 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
             return Then::Stall;
         }
         if dedicated && !reader.is_empty() && session.shared.admission.has_room() && session.is_free_for_a_thread() {
+            if own::may_drive(session, reader) {
+                return Then::Leave(Next::Own);
+            }
             // Its client waits for exactly this: no other thread could be quicker than its own.
             let threads = &session.shared.threads;
             if !session.exclusive {

@@ -17,6 +17,7 @@ use crate::server::clock::Moment;
 use crate::server::error_frame::{ErrorFrame, UNKNOWN_BODY};
 use crate::server::responder::{Changes, PATIENCE, Recipient, patience};
 use crate::server::shared::Shared;
+use crate::server::waiting::Waiting;
 use crate::session::send_queue::Sent;
 
 /// An answer of this many bytes does not wait for others.
@@ -94,6 +95,13 @@ impl Session {
             if self.send_queue.waiting() >= self.shared.options.max_session_waiting {
                 self.state.overfill();
             }
+        } else if let Some(waiting) = self.own_loop() {
+            // It goes out with the other answers of this turn of the loop.
+            if self.send_queue.append(&header.encode(), reply.data()).is_err() {
+                return Err(lost());
+            }
+            waiting.note_unsent(self.key());
+            return Ok(());
         } else if self.others_in_flight() {
             // It goes out with the answers that are about to follow.
             if self.send_queue.append(&header.encode(), reply.data()).is_err() {
@@ -106,6 +114,12 @@ impl Session {
             return Ok(());
         }
         if self.transmit(&header, reply.data(), self.patience()) { Ok(()) } else { Err(lost()) }
+    }
+
+    /// The loop that drives the session, where this is its thread.
+    fn own_loop(&self) -> Option<&Waiting> {
+        let waiting = self.shared.threads.waiting().filter(|waiting| waiting.drives_sessions())?;
+        (self.state.see().has_a_thread() && waiting.is_this_thread()).then_some(&**waiting)
     }
 
     /// How long the calling thread may wait for a client that is slow to take an answer.
