@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use simple_ipc::{HandlerFailure, Items, Message, Mode, Peer};
+use simple_ipc::{HandlerFailure, Items, Message, Mode, Peer, Responder, background};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::body;
 use crate::context::{self, Context};
@@ -23,9 +24,9 @@ use crate::stream::Unsent;
 pub(crate) struct Call {
     number: u64,
     mode: Mode,
+    /// The body, until it is asked for; of a request that is given with the call there is none.
     message: Mutex<Option<Message>>,
     peer: Peer,
-    deadline: Option<Instant>,
     caller: Caller,
 }
 
@@ -37,6 +38,13 @@ enum Caller {
         /// Until it is answered.
         answer: Mutex<Option<oneshot::Sender<Sent>>>,
     },
+    Request {
+        exchange: Arc<Exchange>,
+        /// Where it is told what could not be sent, and that nobody waits any more.
+        post: Arc<Post>,
+        /// What tells that nobody waits any more, while the handler runs.
+        watch: Mutex<Option<AbortHandle>>,
+    },
     Stream {
         exchange: Arc<Exchange>,
         items: Items,
@@ -47,12 +55,13 @@ enum Caller {
 
 impl Call {
     pub(crate) fn new(arrived: Arrived, post: &Arc<Post>) -> Call {
-        let Arrived { number, message, peer, deadline, mode, caller } = arrived;
+        let Arrived { number, message, peer, mode, caller } = arrived;
         let caller = match caller {
             Waiting::Task { cancelled, answer } => Caller::Task { cancelled, answer: Mutex::new(Some(answer)) },
+            Waiting::Request(exchange) => Caller::Request { exchange, post: Arc::clone(post), watch: Mutex::default() },
             Waiting::Stream(exchange, items) => Caller::Stream { exchange, items, post: Arc::clone(post) },
         };
-        Call { number, mode, message: Mutex::new(Some(message)), peer, deadline, caller }
+        Call { number, mode, message: Mutex::new(message), peer, caller }
     }
 
     fn answer(&self, answer: Answer, matters: bool) {
@@ -61,6 +70,20 @@ impl Call {
                 if let Some(to) = to.lock().unwrap_or_else(PoisonError::into_inner).take() {
                     // Nobody to tell: the listener was stopped.
                     let _taken = to.send(Sent { answer, matters });
+                }
+            }
+            Caller::Request { exchange, post, watch } => {
+                if let Some(watch) = watch.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    watch.abort();
+                }
+                let failed = match &answer {
+                    Answer::Failure(failure) if matters => Some(failure.message().to_owned()),
+                    _ => None,
+                };
+                if let Err(error) = exchange.give(answer)
+                    && matters
+                {
+                    post.put(|_| News::Undelivered(undelivered(failed, &error)));
                 }
             }
             Caller::Stream { exchange, post, .. } => {
@@ -80,9 +103,23 @@ impl Call {
 
     fn exchange(&self) -> Option<&Arc<Exchange>> {
         match &self.caller {
-            Caller::Task { .. } => None,
+            Caller::Task { .. } | Caller::Request { .. } => None,
             Caller::Stream { exchange, .. } => Some(exchange),
         }
+    }
+
+    /// The value of a request, or, where it cannot be read, the reason, which its caller is told.
+    pub(crate) fn value<'py>(&self, py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyAny>> {
+        body::to_object(py, message)
+            .inspect_err(|error| self.answer(Answer::Rejection(error.value(py).to_string()), false))
+    }
+}
+
+/// What is logged of an answer that its caller does not get: what the handler `failed` with comes first.
+pub(crate) fn undelivered(failed: Option<String>, error: &simple_ipc::Error) -> String {
+    match failed {
+        Some(failed) => format!("failed: {failed} (its caller could not be told: {})", error.message()),
+        None => unheard(error),
     }
 }
 
@@ -102,8 +139,29 @@ impl Call {
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
         let message = message.ok_or_else(|| PyRuntimeError::new_err("the value was taken before"))?;
-        body::to_object(py, &message)
-            .inspect_err(|error| self.answer(Answer::Rejection(error.value(py).to_string()), false))
+        self.value(py, &message)
+    }
+
+    /// Whether nobody waits for the answer to a request any more.
+    fn is_unwanted(&self) -> bool {
+        match &self.caller {
+            Caller::Request { exchange, .. } => exchange.is_cancelled(),
+            Caller::Task { .. } | Caller::Stream { .. } => false,
+        }
+    }
+
+    /// Has the loop told, by `Inbox.take`, when nobody waits for the answer to a request any more. For a handler that takes a
+    /// while: of a broadcast, and of a stream, the loop is told anyway.
+    fn watch(&self, py: Python<'_>) -> PyResult<()> {
+        let Caller::Request { exchange, post, watch } = &self.caller else { return Ok(()) };
+        let Some(cancelled) = exchange.of_responder(Responder::cancelled) else { return Ok(()) };
+        let (number, post) = (self.number, Arc::clone(post));
+        let task = background::calls().map_err(|error| exception(py, &error))?.spawn(async move {
+            cancelled.await;
+            post.put(|_| News::Cancelled(number));
+        });
+        *watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+        Ok(())
     }
 
     /// Whether the message opens a stream.
@@ -115,18 +173,22 @@ impl Call {
     /// What the handler may know, with the items that it may read.
     #[pyo3(signature = (items, /))]
     fn context(&self, items: Py<PyAny>) -> Context {
-        let caller = match &self.caller {
-            Caller::Task { cancelled, .. } => context::Caller::Noted(Arc::clone(cancelled)),
-            Caller::Stream { exchange, .. } => context::Caller::Of(Arc::clone(exchange)),
+        let (caller, deadline) = match &self.caller {
+            Caller::Task { cancelled, .. } => (context::Caller::Noted(Arc::clone(cancelled)), None),
+            Caller::Request { exchange, .. } | Caller::Stream { exchange, .. } => {
+                let left = exchange.of_responder(Responder::time_left).flatten();
+                let deadline = left.and_then(|left| Instant::now().checked_add(left));
+                (context::Caller::Of(Arc::clone(exchange)), deadline)
+            }
         };
-        Context::new(self.peer, self.deadline, caller, Some(items))
+        Context::new(self.peer, deadline, caller, Some(items))
     }
 
     /// The items that the caller of a stream sends.
     fn items(&self) -> PyResult<LoopItems> {
         match &self.caller {
             Caller::Stream { items, .. } => Ok(LoopItems::new(items.clone())),
-            Caller::Task { .. } => Err(no_stream()),
+            Caller::Task { .. } | Caller::Request { .. } => Err(no_stream()),
         }
     }
 
@@ -140,7 +202,7 @@ impl Call {
     fn begin_items(&self) -> bool {
         match &self.caller {
             Caller::Stream { exchange, .. } => exchange.begin_items().is_ok(),
-            Caller::Task { .. } => {
+            Caller::Task { .. } | Caller::Request { .. } => {
                 self.answer(Answer::Sequence, false);
                 false
             }

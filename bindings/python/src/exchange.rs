@@ -61,6 +61,14 @@ impl Exchange {
         }
     }
 
+    /// What the right to answer tells; `None` where the answer has begun.
+    pub(crate) fn of_responder<T>(&self, ask: impl FnOnce(&Responder) -> T) -> Option<T> {
+        match &*self.stage() {
+            Stage::Unanswered(responder) => Some(ask(responder)),
+            _ => None,
+        }
+    }
+
     /// The items of the caller, where it has opened a stream.
     pub(crate) fn items(&self) -> Option<Items> {
         match &*self.stage() {

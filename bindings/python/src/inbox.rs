@@ -1,27 +1,41 @@
 //! Listeners whose handlers run on an event loop.
 //!
-//! The library's thread puts messages into an inbox and makes a descriptor readable; the loop takes
-//! them out. No thread of the library runs Python for it.
+//! The library makes a descriptor readable; the loop takes requests out and calls their handlers there and then, as many as have
+//! come. What a task of the library has to wait for, broadcasts and changes of streams, lies in a [`Post`]. No thread of the
+//! library runs Python for it.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use simple_ipc::system::RawWaitable;
 use simple_ipc::{Counters, HandlerFailure, Listener, Message, Mode, Responder, background};
 use tokio::sync::oneshot;
 
 use crate::body::Body;
-use crate::call::Call;
+use crate::call::{Call, undelivered};
 use crate::error::exception;
 use crate::exchange::Exchange;
-use crate::interpreter;
-use crate::listener::{Answer, Numbers, cannot_publish, numbers, unheard};
+use crate::interpreter::{self, call_user};
+use crate::listener::{Answer, Numbers, cannot_publish, numbers};
 use crate::options::{Taker, channel, options, topic};
 use crate::post::{Arrived, News, Post, Sent, Waiting};
 use crate::publication::{Attempt, Publication};
+
+thread_local! {
+    /// What takes requests to the handler, while this thread is in `take`.
+    static TAKING: RefCell<Option<Taking>> = const { RefCell::new(None) };
+}
+
+/// One `take` of a thread that runs an event loop.
+struct Taking {
+    /// Called with each request and its value.
+    begin: Py<PyAny>,
+    /// What the first of these calls raised that raised something.
+    raised: Option<PyErr>,
+}
 
 /// A listener whose messages an event loop takes out. Watch `fileno()` for reading, then call `take`.
 #[pyclass(frozen, module = "simple_ipc._native")]
@@ -29,6 +43,8 @@ pub(crate) struct Inbox {
     post: Arc<Post>,
     /// Absent when it was abandoned.
     listener: Mutex<Option<Arc<Listener>>>,
+    /// Where requests wait for the loop; absent of a listener that takes none, and when it was abandoned.
+    requests: Mutex<Option<Arc<simple_ipc::Inbox>>>,
     address: String,
     path: Option<String>,
     port: Option<u16>,
@@ -37,13 +53,14 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    fn of(post: Arc<Post>, listener: Listener) -> Inbox {
+    fn of(post: Arc<Post>, listener: Listener, requests: Option<simple_ipc::Inbox>) -> Inbox {
         Inbox {
             address: listener.address().to_owned(),
             path: listener.path().map(|path| path.to_string_lossy().into_owned()),
             port: listener.port(),
             post,
             listener: Mutex::new(Some(Arc::new(listener))),
+            requests: Mutex::new(requests.map(Arc::new)),
             counted: Mutex::default(),
         }
     }
@@ -53,29 +70,47 @@ impl Inbox {
     }
 }
 
-/// Hands a message to the loop and its answer back.
-async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
+/// Takes a request to the handler, in the loop's thread, which is in `take`.
+fn take_in(post: &Arc<Post>, message: &Message, responder: Responder) {
     if responder.is_stream() {
-        return carry_stream(&post, message, responder);
+        return carry_stream(post, message.clone(), responder);
     }
-    let (answer, mut answered) = oneshot::channel();
-    let (peer, mode) = (responder.peer(), responder.mode());
-    let deadline = responder.time_left().and_then(|left| Instant::now().checked_add(left));
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancelled);
-    let number = post.put(move |number| {
-        let caller = Waiting::Task { cancelled: flag, answer };
-        News::Message(Arrived { number, message, peer, deadline, mode, caller })
-    });
-    let outcome = tokio::select! {
-        outcome = &mut answered => outcome,
-        () = responder.cancelled(), if mode == Mode::Request => {
-            cancelled.store(true, Ordering::Relaxed);
-            post.put(|_| News::Cancelled(number));
-            answered.await
-        }
+    // Where nobody is in `take`, the listener is being let go of: the caller is told.
+    let Some(begin) = TAKING.with_borrow(|taking| {
+        let taking = taking.as_ref()?;
+        Python::try_attach(|py| taking.begin.clone_ref(py))
+    }) else {
+        return;
     };
-    let Ok(Sent { answer, matters }) = outcome else {
+    let peer = responder.peer();
+    let caller = Waiting::Request(Arc::new(Exchange::new(responder)));
+    let call = Call::new(Arrived { number: post.number(), message: None, peer, mode: Mode::Request, caller }, post);
+    Python::try_attach(|py| {
+        // Of one that cannot be read its caller has been told.
+        let Ok(value) = call.value(py, message) else { return };
+        let begun = Py::new(py, call)
+            .and_then(|call| PyTuple::new(py, [call.into_bound(py).into_any(), value]))
+            .and_then(|arguments| call_user(begin.bind(py), &arguments));
+        if let Err(error) = begun {
+            TAKING.with_borrow_mut(|taking| {
+                if let Some(taking) = taking {
+                    taking.raised.get_or_insert(error);
+                }
+            });
+        }
+    });
+}
+
+/// Hands a broadcast to the loop, and waits until it is handled.
+async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
+    let (answer, answered) = oneshot::channel();
+    let (peer, mode) = (responder.peer(), responder.mode());
+    let cancelled = Arc::new(AtomicBool::new(false));
+    post.put(move |number| {
+        let caller = Waiting::Task { cancelled, answer };
+        News::Message(Arrived { number, message: Some(message), peer, mode, caller })
+    });
+    let Ok(Sent { answer, matters }) = answered.await else {
         let failure = HandlerFailure::new("the listener's event loop has ended");
         let _nobody_is_left_to_tell = Answer::Failure(failure).give(responder);
         return;
@@ -87,18 +122,13 @@ async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
     if let Err(error) = answer.give(responder)
         && matters
     {
-        let text = match failed {
-            Some(failed) => format!("failed: {failed} (its caller could not be told: {})", error.message()),
-            None => unheard(&error),
-        };
-        post.put(|_| News::Undelivered(text));
+        post.put(|_| News::Undelivered(undelivered(failed, &error)));
     }
 }
 
 /// Hands a message that opens a stream to the loop, which answers it by itself, and has the loop told of each change.
 fn carry_stream(post: &Arc<Post>, message: Message, responder: Responder) {
     let (peer, mode) = (responder.peer(), responder.mode());
-    let deadline = responder.time_left().and_then(|left| Instant::now().checked_add(left));
     let items = responder.items();
     let number = post.number();
     // Set while the loop has been told of a change that it has not looked at.
@@ -111,7 +141,7 @@ fn carry_stream(post: &Arc<Post>, message: Message, responder: Responder) {
     };
     items.on_change(Box::new(tell.clone()));
     let caller = Waiting::Stream(Arc::new(Exchange::new(responder)), items);
-    post.put(move |_| News::Message(Arrived { number, message, peer, deadline, mode, caller }));
+    post.put(move |_| News::Message(Arrived { number, message: Some(message), peer, mode, caller }));
     // What has changed before the message was there the loop could not see.
     tell();
 }
@@ -119,9 +149,10 @@ fn carry_stream(post: &Arc<Post>, message: Message, responder: Responder) {
 /// A publication's number, and for how many subscribers it was queued, or why it was not published.
 type Published = (u64, Option<usize>, Option<PyErr>);
 
-/// What `take` returns: messages that wait for their answers, numbers of calls that nobody waits for, and of those whose
-/// streams have changed, what is to be logged, what became of publications, whether the listener has closed.
-type Taken = (Vec<Call>, Vec<u64>, Vec<u64>, Vec<String>, Vec<Published>, bool);
+/// What `take` returns: broadcasts and openings of streams that wait for their answers, numbers of calls that nobody waits for,
+/// and of those whose streams have changed, what is to be logged, what became of publications, whether the listener has
+/// closed, and what a request's handler has raised that ends the loop.
+type Taken = (Vec<Call>, Vec<u64>, Vec<u64>, Vec<String>, Vec<Published>, bool, Option<PyErr>);
 
 #[pymethods]
 impl Inbox {
@@ -133,17 +164,27 @@ impl Inbox {
         let mode = if request { Mode::Request } else { Mode::Broadcast };
         let post = Post::new(py)?;
         let inbox = Arc::clone(&post);
-        let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
-        let listener = interpreter::blocking(py, || {
+        let (listener, requests) = interpreter::blocking(py, || {
             background::calls()?.block_on(async {
-                match mode {
-                    Mode::Request => Listener::serve_unchecked(&channel, mode, &options, handler).await,
-                    // A broadcast is acknowledged after a moment, and the loop may be slower to read it.
-                    _ => Listener::serve(&channel, mode, &options, handler).await,
+                if request {
+                    let take_in = move |message: &Message, responder| take_in(&inbox, message, responder);
+                    #[cfg(unix)]
+                    let made = Listener::serve_on_own_loop(&channel, mode, &options, take_in).await;
+                    #[cfg(not(unix))]
+                    let made = {
+                        let bell = Arc::clone(&post);
+                        let wake = move || bell.wake();
+                        Listener::serve_in_own_thread_unchecked(&channel, mode, &options, wake, take_in).await
+                    };
+                    return made.map(|(listener, requests)| (listener, Some(requests)));
                 }
+                // A broadcast is acknowledged after a moment, and the loop may be slower to read it. The next one of its
+                // sender waits until it is handled, also where that takes a task of the loop.
+                let handler = move |message, responder| carry(Arc::clone(&inbox), message, responder);
+                Listener::serve(&channel, mode, &options, handler).await.map(|listener| (listener, None))
             })
         })?;
-        Ok(Inbox::of(post, listener))
+        Ok(Inbox::of(post, listener, requests))
     }
 
     /// A listener without a handler.
@@ -154,7 +195,7 @@ impl Inbox {
         let (channel, options) = (channel(where_, true)?, options(keywords, Taker::Publisher)?);
         let post = Post::new(py)?;
         let serve = || background::calls()?.block_on(Listener::serve_publish(&channel, &options));
-        interpreter::blocking(py, serve).map(|listener| Inbox::of(post, listener))
+        interpreter::blocking(py, serve).map(|listener| Inbox::of(post, listener, None))
     }
 
     /// Publishes an event where no subscriber has to be waited for, and returns for how many it was queued. Else, and
@@ -183,6 +224,11 @@ impl Inbox {
         self.post.raw_waitable()
     }
 
+    /// What is to be watched besides, in the same way.
+    fn second_fileno(&self) -> Option<RawWaitable> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.raw_waitable()
+    }
+
     #[getter]
     fn address(&self) -> &str {
         &self.address
@@ -203,10 +249,19 @@ impl Inbox {
         numbers(self.get().map(|listener| listener.counters()).or_else(counted).unwrap_or_default())
     }
 
-    /// Takes out what has come.
-    fn take(&self, py: Python<'_>) -> Taken {
+    /// Takes out what has come. `begin(call, value)` is called for each request that is no stream, at once: answers that are
+    /// there when it returns leave together.
+    #[pyo3(signature = (begin, /))]
+    fn take(&self, py: Python<'_>, begin: Py<PyAny>) -> Taken {
         let news = self.post.take();
         let mut taken = Taken::default();
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(requests) = requests {
+            let outer = TAKING.replace(Some(Taking { begin, raised: None }));
+            // In a forked child, where it is the parent's, there is nothing to take.
+            let _run = requests.run();
+            taken.6 = TAKING.replace(outer).and_then(|taking| taking.raised);
+        }
         for item in news {
             match item {
                 News::Message(arrived) => taken.0.push(Call::new(arrived, &self.post)),
@@ -244,6 +299,7 @@ impl Inbox {
             *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener.counters());
         }
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        py.detach(|| drop(listener));
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop((requests, listener)));
     }
 }

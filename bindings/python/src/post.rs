@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use pyo3::prelude::*;
 use simple_ipc::system::{RawWaitable, Waker};
@@ -29,21 +28,23 @@ pub(crate) enum News {
 
 pub(crate) struct Arrived {
     pub(crate) number: u64,
-    pub(crate) message: Message,
+    /// Absent where the value is given with the call.
+    pub(crate) message: Option<Message>,
     pub(crate) peer: Peer,
-    pub(crate) deadline: Option<Instant>,
     pub(crate) mode: Mode,
     pub(crate) caller: Waiting,
 }
 
 /// Who waits for the answer to a message.
 pub(crate) enum Waiting {
-    /// A task of the library, for the caller of a request, or of a broadcast.
+    /// A task of the library, for the caller of a broadcast.
     Task {
         /// Set by that task where nobody waits any more.
         cancelled: Arc<AtomicBool>,
         answer: oneshot::Sender<Sent>,
     },
+    /// The caller of a request, which the loop's thread answers by itself.
+    Request(Arc<Exchange>),
     /// The caller of a stream.
     Stream(Arc<Exchange>, Items),
 }
@@ -74,6 +75,12 @@ impl Post {
 
     fn news(&self) -> MutexGuard<'_, (VecDeque<News>, u64)> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the loop come.
+    #[cfg(not(unix))]
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
     }
 
     /// A number that nothing else of this loop has.

@@ -167,6 +167,30 @@ def test_a_handler_that_raises_is_the_callers_error(run):
     run(main())
 
 
+@pytest.mark.filterwarnings("error")
+def test_answers_that_come_at_once_and_in_later_turns_each_reach_their_caller(run):
+    async def later(number):
+        for _ in range(number % 4):
+            await asyncio.sleep(0)
+        if number % 50 == 0:
+            await asyncio.sleep(0.001)
+        return number
+
+    async def main():
+        for name, handler in (("later", later), ("at_once", lambda number: number)):
+            async with (
+                aio.listen_uds_request(name, handler) as server,
+                aio.connect(name) as one,
+                aio.connect(name) as other,
+            ):
+                for _ in range(3):
+                    calls = [(one, other)[number % 2].request(number) for number in range(400)]
+                    assert await asyncio.gather(*calls) == list(range(400))
+                assert server.counters.messages == 1200
+
+    run(main())
+
+
 def test_close_waits_for_running_handlers_and_answers_them(run):
     async def main():
         began, release = asyncio.Event(), asyncio.Event()

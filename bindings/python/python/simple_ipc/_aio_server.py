@@ -55,6 +55,8 @@ class Server(BaseServer):
         self._grace = grace
         self._number = next(_numbers)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        # Requests whose handlers run as tasks that have not made their first step.
+        self._unwatched: list[tuple[int, _native.Call]] = []
         # The streams whose handlers run.
         self._exchanges: dict[int, Exchange] = {}
         self._no_items = no_items(loop)
@@ -68,11 +70,16 @@ class Server(BaseServer):
         self._turn = asyncio.Lock()
         self._publications: dict[int, asyncio.Future[int]] = {}
         super().__init__(native, failures)
-        watch(loop, native.fileno(), _take, weakref.ref(self))
+        self._watched = [number for number in (native.fileno(), native.second_fileno()) if number is not None]
+        for number in self._watched:
+            watch(loop, number, _take, weakref.ref(self))
 
     def _take(self) -> None:
-        calls, cancelled, changed, unheard, published, closed = self._listener.take()
-        raised: BaseException | None = None
+        # Requests are begun there; what comes besides is told.
+        calls, cancelled, changed, unheard, published, closed, raised = self._listener.take(self._handle)
+        if self._unwatched:
+            # When the tasks that they have begun have made their first step.
+            self._loop.call_soon(self._watch)
         # Whatever one of them raises, the others have their turn; then the loop hears of the first. sys.exit() in a
         # handler and Ctrl-C, which end the loop, come this far, and a logging handler that raises.
         for call in calls:
@@ -118,13 +125,22 @@ class Server(BaseServer):
         if (exchange := self._exchanges.get(number)) and exchange.changed():
             self._cancel(number)
 
+    def _watch(self) -> None:
+        """Has the loop told when the caller of a request leaves, where a task is still at it."""
+        numbers, self._unwatched = self._unwatched, []
+        for number, call in numbers:
+            if (task := self._tasks.get(number)) and not task.done():
+                call.watch()
+
     def _begin(self, call: _native.Call) -> None:
         try:
             data = call.data()
         except IpcError:
             # Its sender has been told.
             return
-        exchange = Exchange(self._loop, call) if call.is_stream else None
+        self._handle(call, data, Exchange(self._loop, call) if call.is_stream else None)
+
+    def _handle(self, call: _native.Call, data: Any, exchange: Exchange | None = None) -> None:
         token = _within.set((self._number, call.number))
         try:
             if self._context:
@@ -168,6 +184,11 @@ class Server(BaseServer):
             self._starting = 0
         self._tasks[call.number] = task
         task.add_done_callback(lambda task: self._over(task, result, call))
+        if exchange is None:
+            self._unwatched.append((call.number, call))
+            if call.is_unwanted():
+                # Before it begins.
+                self._cancel(call.number)
 
     async def _finish(self, result: Any, call: _native.Call, exchange: Exchange | None) -> None:
         if exchange is not None and exchange.begin():
@@ -295,7 +316,7 @@ class Server(BaseServer):
     def _ended(self) -> None:
         if not self._closed:
             self._closed = True
-            unwatch(self._loop, self._listener.fileno())
+            self._unwatch()
             self._listener.abandon()
         if self._cut is not None:
             self._cut.cancel()
@@ -307,9 +328,13 @@ class Server(BaseServer):
         if not self._end.done():
             self._end.set_result(None)
 
+    def _unwatch(self) -> None:
+        for number in self._watched:
+            unwatch(self._loop, number)
+
     def _abandon(self) -> None:
         if not self._closed and not self._loop.is_closed():
-            unwatch(self._loop, self._listener.fileno())
+            self._unwatch()
         super()._abandon()
 
     async def __aenter__(self) -> Server:
