@@ -16,6 +16,7 @@ use crate::event::Outcome;
 use crate::hub::{self, Hub, hub};
 use crate::listener;
 use crate::loop_calls::LoopCalls;
+use crate::on_loop;
 use crate::open::{Connected, Listening};
 use crate::options::{OptionsObject, duration};
 use crate::{reply, stream, subscription};
@@ -392,10 +393,10 @@ pub fn listen<'env>(
         let most_unpublished = options.most_unpublished();
         let (channel, options) = prepare(&place, Some(options))?;
         let id = hub.next_id();
-        let listener = listener::listen(&hub, id, &channel, mode(&takes), &options)?;
+        let (listener, on_loop) = listener::listen(&hub, env, id, &channel, mode(&takes), &options)?;
         let path = listener.path().map(|path| path.to_string_lossy().into_owned());
         let object = ListenerObject { id, path, port: listener.port().map(u32::from) };
-        hub.add_listener(id, Listening::new(listener, most_unpublished));
+        hub.add_listener(id, Listening::new(listener, most_unpublished), on_loop);
         Ok(object)
     });
     convert::result(env, made)
@@ -429,10 +430,11 @@ pub fn counters(environment: u32, listener: u32) -> Option<CountersObject> {
 #[napi]
 pub fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> napi::Result<Unknown<'env>> {
     let Ok(hub) = hub(environment) else { return convert::started(env, Some(Ok(Outcome::Nothing))) };
+    let at_work = hub.at_work(listener);
     let listener = hub.listener(listener);
     let outcome = Call::start(&hub, id, async move {
         match listener {
-            Some(listening) => listening.listener.close().await.map(|()| Outcome::Nothing),
+            Some(listening) => on_loop::close(&listening.listener, at_work).await.map(|()| Outcome::Nothing),
             None => Ok(Outcome::Nothing),
         }
     });
@@ -441,10 +443,13 @@ pub fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> 
 
 /// Lets go of a listener that has closed.
 #[napi]
-pub fn release(environment: u32, listener: u32) {
+pub fn release(env: &Env, environment: u32, listener: u32) {
     if let Ok(hub) = hub(environment) {
         let _on_the_runtime = hub.runtime.enter();
         drop(hub.take_listener(listener));
+        if let Some(on_loop) = hub.take_on_loop(listener) {
+            on_loop.close(env);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::deliver::{Deliver, Delivered, Source};
 use crate::event::{Event, Outcome};
 use crate::lock;
 use crate::loop_calls::LoopCalls;
+use crate::on_loop::{AtWork, OnLoop};
 use crate::open::{Connected, Listening, Streaming, Subscribed};
 #[cfg(unix)]
 use crate::os::own_loop::{self, Readable, Receiver};
@@ -91,6 +92,8 @@ pub(crate) struct Hub {
     calls: Mutex<HashMap<u32, Arc<dyn Cancel>>>,
     pub(crate) running: Mutex<HashMap<u32, Running>>,
     listeners: Mutex<HashMap<u32, Arc<Listening>>>,
+    /// Those of them that are on the environment's loop.
+    on_loop: Mutex<HashMap<u32, OnLoop>>,
     /// What listeners had counted that were open when the environment ended.
     counted: Mutex<HashMap<u32, Counters>>,
     clients: Mutex<HashMap<u32, Arc<Connected>>>,
@@ -130,6 +133,7 @@ impl Hub {
             calls: Mutex::default(),
             running: Mutex::default(),
             listeners: Mutex::default(),
+            on_loop: Mutex::default(),
             counted: Mutex::default(),
             clients: Mutex::default(),
             subscriptions: Mutex::default(),
@@ -183,7 +187,7 @@ impl Hub {
         let queue = Queue::new().ok()?;
         let hub: Arc<dyn Readable> = Arc::clone(self) as _;
         let is_watched = own_loop::watch(env, queue.raw_waitable(), receiver, Arc::downgrade(&hub));
-        if !is_watched.is_ok_and(|is_watched| is_watched) {
+        if !is_watched.is_ok_and(|watch| watch.is_some()) {
             return None;
         }
         // A loop that sleeps at this moment, as one may that is part of another, has not seen the new descriptor.
@@ -194,6 +198,18 @@ impl Hub {
     #[cfg(not(unix))]
     fn watch_loop(self: &Arc<Hub>, _env: &Env) -> Option<LoopCalls> {
         None
+    }
+
+    /// How JavaScript is called from its own loop; `None` where that is not done.
+    #[cfg(unix)]
+    pub(crate) fn receiver(&self) -> Option<&Receiver> {
+        self.receiver.as_ref()
+    }
+
+    /// The environment's loop has turned.
+    #[cfg(unix)]
+    pub(crate) fn note_turn(&self) {
+        *lock(&self.turned) = Instant::now();
     }
 
     /// A number for a listener or a message; used again after four thousand million others.
@@ -294,8 +310,21 @@ impl Hub {
         lock(&self.running).remove(&id)
     }
 
-    pub(crate) fn add_listener(&self, id: u32, listening: Listening) {
+    pub(crate) fn add_listener(&self, id: u32, listening: Listening, on_loop: Option<OnLoop>) {
         lock(&self.listeners).insert(id, Arc::new(listening));
+        if let Some(on_loop) = on_loop {
+            lock(&self.on_loop).insert(id, on_loop);
+        }
+    }
+
+    /// What ends when a closed listener on the environment's loop has no handler that runs.
+    pub(crate) fn at_work(&self, id: u32) -> Option<AtWork> {
+        lock(&self.on_loop).get(&id).map(OnLoop::at_work)
+    }
+
+    /// What a listener has of the environment's loop.
+    pub(crate) fn take_on_loop(&self, id: u32) -> Option<OnLoop> {
+        lock(&self.on_loop).remove(&id)
     }
 
     pub(crate) fn listener(&self, id: u32) -> Option<Arc<Listening>> {
@@ -403,6 +432,9 @@ impl Hub {
         drop(driver);
         let running = std::mem::take(&mut *lock(&self.running));
         drop(running);
+        // After the messages: their callers have been told that nobody answers.
+        let on_loop = std::mem::take(&mut *lock(&self.on_loop));
+        drop(on_loop);
         let queue = std::mem::take(&mut *lock(&self.queue));
         drop(queue);
     }
@@ -411,8 +443,8 @@ impl Hub {
 #[cfg(unix)]
 impl Readable for Hub {
     fn readable(&self) -> Option<Batch> {
-        // The loop has turned, or this would not be called.
-        *lock(&self.turned) = Instant::now();
+        // Or this would not be called.
+        self.note_turn();
         let events = self.on_loop(LoopCalls::process)?;
         (!events.is_empty()).then_some(Batch(events))
     }

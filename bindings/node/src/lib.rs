@@ -13,6 +13,7 @@ mod hub;
 mod listener;
 #[cfg_attr(not(unix), expect(dead_code, reason = "no loop is watched there"))]
 mod loop_calls;
+mod on_loop;
 mod open;
 mod options;
 mod os;

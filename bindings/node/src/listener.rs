@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, Result};
 use tokio::sync::oneshot;
 
@@ -9,8 +10,9 @@ use crate::call::Call;
 use crate::event::{Event, Outcome};
 use crate::hub::Hub;
 use crate::lock;
+use crate::on_loop::{self, OnLoop};
 use crate::open::{Listening, Unpublished};
-use crate::running::{Running, Watch};
+use crate::running::{Held, Running, Watch};
 
 /// Publishes an event after those that were called before. Where nobody blocks it is published when this returns.
 pub(crate) fn publish(
@@ -28,17 +30,31 @@ pub(crate) fn publish(
     }))
 }
 
-/// Listens, with a handler that hands each message to JavaScript and waits until it is settled.
-pub(crate) fn listen(hub: &Arc<Hub>, id: u32, channel: &Channel, mode: Mode, options: &Options) -> Result<Listener> {
+/// Listens, with a handler that hands each message to JavaScript and waits until it is settled. Requests come on the environment's
+/// own loop, where that can be had.
+pub(crate) fn listen(
+    hub: &Arc<Hub>,
+    env: &Env,
+    id: u32,
+    channel: &Channel,
+    mode: Mode,
+    options: &Options,
+) -> Result<(Listener, Option<OnLoop>)> {
     if mode == Mode::Publish {
-        return hub.runtime.block_on(Listener::serve_publish(channel, options));
+        let serving = Listener::serve_publish(channel, options);
+        return hub.runtime.block_on(serving).map(|listener| (listener, None));
+    }
+    if mode == Mode::Request
+        && let Some(made) = on_loop::listen(hub, env, id, channel, options)?
+    {
+        return Ok(made);
     }
     let handler = {
         let hub = Arc::clone(hub);
         move |message, responder| handle(Arc::clone(&hub), id, message, responder)
     };
     // It does not wait: only the runtime has to be there.
-    hub.runtime.block_on(Listener::serve(channel, mode, options, handler))
+    hub.runtime.block_on(Listener::serve(channel, mode, options, handler)).map(|listener| (listener, None))
 }
 
 async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Responder) {
@@ -46,7 +62,7 @@ async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Respo
     let id = hub.next_id();
     let peer = responder.peer();
     let (settled, is_settled) = oneshot::channel();
-    hub.begin(id, Running::new(responder, settled));
+    hub.begin(id, Running::new(responder, Held::ByTask(settled)));
     hub.push(Event::Message { listener, id, message, peer, _room: room });
     let _or_the_environment_has_ended = is_settled.await;
 }

@@ -3,16 +3,33 @@
 use std::sync::Arc;
 
 use simple_ipc::{HandlerFailure, Items, Message, Mode, ReplyStream, Responder, Result};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 /// A message that JavaScript has not settled yet.
 ///
-/// Its session holds the message's bytes until `settled` goes: that is what makes a slow handler's peer wait.
+/// Where a task of the library has brought it, the message's session holds its bytes until that is told: that is what makes a slow
+/// handler's peer wait. On the environment's own loop there is no task, and the session counts what is in flight.
 pub(crate) struct Running {
     answer: Answer,
-    settled: oneshot::Sender<()>,
+    held: Held,
     pub(crate) watch: Option<Watch>,
+}
+
+/// What goes when the message is settled.
+pub(crate) enum Held {
+    /// What a task of the library waits for.
+    ByTask(oneshot::Sender<()>),
+    /// What tells a listener on the loop that a handler still runs: there is one for each.
+    ByLoop { _runs: mpsc::Sender<()> },
+}
+
+impl Held {
+    fn let_go(self) {
+        if let Held::ByTask(settled) = self {
+            let _session_has_ended = settled.send(());
+        }
+    }
 }
 
 /// What is owed to the caller.
@@ -24,18 +41,18 @@ enum Answer {
 }
 
 impl Running {
-    pub(crate) fn new(responder: Responder, settled: oneshot::Sender<()>) -> Running {
-        Running { answer: Answer::Once(responder), settled, watch: None }
+    pub(crate) fn new(responder: Responder, held: Held) -> Running {
+        Running { answer: Answer::Once(responder), held, watch: None }
     }
 
     /// Answers from now on with a sequence. Where the caller wants one answer it is told so.
     pub(crate) fn into_sequence(self) -> Result<Running> {
-        let Running { answer, settled, watch } = self;
+        let Running { answer, held, watch } = self;
         let answer = match answer {
             Answer::Once(responder) => Answer::Sequence(Arc::new(responder.stream()?)),
             sequence @ Answer::Sequence(_) => sequence,
         };
-        Ok(Running { answer, settled, watch })
+        Ok(Running { answer, held, watch })
     }
 
     /// The sequence, where the answer has become one.
@@ -67,7 +84,7 @@ impl Running {
         if let Answer::Once(responder) = self.answer {
             let _nobody_is_left_to_tell = responder.respond(reply);
         }
-        let _session_has_ended = self.settled.send(());
+        self.held.let_go();
     }
 
     /// Ends the sequence after its last item.
@@ -75,7 +92,7 @@ impl Running {
         if let Answer::Sequence(sequence) = self.answer {
             let _nobody_is_left_to_tell = sequence.end();
         }
-        let _session_has_ended = self.settled.send(());
+        self.held.let_go();
     }
 
     /// Says that the handler failed, and tells whether somebody hears of it.
@@ -84,7 +101,7 @@ impl Running {
             Answer::Once(responder) => (responder.mode() == Mode::Request, responder.fail_with(failure).is_ok()),
             Answer::Sequence(sequence) => (true, sequence.fail_with(failure).is_ok()),
         };
-        let _session_has_ended = self.settled.send(());
+        self.held.let_go();
         is_request && told
     }
 }

@@ -61,6 +61,33 @@ fn symbol(name: &CStr) -> Option<*mut c_void> {
 /// Where the events come from when the descriptor is readable. Called on JavaScript's thread.
 pub(crate) trait Readable: Send + Sync {
     fn readable(&self) -> Option<Batch>;
+
+    /// JavaScript has been called with what [`readable`](Readable::readable) gave, and has done what followed from that at once.
+    fn called(&self) {}
+}
+
+/// One watched descriptor. Dropped on another way than by `close` it is watched until the environment ends.
+pub(crate) struct Watch(*mut Watched);
+
+// SAFETY: what it points to is used on JavaScript's thread alone, which `close` shows by an `Env`.
+unsafe impl Send for Watch {}
+// SAFETY: as above; a shared one does nothing.
+unsafe impl Sync for Watch {}
+
+impl Watch {
+    /// Watches no more. The environment has not ended.
+    pub(crate) fn close(self, _env: &Env) {
+        // SAFETY: it is freed by `closed` alone, which comes after this, or after the environment's end.
+        unsafe { begin_to_close(self.0) };
+    }
+}
+
+/// Whether the environment's loop can watch descriptors.
+pub(crate) fn can_be_had(env: &Env) -> bool {
+    let mut raw_loop = null_mut();
+    // SAFETY: the environment is live.
+    let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), &raw mut raw_loop) };
+    status == sys::Status::napi_ok && !raw_loop.is_null() && Libuv::find().is_some()
 }
 
 /// JavaScript's function for events, kept from when the add-on was opened until a loop is watched.
@@ -90,28 +117,30 @@ struct Watched {
     _descriptor: OwnedFd,
     /// The memory of libuv's handle.
     memory: Box<[u128]>,
-    /// Set by `watch`, before the loop turns; taken by `close`.
+    /// Set by `watch`, before the loop turns; taken by `closed`.
     cleanup: sys::napi_async_cleanup_hook_handle,
+    /// libuv has been told to close the handle. Written and read on JavaScript's thread.
+    is_closing: bool,
 }
 
 /// Has the environment's loop call `function` with what `source` has, whenever the descriptor is readable, until the
-/// environment ends. It does not keep the environment alive. `false` where the loop cannot be had.
+/// environment ends, or the watch is closed. It does not keep the environment alive. `None` where the loop cannot be had.
 pub(crate) fn watch(
     env: &Env,
     descriptor: RawFd,
     receiver: &Receiver,
     source: Weak<dyn Readable>,
-) -> napi::Result<bool> {
-    let Some(libuv) = Libuv::find() else { return Ok(false) };
+) -> napi::Result<Option<Watch>> {
+    let Some(libuv) = Libuv::find() else { return Ok(None) };
     let mut raw_loop = null_mut();
     // SAFETY: the environment is live.
     let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), &raw mut raw_loop) };
     if status != sys::Status::napi_ok || raw_loop.is_null() {
-        return Ok(false);
+        return Ok(None);
     }
     // SAFETY: the caller has it open during the call.
     let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    let Ok(descriptor) = descriptor.try_clone_to_owned() else { return Ok(false) };
+    let Ok(descriptor) = descriptor.try_clone_to_owned() else { return Ok(None) };
     // SAFETY: it only tells a number.
     let size = unsafe { (libuv.handle_size)(POLL) };
     let memory = vec![0u128; size.div_ceil(size_of::<u128>())].into_boxed_slice();
@@ -124,11 +153,12 @@ pub(crate) fn watch(
         _descriptor: descriptor,
         memory,
         cleanup: null_mut(),
+        is_closing: false,
     });
     let handle: Handle = watched.memory.as_mut_ptr().cast();
     // SAFETY: the loop is this thread's, and the memory is as large as libuv says.
     if unsafe { (watched.libuv.poll_init)(raw_loop.cast(), handle, number) } != 0 {
-        return Ok(false);
+        return Ok(None);
     }
     let watched = Box::into_raw(watched);
     // SAFETY: the handle is initialised, and `watched` is freed by `closed` alone, after the last use of the handle.
@@ -148,28 +178,45 @@ pub(crate) fn watch(
             return Err(error);
         }
         if (libuv.poll_start)(handle, READABLE, readable) != 0 {
-            // It stays without a purpose until the environment ends.
-            return Ok(false);
+            begin_to_close(watched);
+            return Ok(None);
         }
     }
-    Ok(true)
+    Ok(Some(Watch(watched)))
+}
+
+/// Has libuv close a handle, unless it is told already.
+///
+/// # Safety
+///
+/// On JavaScript's thread, before `closed` has been called for it.
+unsafe fn begin_to_close(watched: *mut Watched) {
+    // SAFETY: as the caller promises, and `watched` is freed by `closed` alone.
+    unsafe {
+        if !std::mem::replace(&mut (*watched).is_closing, true) {
+            let handle: Handle = (*watched).memory.as_mut_ptr().cast();
+            ((*watched).libuv.close)(handle, closed);
+        }
+    }
 }
 
 /// The descriptor is readable.
 unsafe extern "C" fn readable(handle: Handle, _status: c_int, _events: c_int) {
     // SAFETY: `watch` has put it there, and it lives until `closed`.
     let watched: &Watched = unsafe { &**handle };
-    let Some(batch) = watched.source.upgrade().and_then(|source| source.readable()) else { return };
-    let env = watched.env;
+    let Some(source) = watched.source.upgrade() else { return };
+    let Some(batch) = source.readable() else { return };
+    let (env, function) = (watched.env, watched.function);
     // SAFETY: this is JavaScript's thread, between two turns; the environment has not ended, or the handle were closed.
     unsafe {
         let mut scope = null_mut();
-        if sys::napi_open_handle_scope(env, &raw mut scope) != sys::Status::napi_ok {
-            return;
+        if sys::napi_open_handle_scope(env, &raw mut scope) == sys::Status::napi_ok {
+            // What JavaScript does may close the handle, but not free it before the loop has turned.
+            call(env, function, batch);
+            sys::napi_close_handle_scope(env, scope);
         }
-        call(env, watched.function, batch);
-        sys::napi_close_handle_scope(env, scope);
     }
+    source.called();
 }
 
 /// Calls JavaScript as the runtime does itself: promises and ticks have their turn afterwards.
@@ -197,9 +244,7 @@ unsafe fn call(env: sys::napi_env, function: sys::napi_ref, batch: Batch) {
 unsafe extern "C" fn end(_hook: sys::napi_async_cleanup_hook_handle, watched: *mut c_void) {
     // SAFETY: `watch` has passed it, and `closed` has not been called.
     unsafe {
-        let watched = watched.cast::<Watched>();
-        let handle: Handle = (*watched).memory.as_mut_ptr().cast();
-        ((*watched).libuv.close)(handle, closed);
+        begin_to_close(watched.cast::<Watched>());
     }
 }
 
