@@ -41,7 +41,10 @@ test("however fast answers come, timers and other sockets have their turn betwee
     assert.equal((await listener.ended).status, 0);
 });
 
-test("answers that come at once, in the same turn and in later ones each reach their caller", async ({ options, use }) => {
+test("answers that come at once, in the same turn and in later ones each reach their caller", async ({
+    options,
+    use,
+}) => {
     const handler = async (n) => {
         if (n % 4 === 1) await undefined;
         if (n % 4 === 2) await new Promise((resolve) => setImmediate(resolve));
@@ -49,7 +52,10 @@ test("answers that come at once, in the same turn and in later ones each reach t
         return n;
     };
     const atOnce = (n) => n;
-    for (const [name, each] of [["turns", handler], ["at_once", atOnce]]) {
+    for (const [name, each] of [
+        ["turns", handler],
+        ["at_once", atOnce],
+    ]) {
         const server = use(listenUdsRequest(name, each, options));
         const clients = await Promise.all([use(await connect(name, options)), use(await connect(name, options))]);
         for (let round = 0; round < 3; round += 1) {
