@@ -6,11 +6,12 @@
 //! core it keeps the peer from running. So polling is tried only where it has lately paid: each poll
 //! that runs out makes the next 1, 3, 7, … 4095 receives block at once, and one that finds something
 //! makes the next receive poll again. With a single CPU nobody polls, and no process lets more
-//! threads poll at once than it has cores to spare: one that finds as many polling counts that as a poll that ran out, so
-//! that threads by the hundred need not each find out for themselves.
+//! threads poll at once than it has cores to spare. What one thread finds out is told to the others: where as many poll as
+//! may, or where many polls of the process in a row have run out, the next receives block, too, so that threads by the
+//! hundred need not each find out for themselves.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::os::online_cpus;
@@ -24,6 +25,18 @@ const COPYING: Duration = Duration::from_micros(1);
 
 /// How many tries go by between two looks at the clock.
 const TRIES_A_LOOK: usize = 16;
+
+/// The most where it did not poll itself.
+const LONGEST_WAY: u32 = 255;
+
+/// So many polls in a row, of whichever sessions of this process, that have run out say that polling pays for none:
+const NONE_PAYS: u32 = 32;
+/// of so many tries one polls then, to find out when it does again.
+const PROBES: u32 = 16;
+
+/// How many polls of this process in a row have run out, or were not made as too many had. Written by who would poll;
+/// relaxed: it orders nothing.
+static RAN_OUT: AtomicU32 = AtomicU32::new(0);
 
 /// Threads of this process that poll at this moment.
 static POLLING: AtomicUsize = AtomicUsize::new(0);
@@ -90,9 +103,15 @@ impl SpinWait {
             Err(error) if would_block(&error) => {}
             done => return done,
         }
+        if RAN_OUT.load(Ordering::Relaxed) >= NONE_PAYS
+            && !RAN_OUT.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROBES)
+        {
+            self.give_way();
+            return recv(Wait::Yes);
+        }
         let Some(_seat) = Seat::take(self.seats) else {
             // As many poll as may: this is one of too many threads for that, and had better sleep the next times, too.
-            self.back_off();
+            self.give_way();
             return recv(Wait::Yes);
         };
         let began = Instant::now();
@@ -105,6 +124,9 @@ impl SpinWait {
                     Err(error) if would_block(&error) => {}
                     done => {
                         self.next_pause = 1;
+                        if RAN_OUT.load(Ordering::Relaxed) > 0 {
+                            RAN_OUT.store(0, Ordering::Relaxed);
+                        }
                         return done;
                     }
                 }
@@ -117,8 +139,15 @@ impl SpinWait {
         }
         self.looked = None;
         self.back_off();
+        RAN_OUT.fetch_add(1, Ordering::Relaxed);
         drop(_seat);
         recv(Wait::Yes)
+    }
+
+    /// Has some receives block at once without having polled: others have found out that it does not pay, or are at it.
+    fn give_way(&mut self) {
+        self.back_off();
+        self.pause = self.pause.min(LONGEST_WAY);
     }
 
     /// Has more receives block at once than the last time.
