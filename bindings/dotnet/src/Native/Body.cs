@@ -20,13 +20,15 @@ namespace SimpleIpc.Native
         internal bool IsJson => kind == NativeMethods.KindJson;
 
         /// <summary>JSON with bytes: a <c>sipc_attached</c>, and behind it what that points at.</summary>
-        internal static Outgoing Attached(ReadOnlySpan<byte> json, ReadOnlySpan<byte> data)
+        internal static unsafe Outgoing Attached(ReadOnlySpan<byte> json, ReadOnlySpan<byte> data)
         {
             byte[] memory = new byte[checked(NativeAttached.Size + json.Length + data.Length)];
             json.CopyTo(memory.AsSpan(NativeAttached.Size));
             data.CopyTo(memory.AsSpan(NativeAttached.Size + json.Length));
-            var parts = new NativeAttached { JsonLength = (UIntPtr)(uint)json.Length, DataLength = (UIntPtr)(uint)data.Length };
-            System.Runtime.InteropServices.MemoryMarshal.Write(memory, ref parts);
+            fixed (byte* start = memory)
+            {
+                *(NativeAttached*)start = new NativeAttached { JsonLength = (UIntPtr)(uint)json.Length, DataLength = (UIntPtr)(uint)data.Length };
+            }
             return new Outgoing(NativeMethods.KindAttached, memory);
         }
 
