@@ -26,6 +26,8 @@ pub struct ListenerState {
     pub tap: bool,
     /// It keeps the last event of each topic for later subscribers.
     pub retains: bool,
+    /// How many bytes of memory its sessions share with their clients now: see [`Options::shared_memory`](crate::Options::shared_memory).
+    pub shared_memory: u64,
     /// What it has counted.
     pub counters: Counters,
     /// Up to where it goes.
@@ -45,6 +47,8 @@ pub struct ListenerLimits {
     pub max_in_flight: u64,
     /// The most bytes that wait to be handled or read.
     pub max_waiting: u64,
+    /// The most bytes of memory that its sessions share with their clients.
+    pub shared_memory: u64,
     /// The most threads of its handlers; 0 where its handlers do not block.
     pub threads: u64,
 }

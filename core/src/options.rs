@@ -1,6 +1,7 @@
 //! The limits and choices of a listener, a client or a single call.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::cancellation::Cancellation;
@@ -26,6 +27,10 @@ pub const DEFAULT_MAX_SESSION_WAITING: usize = 4 << 20;
 pub const DEFAULT_MAX_WAITING: usize = 256 << 20;
 /// The most bytes of events that wait for one subscriber unless told otherwise: 4 MiB.
 pub const DEFAULT_QUEUE: usize = 4 << 20;
+/// How many bytes of memory a listener shares with its clients unless told otherwise: none.
+pub(crate) const DEFAULT_SHARED_MEMORY: usize = 0;
+/// What says how many bytes otherwise, for a whole process.
+const SHARED_MEMORY_VARIABLE: &str = "SIMPLE_IPC_SHARED_MEMORY";
 /// How long a connection may take to its first byte, and then to the end of its hello, unless told otherwise.
 pub const DEFAULT_HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a sender may be silent inside a message unless told otherwise.
@@ -83,6 +88,7 @@ pub struct Options {
     pub(crate) plain_text: Option<bool>,
     pub(crate) threads: usize,
     pub(crate) spin: Duration,
+    pub(crate) shared_memory: usize,
     pub(crate) check_interval: Duration,
     pub(crate) report_to: ReportTo,
     pub(crate) cancellation: Option<Cancellation>,
@@ -126,6 +132,7 @@ impl Default for Options {
             plain_text: None,
             threads: DEFAULT_THREADS,
             spin: Duration::from_micros(100),
+            shared_memory: default_shared_memory(),
             check_interval: Duration::from_secs(30),
             report_to: ReportTo::default(),
             cancellation: None,
@@ -358,6 +365,19 @@ impl Options {
         self
     }
 
+    /// How many bytes of memory a listener shares with its clients, all sessions together; and whether a client asks for any, which
+    /// it does unless this is 0. Default: what the environment variable `SIMPLE_IPC_SHARED_MEMORY` says, a number of bytes, else 0.
+    ///
+    /// Where both sides have it, are of one user and on Linux, a busy session on a Unix socket goes over to two rings of 256 KiB,
+    /// one each way (516 KiB in all), after 8 messages or 64 KiB. Messages then pass without a system call while both sides
+    /// are awake. The socket stays for waking a side that sleeps and to tell that a process has gone. Where memory cannot be
+    /// had, or a listener shares all that it may, sessions stay as they are. Streams and subscriptions always go by their socket.
+    #[must_use]
+    pub fn shared_memory(mut self, bytes: usize) -> Options {
+        self.shared_memory = bytes;
+        self
+    }
+
     /// How often a listener looks whether its socket and lock file still stand, and puts them back
     /// if something removed them. Default: 30 s.
     #[must_use]
@@ -522,6 +542,13 @@ impl Options {
     }
 }
 
+/// What `SIMPLE_IPC_SHARED_MEMORY` says, when it is first asked for; else none.
+fn default_shared_memory() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    let said = || std::env::var(SHARED_MEMORY_VARIABLE).ok()?.trim().parse().ok();
+    *BYTES.get_or_init(|| said().unwrap_or(DEFAULT_SHARED_MEMORY))
+}
+
 /// The most topics that one subscription names.
 pub(crate) const MOST_TOPICS: usize = 1024;
 /// The longest topic, in bytes of UTF-8.
@@ -607,6 +634,7 @@ mod tests {
             ("max_waiting", defaults.max_waiting),
             ("threads", defaults.threads),
             ("queue", defaults.queue),
+            ("shared_memory", DEFAULT_SHARED_MEMORY),
         ] {
             assert_eq!(listed(name).as_u64(), Some(number as u64), "{name}");
         }

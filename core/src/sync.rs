@@ -1,6 +1,9 @@
 //! What modules share state with that tests/loom takes in by their path: there, these are loom's.
-#![cfg(feature = "tokio")]
 
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
+#[cfg(feature = "tokio")]
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
 
+#[cfg(any(feature = "tokio", target_os = "linux"))]
+pub(crate) use std::sync::atomic;
+#[cfg(feature = "tokio")]
 pub(crate) use tokio::sync::Notify;

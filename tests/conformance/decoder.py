@@ -34,6 +34,8 @@ STREAMS = 0x02
 INSPECTION = 0x04
 #: The feature bit of those who know JSON with bytes.
 ATTACHMENTS = 0x08
+#: The feature bit of those who know share.
+SHARED_MEMORY = 0x10
 #: How many bytes a publisher, or either side of a stream, may send at first.
 WINDOW = 262144
 #: What is granted and not used is at most this many bytes.
@@ -85,6 +87,7 @@ RULES = {
     "data": FrameRule(19, ("client", "listener"), flags=BYTES | ATTACHED, body=True, needs_id=True),
     "end": FrameRule(20, ("client", "listener"), needs_id=True),
     "credit": FrameRule(21, ("client", "listener"), needs_id=True, argument=True, most=MOST_CREDIT),
+    "share": FrameRule(22, ("client", "listener"), argument=True),
     "ask": FrameRule(23, ("client",), needs_id=True),
 }
 KINDS = {rule.number: name for name, rule in RULES.items()}
@@ -346,6 +349,13 @@ class ClientSession(FrameReader):
             self._event("cancel", id=frame.id, in_flight=frame.id in self._in_flight)
         elif frame.kind == "subscribe":
             raise Violation("protocol", "a subscribe on a session that has not begun with it")
+        elif frame.kind == "share":
+            if not self._features & SHARED_MEMORY:
+                raise Violation("protocol", "a share from a client whose hello does not know it")
+            # Whoever has no memory to give, as this decoder, refuses; nobody can take what was not given.
+            if frame.argument:
+                raise Violation("protocol", "a client goes over to memory that it was not given")
+            self._event("share", id=frame.id)
         elif frame.kind == "ask":
             if not self._features & INSPECTION:
                 raise Violation("protocol", "an ask from a client whose hello does not know it")

@@ -387,8 +387,7 @@ impl BlockingClient {
     }
 
     fn session(&self, stream: Stream, ended_by: &Cancellation) -> Result<Box<ThreadSession>> {
-        let options = &self.target.options;
-        ThreadSession::new(stream, options.max_message, options.spin).map(|session| session.ended_by(ended_by))
+        ThreadSession::new(stream, &self.target.options).map(|session| session.ended_by(ended_by))
     }
 }
 

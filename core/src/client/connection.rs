@@ -7,6 +7,7 @@ use std::io;
 use super::ids::Ids;
 use super::incoming::{Incoming, Reply, fits, incoming};
 use super::one_way::OneWay;
+use super::sharing::Sharing;
 use super::{Attempt, Failed, closed_meanwhile, closing, listener_has_gone, lost};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, MessageKind};
@@ -73,6 +74,11 @@ pub(crate) struct Connection<C> {
     peer_max: Option<usize>,
     /// The listener takes JSON with bytes, as its hello has said.
     knows_attachments: bool,
+    /// What the listener knows, as the bits of its hello, once that has come.
+    features: Option<u32>,
+    pub(super) sharing: Sharing,
+    /// What the listener has said of memory, until its driver asks: so many bytes each way, 0 is none.
+    memory: Option<u32>,
     /// The beginning of the listener's hello.
     hello: Vec<u8>,
     reader: FrameReader,
@@ -102,8 +108,9 @@ impl<C> Pending<C> {
 }
 
 impl<C> Connection<C> {
-    /// A session that takes answers of at most `max_message` bytes. Its hello goes out with the first frame.
-    pub(crate) fn new(max_message: usize) -> Connection<C> {
+    /// A session that takes answers of at most `max_message` bytes, and wants memory to share or not. Its hello goes out with
+    /// the first frame.
+    pub(crate) fn new(max_message: usize, shares: bool) -> Connection<C> {
         let mut outgoing = Pieces::default();
         outgoing.push_bytes(&Hello::new(Role::Multiplexed, max_message).encode());
         Connection {
@@ -115,6 +122,9 @@ impl<C> Connection<C> {
             one_way: OneWay::default(),
             peer_max: None,
             knows_attachments: false,
+            features: None,
+            sharing: Sharing::new(shares),
+            memory: None,
             hello: Vec::new(),
             reader: FrameReader::new(Sender::Listener, max_message),
             queued: outgoing.len() as u64,
@@ -183,6 +193,7 @@ impl<C> Connection<C> {
     pub(crate) fn add(&mut self, header: &Header, body: &[u8], shared: impl FnOnce() -> Message) {
         if self.cut.is_none() {
             self.queued += (HEADER_LEN + body.len()) as u64;
+            self.sharing.count(body.len());
             self.outgoing.push(&header.encode(), body, shared);
         }
     }
@@ -201,6 +212,7 @@ impl<C> Connection<C> {
         answers: &mut Answers<C>,
     ) -> bool {
         self.queued += (HEADER_LEN + body.len()) as u64;
+        self.sharing.count(body.len());
         let sent = self.outgoing.push_and_send(&header.encode(), body, send);
         self.after_transmit(sent, answers)
     }
@@ -274,6 +286,25 @@ impl<C> Connection<C> {
         self.peer_max.is_some()
     }
 
+    /// What the listener knows, as the bits of its hello, once that has come.
+    pub(super) fn features(&self) -> Option<u32> {
+        self.features
+    }
+
+    /// What the listener has said of memory, once: nothing is to be received before that is looked after.
+    #[inline(always)]
+    pub(super) fn take_memory(&mut self) -> Option<u32> {
+        self.memory.take()
+    }
+
+    /// Notes that the listener, which has gone, has not taken the last `untaken` bytes.
+    pub(super) fn leave_out(&mut self, untaken: u64) {
+        if untaken > 0 {
+            let written = self.cut.unwrap_or(self.queued - self.outgoing.len() as u64);
+            self.cut = Some(written.saturating_sub(untaken));
+        }
+    }
+
     /// What went wrong with one-way messages, if it has not been said yet.
     pub(crate) fn take_one_way_error(&mut self) -> Option<Error> {
         self.one_way.take_error()
@@ -341,6 +372,7 @@ impl<C> Connection<C> {
             self.reader.let_attach(self.knows_attachments);
             self.reader.feed(rest);
             self.peer_max = Some(hello.max_message as usize);
+            self.features = Some(hello.features);
             self.hello = Vec::new();
         }
         while let Some((header, body)) = self.reader.next()? {
@@ -361,6 +393,10 @@ impl<C> Connection<C> {
                 Incoming::OneWayRefused(error) => self.one_way.refuse(error),
                 Incoming::Goaway { last } => self.goaway(last, answers.others()),
                 Incoming::Ping { id } => self.add_bare(Kind::Pong, id),
+                Incoming::Memory { bytes } => {
+                    self.sharing.answered(bytes)?;
+                    self.memory = Some(bytes);
+                }
             }
         }
         Ok(())

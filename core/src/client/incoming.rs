@@ -42,6 +42,10 @@ pub(super) enum Incoming {
     Goaway {
         last: u32,
     },
+    /// Memory to share that holds so many bytes each way, by which its next bytes come; 0 is none.
+    Memory {
+        bytes: u32,
+    },
     /// It wants a pong with this id.
     Ping {
         id: u32,
@@ -68,6 +72,7 @@ pub(super) fn incoming(header: Header, body: Body<'_>) -> std::result::Result<In
         Kind::Error => failure(id, body.as_slice())?,
         Kind::Goaway => Incoming::Goaway { last: id },
         Kind::Ping => Incoming::Ping { id },
+        Kind::Share => Incoming::Memory { bytes: header.argument },
         Kind::Gap | Kind::Event => {
             return Err(Violation::Malformed("the listener published to one who has not subscribed"));
         }

@@ -28,7 +28,7 @@ pub(crate) fn post(
             &Pooled(&target.key),
             options.timeout,
             &Until { caller: options.cancellation.as_ref(), ..Until::default() },
-            |stream| ThreadSession::new(stream, options.max_message, options.spin),
+            |stream| ThreadSession::new(stream, options),
             |session, until| match mode {
                 Mode::Request => session.request(message, options.timeout, until).map(Some),
                 Mode::Broadcast => session.broadcast(message, until).map(|()| None),
@@ -51,7 +51,7 @@ pub(crate) fn inspect(channel: &Channel, options: &Options) -> Result<ListenerSt
             &Pooled(&target.key),
             options.timeout,
             &Until { caller: options.cancellation.as_ref(), ..Until::default() },
-            |stream| ThreadSession::new(stream, options.max_message, options.spin),
+            |stream| ThreadSession::new(stream, &options),
             ThreadSession::ask,
             |_, _| Err(speaks_no_native()),
         );

@@ -18,11 +18,18 @@ pub(crate) struct Key {
     peers: Peers,
     pub(super) max_message: usize,
     spin: Duration,
+    pub(super) shares: bool,
 }
 
 impl Key {
     fn new(address: Address, options: &Options) -> Key {
-        Key { address, peers: options.peers.clone(), max_message: options.max_message, spin: options.spin }
+        Key {
+            address,
+            peers: options.peers.clone(),
+            max_message: options.max_message,
+            spin: options.spin,
+            shares: options.shared_memory > 0,
+        }
     }
 }
 

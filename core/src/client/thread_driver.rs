@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use super::connection::ASK_FIRST;
 use super::ids::Ids;
 use super::incoming::{Incoming, Reply, answer, fits, incoming};
+use super::sharing::Sharing;
 use super::until::Until;
 use super::{Attempt, Failed, closing, listener_has_gone, lost, timed_out};
 use crate::cancellation::{Cancellation, Watch};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::message::{Message, MessageKind, MessageRef};
+use crate::options::Options;
 use crate::os::interest::Interest;
 use crate::os::stream::{Stream, Wait, advance, interrupted, would_block};
 use crate::protocol::Violation;
@@ -50,17 +52,19 @@ pub(crate) struct ThreadSession {
     broken: bool,
     /// How much the listener has to copy before it can answer.
     copying: usize,
+    sharing: Sharing,
     /// What ends it from another thread, beside its callers' own.
     _watch: Option<Watch>,
 }
 
 impl ThreadSession {
-    pub(crate) fn new(socket: Stream, max_message: usize, spin: Duration) -> Result<Box<ThreadSession>> {
+    pub(crate) fn new(socket: Stream, options: &Options) -> Result<Box<ThreadSession>> {
+        let max_message = options.max_message;
         socket.set_blocking(true).map_err(|error| Error::from_os("cannot set up the connection", error))?;
         Ok(Box::new(ThreadSession {
             socket: Arc::new(socket),
             reader: FrameReader::new(Sender::Listener, max_message),
-            waiter: SpinWait::new(spin),
+            waiter: SpinWait::new(options.spin),
             out: Hello::new(Role::Exclusive, max_message).encode().to_vec(),
             hello: None,
             hello_bytes: Vec::new(),
@@ -70,6 +74,7 @@ impl ThreadSession {
             one_way_error: None,
             broken: false,
             copying: 0,
+            sharing: Sharing::new(options.shared_memory > 0),
             _watch: None,
         }))
     }
@@ -271,6 +276,10 @@ impl ThreadSession {
                 });
             }
         }
+        self.sharing.count(body.len());
+        if self.sharing.is_due() {
+            self.look_after_memory(until)?;
+        }
         self.out.extend_from_slice(&header.encode());
         let out = std::mem::take(&mut self.out);
         let mut out = out;
@@ -283,6 +292,34 @@ impl ThreadSession {
         out.clear();
         self.out = out;
         sent
+    }
+
+    /// Asks for memory, or goes over to it, where that is due.
+    #[cold]
+    fn look_after_memory(&mut self, until: &Until<'_>) -> Attempt<()> {
+        let ThreadSession { sharing, socket, hello, out, .. } = self;
+        let Some(frame) = sharing.due(hello.map(|hello| hello.features), || socket.may_share()) else { return Ok(()) };
+        out.extend_from_slice(&frame.encode());
+        if sharing.said() {
+            // Nothing but this frame and what stands before it goes by the socket.
+            self.send_gathered(until)?;
+            self.socket.send_by_memory();
+        } else {
+            socket.expect_offer(true);
+        }
+        Ok(())
+    }
+
+    /// The listener has said whether there is memory.
+    #[cold]
+    fn take_memory(&mut self, bytes: u32) -> std::result::Result<(), Violation> {
+        self.sharing.answered(bytes)?;
+        if bytes == 0 {
+            self.socket.expect_offer(false);
+            return Ok(());
+        }
+        let unusable = Violation::Malformed("the listener gave memory to share that cannot be used");
+        self.socket.accept_offer(bytes).map_err(|_| unusable)
     }
 
     /// Waits for the listener's hello, which says how large a message may be.
@@ -401,10 +438,11 @@ impl ThreadSession {
                             return Err(Failed::NotTaken(closing()));
                         }
                     }
-                    // `next_frame` keeps the last two to itself.
+                    // `next_frame` keeps the last three to itself.
                     Incoming::Error { .. }
                     | Incoming::Answer { .. }
                     | Incoming::OneWayRefused(_)
+                    | Incoming::Memory { .. }
                     | Incoming::Ping { .. } => {}
                 }
             }
@@ -447,7 +485,7 @@ impl ThreadSession {
             return if sent { error.after_sending() } else { error }.into();
         }
         let error = error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-        let untouched = self.hello.is_none() && listener_has_gone(&error);
+        let untouched = (self.hello.is_none() && listener_has_gone(&error)) || self.socket.untaken() > 0;
         let error = lost(error);
         if sent && untouched {
             Failed::NotTaken(error)
@@ -499,6 +537,7 @@ impl ThreadSession {
                     let pong = Header::bare(Kind::Pong, id).encode();
                     let _it_asks_again_if_it_must = self.socket.send(&pong, &[]);
                 }
+                Incoming::Memory { bytes } => self.take_memory(bytes)?,
                 frame => {
                     if let Incoming::Goaway { last } = frame {
                         self.goaway = Some(last);

@@ -115,6 +115,8 @@ pub struct Queue {
     is_woken: bool,
     /// The bell was rung, of which nobody has been told yet.
     is_rung: bool,
+    /// Sessions where something is there that the poller does not tell of.
+    unread: Vec<Id>,
     waiter: Option<SpinWait>,
     /// Listeners seem to work at the same time as this thread, on other cores.
     beside: bool,
@@ -181,6 +183,7 @@ impl Queue {
             due: None,
             is_woken: false,
             is_rung: false,
+            unread: Vec::new(),
             waiter: Some(SpinWait::new(Options::new().spin)),
             beside: false,
         })

@@ -7,6 +7,7 @@ use super::told::Told;
 use super::{Queue, Transport};
 use crate::client::connection::Answers;
 use crate::client::incoming::Reply;
+use crate::client::moving;
 use crate::client::replace::ended_before;
 use crate::client::{Attempt, Failed};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ impl Queue {
     /// Does all that can be done without waiting.
     pub(super) fn progress(&mut self) -> Result<()> {
         self.send_gathered();
-        let mut tokens = Vec::new();
+        let mut tokens: Vec<u64> = self.unread.drain(..).map(Id::number).collect();
         self.poller
             .ready(&mut tokens)
             .map_err(|error| Error::from_os("cannot look after the calls under way", error))?;
@@ -52,6 +53,10 @@ impl Queue {
         let mut told = Told::new(&mut self.calls, &mut self.done, &mut self.spare);
         let received = session.receive(&mut told);
         let others = told.others;
+        if received.is_ok() && !session.stream.falls_asleep() {
+            // The poller will not tell of what is left there.
+            self.unread.push(id);
+        }
         self.list(id);
         self.tell(others);
         if let Err(error) = received {
@@ -91,7 +96,7 @@ impl Queue {
     pub(super) fn end(&mut self, id: Id, error: &Error) {
         let Some(Transport::Session(session)) = self.transports.get_mut(id) else { return };
         let mut answers = Vec::new();
-        session.connection.end(error, &mut answers);
+        moving::end(&session.stream, &mut session.connection, error, &mut answers);
         let waiting = std::mem::take(&mut session.waiting);
         // Before the session is gone: what a flush comes to is in its books.
         self.tell(answers);

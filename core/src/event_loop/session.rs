@@ -7,13 +7,13 @@ use super::call::Ticket;
 use super::told::Told;
 use crate::client::connection::{Answers, Connection};
 use crate::client::lingering::Lingering;
+use crate::client::moving;
 use crate::error::Result;
 use crate::message::Message;
 use crate::os::interest::Interest;
 use crate::os::stream::Stream;
 use crate::protocol::frame::Header;
 use crate::session::pieces::SMALL;
-use crate::session::receive::receive_into;
 
 /// How much gathers before it is sent without being told to.
 const GATHER: usize = 64 << 10;
@@ -37,10 +37,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(stream: Stream, max_message: usize) -> Session {
+    pub(super) fn new(stream: Stream, max_message: usize, shares: bool) -> Session {
         Session {
             stream,
-            connection: Connection::new(max_message),
+            connection: Connection::new(max_message, shares),
             waiting: VecDeque::new(),
             watches_room: false,
             listed: false,
@@ -67,7 +67,7 @@ impl Session {
     /// Sends what the socket takes. Where it takes nothing more, calls that have not begun to leave are told.
     pub(super) fn send(&mut self, answers: &mut Answers<Ticket>) {
         let Session { stream, connection, .. } = self;
-        if !connection.transmit(|head, body| stream.send(head, body), answers) {
+        if !moving::transmit(stream, connection, answers) {
             // Nothing can follow what is missing now: a peer that lives must not wait for it.
             let _gone_already = stream.shutdown_write();
         }
@@ -98,7 +98,7 @@ impl Session {
         let Session { stream, connection, .. } = self;
         for _ in 0..RECEIVES {
             // What has come is told first: more may take a while.
-            if !connection.receive(|slot| receive_into(stream, slot), told)? || told.has_news() {
+            if !moving::receive(stream, connection, told)? || told.has_news() {
                 break;
             }
         }

@@ -114,7 +114,8 @@ impl Queue {
 
     pub(super) fn add_session(&mut self, ticket: Ticket, socket: Stream) -> Result<Id> {
         let call = self.calls.get(ticket.0).expect("it is connecting");
-        let session = Session::new(socket, call.target.options.max_message);
+        let options = &call.target.options;
+        let session = Session::new(socket, options.max_message, options.shared_memory > 0);
         let (client, key) = (call.client, call.target.key.clone());
         let id = self.transports.insert(Transport::Session(Box::new(session)));
         let Some(Transport::Session(session)) = self.transports.get(id) else { unreachable!("it was just added") };

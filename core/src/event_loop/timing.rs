@@ -96,7 +96,8 @@ impl Queue {
     /// Has the descriptor become readable when there is something to do.
     #[inline]
     pub(super) fn rearm(&mut self) {
-        let at = if !self.has_news() && !self.is_woken { self.due } else { Some(Instant::now()) };
+        let is_due = self.has_news() || self.is_woken || !self.unread.is_empty();
+        let at = if is_due { Some(Instant::now()) } else { self.due };
         // A clock that goes too early finds nothing to do and is set again then.
         if at != self.poller.armed() {
             let _the_clock_takes_any_time = self.poller.arm(at);

@@ -7,7 +7,7 @@
 //!
 //! | module | gives |
 //! |---|---|
-//! | `stream` | [`Stream`](stream::Stream): `send`, `recv` and `recv_spare`, `peek`, `wait_for` an [`Interest`](interest::Interest), `shutdown_write`, `peer` |
+//! | `stream` | [`Stream`](stream::Stream): `send`, `recv` and `recv_spare`, `peek`, `wait_for` an [`Interest`](interest::Interest), `shutdown_write`, `peer`; where the system has it, memory that both processes share carries the same bytes (`send_offer`, `accept_offer`), and nobody above sees a difference but `may_have_more` and `untaken` |
 //! | `async_stream` | [`AsyncStream`](async_stream::AsyncStream) and `AsyncListener`: the same ones, watched by the runtime; a stream goes in and comes out again; `hang_up` waits for the peer to leave |
 //! | `connect` | `Stream::try_connect`, and [`ConnectFailure`](connect::ConnectFailure) in place of error numbers; whether somebody listens, without connecting; whether a stream to an address has directions that end by themselves |
 //! | `listener` | [`Listener`](listener::Listener): a socket that takes connections |

@@ -7,6 +7,8 @@ use std::io;
 pub(crate) enum Wait {
     /// Answer 'would block' when nothing is there.
     No,
+    /// The same, as one of many looks in a row: where that costs no system call it makes none, and nobody is told that this side waits.
+    Poll,
     /// Wait as the stream is set: up to its receive timeout if it is in blocking mode.
     Yes,
 }

@@ -72,6 +72,9 @@ pub(crate) enum Kind {
     End = 20,
     /// The sender of this takes so many bytes more, of events or of items.
     Credit = 21,
+    /// From a client: what follows may go by memory that we share (argument 0), or: my next bytes come by it. From a listener: no
+    /// (argument 0), or: here it is, and my next bytes come by it. The argument is then how many bytes each direction holds.
+    Share = 22,
     /// From a client: tell me of yourself. A response answers it.
     Ask = 23,
 }
@@ -89,7 +92,7 @@ impl Kind {
             use Kind::*;
             let all = [
                 Request, Response, Error, Broadcast, Ack, Cancel, Ping, Pong, Goaway, Subscribe, Gap, Event, Data, End,
-                Credit, Ask,
+                Credit, Share, Ask,
             ];
             let mut kinds = [None; 24];
             let mut at = 0;
@@ -106,7 +109,7 @@ impl Kind {
         match self {
             Kind::Request | Kind::Broadcast | Kind::Cancel | Kind::Subscribe | Kind::Ask => sender == Sender::Client,
             Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => sender == Sender::Listener,
-            Kind::Ack | Kind::Ping | Kind::Pong | Kind::Data | Kind::End | Kind::Credit => true,
+            Kind::Ack | Kind::Ping | Kind::Pong | Kind::Data | Kind::End | Kind::Credit | Kind::Share => true,
         }
     }
 
@@ -135,8 +138,8 @@ pub(crate) struct Header {
     pub(crate) flags: u8,
     pub(crate) id: u32,
     /// What the kind makes of it. In a request: how long its sender still waits, in milliseconds, 0 is for ever. In a
-    /// gap: how many events were missed, `u32::MAX` for that many or more. In a credit: bytes, 0 for a stream alone. Other
-    /// kinds: 0.
+    /// gap: how many events were missed, `u32::MAX` for that many or more. In a credit: bytes, 0 for a stream alone. In a
+    /// share: how many bytes each direction of the memory holds, 0 where there is none. Other kinds: 0.
     pub(crate) argument: u32,
 }
 
@@ -196,6 +199,16 @@ impl Header {
     /// The header of a grant of so many bytes, at most [`MOST_CREDIT`]; 0 for a stream alone.
     pub(crate) fn credit(id: u32, bytes: u32) -> Header {
         Header { argument: bytes, ..Header::bare(Kind::Credit, id) }
+    }
+
+    /// The header of a share, of memory that holds so many bytes in each direction; 0 asks for it, or refuses it.
+    pub(crate) fn share(bytes: u32) -> Header {
+        Header { argument: bytes, ..Header::bare(Kind::Share, 0) }
+    }
+
+    /// Whether it is the last frame that its sender sends on the socket.
+    fn is_last_on_its_socket(&self) -> bool {
+        self.kind == Kind::Share && self.argument != 0
     }
 
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
@@ -260,7 +273,10 @@ impl Header {
             "the reserved field of a frame is not zero"
         } else if header.len > 0 && !kind.has_body() {
             "a frame has a body that its kind does not know"
-        } else if header.argument != 0 && kind != Kind::Request && !matches!(kind, Kind::Gap | Kind::Credit) {
+        } else if header.argument != 0
+            && kind != Kind::Request
+            && !matches!(kind, Kind::Gap | Kind::Credit | Kind::Share)
+        {
             "a frame has an argument that its kind does not know"
         } else if header.argument == 0 && kind == Kind::Gap {
             "a gap has no number"
@@ -292,7 +308,7 @@ impl Header {
             Kind::Subscribe | Kind::Gap | Kind::Event | Kind::Data | Kind::End | Kind::Credit => true,
             Kind::Broadcast => self.flags & ACK_WANTED != 0,
             Kind::Cancel => sender == Sender::Client,
-            Kind::Error | Kind::Ping | Kind::Pong | Kind::Goaway => false,
+            Kind::Error | Kind::Ping | Kind::Pong | Kind::Goaway | Kind::Share => false,
         }
     }
 
@@ -529,6 +545,10 @@ impl FrameReader {
             return Ok(Next::NotNow);
         }
         self.filled.start = end;
+        if header.is_last_on_its_socket() {
+            // What else has come on the socket only woke this side.
+            self.filled = 0..0;
+        }
         Ok(Next::Frame(header, Body::Buffered(&self.buffer[start..end])))
     }
 

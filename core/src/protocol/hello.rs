@@ -16,8 +16,10 @@ pub(crate) const STREAMS: u32 = 2;
 pub(crate) const INSPECTION: u32 = 4;
 /// The feature bit of those who know attached bodies: flag `40`.
 pub(crate) const ATTACHMENTS: u32 = 8;
+/// The feature bit of those who know share: memory that both processes have carries the session.
+pub(crate) const SHARED_MEMORY: u32 = 16;
 /// What this library knows, and says in each hello, whatever the other side knows.
-const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS | INSPECTION | ATTACHMENTS;
+const FEATURES: u32 = PUBLISH_SUBSCRIBE | STREAMS | INSPECTION | ATTACHMENTS | SHARED_MEMORY;
 
 /// What the sender of a hello is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -73,6 +73,7 @@ fn kind(name: &str) -> Kind {
         "cancel" => Kind::Cancel,
         "ping" => Kind::Ping,
         "ask" => Kind::Ask,
+        "share" => Kind::Share,
         "pong" => Kind::Pong,
         "goaway" => Kind::Goaway,
         "subscribe" => Kind::Subscribe,
@@ -287,7 +288,10 @@ fn every_session_is_split_into_the_frames_of_its_vector_however_it_is_cut() {
                 // The fault is not in a frame by itself: what must not follow the others.
                 (Some(_), None) => {
                     assert!(
-                        matches!(frames[events.len()].0.kind, Kind::Request | Kind::Subscribe | Kind::Ask),
+                        matches!(
+                            frames[events.len()].0.kind,
+                            Kind::Request | Kind::Subscribe | Kind::Ask | Kind::Share
+                        ),
                         "{case}"
                     );
                 }

@@ -27,6 +27,7 @@ use crate::server::handler::UsersCode;
 use crate::server::publication::{Counted, Publication};
 use crate::server::repeated_check::RepeatedCheck;
 use crate::server::responder::Responder;
+use crate::server::session::sharing::Budget;
 use crate::server::tap::Tap;
 use crate::server::threads::Threads;
 use crate::server::waiting::Waiting;
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// What all have in hand together.
     pub(crate) admission: Arc<Admission>,
+    /// What its sessions share with their clients.
+    pub(crate) memory: Arc<Budget>,
     /// As the user gave them, but for what is called or ends calls: that goes with the handler.
     pub(crate) options: Options,
     /// Plain text is taken, besides the other dialects.
@@ -128,6 +131,7 @@ impl Shared {
             clock: Clock::start(),
             publication: (mode == Mode::Publish || options.publish).then(|| Arc::new(Publication::new(options))),
             admission: Arc::new(Admission::new(options.max_in_flight, options.max_waiting)),
+            memory: Budget::new(options.shared_memory),
             tap,
             plain_text: options.plain_text.unwrap_or(channel.port().is_none()),
             options: Options { report_to: ReportTo::default(), cancellation: None, max_connections, ..options.clone() },
@@ -167,6 +171,7 @@ impl Shared {
             publishes: self.publication.is_some(),
             tap: self.tap.is_some(),
             retains: self.publication.is_some() && options.retain,
+            shared_memory: count(self.memory.used()),
             counters: self.counters(),
             limits: ListenerLimits {
                 max_message: count(options.max_message),
@@ -178,6 +183,7 @@ impl Shared {
                     None if self.blocking => count(options.threads),
                     None => 0,
                 },
+                shared_memory: count(options.shared_memory),
             },
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn receive_once(socket: &Stream, reader: &mut FrameReader, wait: Wait
         }
         Slot::Body(body, missing) => (socket.recv_spare(body, missing, wait)?, missing),
     };
-    Ok((count, count < room))
+    Ok((count, count < room && !socket.may_have_more()))
 }
 
 /// Receives once into `reader` through `receive`, which fills a slot and says how many bytes came. 0 is the end of the

@@ -94,6 +94,25 @@ impl SendQueue {
         self.after_send(socket, Ok(None), patience)
     }
 
+    /// Has `last` send the last bytes that go by the socket's own way, unless others are sending or something waits: `false`, and
+    /// nothing has changed.
+    pub(crate) fn hand_over(&self, socket: &Stream, last: impl FnOnce(&Stream) -> io::Result<()>) -> io::Result<bool> {
+        {
+            let mut state = self.usable()?;
+            if state.sending || state.waiting.len() > 0 {
+                return Ok(false);
+            }
+            state.sending = true;
+        }
+        let (is_done, sent) = match last(socket) {
+            Err(error) if would_block(&error) => (false, Ok(None)),
+            done => (true, done.map(|()| None)),
+        };
+        match self.after_send(socket, sent, Duration::ZERO)? {
+            Sent::Gone | Sent::Waiting => Ok(is_done),
+        }
+    }
+
     /// Gives memory back that nothing is in.
     pub(crate) fn rest(&self) {
         let mut state = lock(&self.0);

@@ -99,7 +99,7 @@ impl SpinWait {
             return recv(Wait::Yes);
         }
         // What had come before says nothing about what a poll would have found.
-        match recv(Wait::No) {
+        match recv(Wait::Poll) {
             Err(error) if would_block(&error) => {}
             done => return done,
         }
@@ -120,7 +120,7 @@ impl SpinWait {
         loop {
             // A try is a system call, which costs a few times what the clock does.
             for _ in 0..TRIES_A_LOOK {
-                match recv(Wait::No) {
+                match recv(Wait::Poll) {
                     Err(error) if would_block(&error) => {}
                     done => {
                         self.next_pause = 1;
@@ -183,7 +183,7 @@ mod tests {
     /// A source that answers 'would block' to tries, and counts tries and waits.
     fn empty(tries: &mut u32, waits: &mut u32, wait: Wait) -> io::Result<()> {
         match wait {
-            Wait::No => {
+            Wait::No | Wait::Poll => {
                 *tries += 1;
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -216,7 +216,7 @@ mod tests {
             let mut tries = 0;
             waiter
                 .receive(|wait| {
-                    assert_eq!(wait, Wait::No, "it blocked though polling pays");
+                    assert_eq!(wait, Wait::Poll, "it blocked though polling pays");
                     tries += 1;
                     if tries < 5 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
                 })

@@ -32,6 +32,8 @@ mod raw;
 mod raw_deno;
 mod raw_native;
 mod raw_publications;
+#[cfg(target_os = "linux")]
+mod raw_sharing;
 mod raw_streams;
 mod raw_text;
 mod scratch;

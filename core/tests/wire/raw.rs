@@ -25,6 +25,7 @@ pub(crate) const EVENT: u8 = 18;
 pub(crate) const DATA: u8 = 19;
 pub(crate) const END: u8 = 20;
 pub(crate) const CREDIT: u8 = 21;
+pub(crate) const SHARE: u8 = 22;
 
 pub(crate) const EXCLUSIVE: u8 = 1;
 pub(crate) const MULTIPLEXED: u8 = 2;

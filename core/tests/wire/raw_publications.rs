@@ -184,7 +184,7 @@ fn a_publisher_takes_nothing_else_on_any_wire() {
     let listener = publisher(&scratch.options());
     let mut raw = Raw::to(&listener);
     raw.send(&[hello(EXCLUSIVE), request(3, "1")].concat());
-    assert_eq!(raw.receive(16)[..9], *b"\xf5SIP\x01\x12\0\0\x0f");
+    assert_eq!(raw.receive(16)[..9], *b"\xf5SIP\x01\x12\0\0\x1f");
     let answer = raw.frame();
     assert_eq!((answer.id, answer.code().as_str()), (3, "wrong_mode"));
     raw.send(&broadcast(4, true, "1"));

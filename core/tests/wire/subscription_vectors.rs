@@ -18,7 +18,7 @@ fn play(case: &Value, piece: usize) {
     for piece in bytes(&case["hex"]).chunks(piece) {
         raw.send_what_goes(piece);
     }
-    assert_eq!(raw.receive(16)[..9], *b"\xf5SIP\x01\x12\0\0\x0f", "{case}");
+    assert_eq!(raw.receive(16)[..9], *b"\xf5SIP\x01\x12\0\0\x1f", "{case}");
     let mut expected = Vec::new();
     let mut refused = false;
     for event in case["events"].as_array().unwrap() {

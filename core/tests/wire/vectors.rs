@@ -7,7 +7,7 @@ use simple_ipc::blocking::Listener;
 use simple_ipc::{Message, MessageKind, Mode, Options, Responder};
 
 use crate::golden::{bytes, cases, number, text};
-use crate::raw::{ACK, ERROR, Frame, HANGS, PONG, RESPONSE, Raw};
+use crate::raw::{ACK, ERROR, Frame, HANGS, PONG, RESPONSE, Raw, SHARE};
 use crate::scratch::{Scratch, eventually, next};
 
 /// What a handler got: what it is to answer with, too.
@@ -78,6 +78,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
             "broadcast" if event["ack_wanted"] == true => expected.push((ACK, id(), String::new())),
             "ping" => expected.push((PONG, id(), String::new())),
             "ask" => expected.push((RESPONSE, id(), String::new())),
+            "share" => expected.push((SHARE, id(), String::new())),
             "cancel" if event["in_flight"] == true => expected.push((ERROR, id(), "cancelled".into())),
             "refused" => expected.push((ERROR, id(), text(&event["error"]).into())),
             _ => {}
@@ -92,7 +93,7 @@ fn play_session(scratch: &Scratch, case: &Value, options: &Options, piece: usize
     if !events.is_empty() || (case.get("error").is_some() && !cut) {
         let role = if listener.mode() == Mode::Request { 0x11 } else { 0x12 };
         let max = number(&case["max_message"]).to_le_bytes();
-        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[15, 0, 0, 0], &max].concat(), "{case}");
+        assert_eq!(raw.receive(16), [b"\xf5SIP\x01", &[role][..], &[0; 2], &[31, 0, 0, 0], &max].concat(), "{case}");
     }
     let is_error =
         |frame: &Frame| (frame.kind, frame.id, if frame.kind == ERROR { frame.code() } else { String::new() });
@@ -143,7 +144,7 @@ fn every_native_session_goes_as_its_vector_says_however_it_is_cut() {
             continue;
         }
         // One worker, so that handlers begin in the order of the frames.
-        let options = scratch.options().threads(1);
+        let options = scratch.options().threads(1).shared_memory(0);
         for piece in [usize::MAX, 1, 5, 15, 16, 17] {
             play_session(&scratch, &case, &options, piece);
         }
@@ -151,7 +152,7 @@ fn every_native_session_goes_as_its_vector_says_however_it_is_cut() {
         let exclusive = case["events"].as_array().unwrap().first().is_some_and(|event| event["role"] == "exclusive");
         if exclusive {
             for piece in [usize::MAX, 1, 16] {
-                play_session(&scratch, &case, &scratch.options(), piece);
+                play_session(&scratch, &case, &scratch.options().shared_memory(0), piece);
             }
         }
         played += 1;

@@ -47,7 +47,7 @@ mod admission;
 mod answers;
 mod due;
 mod publications;
-
+mod rings;
 mod sends;
 mod shared_threads;
 mod stand_ins;
@@ -80,6 +80,9 @@ mod lock {
 mod os {
     #[expect(dead_code, reason = "the send queue waits for room alone")]
     pub(crate) mod interest;
+    #[expect(dead_code, reason = "not all of it takes part")]
+    #[path = "unix/linux/ring.rs"]
+    pub(crate) mod ring;
     pub(crate) mod stream {
         pub(crate) use crate::stand_ins::{Stream, advance, interrupted, would_block};
     }

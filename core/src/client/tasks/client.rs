@@ -39,6 +39,7 @@ struct ClientSession {
     /// Ends, when the client closes, what waits to be sent.
     closing: Cancellation,
     max_message: usize,
+    shares: bool,
 }
 
 impl SharedSession for ClientSession {
@@ -61,7 +62,7 @@ impl SharedSession for ClientSession {
         if let Some(session) = current.as_ref().filter(|session| session.is_usable()) {
             return Ok(session.clone());
         }
-        let session = TaskSession::start(stream, self.max_message)?;
+        let session = TaskSession::start(stream, self.max_message, self.shares)?;
         *current = Some(session.clone());
         Ok(session)
     }
@@ -76,6 +77,7 @@ impl TaskClient {
             closed: AtomicBool::new(false),
             closing: Cancellation::new(),
             max_message: options.max_message,
+            shares: options.shared_memory > 0,
         };
         let client = TaskClient { target, session, born: fork::generation() };
         let until = Until { caller: options.cancellation.as_ref(), ..Until::default() };

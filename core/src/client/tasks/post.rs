@@ -32,7 +32,7 @@ impl SharedSession for PooledShared {
     }
 
     fn start(&self, stream: Stream) -> Result<TaskSession> {
-        let session = TaskSession::start(stream, self.0.0.max_message)?;
+        let session = TaskSession::start(stream, self.0.0.max_message, self.0.0.shares)?;
         let mut sessions = lock(SHARED.get());
         // Those of runtimes that are gone would stay for ever.
         sessions.retain(|_, session| session.is_usable());

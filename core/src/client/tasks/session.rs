@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::client::connection::{Answers, Connection, Room};
 use crate::client::incoming::Reply;
+use crate::client::moving;
 use crate::client::until::Until;
 use crate::client::{Attempt, Failed, knows_no_attachments, lost, too_large};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +21,6 @@ use crate::os::fork;
 use crate::os::interest::Interest;
 use crate::os::stream::Stream;
 use crate::protocol::frame::{Header, Kind};
-use crate::session::receive::receive_into;
 
 /// How a caller is told.
 type Caller = oneshot::Sender<Attempt<Reply>>;
@@ -74,13 +74,13 @@ struct Session {
 
 impl TaskSession {
     /// Starts a session on the runtime of the calling task.
-    pub(crate) fn start(stream: Stream, max_message: usize) -> Result<TaskSession> {
+    pub(crate) fn start(stream: Stream, max_message: usize, shares: bool) -> Result<TaskSession> {
         let stream = Arc::new(stream);
         let watched = AsyncStream::new(Arc::clone(&stream), Interest::Both)
             .map_err(|error| Error::from_os("cannot watch the connection", error))?;
         let session = Arc::new(Session {
             stream,
-            connection: Mutex::new(Connection::new(max_message)),
+            connection: Mutex::new(Connection::new(max_message, shares)),
             driver: Notify::new(),
             deserted: AtomicBool::new(false),
             moved: Notify::new(),
@@ -166,8 +166,8 @@ impl TaskSession {
             let alone = !connection.is_waiting();
             connection.begin(&mut header, answered)?;
             if alone {
-                let send = |head: &[u8], body: &[u8]| session.stream.send(head, body);
-                session.look_after_send(connection.add_and_transmit(&header, body, send, answers));
+                let stream = &session.stream;
+                session.look_after_send(moving::add_and_transmit(stream, connection, &header, body, answers));
             } else {
                 connection.add(&header, body, || message.cloned().unwrap_or_else(Message::null));
             }
@@ -223,7 +223,7 @@ impl Session {
     /// Sends what waits. Whether nothing waits any more.
     fn transmit(&self) -> bool {
         self.with(|connection, answers| {
-            let goes_on = connection.transmit(|head, body| self.stream.send(head, body), answers);
+            let goes_on = moving::transmit(&self.stream, connection, answers);
             self.look_after_send(goes_on);
             connection.unsent() == 0
         })
@@ -238,8 +238,11 @@ impl Session {
 
     /// Receives what is there. Whether there may be more; `None` where the session is over.
     fn receive(&self) -> Option<bool> {
-        let received =
-            self.with(|connection, answers| connection.receive(|slot| receive_into(&self.stream, slot), answers));
+        let received = self.with(|connection, answers| moving::receive(&self.stream, connection, answers));
+        if self.stream.may_have_more() {
+            // No readiness of the stream says so, and the driver may wait for that.
+            self.driver.notify_one();
+        }
         received.map_err(|error| self.end(&error)).ok()
     }
 
@@ -276,7 +279,7 @@ impl Session {
 
     /// The session is over: everyone who waits hears of it.
     fn end(&self, error: &Error) {
-        self.with(|connection, answers| connection.end(error, answers));
+        self.with(|connection, answers| moving::end(&self.stream, connection, error, answers));
         self.stream.shutdown();
     }
 }
@@ -302,6 +305,9 @@ async fn drive(watched: AsyncStream, driven: Driven) {
             }
             leaving = true;
             let _told_already = session.stream.shutdown_write();
+        }
+        if session.stream.may_have_more() && session.receive().is_none() {
+            return;
         }
         tokio::select! {
             () = session.driver.notified() => {

@@ -56,6 +56,11 @@ impl ThreadSession {
         self.ids.leaves_out(last, id)
     }
 
+    /// Whether it has memory, or may get it any moment: then a stream had better go elsewhere.
+    pub(crate) fn is_sharing(&self) -> bool {
+        self.sharing.is_under_way()
+    }
+
     /// It can be used no more.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;

@@ -1,6 +1,7 @@
 //! A connected duplex byte stream between two processes: a Unix socket or loopback TCP.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -10,6 +11,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, Shutdown, sockopt};
 
 use super::fork::ForkFd;
+use super::owner::own_owner;
+use super::system::sharing::{self, Sharing};
+#[cfg(feature = "tokio")]
+pub(crate) use super::system::sharing::{Offer, SHARED_BYTES};
 use super::system::{peer, sockets};
 use super::waker::Waker;
 use super::{ready, retry};
@@ -26,6 +31,8 @@ const SEND_BUFFER: usize = 4 << 20;
 pub(crate) struct Stream {
     fd: ForkFd,
     tcp: bool,
+    /// What of it goes by memory that both processes share.
+    sharing: Sharing,
 }
 
 impl Stream {
@@ -46,7 +53,7 @@ impl Stream {
 
     /// Takes over a stream socket: one just made, or one just accepted.
     pub(super) fn adopt(fd: ForkFd, tcp: bool) -> io::Result<Stream> {
-        let socket = Stream { fd, tcp };
+        let socket = Stream { fd, tcp, sharing: Sharing::default() };
         if tcp {
             sockopt::set_tcp_nodelay(&socket, true)?;
         } else {
@@ -82,6 +89,11 @@ impl Stream {
 
     /// Receives into `buffer`. 0 is the end of the stream.
     pub(crate) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+        if !self.sharing.is_plain() {
+            // SAFETY: bytes that are there are bytes that may be there; nothing but bytes is written.
+            let buffer = unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
+            return self.sharing.receive(&self.fd, buffer, wait);
+        }
         let (_, received) = rustix::net::recv(self, buffer, wait.flags())?;
         Ok(received)
     }
@@ -92,8 +104,12 @@ impl Stream {
         let spare = buffer.spare_capacity_mut();
         debug_assert!(most > 0 && !spare.is_empty());
         let most = most.min(spare.len());
-        let ((received, _), _) = rustix::net::recv(self, &mut spare[..most], wait.flags())?;
-        let count = received.len();
+        let count = if self.sharing.is_plain() {
+            let ((received, _), _) = rustix::net::recv(self, &mut spare[..most], wait.flags())?;
+            received.len()
+        } else {
+            self.sharing.receive(&self.fd, &mut spare[..most], wait)?
+        };
         // SAFETY: the call has just written that many bytes behind the vector's length.
         unsafe { buffer.set_len(buffer.len() + count) };
         Ok(count)
@@ -101,12 +117,20 @@ impl Stream {
 
     /// Whether anything waits to be received; copies what waits, up to `buffer`, and leaves it there.
     pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.sharing.is_plain() {
+            return self.sharing.peek(&self.fd, buffer);
+        }
         let (_, there) = rustix::net::recv(self, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)?;
         Ok(there)
     }
 
     /// Sends as much as goes without waiting: first of `head`, then of `body`.
     pub(crate) fn send(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        if !self.sharing.is_plain()
+            && let Some(sent) = self.sharing.send(&self.fd, head, body)
+        {
+            return sent;
+        }
         let sent = if body.is_empty() {
             rustix::net::send(self, head, sockets::SEND)?
         } else {
@@ -116,7 +140,7 @@ impl Stream {
         Ok(sent)
     }
 
-    /// Sends as much as goes without waiting of slices that follow each other, at most 1024.
+    /// Sends as much as goes without waiting of slices that follow each other, at most 1024. Not for a stream that shares memory.
     #[cfg(feature = "tokio")]
     pub(crate) fn send_all_of(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
         Ok(rustix::net::sendmsg(self, parts, &mut SendAncillaryBuffer::default(), sockets::SEND)?)
@@ -124,17 +148,20 @@ impl Stream {
 
     /// Says that nothing more will be sent.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        self.sharing.say_last();
         Ok(rustix::net::shutdown(self, Shutdown::Write)?)
     }
 
     /// Takes nothing more than what has arrived: it is still received, then the stream ends. On a
     /// Unix socket the peer's next send fails, so it knows that it was not taken.
     pub(crate) fn shutdown_read(&self) -> io::Result<()> {
+        self.sharing.close_when_empty();
         Ok(rustix::net::shutdown(self, Shutdown::Read)?)
     }
 
     /// Ends the stream both ways at once; whoever waits on it wakes up.
     pub(crate) fn shutdown(&self) {
+        self.sharing.give_up();
         let _already_gone = rustix::net::shutdown(self, Shutdown::Both);
     }
 
@@ -151,6 +178,9 @@ impl Stream {
     /// Waits until the stream is ready as asked; `false` where the time is over or a signal came: the caller looks
     /// at its deadline and comes again.
     pub(crate) fn wait_for(&self, interest: Interest, timeout: Option<Duration>) -> io::Result<bool> {
+        if !self.sharing.is_plain() {
+            return self.sharing.wait(&self.fd, interest, &[], timeout);
+        }
         ready::wait_for(self, interest, timeout)
     }
 
@@ -161,6 +191,9 @@ impl Stream {
         wakers: &[Arc<Waker>],
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
+        if !self.sharing.is_plain() {
+            return self.sharing.wait(&self.fd, interest, wakers, timeout);
+        }
         ready::wait(self, interest, wakers.iter().map(|waker| &**waker as &dyn AsFd), timeout)
     }
 
@@ -168,12 +201,91 @@ impl Stream {
     pub(crate) fn hung_up(&self) -> bool {
         ready::hung_up(self)
     }
+
+    /// Whether the two processes of the stream may share memory, where both want to: they are of one machine and user, and there is a
+    /// descriptor left for it.
+    pub(crate) fn may_share(&self) -> bool {
+        sharing::CAN_SHARE && !self.tcp && self.peer().owner() == Some(own_owner()) && self.fd.duplicate().is_ok()
+    }
+
+    /// Makes memory that the peer may be [offered](Stream::send_offer).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn make_offer(&self) -> io::Result<Offer> {
+        Sharing::make()
+    }
+
+    /// Sends `last` on the socket, with the descriptor of memory to share; all else that is sent goes by that. An error of the kind
+    /// 'would block' says that nothing has changed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn send_offer(&self, last: &[u8], offer: Offer) -> io::Result<()> {
+        self.sharing.send_offer(&self.fd, last, offer)
+    }
+
+    /// Whether a receive may bring an offer from now on.
+    pub(crate) fn expect_offer(&self, is_expected: bool) {
+        self.sharing.expect(is_expected);
+    }
+
+    /// Takes the offer that has come, of rings of this capacity, and receives by them from now on.
+    pub(crate) fn accept_offer(&self, capacity: u32) -> io::Result<()> {
+        self.sharing.accept(capacity)
+    }
+
+    /// The peer has sent its last bytes on the socket: what comes next comes by memory. Whether there is any.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn receive_by_memory(&self) -> bool {
+        self.sharing.receive_by_memory()
+    }
+
+    /// This side has sent its last bytes on the socket. Whether there is memory for the next ones.
+    pub(crate) fn send_by_memory(&self) -> bool {
+        self.sharing.send_by_memory()
+    }
+
+    /// Whether something may be there to receive of which no wait tells: before one who only watches the stream waits, it receives
+    /// until that would block.
+    #[inline(always)]
+    pub(crate) fn may_have_more(&self) -> bool {
+        !self.sharing.is_plain() && self.sharing.may_have_more()
+    }
+
+    /// Whether a wait tells of all that is there and that comes. Where it would not, as nothing has said yet that this side sleeps, this
+    /// says so, and looks once more.
+    #[inline(always)]
+    pub(crate) fn falls_asleep(&self) -> bool {
+        self.sharing.is_plain() || self.sharing.falls_asleep()
+    }
+
+    /// Whether readiness tells of room to send. Where it may not, one who waits for room looks by himself from time to time.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hears_of_room(&self) -> bool {
+        self.sharing.is_plain() || self.sharing.hears_of_room()
+    }
+
+    /// For the one who receives, when it waits for room and does not receive meanwhile: what only woke it is thrown away.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn clear_bells(&self) {
+        if !self.sharing.is_plain() {
+            self.sharing.clear_bells(&self.fd);
+        }
+    }
+
+    /// Whether a wait for room is one for bytes that come: the peer says so by one.
+    pub(super) fn tells_room_by_bytes(&self) -> bool {
+        !self.sharing.is_plain() && self.sharing.sends()
+    }
+
+    /// How many of the last bytes that were sent the peer has not taken and never will, where the stream has ended. 0 where that is
+    /// not known.
+    pub(crate) fn untaken(&self) -> u64 {
+        if self.sharing.is_plain() { 0 } else { self.sharing.untaken(&self.fd) }
+    }
 }
 
 impl Wait {
-    fn flags(self) -> RecvFlags {
+    pub(super) fn flags(self) -> RecvFlags {
         match self {
-            Wait::No => RecvFlags::DONTWAIT,
+            Wait::No | Wait::Poll => RecvFlags::DONTWAIT,
             Wait::Yes => RecvFlags::empty(),
         }
     }

@@ -24,6 +24,22 @@ use crate::os::interest::Interest;
 pub(crate) use crate::os::transfer::{Wait, advance, interrupted, would_block};
 use crate::peer::{Ownership, Peer};
 
+/// Memory to offer a peer: there is none.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub(crate) enum Offer {}
+
+#[cfg(feature = "tokio")]
+impl Offer {
+    pub(crate) fn capacity(&self) -> u32 {
+        match *self {}
+    }
+}
+
+/// What one stream's memory takes, in bytes.
+#[cfg(feature = "tokio")]
+pub(crate) const SHARED_BYTES: usize = 0;
+
 /// A time that is not set.
 const NEVER: u64 = u64::MAX;
 /// How much of what nobody took is thrown away before a connection goes, in bytes.
@@ -322,6 +338,57 @@ impl Stream {
         };
         let Ok(event) = Event::new() else { return false };
         socket_poll::begin(raw(socket), ABORT, &event).is_ok_and(|poll| poll.is_done() && found(&poll) & ABORT != 0)
+    }
+
+    /// Whether the two processes of the stream may share memory: on this system all goes by the stream itself.
+    pub(crate) fn may_share(&self) -> bool {
+        false
+    }
+
+    /// Nothing.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn make_offer(&self) -> io::Result<Offer> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn send_offer(&self, _: &[u8], offer: Offer) -> io::Result<()> {
+        match offer {}
+    }
+
+    pub(crate) fn expect_offer(&self, _: bool) {}
+
+    pub(crate) fn accept_offer(&self, _: u32) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn receive_by_memory(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn send_by_memory(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn may_have_more(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hears_of_room(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn clear_bells(&self) {}
+
+    pub(crate) fn falls_asleep(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn untaken(&self) -> u64 {
+        0
     }
 
     /// The socket, where it is one.

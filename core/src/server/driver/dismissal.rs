@@ -40,7 +40,14 @@ pub(crate) async fn dismiss(driven: &Driven, violation: Violation) {
 pub(super) async fn read_to_the_end(fd: &AsyncStream, session: &Session) {
     let mut scrap = vec![0; 16 << 10];
     let mut left = FAREWELL_BYTES;
-    while let Ok(mut guard) = fd.readable().await {
+    loop {
+        while session.socket.may_have_more() && left > 0 {
+            match session.socket.recv(&mut scrap, Wait::No) {
+                Ok(count @ 1..) => left = left.saturating_sub(count),
+                _ => break,
+            }
+        }
+        let Ok(mut guard) = fd.readable().await else { break };
         match session.socket.recv(&mut scrap, Wait::No) {
             Ok(0) => break,
             Ok(count) if count < left => left -= count,

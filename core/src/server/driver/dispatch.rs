@@ -71,6 +71,10 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
 /// Has a session share a thread with others.
 fn join(driven: Driven) {
     let (drivers, session) = (Arc::clone(&driven.drivers), Arc::clone(&driven.session));
+    if !session.socket.falls_asleep() {
+        // More has come by memory, of which the crew's poller would not tell.
+        return dispatch(driven, Next::Runtime);
+    }
     let threads = &session.shared.threads;
     let Some(crew) = drivers.crews.next(threads.crews()) else {
         threads.note_slowness();

@@ -94,8 +94,11 @@ pub(crate) async fn drive(driven: &mut Driven, gave_back: bool) -> Next {
                 patience = (patience * 2).min(LOOK_AGAIN);
             }
             () = session.driver.notified() => {}
+            // The flush that follows looks for room.
+            () = sleep(LOOK_AFTER), if sent == Sent::Waiting && !session.socket.hears_of_room() => {}
             guard = fd.writable(), if sent == Sent::Waiting => {
                 let Ok(mut guard) = guard else { return Next::End };
+                session.socket.clear_bells();
                 if let Ok(Sent::Waiting) = session.send_queue.flush(&session.socket, Duration::ZERO) {
                     guard.clear_ready();
                 }
@@ -133,6 +136,13 @@ fn begin(may_subscribe: &mut bool, reader: &FrameReader) -> Option<Then> {
 
 /// Receives once something is there. Cancelling it loses nothing.
 pub(super) async fn receive(fd: &AsyncStream, socket: &Stream, reader: &mut FrameReader) -> io::Result<usize> {
+    if socket.may_have_more() {
+        // Of what came by memory no readiness tells before it was found empty.
+        match receive::receive(socket, reader, Wait::No) {
+            Err(error) if would_block(&error) || interrupted(&error) => {}
+            done => return done,
+        }
+    }
     loop {
         let mut guard = fd.readable().await?;
         match receive::receive_once(socket, reader, Wait::No) {

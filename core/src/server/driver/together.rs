@@ -159,15 +159,17 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
                 leave(*driven, next);
                 return Then::GoOn;
             }
+            // Where a session shares memory, of what is left there, or comes at this moment, nobody else would tell.
+            let sleeps = driven.session.socket.falls_asleep();
             if let Err(driven) = crew.put_back(turn, token, driven) {
                 driven.session.note_that_it_kept_a_thread();
                 leave(*driven, Next::Runtime);
                 return Then::Done;
             }
-            if is_done {
+            if is_done && sleeps {
                 return Then::GoOn;
             }
-            receives = false;
+            receives = is_done;
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | `in_flight` | the same for a session: taking one out to answer it, room for more |
 //! | `send` | what is sent on it; the answers of its responders |
 //! | `acks` | acknowledgements of broadcasts whose handlers take long |
+//! | `sharing` | memory that it shares with its client |
 //! | `stream` | what a stream has of its session, and how it begins |
 //! | `delivery` | how messages come to the handler, on other threads than the driver's |
 //!
@@ -18,18 +19,20 @@ mod calls;
 pub(crate) mod delivery;
 mod in_flight;
 mod send;
+pub(crate) mod sharing;
 pub(crate) mod state;
 pub(crate) mod stream;
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use self::acks::DueAck;
 use self::calls::Calls;
+use self::sharing::Memory;
 use self::state::{Ending, State};
 use crate::error::ErrorKind;
 use crate::lock::lock;
@@ -39,7 +42,7 @@ use crate::os::stream::Stream;
 use crate::peer::Peer;
 use crate::protocol::Violation;
 use crate::protocol::frame::{ACK_WANTED, BYTES, FrameReader, HEADER_LEN, Header, Kind, STREAM, Sender};
-use crate::protocol::hello::{Hello, INSPECTION, Role, STREAMS};
+use crate::protocol::hello::{Hello, INSPECTION, Role, SHARED_MEMORY, STREAMS};
 use crate::server::admission::Unsent;
 use crate::server::call_id::CallId;
 use crate::server::clock::{Moment, SharedMoment};
@@ -74,6 +77,10 @@ pub(crate) struct Session {
     knows_attachments: bool,
     /// The client knows what a listener tells of itself.
     knows_inspection: bool,
+    /// The client knows memory that both share.
+    knows_sharing: bool,
+    /// What it shares with the client. Written once, by the driver.
+    memory: OnceLock<Memory>,
     /// Until when no thread of its own drives it, or, of an exclusive one, no thread that serves others, too: its handler was slow.
     /// Written by who finds that out.
     no_thread_until: SharedMoment,
@@ -158,6 +165,8 @@ impl Session {
             knows_streams: hello.is_some_and(|hello| hello.features & STREAMS != 0),
             knows_attachments: hello.is_some_and(Hello::knows_attachments),
             knows_inspection: hello.is_some_and(|hello| hello.features & INSPECTION != 0),
+            knows_sharing: hello.is_some_and(|hello| hello.features & SHARED_MEMORY != 0),
+            memory: OnceLock::new(),
             no_thread_until: SharedMoment::default(),
             kept_a_thread_at: SharedMoment::default(),
             active_at: SharedMoment::new(now),
@@ -296,6 +305,7 @@ impl Session {
                 "only the first message of a multiplexed session whose hello says so subscribes",
             )),
             Kind::Ask => self.admit_question(header),
+            Kind::Share => self.admit_sharing(header),
             Kind::Data | Kind::End | Kind::Credit => self.admit_of_a_stream(header),
             Kind::Pong | Kind::Response | Kind::Error | Kind::Goaway | Kind::Gap | Kind::Event => Ok(Task::Nothing),
         }

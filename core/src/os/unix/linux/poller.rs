@@ -50,12 +50,12 @@ impl Poller {
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
     /// ends it.
     pub(crate) fn watch(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
-        Ok(epoll::add(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
+        Ok(epoll::add(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(socket, room))?)
     }
 
     /// Changes whether room to send is watched for.
     pub(crate) fn watch_again(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
-        Ok(epoll::modify(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(room))?)
+        Ok(epoll::modify(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(socket, room))?)
     }
 
     /// Ends it for a socket that lives on elsewhere.
@@ -137,6 +137,10 @@ impl AsFd for Poller {
     }
 }
 
-fn flags(room: bool) -> epoll::EventFlags {
-    if room { epoll::EventFlags::IN | epoll::EventFlags::OUT } else { epoll::EventFlags::IN }
+fn flags(socket: &Stream, room: bool) -> epoll::EventFlags {
+    if room && !socket.tells_room_by_bytes() {
+        epoll::EventFlags::IN | epoll::EventFlags::OUT
+    } else {
+        epoll::EventFlags::IN
+    }
 }

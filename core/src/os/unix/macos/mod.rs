@@ -12,6 +12,8 @@ pub(super) mod lock_table;
 pub(super) mod peer;
 pub(crate) mod poller;
 pub(super) mod ports;
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "a client alone gives no memory"))]
+pub(super) mod sharing;
 pub(super) mod socket_table;
 pub(super) mod sockets;
 pub(super) mod tcp_table;
