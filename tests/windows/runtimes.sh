@@ -18,8 +18,7 @@ build_addons() {
     [ -z "${addons:-}" ] || return 0
     lock_target "$triple"
     use_mingw
-    # With the flags that tools/windows.sh builds with, so that nothing is built twice.
-    RUSTFLAGS="-D warnings" "$CARGO" build --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$triple" \
+    "$CARGO" build --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$triple" \
         -p simple-ipc-ffi -p simple-ipc-node -p simple-ipc-python
     unlock_targets
     addons=$CARGO_TARGET_DIR/$triple/debug
