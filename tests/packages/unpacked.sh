@@ -1,6 +1,7 @@
+#!/bin/bash
 # What elsewhere.sh and tests/windows/packages.sh need to try packages that were made for another target. Sourced; $packages are the
 # packages that were made, and fail ends the program with what it is told.
-# shellcheck shell=bash disable=SC2154 # whoever sources this sets packages and writes fail
+# shellcheck disable=SC2154 # whoever sources this sets packages and writes fail
 
 example() { # language, README; its first example in that language
     awk -v begin="^\`\`\`$1\$" '$0 ~ begin { inside = 1; next } /^```$/ && inside { exit } inside' "$2"
