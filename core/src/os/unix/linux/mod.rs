@@ -4,12 +4,10 @@
 pub(super) mod bind;
 pub(super) mod event;
 pub(super) mod lock_table;
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "a client alone gives no memory"))]
 mod memory;
 pub(super) mod peer;
 pub(crate) mod poller;
 pub(super) mod ports;
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "a client alone gives no memory"))]
 mod ring;
 #[cfg(test)]
 mod ring_tests;
