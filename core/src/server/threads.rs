@@ -6,7 +6,7 @@
 //! threads while its jobs are quick, and more where they are not.
 //!
 //! Where more than a few exclusive sessions are busy none of them keeps a thread: as many threads as there are processors
-//! serve all of them, alike ([crews](crate::server::driver::crew)), as long as handlers are quick. Where they are not each session gets a
+//! serve all of them, alike ([groups](crate::server::driver::group)), as long as handlers are quick. Where they are not each session gets a
 //! thread, and where there are not enough of those all are served by way of the queue, and a thread is called for all the jobs
 //! that a look at the sockets has brought.
 //! Threads by the hundred that all want to run keep each other, and whoever has none, waiting.
@@ -61,7 +61,7 @@ pub(crate) struct Threads {
     /// How many of them may be dedicated.
     most_dedicated: usize,
     /// How many threads serve many sessions each where threads are shared; 0: they never are.
-    crews: usize,
+    groups: usize,
     /// How many may be dedicated before threads are shared.
     few: usize,
     /// Threads are shared: `crowded_since` of the state, for who does not lock. Written under its lock; relaxed, as nothing else is
@@ -121,11 +121,11 @@ impl State {
 impl Threads {
     pub(crate) fn new(most: usize, runtime: Handle) -> Arc<Threads> {
         let most_dedicated = most - (most / 4).max(1);
-        let crews = if Poller::SERVES_MANY { online_cpus().min(most_dedicated / 2) } else { 0 };
+        let groups = if Poller::SERVES_MANY { online_cpus().min(most_dedicated / 2) } else { 0 };
         Arc::new(Threads {
             state: Mutex::default(),
-            crews,
-            few: (FEW * online_cpus()).min(most_dedicated - crews),
+            groups,
+            few: (FEW * online_cpus()).min(most_dedicated - groups),
             crowded: AtomicBool::new(false),
             slow: AtomicBool::new(false),
             work: Condvar::new(),
@@ -144,7 +144,7 @@ impl Threads {
         if let Some(threads) = Arc::get_mut(&mut threads) {
             threads.of_the_user = Some(waiting);
             // No session is taken to a thread of the library.
-            threads.crews = 0;
+            threads.groups = 0;
         }
         threads
     }
@@ -231,14 +231,14 @@ impl Threads {
     /// Who is to drive an exclusive session that is busy, one of so many that are `open`, and that `may_share` a thread with others or
     /// not.
     pub(crate) fn place(self: &Arc<Threads>, may_share: bool, open: usize) -> Place {
-        if may_share && self.crews > 0 {
+        if may_share && self.groups > 0 {
             let mut state = lock(&self.state);
             let is_crowd = state.dedicated >= self.few || (self.are_many(open) && !state.few_are_busy);
             if is_crowd && state.crowded_since.is_none() && self.is_quick(&mut state) {
                 self.gather(&mut state);
             }
             if state.crowded_since.is_some() {
-                return Place::Crew;
+                return Place::Group;
             }
         }
         self.reserve().map_or(Place::Queue, Place::Thread)
@@ -251,12 +251,12 @@ impl Threads {
     }
 
     /// How many threads are shared at the most.
-    pub(crate) fn crews(&self) -> usize {
-        self.crews
+    pub(crate) fn groups(&self) -> usize {
+        self.groups
     }
 
-    /// The right to a thread that serves many sessions: one for each of the [crews](Threads::crews).
-    pub(crate) fn seat_of_a_crew(self: &Arc<Threads>) -> ReservedThread {
+    /// The right to a thread that serves many sessions: one for each of the [groups](Threads::groups).
+    pub(crate) fn seat_of_a_group(self: &Arc<Threads>) -> ReservedThread {
         lock(&self.state).dedicated += 1;
         ReservedThread(Arc::clone(self))
     }
@@ -264,7 +264,7 @@ impl Threads {
     /// Whether a session on which nothing has come shares a thread from the beginning, as one of so many that are `open`: where all of
     /// them begin at once it is not for the runtime to bring each to a thread.
     pub(crate) fn is_shared_by_all(&self, open: usize) -> bool {
-        self.crews > 0 && self.are_many(open) && self.is_quick(&mut lock(&self.state))
+        self.groups > 0 && self.are_many(open) && self.is_quick(&mut lock(&self.state))
     }
 
     fn are_many(&self, open: usize) -> bool {
@@ -457,7 +457,7 @@ pub(crate) enum Place {
     /// A thread of its own.
     Thread(ReservedThread),
     /// A thread that serves others, too.
-    Crew,
+    Group,
     /// The runtime, which takes each message to the queue.
     Queue,
 }
@@ -582,12 +582,12 @@ mod tests {
         assert!(!threads.note_busy(0));
         let fresh = at_most(256);
         assert!(fresh.is_shared_by_all(usize::MAX));
-        assert!(matches!(fresh.place(true, usize::MAX), Place::Crew));
+        assert!(matches!(fresh.place(true, usize::MAX), Place::Group));
         fresh.note_slowness();
         assert!(!fresh.may_be_shared() && !fresh.is_crowded() && !fresh.is_shared_by_all(usize::MAX));
         assert!(gets_one(&fresh).is_some());
         lock(&fresh.state).slow_until = Some(Instant::now());
-        assert!(matches!(fresh.place(true, usize::MAX), Place::Crew));
+        assert!(matches!(fresh.place(true, usize::MAX), Place::Group));
         assert!(fresh.may_be_shared());
     }
 

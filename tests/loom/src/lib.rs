@@ -9,9 +9,9 @@ mod server {
     #[expect(dead_code, reason = "not all of it takes part")]
     pub(crate) mod clock;
     pub(crate) mod driver {
-        pub(crate) mod handover;
         #[expect(dead_code, reason = "not all of it takes part")]
-        pub(crate) mod roster;
+        pub(crate) mod group_members;
+        pub(crate) mod handover;
     }
     pub(crate) mod publication {
         pub(crate) use crate::stand_ins::{burst, frames};

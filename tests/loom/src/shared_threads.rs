@@ -3,9 +3,9 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::server::driver::roster::{Joined, Leaves, Roster, Taken, Turn};
+use crate::server::driver::group_members::{Joined, Leaves, Members, Taken, Turn};
 
-type Sessions = Roster<&'static str, &'static str, ()>;
+type Sessions = Members<&'static str, &'static str, ()>;
 
 fn join(sessions: &Sessions, name: &'static str) -> Option<Turn> {
     match sessions.join(name, name, || (), |_| Ok::<(), ()>(())) {

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::dismissal::dismiss;
-use super::driven::{Crew, Driven, Drivers, Keeping, KeptSession, Next};
-use super::roster::{Joined, Turn};
-use super::{batch, own, runtime, stream, subscription, thread, together};
+use super::driven::{Driven, Drivers, Group, Keeping, KeptSession, Next};
+use super::group_members::{Joined, Turn};
+use super::{batch, group_thread, own_loop, runtime, stream, subscription, thread};
 use crate::lock::lock;
 use crate::os::fork;
 use crate::server::session::delivery::{Opening, hand_over_stream, run_stream};
@@ -43,14 +43,14 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
                 }
             }),
         ),
-        Next::Crew => shared.threads.submit(Box::new(move || {
+        Next::Group => shared.threads.submit(Box::new(move || {
             let mut driven = driven;
-            match together::begin(&mut driven) {
+            match group_thread::begin(&mut driven) {
                 Some(next) => dispatch(driven, next),
                 None => join(driven),
             }
         })),
-        Next::Own => own::adopt(driven, dispatch),
+        Next::Own => own_loop::adopt(driven, dispatch),
         Next::Runtime => drop(shared.runtime.spawn(run(driven, true))),
         Next::Subscription => drop(shared.runtime.spawn(async move {
             let mut driven = driven;
@@ -72,30 +72,30 @@ pub(crate) fn dispatch(driven: Driven, next: Next) {
 fn join(driven: Driven) {
     let (drivers, session) = (Arc::clone(&driven.drivers), Arc::clone(&driven.session));
     if !session.socket.falls_asleep() {
-        // More has come by memory, of which the crew's poller would not tell.
+        // More has come by memory, of which the group's poller would not tell.
         return dispatch(driven, Next::Runtime);
     }
     let threads = &session.shared.threads;
-    let Some(crew) = drivers.crews.next(threads.crews()) else {
+    let Some(group) = drivers.groups.next(threads.groups()) else {
         threads.note_slowness();
         return dispatch(driven, Next::Runtime);
     };
-    match crew.join(&session.socket, Box::new(driven), || threads.seat_of_a_crew()) {
+    match group.join(&session.socket, Box::new(driven), || threads.seat_of_a_group()) {
         Ok(Joined::Served) => {}
-        Ok(Joined::Alone(turn)) => serve_crew(&drivers, crew, turn),
+        Ok(Joined::Alone(turn)) => serve_group(&drivers, group, turn),
         Err(driven) => dispatch(*driven, Next::Runtime),
     }
 }
 
-/// Has a thread serve a crew.
-pub(super) fn serve_crew(drivers: &Arc<Drivers>, crew: &Arc<Crew>, turn: Turn) {
-    let (drivers, crew) = (Arc::clone(drivers), Arc::clone(crew));
+/// Has a thread serve a group.
+pub(super) fn serve_group(drivers: &Arc<Drivers>, group: &Arc<Group>, turn: Turn) {
+    let (drivers, group) = (Arc::clone(drivers), Arc::clone(group));
     let shared = Arc::clone(&drivers.listener.shared);
     let threads = Arc::clone(&shared.threads);
     threads.call_now(Box::new(move || {
-        let end = together::serve(&crew, turn, &shared, || drivers.crews.active(), dispatch);
-        if let together::End::Forked = end {
-            std::mem::forget((drivers, crew, shared));
+        let end = group_thread::serve(&group, turn, &shared, || drivers.groups.active(), dispatch);
+        if let group_thread::End::Forked = end {
+            std::mem::forget((drivers, group, shared));
         }
     }));
 }

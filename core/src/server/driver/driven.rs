@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::crew;
+use super::group;
 use super::handover::Handover;
 use crate::lock::lock;
 use crate::protocol::Violation;
@@ -21,7 +21,7 @@ pub(crate) enum Next {
     /// A thread of its own drives it, a batch at a time.
     Batch(ReservedThread),
     /// A thread drives it that serves others, too.
-    Crew,
+    Group,
     /// The user's thread drives it, which takes its messages to the handler.
     Own,
     /// The runtime drives it as a subscription: its first message, of which the header is here, subscribes.
@@ -69,11 +69,11 @@ pub(crate) struct Drivers {
     /// Sessions that their threads keep while they are with the handler of a stream.
     kept: Mutex<Vec<KeptSession>>,
     /// Sessions that share threads.
-    pub(crate) crews: crew::Crews<Box<Driven>>,
+    pub(crate) groups: group::Groups<Box<Driven>>,
 }
 
 /// The sessions that one thread serves.
-pub(crate) type Crew = crew::Crew<Box<Driven>>;
+pub(crate) type Group = group::Group<Box<Driven>>;
 
 /// A thread of a session, while it drives that a batch at a time.
 pub(crate) type BatchThread = Arc<Handover<Driven>>;
@@ -91,7 +91,12 @@ pub(crate) struct Keeping {
 
 impl Drivers {
     pub(crate) fn new(listener: Arc<Listener>) -> Arc<Drivers> {
-        Arc::new(Drivers { listener, batches: Mutex::default(), kept: Mutex::default(), crews: crew::Crews::default() })
+        Arc::new(Drivers {
+            listener,
+            batches: Mutex::default(),
+            kept: Mutex::default(),
+            groups: group::Groups::default(),
+        })
     }
 
     pub(crate) fn add(&self, thread: &BatchThread) {

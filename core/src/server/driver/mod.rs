@@ -3,17 +3,17 @@
 //! A driver ends by returning what happens [`Next`](driven::Next), and the dispatcher starts that.
 
 pub(crate) mod batch;
-pub(crate) mod crew;
 mod dismissal;
 pub(crate) mod dispatch;
 pub(crate) mod driven;
+pub(crate) mod group;
+pub(crate) mod group_members;
+mod group_thread;
 mod handover;
 mod messages;
-mod own;
-pub(crate) mod roster;
+mod own_loop;
 mod runtime;
 mod stream;
 pub(crate) mod stuck;
 mod subscription;
 mod thread;
-mod together;

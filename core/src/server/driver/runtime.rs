@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::driven::{Driven, Next};
-use super::own;
+use super::own_loop;
 use crate::message::Message;
 use crate::os::async_stream::AsyncStream;
 use crate::os::interest::Interest;
@@ -179,7 +179,7 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
             return Then::Stall;
         }
         if dedicated && !reader.is_empty() && session.shared.admission.has_room() && session.is_free_for_a_thread() {
-            if own::may_drive(session, reader) {
+            if own_loop::may_drive(session, reader) {
                 return Then::Leave(Next::Own);
             }
             // Its client waits for exactly this: no other thread could be quicker than its own.
@@ -191,7 +191,7 @@ fn take_frames(session: &Arc<Session>, reader: &mut FrameReader, stay: bool) -> 
             } else {
                 match threads.place(session.may_share_a_thread() && reader.missing() == 0, session.shared.open()) {
                     Place::Thread(seat) => return Then::Leave(Next::Thread(seat)),
-                    Place::Crew => return Then::Leave(Next::Crew),
+                    Place::Group => return Then::Leave(Next::Group),
                     Place::Queue => {}
                 }
             }

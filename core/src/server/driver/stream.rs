@@ -101,7 +101,7 @@ fn after(session: &Session, is_to_end: bool) -> Next {
     if session.shared.blocking && !is_to_end && session.is_quiet() {
         match session.shared.threads.place(session.may_share_a_thread(), session.shared.open()) {
             Place::Thread(seat) => return Next::Thread(seat),
-            Place::Crew => return Next::Crew,
+            Place::Group => return Next::Group,
             Place::Queue => {}
         }
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::dispatch::{dispatch, serve_crew, take_over_kept};
-use super::driven::{BatchThread, Crew, Drivers, KeptSession, Next};
-use super::roster::Look;
+use super::dispatch::{dispatch, serve_group, take_over_kept};
+use super::driven::{BatchThread, Drivers, Group, KeptSession, Next};
+use super::group_members::Look;
 use crate::trace::{Who, tell};
 
 /// A handler that two looks this far apart both find running is stuck.
@@ -30,12 +30,12 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
         let mut seen: Vec<(BatchThread, u32)> = Vec::new();
         let mut seen_kept: Vec<KeptSession> = Vec::new();
         let (mut looks_at_nothing, mut enough) = (0, LOOKS_AT_NO_STREAM);
-        let mut seen_crews: Vec<Option<Look>> = Vec::new();
+        let mut seen_groups: Vec<Option<Look>> = Vec::new();
         let (mut strikes, mut is_late) = (0, false);
         let is_any_at_work = || {
             !drivers.kept().is_empty()
                 || drivers.batches().iter().any(|thread| thread.is_with_the_handler())
-                || drivers.crews.all().iter().any(|crew| crew.look().is_some_and(Look::finds_one_in_hand))
+                || drivers.groups.all().iter().any(|group| group.look().is_some_and(Look::finds_one_in_hand))
         };
         while looks_at_nothing < enough || !shared.stuck_check.stop(is_any_at_work) {
             let threads = drivers.batches();
@@ -65,10 +65,10 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
             });
             has_moved |= !kept.is_empty();
             seen_kept = kept;
-            let crews = drivers.crews.all();
-            seen_crews.resize(crews.len(), None);
-            for (crew, seen) in crews.iter().zip(&mut seen_crews) {
-                let look = crew.look();
+            let groups = drivers.groups.all();
+            seen_groups.resize(groups.len(), None);
+            for (group, seen) in groups.iter().zip(&mut seen_groups) {
+                let look = group.look();
                 if look.is_some() {
                     enough = LOOKS_AT_NOTHING;
                 }
@@ -77,7 +77,7 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
                     && look == *seen
                     && let Some(look) = look
                 {
-                    take_over_crew(&drivers, crew, look, &mut strikes);
+                    take_over_group(&drivers, group, look, &mut strikes);
                 }
                 *seen = look;
             }
@@ -102,8 +102,8 @@ fn take_over(drivers: &Drivers, thread: &BatchThread) {
 }
 
 /// Has another thread go on with the sessions of one that is stuck with one of them.
-fn take_over_crew(drivers: &Arc<Drivers>, crew: &Arc<Crew>, look: Look, strikes: &mut u32) {
-    let Some((next, taken)) = crew.take_over(look) else { return };
+fn take_over_group(drivers: &Arc<Drivers>, group: &Arc<Group>, look: Look, strikes: &mut u32) {
+    let Some((next, taken)) = group.take_over(look) else { return };
     let shared = &drivers.listener.shared;
     tell!(DEBUG, "a handler is slow: another thread takes over the sessions that share its thread", channel: shared.channel);
     *strikes = if taken < FEW { *strikes + 1 } else { 0 };
@@ -112,6 +112,6 @@ fn take_over_crew(drivers: &Arc<Drivers>, crew: &Arc<Crew>, look: Look, strikes:
         shared.threads.note_slowness();
     }
     if let Some(turn) = next {
-        serve_crew(drivers, crew, turn);
+        serve_group(drivers, group, turn);
     }
 }

@@ -13,7 +13,7 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn(u64);
 
-/// What a look at a roster finds: whose turn it is, and how often the thread has taken a session out or put one back.
+/// What a look at them finds: whose turn it is, and how often the thread has taken a session out or put one back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     turn: Turn,
@@ -28,7 +28,7 @@ impl Look {
 }
 
 /// Drivers `D`, by the tokens under which their sockets `S` are watched. `R` is the right of the thread to be there.
-pub(crate) struct Roster<D, S, R>(Mutex<Inner<D, S, R>>);
+pub(crate) struct Members<D, S, R>(Mutex<Inner<D, S, R>>);
 
 struct Inner<D, S, R> {
     members: Slab<Member<D, S>>,
@@ -86,9 +86,9 @@ pub(crate) enum Taken<D> {
     NotYourTurn,
 }
 
-impl<D, S: Clone, R> Roster<D, S, R> {
-    pub(crate) fn new() -> Roster<D, S, R> {
-        Roster(Mutex::new(Inner { members: Slab::new(), right: None, turn: 0, steps: 0, taken_since: 0 }))
+impl<D, S: Clone, R> Members<D, S, R> {
+    pub(crate) fn new() -> Members<D, S, R> {
+        Members(Mutex::new(Inner { members: Slab::new(), right: None, turn: 0, steps: 0, taken_since: 0 }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<D, S, R>> {

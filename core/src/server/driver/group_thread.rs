@@ -1,12 +1,12 @@
-//! What a thread does that serves the sessions of a [crew](super::crew).
+//! What a thread does that serves the sessions of a [group](super::group).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::driven::{Crew, Driven, Next};
+use super::driven::{Driven, Group, Next};
+use super::group_members;
+use super::group_members::{Leaves, Turn};
 use super::messages::{Taken, ToHandler};
-use super::roster;
-use super::roster::{Leaves, Turn};
 use super::thread::end;
 use crate::os::fork;
 use crate::os::stream::{Wait, interrupted, would_block};
@@ -30,7 +30,7 @@ pub(crate) enum End {
 }
 
 /// Takes the messages to the handler that a session already has, in a thread that may be kept: what happens next with the session;
-/// `None`: it may join a crew.
+/// `None`: it may join a group.
 pub(crate) fn begin(driven: &mut Driven) -> Option<Next> {
     let Driven { session, reader, .. } = driven;
     let Some(code) = session.shared.users_code() else { return Some(Next::End) };
@@ -46,9 +46,9 @@ pub(crate) fn begin(driven: &mut Driven) -> Option<Next> {
     after(driven, taken)
 }
 
-/// Serves the sessions of a crew as long as the thread has the turn. What `leave`s is driven elsewhere.
+/// Serves the sessions of a group as long as the thread has the turn. What `leave`s is driven elsewhere.
 pub(crate) fn serve(
-    crew: &Arc<Crew>,
+    group: &Arc<Group>,
     turn: Turn,
     shared: &Arc<Shared>,
     active: impl Fn() -> usize,
@@ -56,13 +56,13 @@ pub(crate) fn serve(
 ) -> End {
     let Some(code) = shared.users_code() else {
         // The listener has closed: sessions end.
-        crew.sweep(turn, Leaves::All, |_, _| false).for_each(|driven| leave(*driven, Next::Runtime));
-        crew.end_turn(turn);
+        group.sweep(turn, Leaves::All, |_, _| false).for_each(|driven| leave(*driven, Next::Runtime));
+        group.end_turn(turn);
         return End::Over;
     };
     let born = fork::generation();
     let (handler, within) = code.blocking();
-    let serving = Serving { crew, turn, shared, handler, leave: &leave };
+    let serving = Serving { group, turn, shared, handler, leave: &leave };
     serving.serve(active);
     drop(within);
     if born != fork::generation() {
@@ -73,7 +73,7 @@ pub(crate) fn serve(
 }
 
 struct Serving<'a, L> {
-    crew: &'a Crew,
+    group: &'a Group,
     turn: Turn,
     shared: &'a Shared,
     handler: &'a BlockingHandler,
@@ -89,18 +89,18 @@ enum Then {
 }
 
 impl<L: Fn(Driven, Next)> Serving<'_, L> {
-    /// Serves until another thread has the turn. `active` tells on how many sessions of all crews something has come of late.
+    /// Serves until another thread has the turn. `active` tells on how many sessions of all groups something has come of late.
     fn serve(&self, active: impl Fn() -> usize) {
-        let Serving { crew, turn, shared, .. } = *self;
+        let Serving { group, turn, shared, .. } = *self;
         let mut to_handler = ToHandler::new(self.handler, shared);
         let mut tokens = Vec::new();
         let mut swept = Instant::now();
         // Nothing has come since then: there is nothing to be swept.
         let mut is_quiet = false;
-        while !crew.end_turn(turn) {
+        while !group.end_turn(turn) {
             tokens.clear();
             let most = (!is_quiet).then(|| SWEEP.saturating_sub(swept.elapsed()));
-            if !shared.threads.may_be_shared() || crew.ready(&mut tokens, most).is_err() {
+            if !shared.threads.may_be_shared() || group.ready(&mut tokens, most).is_err() {
                 // Handlers are slow, or nothing is known of their sockets any more.
                 self.sweep(Leaves::All);
                 continue;
@@ -116,7 +116,7 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
                 continue;
             }
             swept = now;
-            is_quiet = crew.count() == 0;
+            is_quiet = group.count() == 0;
             let is_crowd = shared.threads.note_busy(active());
             self.sweep(if is_crowd { Leaves::None } else { Leaves::Active });
         }
@@ -135,18 +135,18 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
             // An acknowledgement that another thread has sent may have been too much for the socket.
             session.send_queue.waiting() == 0
         };
-        self.crew.sweep(self.turn, leaves, may_stay).for_each(|driven| (self.leave)(*driven, Next::Runtime));
+        self.group.sweep(self.turn, leaves, may_stay).for_each(|driven| (self.leave)(*driven, Next::Runtime));
     }
 
     /// Serves one session on which something has come.
     fn serve_one(&self, token: u64, to_handler: &mut ToHandler<'_>) -> Then {
-        let Serving { crew, turn, shared, leave, .. } = *self;
+        let Serving { group, turn, shared, leave, .. } = *self;
         let mut receives = true;
         loop {
-            let mut driven = match crew.take(turn, token) {
-                roster::Taken::Session(driven) => driven,
-                roster::Taken::Gone => return Then::GoOn,
-                roster::Taken::NotYourTurn => return Then::Done,
+            let mut driven = match group.take(turn, token) {
+                group_members::Taken::Session(driven) => driven,
+                group_members::Taken::Gone => return Then::GoOn,
+                group_members::Taken::NotYourTurn => return Then::Done,
             };
             shared.stuck_check.want();
             let (next, is_done) = serve_in_hand(&mut driven, to_handler, receives);
@@ -155,13 +155,13 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
                 return Then::Done;
             }
             if let Some(next) = next {
-                crew.leave(turn, token);
+                group.leave(turn, token);
                 leave(*driven, next);
                 return Then::GoOn;
             }
             // Where a session shares memory, of what is left there, or comes at this moment, nobody else would tell.
             let sleeps = driven.session.socket.falls_asleep();
-            if let Err(driven) = crew.put_back(turn, token, driven) {
+            if let Err(driven) = group.put_back(turn, token, driven) {
                 driven.session.note_that_it_kept_a_thread();
                 leave(*driven, Next::Runtime);
                 return Then::Done;

@@ -10,23 +10,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::roster::{Joined, Leaves, Look, Roster, Taken, TakenOver, Turn};
+use super::group_members::{Joined, Leaves, Look, Members, Taken, TakenOver, Turn};
 use crate::os::poller::Poller;
 use crate::os::stream::Stream;
 use crate::server::threads::ReservedThread;
 
 /// The sessions that one thread serves, with their drivers `D`.
-pub(crate) struct Crew<D> {
+pub(crate) struct Group<D> {
     poller: Poller,
-    roster: Roster<D, Arc<Stream>, ReservedThread>,
+    members: Members<D, Arc<Stream>, ReservedThread>,
     /// On how many sessions something had come, as of the last sweep. Written by the thread whose turn it is; relaxed: it orders
     /// nothing.
     active: AtomicUsize,
 }
 
-impl<D> Crew<D> {
-    fn new() -> io::Result<Crew<D>> {
-        Ok(Crew { poller: Poller::new()?, roster: Roster::new(), active: AtomicUsize::new(0) })
+impl<D> Group<D> {
+    fn new() -> io::Result<Group<D>> {
+        Ok(Group { poller: Poller::new()?, members: Members::new(), active: AtomicUsize::new(0) })
     }
 
     /// Adds a session. The driver comes back where its socket cannot be watched.
@@ -36,7 +36,7 @@ impl<D> Crew<D> {
         driver: D,
         right: impl FnOnce() -> ReservedThread,
     ) -> Result<Joined, D> {
-        self.roster.join(Arc::clone(socket), driver, right, |token| self.poller.watch(socket, token, false))
+        self.members.join(Arc::clone(socket), driver, right, |token| self.poller.watch(socket, token, false))
     }
 
     /// The tokens of sessions on which something has come. Waits for so long for the first, `None` is for ever; none may be an early
@@ -50,23 +50,23 @@ impl<D> Crew<D> {
     }
 
     pub(crate) fn take(&self, turn: Turn, token: u64) -> Taken<D> {
-        self.roster.take(turn, token)
+        self.members.take(turn, token)
     }
 
     pub(crate) fn put_back(&self, turn: Turn, token: u64, driver: D) -> Result<(), D> {
-        self.roster.put_back(turn, token, driver)
+        self.members.put_back(turn, token, driver)
     }
 
     /// Has the session that the thread has in hand leave.
     pub(crate) fn leave(&self, turn: Turn, token: u64) {
-        if let Some(socket) = self.roster.leave(turn, token) {
+        if let Some(socket) = self.members.leave(turn, token) {
             self.poller.forget(&socket);
         }
     }
 
     /// Counts the sessions on which something has come since the last sweep.
     pub(crate) fn count(&self) -> usize {
-        let active = self.roster.active();
+        let active = self.members.active();
         self.active.store(active, Ordering::Relaxed);
         active
     }
@@ -78,7 +78,7 @@ impl<D> Crew<D> {
         leaves: Leaves,
         may_stay: impl FnMut(&mut D, bool) -> bool,
     ) -> impl Iterator<Item = D> {
-        let left = self.roster.sweep(turn, leaves, may_stay);
+        let left = self.members.sweep(turn, leaves, may_stay);
         left.into_iter().map(|(socket, driver)| {
             self.poller.forget(&socket);
             driver
@@ -86,51 +86,51 @@ impl<D> Crew<D> {
     }
 
     pub(crate) fn end_turn(&self, turn: Turn) -> bool {
-        self.roster.end_turn(turn)
+        self.members.end_turn(turn)
     }
 
     pub(crate) fn look(&self) -> Option<Look> {
-        self.roster.look()
+        self.members.look()
     }
 
     /// Takes the turn away from a thread that has the same session in hand as at an earlier `look`. The next thread's turn, if there
     /// are sessions left, and how many times one had been taken out since the last time.
     pub(crate) fn take_over(&self, look: Look) -> Option<(Option<Turn>, u64)> {
-        let TakenOver { kept, next, taken } = self.roster.take_over(look)?;
+        let TakenOver { kept, next, taken } = self.members.take_over(look)?;
         self.poller.forget(&kept);
         Some((next, taken))
     }
 }
 
-/// The crews of a listener, made when they are needed first.
-pub(crate) struct Crews<D> {
+/// The groups of a listener, made when they are needed first.
+pub(crate) struct Groups<D> {
     /// `None` where they could not be made.
-    crews: OnceLock<Option<Vec<Arc<Crew<D>>>>>,
+    groups: OnceLock<Option<Vec<Arc<Group<D>>>>>,
     /// The one that the next session joins, over and over. Relaxed: it orders nothing.
     next: AtomicUsize,
 }
 
-impl<D> Default for Crews<D> {
-    fn default() -> Crews<D> {
-        Crews { crews: OnceLock::new(), next: AtomicUsize::new(0) }
+impl<D> Default for Groups<D> {
+    fn default() -> Groups<D> {
+        Groups { groups: OnceLock::new(), next: AtomicUsize::new(0) }
     }
 }
 
-impl<D> Crews<D> {
+impl<D> Groups<D> {
     /// Those that there are.
-    pub(crate) fn all(&self) -> &[Arc<Crew<D>>] {
-        self.crews.get().and_then(Option::as_deref).unwrap_or_default()
+    pub(crate) fn all(&self) -> &[Arc<Group<D>>] {
+        self.groups.get().and_then(Option::as_deref).unwrap_or_default()
     }
 
-    /// The crew that the next session joins, of so many; `None` where the system gives none.
-    pub(crate) fn next(&self, of: usize) -> Option<&Arc<Crew<D>>> {
-        let make = || (0..of).map(|_| Crew::new().map(Arc::new)).collect::<io::Result<Vec<_>>>().ok();
-        let crews = self.crews.get_or_init(make).as_ref()?;
-        crews.get(self.next.fetch_add(1, Ordering::Relaxed) % crews.len().max(1))
+    /// The group that the next session joins, of so many; `None` where the system gives none.
+    pub(crate) fn next(&self, of: usize) -> Option<&Arc<Group<D>>> {
+        let make = || (0..of).map(|_| Group::new().map(Arc::new)).collect::<io::Result<Vec<_>>>().ok();
+        let groups = self.groups.get_or_init(make).as_ref()?;
+        groups.get(self.next.fetch_add(1, Ordering::Relaxed) % groups.len().max(1))
     }
 
     /// On how many of their sessions something has come of late.
     pub(crate) fn active(&self) -> usize {
-        self.all().iter().map(|crew| crew.active.load(Ordering::Relaxed)).sum()
+        self.all().iter().map(|group| group.active.load(Ordering::Relaxed)).sum()
     }
 }
