@@ -25,19 +25,9 @@ leave_out() {
 . tools/targets.sh
 
 if ! cargo llvm-cov --version >/dev/null 2>&1; then
-    home=${XDG_CACHE_HOME:-$HOME/.cache}/simple-ipc/cargo-llvm-cov-$version
-    mkdir -p "$home"
-    exec 9>"$home/lock"
-    flock 9
-    [ -x "$home/bin/cargo-llvm-cov" ] || {
-        echo "setup: building cargo-llvm-cov $version" >&2
-        CARGO_TARGET_DIR=$home/target CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-            cargo install --quiet --locked --root "$home" --version "$version" cargo-llvm-cov ||
-            leave_out "cargo-llvm-cov $version cannot be built; put one on PATH"
-        rm -rf "$home/target"
-    }
-    exec 9>&-
-    export PATH="$home/bin:$PATH"
+    program=$(tools/cargo_tool.sh cargo-llvm-cov "$version") || leave_out "cargo-llvm-cov $version cannot be built; put one on PATH"
+    PATH=$(dirname "$program"):$PATH
+    export PATH
 fi
 
 # LLVM's programs read what a compiler of their own version writes.

@@ -4,7 +4,7 @@
 #   tools/sbom.sh FILE PACKAGE...
 #
 # It lists what is compiled in: normal and build dependencies with versions, licences and checksums from Cargo.lock. The same
-# sources give the same bytes. cargo-cyclonedx comes from Rust's registry into the ignored folder .tools of the checkout.
+# sources give the same bytes. cargo-cyclonedx comes from Rust's registry into the user's cache folder.
 set -eu
 
 cargo_cyclonedx=0.5.9
@@ -18,23 +18,14 @@ file=$1
 shift
 case $file in /*) ;; *) file=$PWD/$file ;; esac
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/simple-ipc/cyclonedx-$cargo_cyclonedx
-mkdir -p "$cache"
-(
-    flock 9
-    [ -x "$cache/bin/cargo-cyclonedx" ] || {
-        echo "sbom.sh: building cargo-cyclonedx $cargo_cyclonedx" >&2
-        env -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS cargo install --quiet --locked --root "$cache" \
-            "cargo-cyclonedx@$cargo_cyclonedx" >&2
-    }
-) 9>"$cache/lock"
+cyclonedx=$("$root/tools/cargo_tool.sh" cargo-cyclonedx "$cargo_cyclonedx")
 
 # It writes beside each manifest, so it works on a copy of what is committed or about to be.
 copy=$(mktemp -d "${TMPDIR:-/tmp}/sipc-sbom-XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 tar cf - --ignore-failed-read) |
     tar xf - -C "$copy"
-(cd "$copy" && SOURCE_DATE_EPOCH=0 "$cache/bin/cargo-cyclonedx" cyclonedx --quiet --format json --all \
+(cd "$copy" && SOURCE_DATE_EPOCH=0 "$cyclonedx" cyclonedx --quiet --format json --all \
     --spec-version 1.5 --target all --override-filename sbom >&2)
 
 python3 - "$copy" "$file" "$@" <<'END'

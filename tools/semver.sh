@@ -17,21 +17,11 @@ fi
 
 tool=(cargo semver-checks)
 if ! "${tool[@]}" --version >/dev/null 2>&1; then
-    home=${XDG_CACHE_HOME:-$HOME/.cache}/simple-ipc/cargo-semver-checks-$version
-    mkdir -p "$home"
-    exec 9>"$home/lock"
-    flock 9
-    [ -x "$home/bin/cargo-semver-checks" ] || {
-        echo "setup: building cargo-semver-checks $version" >&2
-        CARGO_TARGET_DIR=$home/target CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-            cargo install --quiet --locked --root "$home" --version "$version" cargo-semver-checks || {
-            echo "semver.sh: cannot compare: cargo-semver-checks $version cannot be built; put one on PATH" >&2
-            exit 1
-        }
-        rm -rf "$home/target"
+    program=$(tools/cargo_tool.sh cargo-semver-checks "$version") || {
+        echo "semver.sh: cannot compare: cargo-semver-checks $version cannot be built; put one on PATH" >&2
+        exit 1
     }
-    exec 9>&-
-    tool=("$home/bin/cargo-semver-checks" semver-checks)
+    tool=("$program" semver-checks)
 fi
 # All features are public; what a default build has is a part of that.
 exec "${tool[@]}" check-release --package simple-ipc --baseline-rev "$against" --all-features
