@@ -273,6 +273,29 @@ ssize_t recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *
         note_received(fd, true);
     return count;
 }
+
+/* Where a descriptor comes with them, a receive of a few bytes has it as well. */
+ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    REAL(recvmsg);
+    const int wrong = receive_fault("recvmsg", fd);
+    FAIL_IF_WRONG
+    ssize_t count;
+    if (wrong == FAULT_SHORT && message->msg_iovlen > 0 && message->msg_iov[0].iov_len > 0) {
+        struct msghdr part = *message;
+        struct iovec one = {message->msg_iov[0].iov_base, 1};
+        part.msg_iov = &one;
+        part.msg_iovlen = 1;
+        count = real(fd, &part, flags);
+        message->msg_controllen = part.msg_controllen;
+        message->msg_flags = part.msg_flags;
+    } else {
+        count = real(fd, message, flags);
+    }
+    if (count > 0)
+        note_received(fd, true);
+    return count;
+}
+
 ssize_t send(int fd, const void *data, size_t length, int flags) {
     REAL(send);
     const int wrong = send_fault("send", fd);
