@@ -14,16 +14,17 @@ fill_site() {
         --only-binary :all: --implementation cp --python-version 3.13 --platform win_amd64 "${packages[@]}" colorama==0.4.6 || return 1
     python_package
 }
-# The counts of pytest's last line in the words of the others; nothing where there is none.
+# The counts of pytest's last line in the words of the others; nothing where there is none. What Python says at its end may follow it.
 as_counts() { # output
-    tail -n 1 "$1" | python3 -c '
+    python3 - "$1" <<'END'
 import re, sys
 counts = dict.fromkeys(("passed", "failed", "error", "skipped"), 0)
-found = re.findall(r"(\d+) (passed|failed|error|skipped)", sys.stdin.read())
-counts.update((word, int(number)) for number, word in found)
-if found:
+ends = [line for line in open(sys.argv[1], errors="replace") if re.search(r"\d+ \w+ in [\d.]+s", line)]
+for number, word in re.findall(r"(\d+) (passed|failed|error|skipped)", ends[-1] if ends else ""):
+    counts[word] = int(number)
+if ends:
     print(counts["passed"], "passed,", counts["failed"] + counts["error"], "failed,", counts["skipped"], "skipped")
-'
+END
 }
 python_suites() { # suite…
     local suite
