@@ -62,8 +62,7 @@ through=(--through C)
 [ -z "${MATRIX_PAIRS:-}" ] || through=()
 # Under Wine each call of the system may be one to another process.
 HANG_SECONDS=600 UNDER_WINE="$scratch/drivers" STAGE="$scratch" python3 tests/interop/run.py --times "${through[@]}" >"$scratch/matrix.log" 2>&1 || true
-sed -n '/^Unix socket: cases passed/,/^- /p' "$scratch/matrix.log" | grep -v '^- '
-grep '^- command' "$scratch/matrix.log" || true
+sed -n -e '/^Unix socket: cases passed/,/^- /{ /^- /!p }' -e '/^- command/p' "$scratch/matrix.log"
 counted "the matrix" "$scratch/matrix.log"
 left "the command as a listener in the matrix: its driver and its handlers tell each other things by signals"
 left "the drivers of Linux against those under Wine: on a port a client knows the library by a lock that it can see, and Wine keeps its locks to itself"
