@@ -6,11 +6,14 @@
  */
 #include <fcntl.h>
 #include <simple_ipc.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 #define MOST_PLUGINS 16
 #define MOST_ARGUMENTS 32
@@ -30,20 +33,23 @@ static void start(struct plugin *plugin, int number, char **command, int count) 
     memcpy(arguments, command, (size_t)count * sizeof *arguments);
     arguments[count] = plugin->channel;
     arguments[count + 1] = NULL;
-    if (pipe(ends) != 0 || (plugin->process = fork()) < 0) {
+    posix_spawn_file_actions_t actions;
+    if (pipe(ends) != 0) {
         perror("cannot start a plug-in");
         exit(1);
     }
-    if (plugin->process == 0) {
-        dup2(ends[0], STDIN_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        execvp(arguments[0], arguments);
-        perror(arguments[0]);
-        _exit(127);
-    }
+    /* Else the next plug-in would hold this one's input open. */
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+    int failed = posix_spawnp(&plugin->process, arguments[0], &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
     close(ends[0]);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC); /* else the next plug-in would hold this one's input open */
+    if (failed) {
+        fprintf(stderr, "cannot start %s: %s\n", arguments[0], strerror(failed));
+        exit(1);
+    }
     plugin->input = ends[1];
 }
 

@@ -4,12 +4,15 @@
  */
 #include <fcntl.h>
 #include <simple_ipc.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 #define SUM "{\"job\": \"sum_of_squares\", \"to\": 1000, \"steps\": 4}"
 
@@ -22,20 +25,23 @@ struct worker {
 static struct worker start(char **command) {
     struct worker worker;
     int ends[2];
-    if (pipe(ends) != 0 || (worker.process = fork()) < 0) {
+    posix_spawn_file_actions_t actions;
+    if (pipe(ends) != 0) {
         perror("cannot start the worker");
         exit(1);
     }
-    if (worker.process == 0) {
-        dup2(ends[0], STDIN_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        execvp(command[0], command);
-        perror(command[0]);
-        _exit(127);
-    }
+    /* No other process holds the pipe open. */
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+    int failed = posix_spawnp(&worker.process, command[0], &actions, NULL, command, environ);
+    posix_spawn_file_actions_destroy(&actions);
     close(ends[0]);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC); /* no other process holds it open */
+    if (failed) {
+        fprintf(stderr, "cannot start %s: %s\n", command[0], strerror(failed));
+        exit(1);
+    }
     worker.input = ends[1];
     return worker;
 }

@@ -2,10 +2,14 @@
 //     front COMMAND-OF-THE-WORKER [ARGUMENT…]
 #include <simple_ipc_json.hpp>
 
+#include <cstring>
 #include <fcntl.h>
 #include <iostream>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 namespace {
 
@@ -17,17 +21,20 @@ class worker {
 public:
     explicit worker(char **command) {
         int ends[2];
-        if (pipe(ends) != 0 || (process_ = fork()) < 0) throw std::runtime_error("cannot start the worker");
-        if (process_ == 0) {
-            dup2(ends[0], STDIN_FILENO);
-            close(ends[0]);
-            close(ends[1]);
-            execvp(command[0], command);
-            perror(command[0]);
-            _exit(127);
-        }
+        if (pipe(ends) != 0) throw std::runtime_error("cannot start the worker");
+        // No other process holds the pipe open.
+        fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+        posix_spawn_file_actions_t actions;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+        const int failed = posix_spawnp(&process_, command[0], &actions, nullptr, command, environ);
+        posix_spawn_file_actions_destroy(&actions);
         close(ends[0]);
-        fcntl(ends[1], F_SETFD, FD_CLOEXEC); // no other process holds it open
+        if (failed) {
+            close(ends[1]);
+            throw std::runtime_error("cannot start " + std::string(command[0]) + ": " + std::strerror(failed));
+        }
         input_ = ends[1];
     }
     worker(const worker &) = delete;
