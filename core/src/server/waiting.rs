@@ -74,6 +74,8 @@ struct State {
     unsent: Vec<u64>,
     /// Keys of sessions that the runtime is to go on with.
     given_back: Vec<u64>,
+    /// Keys of sessions on which more is here of which no readiness tells.
+    more: Vec<u64>,
     /// The user's thread is going to [send what has gathered](Waiting::send_gathered): nobody calls it for answers that gather.
     is_held: bool,
     /// A thread that closes the listener waits for what comes. Others do not notify it: that would be a system call for each job.
@@ -112,6 +114,7 @@ impl Waiting {
             thread: thread::current().id(),
             unsent: Vec::new(),
             given_back: Vec::new(),
+            more: Vec::new(),
             is_held: false,
             is_waited_for: false,
             is_over: false,
@@ -136,7 +139,7 @@ impl Waiting {
 
     /// The user's thread drives a session from now on, of which it is at no batch. In that thread.
     pub(crate) fn adopt(&self, session: Box<dyn OwnSession>) {
-        let mut session = Some(session);
+        let (mut session, mut more) = (Some(session), None);
         let _where_somebody_comes = self.with_own(|own| {
             let (given, now) = (session.take()?, Instant::now());
             if own.poller.watch(given.socket(), given.key(), false).is_err() {
@@ -146,8 +149,14 @@ impl Waiting {
             if own.poller.armed().is_none() {
                 let _later = own.poller.arm(Some(now + QUIET));
             }
+            if !given.socket().falls_asleep() {
+                more = Some(given.key());
+            }
             own.sessions.insert(given.key(), (given, now))
         });
+        if let Some(key) = more {
+            self.note_more(key);
+        }
         if let Some(mut refused) = session {
             refused.give_back()();
         }
@@ -157,6 +166,14 @@ impl Waiting {
     pub(crate) fn ask_back(&self, key: u64) {
         let mut state = lock(&self.state);
         state.given_back.push(key);
+        self.call(state);
+    }
+
+    /// More is here on a session than was taken, by memory that it shares, or comes at this moment: the poller will not tell.
+    #[cold]
+    fn note_more(&self, key: u64) {
+        let mut state = lock(&self.state);
+        state.more.push(key);
         self.call(state);
     }
 
@@ -194,8 +211,12 @@ impl Waiting {
         let Some((mut session, came)) = self.with_own(|own| own.sessions.remove(&key)).flatten() else { return false };
         match act(&mut *session) {
             None => {
+                let has_more = !session.socket().falls_asleep();
                 // Where nobody comes any more by now, it ends.
                 let _none_has_its_key = self.with_own(|own| own.sessions.insert(key, (session, came)));
+                if has_more {
+                    self.note_more(key);
+                }
             }
             Some(leave) => {
                 self.with_own(|own| own.poller.forget(session.socket()));
@@ -226,13 +247,22 @@ impl Waiting {
 
     /// Takes what has come on the sessions that this thread drives to the handler, and gives back to the runtime what it does not
     /// go on with. On how many something had come.
-    fn run_sessions(&self, ready: Vec<u64>, quiet: Vec<u64>, now: Instant) -> usize {
+    fn run_sessions(&self, mut ready: Vec<u64>, quiet: Vec<u64>, now: Instant) -> usize {
         if self.own.is_none() {
             return 0;
         }
         let born = fork::generation();
-        for key in std::mem::take(&mut lock(&self.state).given_back) {
+        let (given_back, more) = {
+            let mut state = lock(&self.state);
+            (std::mem::take(&mut state.given_back), std::mem::take(&mut state.more))
+        };
+        for key in given_back {
             self.with_session(key, |session| Some(session.give_back()));
+        }
+        for key in more {
+            if !ready.contains(&key) {
+                ready.push(key);
+            }
         }
         let mut done = 0;
         for key in ready {
