@@ -29,6 +29,25 @@ impl Idle {
         }
     }
 
+    /// The one used last; before it the last of those that share memory, or may get it any moment: streams, which go by the socket, use the
+    /// others, and these do not come to share memory as well, one after another.
+    #[inline(always)]
+    fn take(&mut self) -> Option<Box<ThreadSession>> {
+        let last = self.sessions.last()?;
+        if last.never_shares() || last.is_sharing() {
+            return self.sessions.pop();
+        }
+        self.take_from_below()
+    }
+
+    #[inline(never)]
+    fn take_from_below(&mut self) -> Option<Box<ThreadSession>> {
+        match self.sessions.iter().rposition(|session| session.is_sharing()) {
+            Some(nth) => Some(self.sessions.remove(nth)),
+            None => self.sessions.pop(),
+        }
+    }
+
     /// Lets go of all sessions, and of those that are still to come.
     pub(super) fn close(&mut self) {
         self.sessions.clear();
@@ -39,7 +58,7 @@ impl Idle {
 impl FreeSessions for Mutex<Idle> {
     #[inline(always)]
     fn take(&self) -> Option<Box<ThreadSession>> {
-        lock(self).sessions.pop()
+        lock(self).take()
     }
 
     #[inline(always)]
@@ -56,7 +75,7 @@ pub(super) struct Pooled<'a>(pub(super) &'a Key);
 
 impl FreeSessions for Pooled<'_> {
     fn take(&self) -> Option<Box<ThreadSession>> {
-        lock(IDLE.get()).get_mut(self.0)?.sessions.pop()
+        lock(IDLE.get()).get_mut(self.0)?.take()
     }
 
     fn put(&self, session: Box<ThreadSession>) {

@@ -95,6 +95,12 @@ impl Sharing {
         Ok(())
     }
 
+    /// Whether the session never asks.
+    #[inline(always)]
+    pub(crate) fn is_out_of_question(&self) -> bool {
+        self.stage == Stage::Never
+    }
+
     /// Whether the session has memory, or may get it any moment.
     pub(crate) fn is_under_way(&self) -> bool {
         matches!(self.stage, Stage::Asked | Stage::Given(_) | Stage::Done)

@@ -72,15 +72,20 @@ fn streams_are_carried_over_tcp_as_well<C: Caller>() {
 
 #[test]
 fn one_after_another_streams_and_requests_take_one_session() {
-    let scratch = Scratch::new();
-    let serving = Serving::start(&scratch.options());
-    for _ in 0..100 {
-        let mut stream = crate::callers::Thread::open(&channel(), &count(3, 0), &scratch.options()).unwrap();
-        while stream.next().unwrap().is_some() {}
-        let asked = json!({"do": "answer", "with": 7});
-        blocking::post_uds_request_with::<u32>("streams", &asked, &scratch.options()).unwrap();
+    // A stream goes by the socket: beside a session that shares memory it has one of its own.
+    for (shared_memory, most) in [(0, 1), (16 << 20, 2)] {
+        let scratch = Scratch::new();
+        let options = scratch.options().shared_memory(shared_memory);
+        let serving = Serving::start(&options);
+        for _ in 0..100 {
+            let mut stream = crate::callers::Thread::open(&channel(), &count(3, 0), &options).unwrap();
+            while stream.next().unwrap().is_some() {}
+            let asked = json!({"do": "answer", "with": 7});
+            blocking::post_uds_request_with::<u32>("streams", &asked, &options).unwrap();
+        }
+        let connections = serving.listener.counters().connections;
+        assert!(connections <= most, "{connections} with {shared_memory} bytes to share");
     }
-    assert_eq!(serving.listener.counters().connections, 1);
 }
 
 #[test]

@@ -61,6 +61,12 @@ impl ThreadSession {
         self.sharing.is_under_way()
     }
 
+    /// Whether it goes by its socket for good.
+    #[inline(always)]
+    pub(crate) fn never_shares(&self) -> bool {
+        self.sharing.is_out_of_question()
+    }
+
     /// It can be used no more.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;
