@@ -1,7 +1,7 @@
 //! Moves the bytes of a connection: by its socket, and by memory once the listener has given some.
 
 use super::connection::{Answers, Connection, Tell};
-use super::lost;
+use super::sharing::UNUSABLE_MEMORY;
 use crate::error::{Error, Result};
 use crate::os::stream::Stream;
 use crate::protocol::frame::Header;
@@ -76,7 +76,7 @@ fn take_memory(stream: &Stream, bytes: u32) -> Result<()> {
         stream.expect_offer(false);
         return Ok(());
     }
-    stream.accept_offer(bytes).map_err(lost)
+    Ok(stream.accept_offer(bytes).map_err(|_| UNUSABLE_MEMORY)?)
 }
 
 /// The session is over: everyone who waits hears of it.

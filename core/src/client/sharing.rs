@@ -10,6 +10,10 @@ const BYTES: usize = 64 << 10;
 /// After a refusal it asks again when so many times as much has gone over the session as before.
 const LATER: u32 = 64;
 
+/// What a listener has done that gives what no memory can be made of.
+pub(crate) const UNUSABLE_MEMORY: Violation =
+    Violation::Malformed("the listener gave memory to share that cannot be used");
+
 /// How far one session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::connection::ASK_FIRST;
 use super::ids::Ids;
 use super::incoming::{Incoming, Reply, answer, fits, incoming};
-use super::sharing::Sharing;
+use super::sharing::{Sharing, UNUSABLE_MEMORY};
 use super::until::Until;
 use super::{Attempt, Failed, closing, listener_has_gone, lost, timed_out};
 use crate::cancellation::{Cancellation, Watch};
@@ -318,8 +318,7 @@ impl ThreadSession {
             self.socket.expect_offer(false);
             return Ok(());
         }
-        let unusable = Violation::Malformed("the listener gave memory to share that cannot be used");
-        self.socket.accept_offer(bytes).map_err(|_| unusable)
+        self.socket.accept_offer(bytes).map_err(|_| UNUSABLE_MEMORY)
     }
 
     /// Waits for the listener's hello, which says how large a message may be.

@@ -19,12 +19,17 @@ pub(crate) struct Fake {
 impl Fake {
     /// A listener with a held lock file, so that clients speak native sessions to it.
     pub(crate) fn native(scratch: &Scratch, serve: impl Fn(usize, Raw) + Send + Sync + 'static) -> Fake {
+        Fake::native_socket(scratch, move |nth, stream| serve(nth, Raw::over(stream)))
+    }
+
+    /// The same, for one who passes descriptors, too.
+    pub(crate) fn native_socket(scratch: &Scratch, serve: impl Fn(usize, UnixStream) + Send + Sync + 'static) -> Fake {
         let lock = std::fs::File::create(scratch.lock_file()).unwrap();
         let pid = std::process::id();
         let content = r#","version":"9","channel":"build","mode":"request","started":1}"#;
         writeln!(&lock, "{{\"pid\":{pid}{content}").unwrap();
         flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
-        Fake::start(scratch, Some(lock), move |nth, stream| serve(nth, Raw::over(stream)))
+        Fake::start(scratch, Some(lock), serve)
     }
 
     /// A listener without a lock file, as the original is one.

@@ -18,6 +18,8 @@ mod descriptors;
 mod fake;
 #[cfg(unix)]
 mod fake_listener;
+#[cfg(target_os = "linux")]
+mod given_memory;
 mod golden;
 #[cfg(unix)]
 mod listener_sessions;

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use simple_ipc::blocking::Listener;
 use simple_ipc::{Message, Options};
@@ -229,4 +231,60 @@ fn a_position_that_cannot_be_ends_the_session() {
         shared.socket.read_to_end(&mut rest).unwrap();
         assert!(rest.len() <= 1, "nothing but a bell");
     }
+}
+
+/// What a client does to the memory that it was given.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Writes a word, or adds to it.
+    Word(u64, u64),
+    Add(u64, u64),
+    /// Puts bytes in, and says that they are there.
+    Bytes(Vec<u8>),
+    Request(u32, usize),
+    Bell,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let word = (0..2_u64, 0..5_u64).prop_map(|(ring, word)| 640 * ring + 128 * word);
+    let value =
+        prop_oneof![any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1), 0..3_u64, Just(1 << 18), Just((1 << 18) + 1)];
+    let more = prop_oneof![1..40_u64, Just(1 << 18), Just((1 << 18) + 1), Just(u64::MAX)];
+    let step = prop_oneof![
+        (word.clone(), value).prop_map(|(word, value)| Step::Word(word, value)),
+        (word, more).prop_map(|(word, more)| Step::Add(word, more)),
+        prop::collection::vec(any::<u8>(), 1..64).prop_map(Step::Bytes),
+        (1..9_u32, prop_oneof![0..200_usize, 60_000..100_000_usize]).prop_map(|(id, len)| Step::Request(id, len)),
+        Just(Step::Bell),
+    ];
+    prop::collection::vec(step, 1..16)
+}
+
+/// Sessions from their going over to their end, driven by a client that keeps to nothing.
+#[test]
+fn whatever_a_client_does_in_memory_its_listener_serves_the_next_one() {
+    let scratch = Scratch::new();
+    let listener = echo(&scratch, &sharing(&scratch));
+    let mut runner = TestRunner::new(ProptestConfig { cases: 200, ..ProptestConfig::default() });
+    let outcome = runner.run(&(steps(), any::<bool>()), |(steps, is_exclusive)| {
+        let role = if is_exclusive { EXCLUSIVE } else { MULTIPLEXED };
+        let mut shared = Shared::with(&listener, role);
+        shared.go_over();
+        for step in &steps {
+            match *step {
+                Step::Word(word, value) => shared.set(word, value),
+                Step::Add(word, more) => shared.set(word, shared.word(word).wrapping_add(more)),
+                Step::Bytes(ref bytes) => shared.send(bytes),
+                Step::Request(id, len) => shared.send(&frame(REQUEST, 1, id, 0, &vec![1; len])),
+                Step::Bell => shared.bell(),
+            }
+        }
+        drop(shared);
+        let mut next = Shared::with(&listener, MULTIPLEXED);
+        next.go_over();
+        next.send(&request(1, "1"));
+        prop_assert_eq!(next.receive(17), frame(RESPONSE, 0, 1, 0, b"1"));
+        Ok(())
+    });
+    outcome.unwrap();
 }
