@@ -223,12 +223,12 @@ impl Stream {
 
     /// Whether a receive may bring an offer from now on.
     pub(crate) fn expect_offer(&self, is_expected: bool) {
-        self.sharing.expect(is_expected);
+        self.sharing.expect(&self.fd, is_expected);
     }
 
     /// Takes the offer that has come, of rings of this capacity, and receives by them from now on.
     pub(crate) fn accept_offer(&self, capacity: u32) -> io::Result<()> {
-        self.sharing.accept(capacity)
+        self.sharing.accept(&self.fd, capacity)
     }
 
     /// The peer has sent its last bytes on the socket: what comes next comes by memory. Whether there is any.

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+};
 use rustix::thread::futex;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::super::fork::{self, ForkFd};
 use super::super::ready::{self, timespec};
@@ -57,6 +58,8 @@ pub(in crate::os) struct Sharing {
     rings: OnceLock<Box<Rings>>,
     /// The peer's descriptor, from the receive that it came with to its use.
     came: Mutex<Option<ForkFd>>,
+    /// A descriptor that keeps a place for the peer's, from the question for it until it comes. Written by the thread that receives.
+    place: Mutex<Option<ForkFd>>,
 }
 
 /// Memory that was made for a peer who has not been told yet.
@@ -82,9 +85,12 @@ struct Rings {
     receiver: Receiver,
     /// Nothing more is sent. Written by any thread, before it ends the socket; relaxed.
     said_last: AtomicBool,
-    /// The peer has gone: the socket has said so. Written by the thread that sends; relaxed.
+    /// The peer has gone: the socket has said so, or it has closed without a word. Written by the thread that sends; relaxed.
     has_gone: AtomicBool,
-    /// When the socket was last asked, in milliseconds of the system's coarse clock. Written by the thread that sends; relaxed.
+    /// When it was made: from then on `asked_at` counts. The standard library's clock, and not the system call's own: under valgrind only
+    /// that one is there.
+    made_at: Instant,
+    /// When the socket was last asked, in milliseconds. Written by the thread that sends; relaxed.
     asked_at: AtomicU64,
 }
 
@@ -98,7 +104,9 @@ impl Rings {
             receiver: Receiver::new(capacity),
             said_last: AtomicBool::new(false),
             has_gone: AtomicBool::new(false),
-            asked_at: AtomicU64::new(0),
+            made_at: Instant::now(),
+            // Long ago: the first send asks.
+            asked_at: AtomicU64::new(0_u64.wrapping_sub(LOOK_EVERY)),
         })
     }
 
@@ -128,8 +136,7 @@ impl Rings {
     /// Fails where the peer has gone, of which the socket is asked now and then: who sends much hears of it in time, and who has
     /// sent nothing for a while does before anything is in.
     fn check_peer(&self, socket: &ForkFd) -> io::Result<()> {
-        let now = clock_gettime(ClockId::MonotonicCoarse);
-        let now = now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000;
+        let now = self.made_at.elapsed().as_millis() as u64;
         if now.wrapping_sub(self.asked_at.load(Ordering::Relaxed)) >= LOOK_EVERY {
             self.asked_at.store(now, Ordering::Relaxed);
             self.ask_socket(socket);
@@ -186,7 +193,12 @@ impl Rings {
             if let Some(taken) = self.sender.taken_of(self.sent(), count) {
                 return taken;
             }
-            if began.elapsed() >= LAST_WORD || self.ask_socket(socket) {
+            if self.ask_socket(socket) {
+                return count;
+            }
+            if began.elapsed() >= LAST_WORD {
+                // It closes without saying where: nothing more is sent to it, and nobody waits for it a second time.
+                self.has_gone.store(true, Ordering::Relaxed);
                 return count;
             }
             std::thread::yield_now();
@@ -354,20 +366,22 @@ impl Sharing {
     }
 
     /// Whether the peer's descriptor may come with what is received from now on.
-    pub(in crate::os) fn expect(&self, is_expected: bool) {
+    pub(in crate::os) fn expect(&self, socket: &ForkFd, is_expected: bool) {
         if is_expected {
             self.state.fetch_or(EXPECTS, Ordering::Relaxed);
+            *lock(&self.place) = socket.duplicate().ok();
         } else {
             self.state.fetch_and(!EXPECTS, Ordering::Relaxed);
+            *lock(&self.place) = None;
         }
     }
 
     /// Maps the memory whose descriptor has come, and receives by that from now on.
-    pub(in crate::os) fn accept(&self, capacity: u32) -> io::Result<()> {
+    pub(in crate::os) fn accept(&self, socket: &ForkFd, capacity: u32) -> io::Result<()> {
         let fd = lock(&self.came).take().ok_or_else(|| io::Error::other("no memory came with the offer of it"))?;
         let memory = Memory::take(&fd, usize::try_from(capacity).unwrap_or(0))?;
         self.begin(Rings::new(memory, 1), RECEIVES)?;
-        self.expect(false);
+        self.expect(socket, false);
         Ok(())
     }
 
@@ -435,9 +449,13 @@ impl Sharing {
         let most = to.len().min(bytes.len());
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
+        if wait == Wait::Yes {
+            // It waits with the place kept.
+            rustix::net::recv(socket, &mut [0; 1][..], RecvFlags::PEEK)?;
+        }
+        *lock(&self.place) = None;
         let flags = wait.flags() | RecvFlags::CMSG_CLOEXEC;
-        let received =
-            rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes[..most])], &mut control, flags)?.bytes;
+        let received = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes[..most])], &mut control, flags);
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(fds) = message {
                 for fd in fds {
@@ -445,6 +463,15 @@ impl Sharing {
                 }
             }
         }
+        if lock(&self.came).is_none() {
+            *lock(&self.place) = socket.duplicate().ok();
+        }
+        let received = received?;
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            // The peer sends by memory from now on, which this process has no descriptor left for.
+            return Err(Errno::MFILE.into());
+        }
+        let received = received.bytes;
         for (to, byte) in to.iter_mut().zip(&bytes[..received]) {
             to.write(*byte);
         }

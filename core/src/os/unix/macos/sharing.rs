@@ -43,9 +43,9 @@ impl Sharing {
         match offer {}
     }
 
-    pub(in crate::os) fn expect(&self, _: bool) {}
+    pub(in crate::os) fn expect(&self, _: &ForkFd, _: bool) {}
 
-    pub(in crate::os) fn accept(&self, _: u32) -> io::Result<()> {
+    pub(in crate::os) fn accept(&self, _: &ForkFd, _: u32) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
