@@ -97,7 +97,8 @@ fn row(cells: &[String; 9]) -> String {
 }
 
 fn text(channel: &str, state: &ListenerState) -> String {
-    let ListenerState { version, pid, mode, uptime_ms, is_closing, publishes, tap, counters, limits, .. } = state;
+    let ListenerState { version, pid, mode, uptime_ms, is_closing, publishes, tap, .. } = state;
+    let ListenerState { shared_memory, counters, limits, .. } = state;
     let uptime = humantime::format_duration(Duration::from_secs(uptime_ms / 1000));
     let besides =
         [(*publishes && mode != "publish", ", publishes"), (*tap, ", may be tapped"), (*is_closing, ", is closing")];
@@ -133,6 +134,10 @@ fn text(channel: &str, state: &ListenerState) -> String {
     }
     lines.push(("turned away", format!("{malformed} malformed, {refused} refused, {incomplete} incomplete")));
     lines.push(("limits", format!("messages of {} bytes, {} bytes that wait", limits.max_message, limits.max_waiting)));
+    if limits.shared_memory > 0 {
+        let most = limits.shared_memory;
+        lines.push(("memory", format!("{shared_memory} bytes shared with clients, of at most {most}")));
+    }
     lines.into_iter().map(|(name, text)| format!("{name:<13}{text}\n")).collect()
 }
 
@@ -157,6 +162,15 @@ mod tests {
     fn cells_stand_under_their_headings() {
         let headings = row(&COLUMNS.map(str::to_owned));
         assert_eq!(row(&cells(&state(0, 0), &state(1000, 7))).len(), headings.len());
+    }
+
+    #[test]
+    fn memory_is_told_of_where_a_listener_may_share_some() {
+        let mut state = state(0, 0);
+        assert!(!text("x", &state).contains("memory"));
+        state.limits.shared_memory = 4096;
+        state.shared_memory = 64;
+        assert!(text("x", &state).ends_with("memory       64 bytes shared with clients, of at most 4096\n"));
     }
 
     #[test]
