@@ -50,10 +50,12 @@ fn a_listener_whose_hello_does_not_know_it_is_asked_nothing() {
         raw.send(&frame(RESPONSE, 0, first.id, 0, b"1"));
         raw.receive_to_end();
     });
-    let error: Error = inspect(&build(), &scratch.options()).unwrap_err();
+    // The stand-in claims to know memory that both share, and answers no question for it.
+    let options = scratch.options().shared_memory(0);
+    let error: Error = inspect(&build(), &options).unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_handled()), (ErrorKind::UnsupportedVersion, false), "{error}");
     // The session is as good as before for what that listener does know.
-    assert_eq!(post_request(&build(), &Message::null(), &scratch.options()).unwrap().data(), b"1");
+    assert_eq!(post_request(&build(), &Message::null(), &options).unwrap().data(), b"1");
     assert_eq!(next(&tells), (REQUEST, 1));
 }
 
