@@ -5,6 +5,7 @@
 #include <map>
 #include <simple_ipc_json.hpp>
 #include <simple_ipc_queue.hpp>
+#include <mutex>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -143,6 +144,7 @@ void a_function_may_fail_know_its_caller_and_answer_itself() {
     const scratch place;
     const auto with = place.options();
     std::optional<simple_ipc::responder> kept;
+    std::mutex starting;
     std::thread later;
     const auto calc = simple_ipc::listen_uds_request(
         "calc",
@@ -153,7 +155,13 @@ void a_function_may_fail_know_its_caller_and_answer_itself() {
             {"later",
              [&](int n, simple_ipc::responder &answer) {
                  kept = std::move(answer);
-                 later = std::thread([&kept, n] { (void)kept->respond(n + 1); });
+                 // Who gets the answer joins the thread: it answers when `later` is that.
+                 const std::lock_guard<std::mutex> held(starting);
+                 later = std::thread([&starting, &kept, n] {
+                     starting.lock();
+                     starting.unlock();
+                     (void)kept->respond(n + 1);
+                 });
              }},
             {"count",
              [](int to, simple_ipc::responder &answer) {

@@ -390,13 +390,13 @@ pub fn listen<'env>(
 ) -> napi::Result<Unknown<'env>> {
     let made = hub(environment).and_then(|hub| {
         let options = options.unwrap_or_default();
-        let most_unpublished = options.most_unpublished();
+        let (most_unpublished, grace) = (options.most_unpublished(), options.grace_period());
         let (channel, options) = prepare(&place, Some(options))?;
         let id = hub.next_id();
         let (listener, on_loop) = listener::listen(&hub, env, id, &channel, mode(&takes), &options)?;
         let path = listener.path().map(|path| path.to_string_lossy().into_owned());
         let object = ListenerObject { id, path, port: listener.port().map(u32::from) };
-        hub.add_listener(id, Listening::new(listener, most_unpublished), on_loop);
+        hub.add_listener(id, Listening::new(listener, most_unpublished, grace), on_loop);
         Ok(object)
     });
     convert::result(env, made)
@@ -434,7 +434,7 @@ pub fn close<'env>(env: &'env Env, environment: u32, id: u32, listener: u32) -> 
     let listener = hub.listener(listener);
     let outcome = Call::start(&hub, id, async move {
         match listener {
-            Some(listening) => on_loop::close(&listening.listener, at_work).await.map(|()| Outcome::Nothing),
+            Some(listening) => on_loop::close(&listening, at_work).await.map(|()| Outcome::Nothing),
             None => Ok(Outcome::Nothing),
         }
     });

@@ -2,28 +2,33 @@
 //! in a turn is one call into JavaScript, whose answers leave together.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use simple_ipc::{Error, ErrorKind, Listener, Result};
+use simple_ipc::{Error, ErrorKind, Result};
 use tokio::sync::{Mutex as FairMutex, mpsc};
 use tokio::time::timeout;
+
+use crate::open::Listening;
 
 #[cfg(not(unix))]
 pub(crate) use self::absent::{OnLoop, listen};
 #[cfg(unix)]
 pub(crate) use self::there::{OnLoop, listen};
 
-/// How long after its listener has closed a handler may take to end.
+/// How long after its listener has closed a handler may take to end, where the grace period is over.
 const LETTING_GO: Duration = Duration::from_millis(250);
 
 /// Ends when a listener has closed and no handler of it runs any more.
 pub(crate) type AtWork = Arc<FairMutex<mpsc::Receiver<()>>>;
 
 /// Closes a listener, and says so where one of its handlers on the loop still runs.
-pub(crate) async fn close(listener: &Listener, at_work: Option<AtWork>) -> Result<()> {
+pub(crate) async fn close(listening: &Listening, at_work: Option<AtWork>) -> Result<()> {
+    let (listener, began) = (&listening.listener, Instant::now());
     listener.close().await?;
     let Some(at_work) = at_work else { return Ok(()) };
-    if timeout(LETTING_GO, async { at_work.lock().await.recv().await }).await.is_ok() {
+    // One whose caller has left is not waited for by the listener itself.
+    let left = listening.grace.saturating_sub(began.elapsed()).max(LETTING_GO);
+    if timeout(left, async { at_work.lock().await.recv().await }).await.is_ok() {
         return Ok(());
     }
     let text = format!(

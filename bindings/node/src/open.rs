@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use simple_ipc::{Client, Closer, Error, ErrorKind, ItemSender, ItemStream, Listener, Message, Result, Subscription};
 use tokio::sync::Mutex as FairMutex;
@@ -61,11 +62,13 @@ pub(crate) struct Listening {
     unpublished: AtomicUsize,
     /// The most that `unpublished` may be where it is more than one event.
     most_unpublished: usize,
+    /// How long handlers may take to end when it closes.
+    pub(crate) grace: Duration,
 }
 
 impl Listening {
-    pub(crate) fn new(listener: Listener, most_unpublished: usize) -> Listening {
-        Listening { listener, order: FairMutex::default(), unpublished: AtomicUsize::new(0), most_unpublished }
+    pub(crate) fn new(listener: Listener, most_unpublished: usize, grace: Duration) -> Listening {
+        Listening { listener, order: FairMutex::default(), unpublished: AtomicUsize::new(0), most_unpublished, grace }
     }
 }
 

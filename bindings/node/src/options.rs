@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
-use simple_ipc::{DEFAULT_MAX_SESSION_WAITING, Error, ErrorKind, Options, Overflow, PathStyle, Peers, Result, Wire};
+use simple_ipc::{
+    DEFAULT_GRACE, DEFAULT_MAX_SESSION_WAITING, Error, ErrorKind, Options, Overflow, PathStyle, Peers, Result, Wire,
+};
 
 /// The options that are not left out.
 #[napi(object)]
@@ -73,6 +75,11 @@ impl OptionsObject {
     pub(crate) fn most_unpublished(&self) -> usize {
         let most = self.max_session_waiting.and_then(|bytes| whole(bytes, "maxSessionWaiting").ok());
         most.map_or(DEFAULT_MAX_SESSION_WAITING, |bytes| bytes as usize)
+    }
+
+    /// How long handlers may take to end when their listener closes.
+    pub(crate) fn grace_period(&self) -> Duration {
+        self.grace.map_or(DEFAULT_GRACE, |grace| duration(grace).unwrap_or(LONG))
     }
 
     /// Takes out what is about publishing and subscribing.
