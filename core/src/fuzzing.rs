@@ -57,7 +57,14 @@ pub(crate) fn read(sender: Sender, stream: &[u8], sizes: &[usize], max: usize) -
         rest = &rest[count..];
         loop {
             match reader.next() {
-                Ok(Some((header, body))) => frames.push((header, body.into_vec())),
+                Ok(Some((header, body))) => {
+                    let is_last = header.is_last_on_its_socket();
+                    frames.push((header, body.into_vec()));
+                    // What follows on the socket only wakes, and belongs to no frame.
+                    if is_last {
+                        return (frames, None);
+                    }
+                }
                 Ok(None) => break,
                 Err(violation) => return (frames, Some(violation)),
             }

@@ -207,7 +207,7 @@ impl Header {
     }
 
     /// Whether it is the last frame that its sender sends on the socket.
-    fn is_last_on_its_socket(&self) -> bool {
+    pub(crate) fn is_last_on_its_socket(&self) -> bool {
         self.kind == Kind::Share && self.argument != 0
     }
 
