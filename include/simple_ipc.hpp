@@ -364,7 +364,8 @@ private:
 
 // Bodies ------------------------------------------------------------------------------------------------------------------
 
-// How a type becomes JSON and back. Specialise it for your own types or your JSON library's value:
+// How a type becomes JSON and back. Specialise it for your own types or your JSON library's value; that of nlohmann/json is in
+// simple_ipc_json.hpp, as here:
 //
 //     template <> struct simple_ipc::json_codec<nlohmann::json> {
 //         static std::string encode(const nlohmann::json &value) { return value.dump(); }
@@ -426,18 +427,20 @@ public:
 
     // One JSON text with bytes beside it, which are copied.
     static body attached(std::string json, const void *data, std::size_t size) {
-        body made(SIPC_KIND_ATTACHED, std::move(json));
-        if (data) made.copied_.assign(static_cast<const char *>(data), size);
-        made.beside_ = sipc_attach_n(nullptr, 0, data, size);
-        made.is_copied_ = data != nullptr;
-        return made;
+        if (!data) return borrowed_attached(std::move(json), nullptr, size);
+        auto made = std::make_shared<parts>();
+        made->json = std::move(json);
+        made->copied.assign(static_cast<const char *>(data), size);
+        made->for_c = sipc_attach_n(made->json.data(), made->json.size(), made->copied.data(), size);
+        return of(std::move(made));
     }
     // The same with bytes that are not copied: they must stay as they are until the call returns, or until the handler's answer
     // is sent.
     static body borrowed_attached(std::string json, const void *data, std::size_t size) {
-        body made(SIPC_KIND_ATTACHED, std::move(json));
-        made.beside_ = sipc_attach_n(nullptr, 0, data, size);
-        return made;
+        auto made = std::make_shared<parts>();
+        made->json = std::move(json);
+        made->for_c = sipc_attach_n(made->json.data(), made->json.size(), data, size);
+        return of(std::move(made));
     }
 
     // From whatever can become one. A null pointer becomes one that every call refuses.
@@ -446,16 +449,23 @@ public:
 
     // For C; what it points at lives as long as this, where it is.
     sipc_body get() const noexcept {
-        if (kind_ == SIPC_KIND_ATTACHED) {
-            beside_.json = owned_.data();
-            beside_.json_len = owned_.size();
-            if (is_copied_) beside_.data = copied_.data();
-            return sipc_attached_body(&beside_);
-        }
+        if (attached_) return sipc_attached_body(&attached_->for_c);
         return borrowed_ ? *borrowed_ : sipc_body{kind_, owned_.data(), owned_.size()};
     }
 
 private:
+    // JSON with bytes, where it stays: C is given pointers into it.
+    struct parts {
+        std::string json;
+        std::string copied; // the bytes, unless they are borrowed
+        sipc_attached for_c;
+    };
+
+    static body of(std::shared_ptr<const parts> attached) {
+        body made(SIPC_KIND_ATTACHED, std::string());
+        made.attached_ = std::move(attached);
+        return made;
+    }
     body(std::int32_t kind, std::string data) : kind_(kind), owned_(std::move(data)) {}
     body(std::int32_t kind, const char *text) : kind_(kind) {
         if (text) {
@@ -470,10 +480,7 @@ private:
     std::int32_t kind_;
     std::string owned_;
     std::optional<sipc_body> borrowed_;
-    // Of JSON with bytes: the bytes, where they were copied, and what C is given.
-    std::string copied_;
-    bool is_copied_ = false;
-    mutable sipc_attached beside_{};
+    std::shared_ptr<const parts> attached_; // of JSON with bytes alone; copies share it
 };
 
 class message;
@@ -712,6 +719,9 @@ template <class T> body body::from(const T &value) {
         return bytes(value.data(), value.size());
     } else if constexpr (detail::is_attached<T>) {
         using inner = typename detail::attached_value<T>::type;
+        if constexpr (detail::is_c_string<inner>) {
+            if (!value.value) return body(SIPC_KIND_JSON, static_cast<const char *>(nullptr));
+        }
         if constexpr (detail::is_text<inner>) {
             return attached(json_codec<std::string>::encode(std::string(std::string_view(value.value))), value.data.data(),
                             value.data.size());
@@ -736,11 +746,13 @@ template <class T> result<T> message_view::try_as() const {
         if (!is_attached()) {
             return error(kind::invalid_body,
                          std::string("cannot read the body as JSON with bytes: it is ") +
-                             (is_json() ? "JSON without bytes" : "bytes without JSON") + "; ask for the type that was sent, or for message",
+                             (is_json() ? "JSON without bytes" : "bytes without JSON") +
+                             "; ask for the type that was sent, or for message",
                          true);
         }
-        const auto *begin = reinterpret_cast<const std::byte *>(data().data());
-        std::vector<std::byte> bytes(begin, begin + data().size());
+        const std::string_view beside = data();
+        const auto *begin = reinterpret_cast<const std::byte *>(beside.data());
+        std::vector<std::byte> bytes(begin, begin + beside.size());
         if constexpr (detail::has_try_decode<inner>) {
             result<inner> value = json_codec<inner>::try_decode(json());
             if (!value) return std::move(value).error();

@@ -264,8 +264,9 @@ private:
         nlohmann::json call;
         if (message.is_json()) call = nlohmann::json::parse(message.data().begin(), message.data().end(), nullptr, false);
         const auto name = call.is_object() ? call.find("method") : call.end();
-        if (!call.is_object() || name == call.end() || !name->is_string()) {
-            throw handler_error(R"(a call is an object with the name of a method: {"method": "name", "params": [...]})", "invalid_request");
+        if (name == call.end() || !name->is_string()) {
+            throw handler_error(R"(a call is an object with the name of a method: {"method": "name", "params": [...]})",
+                                "invalid_request");
         }
         const std::string method = name->get<std::string>();
         const auto found = table_.find(method);
@@ -274,7 +275,8 @@ private:
         const auto given = call.find("params");
         const nlohmann::json &params = given == call.end() ? none : *given;
         if (!params.is_structured()) {
-            detail::refuse_call("invalid_request", "the params of method \"" + method + "\" are neither an array nor an object", method);
+            detail::refuse_call("invalid_request", "the params of method \"" + method + "\" are neither an array nor an object",
+                                method);
         }
         found->second.call({method, params, sender, answer});
     }

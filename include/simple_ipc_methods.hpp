@@ -41,45 +41,52 @@ inline std::optional<std::string> json_of_parameter(const body &given) {
     return raw.kind == SIPC_KIND_TEXT ? json_codec<std::string>::encode(text) : std::move(text);
 }
 
-inline body called(const std::string &method, const std::optional<std::string> &params) {
+inline result<body> called(const std::string &method, const std::optional<std::string> &params) {
     if (!params) {
-#if SIMPLE_IPC_EXCEPTIONS
-        throw error(kind::invalid_argument, "cannot call method \"" + method +
-                                                "\": a parameter has no form in JSON, as bytes and null pointers have none; send text");
-#else
-        return body::json(nullptr); // every call refuses it
-#endif
+        return error(kind::invalid_argument, "cannot call method \"" + method +
+                                                 "\": a parameter has no form in JSON, as bytes and null pointers have none; send text");
     }
     return body::json("{\"method\":" + json_codec<std::string>::encode(method) + ",\"params\":" + *params + "}");
+}
+
+inline result<body> try_method_call(const std::string &method, const named &params) {
+    std::string json = "{";
+    for (const auto &[name, value] : params.all()) {
+        const auto text = json_of_parameter(value);
+        if (!text) return called(method, std::nullopt);
+        json += (json.size() > 1 ? "," : "") + json_codec<std::string>::encode(name) + ":" + *text;
+    }
+    return called(method, json + "}");
+}
+template <class... Params> result<body> try_method_call(const std::string &method, const Params &...params) {
+    std::string json = "[";
+    bool fits = true;
+    const auto add = [&](const body &value) {
+        const auto text = json_of_parameter(value);
+        fits = fits && text;
+        if (text) json += (json.size() > 1 ? "," : "") + *text;
+    };
+    (add(params), ...);
+    (void)add; // without parameters nobody uses it
+    return called(method, fits ? std::optional<std::string>(json + "]") : std::nullopt);
 }
 
 } // namespace detail
 
 // The body that calls a method, for whatever sends one: posts, clients, queues, streams, broadcasts.
-inline body method_call(const std::string &method, const named &params) {
-    std::string json = "{";
-    for (const auto &[name, value] : params.all()) {
-        const auto text = detail::json_of_parameter(value);
-        if (!text) return detail::called(method, std::nullopt);
-        json += (json.size() > 1 ? "," : "") + json_codec<std::string>::encode(name) + ":" + *text;
-    }
-    return detail::called(method, json + "}");
-}
 template <class... Params> body method_call(const std::string &method, const Params &...params) {
-    std::string json = "[";
-    bool fits = true;
-    const auto add = [&](const body &value) {
-        const auto text = detail::json_of_parameter(value);
-        fits = fits && text;
-        if (text) json += (json.size() > 1 ? "," : "") + *text;
-    };
-    (add(body(params)), ...);
-    (void)add; // without parameters nobody uses it
-    return detail::called(method, fits ? std::optional<std::string>(json + "]") : std::nullopt);
+    auto made = detail::try_method_call(method, params...);
+#if SIMPLE_IPC_EXCEPTIONS
+    return std::move(made).value();
+#else
+    return made ? *std::move(made) : body::json(nullptr); // every call refuses it
+#endif
 }
 
 template <class Out, class... Params> result<Out> client::try_call(const std::string &method, const Params &...params) const {
-    return try_request<Out>(method_call(method, params...));
+    const auto made = detail::try_method_call(method, params...);
+    if (!made) return made.error();
+    return try_request<Out>(*made);
 }
 #if SIMPLE_IPC_EXCEPTIONS
 template <class Out, class... Params> Out client::call(const std::string &method, const Params &...params) const {

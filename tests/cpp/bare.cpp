@@ -66,6 +66,8 @@ static void all() {
     check(operation->try_wait().has_value() && sum == 10, "a callback is there without exceptions");
     const auto called = simple_ipc::try_connect_uds("square", with)->try_call("nobody", 1);
     check(!called && called.error().kind() == kind::invalid_body, "a call by name is a request");
+    const auto formless = simple_ipc::try_connect_uds("square", with)->try_call("nobody", std::vector<std::byte>(1));
+    check(!formless && std::string(formless.error().what()).find("no form in JSON") != std::string::npos, "bytes are no parameter");
 
     auto queue = *simple_ipc::try_make_queue();
     check(queue.try_post_uds_request("square", 6, [&sum](auto reply) { sum += *reply->template try_as<int>(); }, with).has_value(),

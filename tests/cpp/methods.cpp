@@ -136,6 +136,8 @@ void what_cannot_be_called_says_why_with_the_code_of_the_convention() {
     fails(kind::invalid_argument, [&] { (void)client.call("add", std::vector<std::byte>(1), 1); });
     fails(kind::invalid_argument, [&] { (void)client.call("add", named{{"a", std::vector<std::byte>(1)}}); });
     fails(kind::invalid_argument, [&] { (void)client.call("add", simple_ipc::attached<int>{1, {}}, 1); });
+    const auto formless = client.try_call("add", std::vector<std::byte>(1));
+    CHECK(!formless && formless.error().kind() == kind::invalid_argument);
     fails(kind::invalid_json, [&] { (void)client.call("add", simple_ipc::body::json("1,2"), simple_ipc::body::json("]")); });
     CHECK(ran == 0);
 }

@@ -163,6 +163,7 @@ void a_value_with_bytes_beside_it_arrives_as_it_was_sent() {
     fails(kind::invalid_body, [&] { client.request<attached<int>>(attached<std::string>{"x", one}); });
     fails(kind::invalid_json, [&] { client.request(body::attached("{", nullptr, 0)); });
     fails(kind::invalid_argument, [&] { client.request(body::attached("1", nullptr, 5)); });
+    fails(kind::invalid_argument, [&] { client.request(attached<const char *>{nullptr, one}); });
     const auto deno = simple_ipc::options(with).wire(SIPC_WIRE_DENO);
     fails(kind::unsupported_version, [&] { simple_ipc::post_uds_request("echo", attached<int>{1, one}, deno); });
 
