@@ -88,6 +88,8 @@ int main(int count, char **arguments) {
         if (failure.kind() == simple_ipc::kind::in_use) std::cerr << "already running: ";
         if (failure.kind() == simple_ipc::kind::not_listening) std::cerr << "not running: daemon start: ";
         std::cerr << failure.what() << "\n";
+    } catch (const std::exception &failure) {
+        std::cerr << failure.what() << "\n";
     }
     return 1;
 }

@@ -36,7 +36,8 @@ static void on_tick(struct ticker *ticker) {
 static void on_request(const sipc_message *message, sipc_responder *responder, void *user_data) {
     struct ticker *ticker = user_data;
     const char *word = sipc_message_text(message); /* NULL where it is no text */
-    if (word && strcmp(word, "now") == 0) {
+    /* No tick comes any more where the loop is to end. */
+    if (word && (strcmp(word, "now") == 0 || (ticker->stopped && strcmp(word, "next") == 0))) {
         tell(responder, ticker->ticks);
     } else if (word && strcmp(word, "next") == 0 && ticker->waiting < MOST_WAITERS) {
         ticker->waiters[ticker->waiting++] = responder;
@@ -63,7 +64,8 @@ static bool start(struct ticker *ticker, int count, char **arguments) {
     sipc_error *error = NULL;
     memset(ticker, 0, sizeof *ticker);
     if (sipc_queue_new(&ticker->queue, &error) == SIPC_OK
-        && sipc_queue_listen_uds_request(ticker->queue, channel, on_request, ticker, NULL, NULL, &ticker->listener, &error) == SIPC_OK) {
+        && sipc_queue_listen_uds_request(ticker->queue, channel, on_request, ticker, NULL, NULL, &ticker->listener, &error)
+               == SIPC_OK) {
         puts("ready");
         fflush(stdout);
         return true;
