@@ -25,9 +25,13 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
         return lines::run(&channel, &post, &options, reporter);
     }
     let taken = TakenAs { bytes: post.bytes, text: post.text, strict: post.strict };
+    if is_input(post.attach.as_deref().map(Path::as_os_str)) && is_input(post.data.as_deref()) {
+        let text = "cannot read both DATA and the bytes beside it from standard input; give one of them otherwise";
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
     let message = message(post.data.as_deref(), taken, reporter)?;
     let message = match post.attach.as_deref() {
-        Some(file) => attach(&message, file, post.data.as_deref())?,
+        Some(file) => attach(&message, file)?,
         None => message,
     };
     if post.broadcast {
@@ -43,22 +47,27 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
 }
 
 /// The same JSON with the bytes of a file beside it.
-fn attach(message: &Message, file: &Path, data: Option<&OsStr>) -> Result<Message> {
-    let from_input = file.as_os_str() == "-";
-    if from_input && data.is_some_and(|data| data == "-") {
-        let text = "cannot read both DATA and the bytes beside it from standard input; give one of them otherwise";
-        return Err(Error::new(ErrorKind::InvalidArgument, text));
-    }
-    let mut bytes = Vec::new();
-    let read = if from_input {
-        io::stdin().lock().read_to_end(&mut bytes)
+fn attach(message: &Message, file: &Path) -> Result<Message> {
+    let bytes = if is_input(Some(file.as_os_str())) {
+        input()?
     } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+        std::fs::read(file).map_err(|error| Error::from_os(format!("cannot read {}", file.display()), error))?
     };
-    let what = if from_input { "standard input".to_owned() } else { file.display().to_string() };
-    read.map_err(|error| Error::from_os(format!("cannot read {what}"), error))?;
     let json = std::str::from_utf8(message.data()).expect("it was made of text");
     Message::attached_unchecked(json, bytes)
+}
+
+/// Whether an argument stands for standard input.
+fn is_input(argument: Option<&OsStr>) -> bool {
+    argument.is_some_and(|argument| argument == "-")
+}
+
+/// All of standard input.
+fn input() -> Result<Vec<u8>> {
+    let mut input = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut input);
+    read.map_err(|error| Error::from_os("cannot read standard input", error))?;
+    Ok(input)
 }
 
 /// The channel, for a verb that needs somebody at the other end.
@@ -87,15 +96,8 @@ pub(crate) fn message(data: Option<&OsStr>, taken: TakenAs, reporter: Reporter) 
     let Some(data) = data else {
         return Ok(Message::null());
     };
-    let from_input = data == "-";
-    let data = if from_input {
-        let mut input = Vec::new();
-        let read = io::stdin().lock().read_to_end(&mut input);
-        read.map_err(|error| Error::from_os("cannot read standard input", error))?;
-        input
-    } else {
-        data.as_encoded_bytes().to_vec()
-    };
+    let from_input = is_input(Some(data));
+    let data = if from_input { input()? } else { data.as_encoded_bytes().to_vec() };
     if taken.bytes {
         return Ok(Message::bytes(data));
     }

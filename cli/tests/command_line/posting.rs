@@ -134,6 +134,8 @@ fn a_file_goes_beside_data_in_one_message() {
     assert!(outcome.stderr.contains("cannot read absent"), "{}", outcome.stderr);
     let outcome = scratch.run_with(["post", "x", "-", "--attach", "-"], b"1");
     assert!(outcome.stderr.contains("cannot read both DATA and the bytes"), "{}", outcome.stderr);
+    let outcome = scratch.run_with(["post", "x", "-", "--attach", "-"], b"");
+    assert!(outcome.stderr.contains("cannot read both DATA and the bytes"), "{}", outcome.stderr);
     let outcome = scratch.run(["post", "x", "1", "--attach", file, "--wire", "deno"]);
     assert!(outcome.stderr.contains("the Deno wire has no JSON with bytes"), "{}", outcome.stderr);
 }
