@@ -59,12 +59,4 @@ static inline void expect_nothing_yet(const sipc_stream *stream) {
     CHECK(!event);
 }
 
-static inline sipc_counters counters_of(const sipc_listener *listener) {
-    sipc_counters counters;
-    counters.size = sizeof counters;
-    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
-    CHECK(counters.size == sizeof counters);
-    return counters;
-}
-
 #endif

@@ -21,12 +21,6 @@ static struct served serve_in(sipc_queue *queue) {
     return served;
 }
 
-static sipc_queue *new_queue(void) {
-    sipc_queue *queue = NULL;
-    CHECK_OK(sipc_queue_new(&queue, NULL));
-    return queue;
-}
-
 static void on_request(const sipc_message *message, sipc_responder *responder, void *user_data) {
     struct served *served = user_data;
     CHECK(pthread_equal(pthread_self(), served->thread));
@@ -248,13 +242,6 @@ static void a_handler_may_close_its_listener_and_still_answers(void) {
     CHECK(served.drops == 1);
 }
 
-static uint64_t in_flight(const sipc_listener *listener) {
-    sipc_counters counters;
-    counters.size = sizeof counters;
-    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
-    return counters.in_flight;
-}
-
 static void close_takes_what_has_come_to_the_handler(void) {
     sipc_queue *queue = new_queue();
     struct served served = serve_in(queue);
@@ -308,7 +295,7 @@ static void a_queue_that_is_freed_closes_its_listeners(void) {
     CHECK_OK(sipc_queue_listen_uds_request(queue, "freed", on_request, &served, drop_served, NULL, &served.listener, NULL));
     struct caller caller = call("freed", 1, &done);
     pthread_t thread = thread_start(post_all, &caller);
-    while (in_flight(served.listener) == 0)
+    while (counters_of(served.listener).in_flight == 0)
         sched_yield();
     sipc_queue_free(queue);
     CHECK(served.handled == 0 && served.drops == 1);

@@ -30,12 +30,6 @@ static struct outcome fresh(void) {
     return outcome;
 }
 
-static sipc_queue *new_queue(void) {
-    sipc_queue *queue = NULL;
-    CHECK_OK(sipc_queue_new(&queue, NULL));
-    return queue;
-}
-
 /* As an event loop does it: watch the descriptor, then process. */
 static void drive(sipc_queue *queue) {
     while (sipc_queue_under_way(queue) > 0) {

@@ -188,17 +188,9 @@ static inline sipc_stream *open_to(const char *opening) {
     return stream;
 }
 
-static inline sipc_counters counted(const sipc_listener *listener) {
-    sipc_counters counters;
-    counters.size = sizeof counters;
-    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
-    CHECK(counters.size == sizeof counters);
-    return counters;
-}
-
 /* Until the listener has nothing of a stream any more. */
 static inline void await_none(const sipc_listener *listener) {
-    while (counted(listener).streams > 0 || counted(listener).in_flight > 0)
+    while (counters_of(listener).streams > 0 || counters_of(listener).in_flight > 0)
         sched_yield();
 }
 

@@ -300,7 +300,7 @@ static void a_caller_that_leaves_tears_the_handler_out_of_whatever_it_waits_in(v
             count_await(&leaving.ended, 1);
             CHECK_STATUS(SIPC_CANCELLED, leaving.last);
             await_none(listener);
-            CHECK(count_now(&leaving.told) == 1 && counted(listener).abandoned == 0);
+            CHECK(count_now(&leaving.told) == 1 && counters_of(listener).abandoned == 0);
             end_listener(listener);
         }
     }
@@ -580,7 +580,7 @@ static void a_handlers_stream_outlives_the_handler_and_closing_it_ends_those_tha
     CHECK_OK(send_number(stream, 0));
     expect_number(stream, 0);
     expect_number(kept.stream, 0);
-    CHECK(counted(listener).streams == 1 && counted(listener).in_flight == 1);
+    CHECK(counters_of(listener).streams == 1 && counters_of(listener).in_flight == 1);
     struct waiting takes = {kept.stream, COUNT_FROM_ZERO, -1}, sends = {kept.stream, COUNT_FROM_ZERO, -1};
     pthread_t taker = thread_start(wait_to_take, &takes), sender = thread_start(wait_to_send, &sends);
     count_await(&takes.begun, 1);
@@ -660,8 +660,8 @@ static void a_session_serves_one_stream_after_the_other_whatever_its_end(void) {
             before = open_descriptors();
     }
     /* A session of a stream that was given up is back once its end has come; meanwhile another one serves. */
-    int sessions = (int)counted(listener).connections;
-    CHECK(sessions < ROUNDS && counted(listener).abandoned == 0);
+    int sessions = (int)counters_of(listener).connections;
+    CHECK(sessions < ROUNDS && counters_of(listener).abandoned == 0);
     CHECK(open_descriptors() <= before + 2 * DESCRIPTORS_OF_AN_END * sessions + 4);
     end_listener(listener);
 }
@@ -677,8 +677,8 @@ static void streams_that_are_opened_and_dropped_leave_nothing(void) {
     count_await(&handlers.ended, STREAMS);
     await_none(listener);
     /* Both ends of each session are here; sessions are used again. */
-    int sessions = (int)counted(listener).connections;
-    CHECK(sessions < STREAMS / 2 && counted(listener).abandoned == 0);
+    int sessions = (int)counters_of(listener).connections;
+    CHECK(sessions < STREAMS / 2 && counters_of(listener).abandoned == 0);
     CHECK(open_descriptors() <= before + 2 * DESCRIPTORS_OF_AN_END * sessions + 4);
     end_listener(listener);
 }

@@ -191,4 +191,18 @@ static inline int run_tests(const struct test *tests, size_t len, int argc, char
 
 #define RUN_TESTS(tests) run_tests(tests, sizeof(tests) / sizeof(tests)[0], argc, argv)
 
+static inline sipc_queue *new_queue(void) {
+    sipc_queue *queue = NULL;
+    CHECK_OK(sipc_queue_new(&queue, NULL));
+    return queue;
+}
+
+static inline sipc_counters counters_of(const sipc_listener *listener) {
+    sipc_counters counters;
+    counters.size = sizeof counters;
+    CHECK_OK(sipc_listener_counters(listener, &counters, NULL));
+    CHECK(counters.size == sizeof counters);
+    return counters;
+}
+
 #endif
