@@ -24,9 +24,11 @@ for directory in "$prefix" "$libdir" "$includedir" "$bindir" "$datadir"; do
     esac
 done
 
-for file in "$release/libsimpleipc.so" "$release/libsimpleipc.a" "$release/simple-ipc" "$root/include/simple_ipc.h" \
-    "$root/include/simple_ipc.hpp" "$root/include/simple_ipc_queue.hpp" "$root/include/simple_ipc_stream.hpp" \
-    "$root/include/simple_ipc_subscription.hpp" "$root/include/simple_ipc_methods.hpp" "$root/include/simple_ipc_json.hpp"; do
+headers='simple_ipc.h simple_ipc.hpp simple_ipc_queue.hpp simple_ipc_stream.hpp simple_ipc_subscription.hpp
+    simple_ipc_methods.hpp simple_ipc_json.hpp'
+set -- "$release/libsimpleipc.so" "$release/libsimpleipc.a" "$release/simple-ipc"
+for header in $headers; do set -- "$@" "$root/include/$header"; done
+for file in "$@"; do
     if [ ! -f "$file" ]; then
         echo "install: cannot install: $file is missing; run: make build" >&2
         exit 1
@@ -80,13 +82,7 @@ put 755 "$release/libsimpleipc.so" "$libdir" "libsimpleipc.so.$version"
 ln -sf "libsimpleipc.so.$version" "$destdir$libdir/libsimpleipc.so.$abi"
 ln -sf "libsimpleipc.so.$abi" "$destdir$libdir/libsimpleipc.so"
 put 644 "$release/libsimpleipc.a" "$libdir" libsimpleipc.a
-put 644 "$root/include/simple_ipc.h" "$includedir" simple_ipc.h
-put 644 "$root/include/simple_ipc.hpp" "$includedir" simple_ipc.hpp
-put 644 "$root/include/simple_ipc_queue.hpp" "$includedir" simple_ipc_queue.hpp
-put 644 "$root/include/simple_ipc_stream.hpp" "$includedir" simple_ipc_stream.hpp
-put 644 "$root/include/simple_ipc_subscription.hpp" "$includedir" simple_ipc_subscription.hpp
-put 644 "$root/include/simple_ipc_methods.hpp" "$includedir" simple_ipc_methods.hpp
-put 644 "$root/include/simple_ipc_json.hpp" "$includedir" simple_ipc_json.hpp
+for header in $headers; do put 644 "$root/include/$header" "$includedir" "$header"; done
 fill simple_ipc.pc.in "$libdir/pkgconfig" simple_ipc.pc
 fill SimpleIpcConfig.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfig.cmake
 fill SimpleIpcConfigVersion.cmake.in "$libdir/cmake/SimpleIpc" SimpleIpcConfigVersion.cmake
