@@ -130,8 +130,6 @@ uint64_t now_ns(void) {
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* The processor time of both sides. The client reads the server's from outside, so that asking does not cost the server
- * anything and needs no message between them. getrusage tells of children only after their end. */
 void allow_many_descriptors(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
@@ -140,6 +138,8 @@ void allow_many_descriptors(void) {
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* The processor time of both sides. The client reads the server's from outside, so that asking does not cost the server
+ * anything and needs no message between them. getrusage tells of children only after their end. */
 uint64_t cpu_of_both_ns(pid_t server) {
     clockid_t clock;
     int status = clock_getcpuclockid(server, &clock);
