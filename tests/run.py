@@ -441,7 +441,8 @@ def main():
         type=int,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="how many runners may be under way together (default: as many as there are processors); one that mostly waits is not counted, where it is more than one",
+        help="how many runners may be under way together (default: as many as there are processors); one that mostly waits is "
+        "not counted, where it is more than one",
     )
     parser.add_argument(
         "--again", action="store_true", help="run once more, by itself, each that failed, and name those that then pass"
