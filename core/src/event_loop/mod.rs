@@ -445,6 +445,8 @@ impl Queue {
             let mut failed = None;
             let waited = waiter.receive(|wait| {
                 if wait == crate::os::stream::Wait::Yes {
+                    // The looks while it polled may have left what the poller does not tell of, or set an earlier time.
+                    self.rearm();
                     return self.poller.wait(interrupt::piece(interrupt::left(until)));
                 }
                 if let Err(error) = self.progress() {

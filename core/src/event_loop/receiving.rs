@@ -53,7 +53,7 @@ impl Queue {
         let mut told = Told::new(&mut self.calls, &mut self.done, &mut self.spare);
         let received = session.receive(&mut told);
         let others = told.others;
-        if received.is_ok() && !session.stream.falls_asleep() {
+        if received.is_ok() && !session.stream.falls_asleep() && !self.unread.contains(&id) {
             // The poller will not tell of what is left there.
             self.unread.push(id);
         }
