@@ -48,6 +48,12 @@ impl Idle {
         }
     }
 
+    /// The last of those that neither share memory nor may get it any moment.
+    fn take_plain(&mut self) -> Option<Box<ThreadSession>> {
+        let nth = self.sessions.iter().rposition(|session| !session.is_sharing())?;
+        Some(self.sessions.remove(nth))
+    }
+
     /// Lets go of all sessions, and of those that are still to come.
     pub(super) fn close(&mut self) {
         self.sessions.clear();
@@ -72,6 +78,13 @@ static IDLE: ForkLocal<Mutex<FxHashMap<Key, Idle>>> = ForkLocal::new();
 
 /// The sessions that all blocking posts of this process with one key use.
 pub(super) struct Pooled<'a>(pub(super) &'a Key);
+
+impl Pooled<'_> {
+    /// One for a stream, which goes by the socket.
+    pub(super) fn take_plain(&self) -> Option<Box<ThreadSession>> {
+        lock(IDLE.get()).get_mut(self.0)?.take_plain()
+    }
+}
 
 impl FreeSessions for Pooled<'_> {
     fn take(&self) -> Option<Box<ThreadSession>> {

@@ -79,25 +79,8 @@ pub(crate) struct Session {
 /// A session of the process's pool that can carry a stream with this opening, if there is one.
 pub(crate) fn pooled(target: &Target<'_>, opening: &Message) -> Result<Option<Box<ThreadSession>>> {
     let pool = Pooled(&target.key);
-    let mut sharing = Vec::new();
-    let found = first_that_can(&pool, opening, &mut sharing);
-    sharing.into_iter().for_each(|wire| pool.put(wire));
-    found
-}
-
-/// The same; those that share memory, by which no stream goes, are put into `sharing`.
-#[expect(clippy::vec_box, reason = "sessions go in and out of the pool as they are")]
-fn first_that_can(
-    pool: &Pooled<'_>,
-    opening: &Message,
-    sharing: &mut Vec<Box<ThreadSession>>,
-) -> Result<Option<Box<ThreadSession>>> {
-    while let Some(mut wire) = pool.take() {
+    while let Some(mut wire) = pool.take_plain() {
         if !wire.may_be_used() {
-            continue;
-        }
-        if wire.is_sharing() {
-            sharing.push(wire);
             continue;
         }
         let knows = |feature| wire.hello().is_none_or(|hello| hello.features & feature != 0);
