@@ -4,6 +4,7 @@ use super::connection::{Answers, Connection, Tell};
 use super::sharing::UNUSABLE_MEMORY;
 use crate::error::{Error, Result};
 use crate::os::stream::Stream;
+use crate::protocol::Violation;
 use crate::protocol::frame::Header;
 use crate::session::receive::receive_into;
 
@@ -70,13 +71,14 @@ pub(crate) fn receive<C>(stream: &Stream, connection: &mut Connection<C>, answer
     Ok(received)
 }
 
+/// Takes the memory that the listener gives, or hears that it gives none.
 #[cold]
-fn take_memory(stream: &Stream, bytes: u32) -> Result<()> {
+pub(super) fn take_memory(stream: &Stream, bytes: u32) -> std::result::Result<(), Violation> {
     if bytes == 0 {
         stream.expect_offer(false);
         return Ok(());
     }
-    Ok(stream.accept_offer(bytes).map_err(|_| UNUSABLE_MEMORY)?)
+    stream.accept_offer(bytes).map_err(|_| UNUSABLE_MEMORY)
 }
 
 /// The session is over: everyone who waits hears of it.

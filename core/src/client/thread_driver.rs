@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::connection::ASK_FIRST;
 use super::ids::Ids;
 use super::incoming::{Incoming, Reply, answer, fits, incoming};
-use super::sharing::{Sharing, UNUSABLE_MEMORY};
+use super::moving;
+use super::sharing::Sharing;
 use super::until::Until;
 use super::{Attempt, Failed, closing, listener_has_gone, lost, timed_out};
 use crate::cancellation::{Cancellation, Watch};
@@ -310,17 +311,6 @@ impl ThreadSession {
         Ok(())
     }
 
-    /// The listener has said whether there is memory.
-    #[cold]
-    fn take_memory(&mut self, bytes: u32) -> std::result::Result<(), Violation> {
-        self.sharing.answered(bytes)?;
-        if bytes == 0 {
-            self.socket.expect_offer(false);
-            return Ok(());
-        }
-        self.socket.accept_offer(bytes).map_err(|_| UNUSABLE_MEMORY)
-    }
-
     /// Waits for the listener's hello, which says how large a message may be.
     fn learn_limit(&mut self, until: &Until<'_>) -> Attempt<()> {
         if self.hello.is_some() {
@@ -536,7 +526,10 @@ impl ThreadSession {
                     let pong = Header::bare(Kind::Pong, id).encode();
                     let _it_asks_again_if_it_must = self.socket.send(&pong, &[]);
                 }
-                Incoming::Memory { bytes } => self.take_memory(bytes)?,
+                Incoming::Memory { bytes } => {
+                    self.sharing.answered(bytes)?;
+                    moving::take_memory(&self.socket, bytes)?;
+                }
                 frame => {
                     if let Incoming::Goaway { last } = frame {
                         self.goaway = Some(last);

@@ -202,18 +202,26 @@ impl Waiting {
             std::mem::take(&mut state.unsent)
         };
         for key in unsent {
-            self.with_session(key, |session| session.send());
+            self.with_session(key, None, |session| session.send());
         }
     }
 
-    /// Does something with a session that is at no batch, and ends watching it where it says so.
-    fn with_session(&self, key: u64, act: impl FnOnce(&mut dyn OwnSession) -> Option<Job>) -> bool {
-        let Some((mut session, came)) = self.with_own(|own| own.sessions.remove(&key)).flatten() else { return false };
+    /// Does something with a session that is at no batch, and ends watching it where it says so. `came`: something has come on it then.
+    fn with_session(
+        &self,
+        key: u64,
+        came: Option<Instant>,
+        act: impl FnOnce(&mut dyn OwnSession) -> Option<Job>,
+    ) -> bool {
+        let Some((mut session, came_before)) = self.with_own(|own| own.sessions.remove(&key)).flatten() else {
+            return false;
+        };
         match act(&mut *session) {
             None => {
                 let has_more = !session.socket().falls_asleep();
                 // Where nobody comes any more by now, it ends.
-                let _none_has_its_key = self.with_own(|own| own.sessions.insert(key, (session, came)));
+                let _none_has_its_key =
+                    self.with_own(|own| own.sessions.insert(key, (session, came.unwrap_or(came_before))));
                 if has_more {
                     self.note_more(key);
                 }
@@ -257,7 +265,7 @@ impl Waiting {
             (std::mem::take(&mut state.given_back), std::mem::take(&mut state.more))
         };
         for key in given_back {
-            self.with_session(key, |session| Some(session.give_back()));
+            self.with_session(key, None, |session| Some(session.give_back()));
         }
         for key in more {
             if !ready.contains(&key) {
@@ -266,19 +274,14 @@ impl Waiting {
         }
         let mut done = 0;
         for key in ready {
-            self.with_own(|own| {
-                if let Some((_, came)) = own.sessions.get_mut(&key) {
-                    *came = now;
-                }
-            });
-            done += usize::from(self.with_session(key, |session| session.come()));
+            done += usize::from(self.with_session(key, Some(now), |session| session.come()));
             if born != fork::generation() {
                 return done;
             }
         }
         for key in quiet {
             if self.with_own(|own| own.sessions.get(&key).is_some_and(|(_, came)| *came != now)) == Some(true) {
-                self.with_session(key, |session| Some(session.give_back()));
+                self.with_session(key, None, |session| Some(session.give_back()));
             }
         }
         done

@@ -237,9 +237,9 @@ impl Stream {
         self.sharing.receive_by_memory()
     }
 
-    /// This side has sent its last bytes on the socket. Whether there is memory for the next ones.
-    pub(crate) fn send_by_memory(&self) -> bool {
-        self.sharing.send_by_memory()
+    /// This side has sent its last bytes on the socket: the next ones go by memory, where there is any.
+    pub(crate) fn send_by_memory(&self) {
+        self.sharing.send_by_memory();
     }
 
     /// Whether something may be there to receive of which no wait tells: before one who only watches the stream waits, it receives

@@ -367,9 +367,7 @@ impl Stream {
         false
     }
 
-    pub(crate) fn send_by_memory(&self) -> bool {
-        false
-    }
+    pub(crate) fn send_by_memory(&self) {}
 
     pub(crate) fn may_have_more(&self) -> bool {
         false

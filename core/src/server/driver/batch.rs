@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::driven::{BatchThread, Driven, Next};
 use super::handover::Handover;
+use super::messages::put_into;
 use crate::message::Message;
 use crate::mode::Mode;
 use crate::os::fork;
 use crate::os::stream::{interrupted, would_block};
 use crate::protocol::Violation;
-use crate::protocol::frame::{self, Body, FrameReader};
+use crate::protocol::frame::{self, FrameReader};
 use crate::server::call_id::CallId;
 use crate::server::handler::{BlockingHandler, call_blocking};
 use crate::server::responder::{PATIENCE, Responder};
@@ -161,10 +162,7 @@ pub(super) fn serve_batch(
                     }
                 }
             };
-            match body {
-                Body::Buffered(bytes) => message.refill(kind, bytes),
-                Body::Owned(bytes) => *message = Message::from_parts(kind, bytes),
-            }
+            put_into(message, kind, body);
             // Where somebody may look: before this the thread is not with the handler.
             thread.step();
             let deadline = pace.deadline(header.argument);

@@ -189,7 +189,7 @@ impl Drop for Handled<'_> {
 
 /// Makes `message` the one that has arrived: small ones in the memory that is there already.
 #[inline(always)]
-fn put_into(message: &mut Message, kind: MessageKind, body: Body<'_>) {
+pub(super) fn put_into(message: &mut Message, kind: MessageKind, body: Body<'_>) {
     match body {
         Body::Buffered(bytes) => message.refill(kind, bytes),
         Body::Owned(bytes) => message.replace(kind, bytes),

@@ -100,7 +100,7 @@ impl Own {
         drop(within);
         drop(code);
         // Gone: the runtime has taken over.
-        let Some(driven) = self.thread.take_back() else { return Some(self.part()) };
+        let Some(driven) = self.thread.take_back() else { return Some(self.gone()) };
         match batch {
             Batch::Violated(violation) => Some(self.leave(driven, Next::Dismiss(violation))),
             Batch::Full => Some(self.leave(driven, Next::Runtime)),
@@ -114,18 +114,22 @@ impl Own {
     }
 
     /// Something else goes on with the session.
-    fn leave(&mut self, driven: Driven, next: Next) -> Job {
-        let (part, dispatch) = (self.part(), self.dispatch);
-        Box::new(move || {
-            part();
-            dispatch(driven, next);
-        })
+    fn leave(&self, driven: Driven, next: Next) -> Job {
+        self.part();
+        let dispatch = self.dispatch;
+        Box::new(move || dispatch(driven, next))
     }
 
-    fn part(&mut self) -> Job {
+    /// The loop has no more to do with the session.
+    fn part(&self) {
         self.told.abort();
-        let (drivers, thread) = (Arc::clone(&self.drivers), Arc::clone(&self.thread));
-        Box::new(move || drivers.remove(&thread))
+        self.drivers.remove(&self.thread);
+    }
+
+    /// The runtime has taken over in the middle of a batch: nothing is left to be done.
+    fn gone(&self) -> Job {
+        self.part();
+        Box::new(|| ())
     }
 }
 
@@ -168,14 +172,13 @@ impl OwnSession for Own {
     fn give_back(&mut self) -> Job {
         match self.driven.take() {
             Some(driven) => self.leave(driven, Next::Runtime),
-            None => self.part(),
+            None => self.gone(),
         }
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.told.abort();
-        self.drivers.remove(&self.thread);
+        self.part();
     }
 }

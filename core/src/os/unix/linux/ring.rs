@@ -91,6 +91,17 @@ pub(crate) struct Sender {
     capacity: u64,
 }
 
+/// Has `count` bytes copied, from this position of a ring on: in two pieces where they pass its end.
+#[inline(always)]
+fn in_pieces(position: u64, count: u64, capacity: u64, mut copy: impl FnMut(usize, usize, usize)) {
+    let at = position & (capacity - 1);
+    let first = count.min(capacity - at);
+    copy(at as usize, 0, first as usize);
+    if first < count {
+        copy(0, first as usize, (count - first) as usize);
+    }
+}
+
 impl Sender {
     pub(crate) fn new(capacity: u64) -> Sender {
         debug_assert!(capacity.is_power_of_two());
@@ -99,7 +110,7 @@ impl Sender {
 
     /// Puts bytes in, as far as there is room: `copy` is called with where in the ring, which of the bytes, and how many.
     #[inline]
-    pub(crate) fn put(&self, words: &Words, len: usize, mut copy: impl FnMut(usize, usize, usize)) -> Put {
+    pub(crate) fn put(&self, words: &Words, len: usize, copy: impl FnMut(usize, usize, usize)) -> Put {
         let tail = self.tail.load(Ordering::Relaxed);
         let wanted = len.min(AT_ONCE) as u64;
         let mut room = self.limit.load(Ordering::Relaxed) - tail;
@@ -118,12 +129,7 @@ impl Sender {
         if count == 0 {
             return Put::Full;
         }
-        let at = tail & (self.capacity - 1);
-        let first = count.min(self.capacity - at);
-        copy(at as usize, 0, first as usize);
-        if first < count {
-            copy(0, first as usize, (count - first) as usize);
-        }
+        in_pieces(tail, count, self.capacity, copy);
         words.tail.0.store(tail + count, Ordering::Release);
         self.tail.store(tail + count, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -222,7 +228,7 @@ impl Receiver {
 
     /// Takes at most `most` bytes out: `copy` is called with where in the ring, which of the bytes, and how many.
     #[inline]
-    pub(crate) fn take(&self, words: &Words, most: usize, mut copy: impl FnMut(usize, usize, usize)) -> Took {
+    pub(crate) fn take(&self, words: &Words, most: usize, copy: impl FnMut(usize, usize, usize)) -> Took {
         let head = self.head.load(Ordering::Relaxed);
         let end = self.end.load(Ordering::Relaxed);
         let tail = words.tail.0.load(Ordering::Acquire);
@@ -238,12 +244,7 @@ impl Receiver {
             return if end == head { Took::Ended } else { Took::Empty };
         }
         let count = there.min(most as u64);
-        let at = head & (self.capacity - 1);
-        let first = count.min(self.capacity - at);
-        copy(at as usize, 0, first as usize);
-        if first < count {
-            copy(0, first as usize, (count - first) as usize);
-        }
+        in_pieces(head, count, self.capacity, copy);
         self.head.store(head + count, Ordering::Relaxed);
         self.armed.store(false, Ordering::Relaxed);
         words.head.0.store(head + count, Ordering::Release);
@@ -269,15 +270,10 @@ impl Receiver {
 
     /// Copies what could be taken, up to `most` bytes, and leaves it there: any thread may call it. `None` where the thread that receives
     /// has taken some of it meanwhile.
-    pub(crate) fn look(&self, words: &Words, most: usize, mut copy: impl FnMut(usize, usize, usize)) -> Option<usize> {
+    pub(crate) fn look(&self, words: &Words, most: usize, copy: impl FnMut(usize, usize, usize)) -> Option<usize> {
         let head = self.head.load(Ordering::Acquire);
         let count = self.there(words)?.min(most as u64);
-        let at = head & (self.capacity - 1);
-        let first = count.min(self.capacity - at);
-        copy(at as usize, 0, first as usize);
-        if first < count {
-            copy(0, first as usize, (count - first) as usize);
-        }
+        in_pieces(head, count, self.capacity, copy);
         fence(Ordering::SeqCst);
         (self.head.load(Ordering::Relaxed) == head).then_some(count as usize)
     }

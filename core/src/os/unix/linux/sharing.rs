@@ -390,9 +390,11 @@ impl Sharing {
         self.rings.get().is_some() && self.state.fetch_or(RECEIVES, Ordering::Release) & RECEIVES == 0
     }
 
-    /// This side has sent its last bytes on the socket. Whether there is memory.
-    pub(in crate::os) fn send_by_memory(&self) -> bool {
-        self.rings.get().is_some() && self.state.fetch_or(SENDS, Ordering::Release) & SENDS == 0
+    /// This side has sent its last bytes on the socket: the next ones go by memory, where there is any.
+    pub(in crate::os) fn send_by_memory(&self) {
+        if self.rings.get().is_some() {
+            self.state.fetch_or(SENDS, Ordering::Release);
+        }
     }
 
     /// Whether sending goes by memory, and readiness of the socket says nothing of room.
@@ -491,7 +493,7 @@ impl Sharing {
             unsafe { rings.memory.copy_out(1 - rings.nth, at, to.as_mut_ptr(), count) };
         });
         match looked {
-            Some(1..) => Ok(looked.unwrap_or(0)),
+            Some(count @ 1..) => Ok(count),
             Some(0) => match rustix::net::recv(socket, &mut [0; 1][..], RecvFlags::DONTWAIT | RecvFlags::PEEK)? {
                 (_, 0) => Ok(0),
                 // A bell that nobody has heard yet; behind it may be the end.

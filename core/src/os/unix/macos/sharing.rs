@@ -53,9 +53,7 @@ impl Sharing {
         false
     }
 
-    pub(in crate::os) fn send_by_memory(&self) -> bool {
-        false
-    }
+    pub(in crate::os) fn send_by_memory(&self) {}
 
     pub(in crate::os) fn hears_of_room(&self) -> bool {
         true
