@@ -97,7 +97,8 @@ impl Attached {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Attached({}, {} bytes)", self.value(py).repr()?, self.bytes(py)?.as_bytes().len()))
+        let length: usize = shown(self.data.bind(py))?.getattr("nbytes")?.extract()?;
+        Ok(format!("Attached({}, {length} bytes)", self.value(py).repr()?))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

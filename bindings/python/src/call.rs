@@ -1,6 +1,5 @@
 //! A message that an event loop handles: its value, what its handler may know, and its answer.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::body;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::error::exception;
 use crate::exchange::{Exchange, LoopItems, no_more};
 use crate::failure::{failure_of, is_on_purpose};
@@ -32,12 +31,8 @@ pub(crate) struct Call {
 
 /// Who waits for the answer.
 enum Caller {
-    Task {
-        /// Set by a thread of the library where nobody waits any more.
-        cancelled: Arc<AtomicBool>,
-        /// Until it is answered.
-        answer: Mutex<Option<oneshot::Sender<Sent>>>,
-    },
+    /// Until it is answered.
+    Task(Mutex<Option<oneshot::Sender<Sent>>>),
     Request {
         exchange: Arc<Exchange>,
         /// Where it is told what could not be sent, and that nobody waits any more.
@@ -57,16 +52,21 @@ impl Call {
     pub(crate) fn new(arrived: Arrived, post: &Arc<Post>) -> Call {
         let Arrived { number, message, peer, mode, caller } = arrived;
         let caller = match caller {
-            Waiting::Task { cancelled, answer } => Caller::Task { cancelled, answer: Mutex::new(Some(answer)) },
-            Waiting::Request(exchange) => Caller::Request { exchange, post: Arc::clone(post), watch: Mutex::default() },
+            Waiting::Task(answer) => Caller::Task(Mutex::new(Some(answer))),
             Waiting::Stream(exchange, items) => Caller::Stream { exchange, items, post: Arc::clone(post) },
         };
-        Call { number, mode, message: Mutex::new(message), peer, caller }
+        Call { number, mode, message: Mutex::new(Some(message)), peer, caller }
+    }
+
+    /// A request, which is given to its handler with its value.
+    pub(crate) fn of_request(number: u64, peer: Peer, exchange: Exchange, post: &Arc<Post>) -> Call {
+        let caller = Caller::Request { exchange: Arc::new(exchange), post: Arc::clone(post), watch: Mutex::default() };
+        Call { number, mode: Mode::Request, message: Mutex::default(), peer, caller }
     }
 
     fn answer(&self, answer: Answer, matters: bool) {
         match &self.caller {
-            Caller::Task { answer: to, .. } => {
+            Caller::Task(to) => {
                 if let Some(to) = to.lock().unwrap_or_else(PoisonError::into_inner).take() {
                     // Nobody to tell: the listener was stopped.
                     let _taken = to.send(Sent { answer, matters });
@@ -76,15 +76,7 @@ impl Call {
                 if let Some(watch) = watch.lock().unwrap_or_else(PoisonError::into_inner).take() {
                     watch.abort();
                 }
-                let failed = match &answer {
-                    Answer::Failure(failure) if matters => Some(failure.message().to_owned()),
-                    _ => None,
-                };
-                if let Err(error) = exchange.give(answer)
-                    && matters
-                {
-                    post.put(|_| News::Undelivered(undelivered(failed, &error)));
-                }
+                give_or_log(post, Sent { answer, matters }, |answer| exchange.give(answer));
             }
             Caller::Stream { exchange, post, .. } => {
                 if let Err(error) = exchange.give(answer)
@@ -103,7 +95,7 @@ impl Call {
 
     fn exchange(&self) -> Option<&Arc<Exchange>> {
         match &self.caller {
-            Caller::Task { .. } | Caller::Request { .. } => None,
+            Caller::Task(..) | Caller::Request { .. } => None,
             Caller::Stream { exchange, .. } => Some(exchange),
         }
     }
@@ -115,11 +107,22 @@ impl Call {
     }
 }
 
-/// What is logged of an answer that its caller does not get: what the handler `failed` with comes first.
-pub(crate) fn undelivered(failed: Option<String>, error: &simple_ipc::Error) -> String {
-    match failed {
-        Some(failed) => format!("failed: {failed} (its caller could not be told: {})", error.message()),
-        None => unheard(error),
+/// Answers; where its caller does not get that, and somebody has to hear of it, the loop has it logged: what the handler
+/// failed with comes first.
+pub(crate) fn give_or_log(post: &Post, sent: Sent, give: impl FnOnce(Answer) -> simple_ipc::Result<()>) {
+    let Sent { answer, matters } = sent;
+    let failed = match &answer {
+        Answer::Failure(failure) if matters => Some(failure.message().to_owned()),
+        _ => None,
+    };
+    if let Err(error) = give(answer)
+        && matters
+    {
+        let text = match failed {
+            Some(failed) => format!("failed: {failed} (its caller could not be told: {})", error.message()),
+            None => unheard(&error),
+        };
+        post.put(|_| News::Undelivered(text));
     }
 }
 
@@ -146,7 +149,7 @@ impl Call {
     fn is_unwanted(&self) -> bool {
         match &self.caller {
             Caller::Request { exchange, .. } => exchange.is_cancelled(),
-            Caller::Task { .. } | Caller::Stream { .. } => false,
+            Caller::Task(..) | Caller::Stream { .. } => false,
         }
     }
 
@@ -173,22 +176,22 @@ impl Call {
     /// What the handler may know, with the items that it may read.
     #[pyo3(signature = (items, /))]
     fn context(&self, items: Py<PyAny>) -> Context {
-        let (caller, deadline) = match &self.caller {
-            Caller::Task { cancelled, .. } => (context::Caller::Noted(Arc::clone(cancelled)), None),
+        let (exchange, deadline) = match &self.caller {
+            Caller::Task(..) => (None, None),
             Caller::Request { exchange, .. } | Caller::Stream { exchange, .. } => {
                 let left = exchange.of_responder(Responder::time_left).flatten();
                 let deadline = left.and_then(|left| Instant::now().checked_add(left));
-                (context::Caller::Of(Arc::clone(exchange)), deadline)
+                (Some(Arc::clone(exchange)), deadline)
             }
         };
-        Context::new(self.peer, deadline, caller, Some(items))
+        Context::new(self.peer, deadline, exchange, Some(items))
     }
 
     /// The items that the caller of a stream sends.
     fn items(&self) -> PyResult<LoopItems> {
         match &self.caller {
             Caller::Stream { items, .. } => Ok(LoopItems::new(items.clone())),
-            Caller::Task { .. } | Caller::Request { .. } => Err(no_stream()),
+            Caller::Task(..) | Caller::Request { .. } => Err(no_stream()),
         }
     }
 
@@ -202,7 +205,7 @@ impl Call {
     fn begin_items(&self) -> bool {
         match &self.caller {
             Caller::Stream { exchange, .. } => exchange.begin_items().is_ok(),
-            Caller::Task { .. } | Caller::Request { .. } => {
+            Caller::Task(..) | Caller::Request { .. } => {
                 self.answer(Answer::Sequence, false);
                 false
             }

@@ -1,7 +1,6 @@
 //! What a handler may know about its caller.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -10,27 +9,26 @@ use simple_ipc::Peer;
 
 use crate::exchange::{CallerItems, Exchange};
 
-/// What tells whether the caller still waits.
-pub(crate) enum Caller {
-    Of(Arc<Exchange>),
-    /// Set by a thread of the library when nobody waits any more.
-    Noted(Arc<AtomicBool>),
-}
-
 /// What a handler may know about the message that it has: who sent it, and whether the answer is
 /// still wanted. Good for as long as the handler runs.
 #[pyclass(frozen, module = "simple_ipc")]
 pub(crate) struct Context {
     peer: Peer,
     deadline: Option<Instant>,
-    caller: Caller,
+    /// What tells whether the caller still waits; absent of a broadcast, for which nobody does.
+    exchange: Option<Arc<Exchange>>,
     /// The items of the caller, as the handler reads them; absent where there are none to read on a thread.
     items: Option<Py<PyAny>>,
 }
 
 impl Context {
-    pub(crate) fn new(peer: Peer, deadline: Option<Instant>, caller: Caller, items: Option<Py<PyAny>>) -> Context {
-        Context { peer, deadline, caller, items }
+    pub(crate) fn new(
+        peer: Peer,
+        deadline: Option<Instant>,
+        exchange: Option<Arc<Exchange>>,
+        items: Option<Py<PyAny>>,
+    ) -> Context {
+        Context { peer, deadline, exchange, items }
     }
 }
 
@@ -57,10 +55,7 @@ impl Context {
     /// Whether nobody waits for the answer any more.
     #[getter]
     fn cancelled(&self) -> bool {
-        match &self.caller {
-            Caller::Of(exchange) => exchange.is_cancelled(),
-            Caller::Noted(cancelled) => cancelled.load(Ordering::Relaxed),
-        }
+        self.exchange.as_ref().is_some_and(|exchange| exchange.is_cancelled())
     }
 
     /// The items that the caller sends, where it has opened a stream; of a plain request there are none. To be iterated

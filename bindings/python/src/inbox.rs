@@ -15,13 +15,14 @@ use simple_ipc::{Counters, HandlerFailure, Listener, Message, Mode, Responder, b
 use tokio::sync::oneshot;
 
 use crate::body::Body;
-use crate::call::{Call, undelivered};
+use crate::call::{Call, give_or_log};
 use crate::error::exception;
 use crate::exchange::Exchange;
 use crate::interpreter::{self, call_user};
 use crate::listener::{Answer, Numbers, cannot_publish, numbers};
 use crate::options::{Taker, channel, options, topic};
-use crate::post::{Arrived, News, Post, Sent, Waiting};
+use crate::os;
+use crate::post::{Arrived, News, Post, Waiting};
 use crate::publication::{Attempt, Publication};
 
 thread_local! {
@@ -83,8 +84,7 @@ fn take_in(post: &Arc<Post>, message: &Message, responder: Responder) {
         return;
     };
     let peer = responder.peer();
-    let caller = Waiting::Request(Arc::new(Exchange::new(responder)));
-    let call = Call::new(Arrived { number: post.number(), message: None, peer, mode: Mode::Request, caller }, post);
+    let call = Call::of_request(post.number(), peer, Exchange::new(responder), post);
     Python::try_attach(|py| {
         // Of one that cannot be read its caller has been told.
         let Ok(value) = call.value(py, message) else { return };
@@ -105,25 +105,13 @@ fn take_in(post: &Arc<Post>, message: &Message, responder: Responder) {
 async fn carry(post: Arc<Post>, message: Message, responder: Responder) {
     let (answer, answered) = oneshot::channel();
     let (peer, mode) = (responder.peer(), responder.mode());
-    let cancelled = Arc::new(AtomicBool::new(false));
-    post.put(move |number| {
-        let caller = Waiting::Task { cancelled, answer };
-        News::Message(Arrived { number, message: Some(message), peer, mode, caller })
-    });
-    let Ok(Sent { answer, matters }) = answered.await else {
+    post.put(move |number| News::Message(Arrived { number, message, peer, mode, caller: Waiting::Task(answer) }));
+    let Ok(sent) = answered.await else {
         let failure = HandlerFailure::new("the listener's event loop has ended");
         let _nobody_is_left_to_tell = Answer::Failure(failure).give(responder);
         return;
     };
-    let failed = match &answer {
-        Answer::Failure(failure) if matters => Some(failure.message().to_owned()),
-        _ => None,
-    };
-    if let Err(error) = answer.give(responder)
-        && matters
-    {
-        post.put(|_| News::Undelivered(undelivered(failed, &error)));
-    }
+    give_or_log(&post, sent, |answer| answer.give(responder));
 }
 
 /// Hands a message that opens a stream to the loop, which answers it by itself, and has the loop told of each change.
@@ -141,7 +129,7 @@ fn carry_stream(post: &Arc<Post>, message: Message, responder: Responder) {
     };
     items.on_change(Box::new(tell.clone()));
     let caller = Waiting::Stream(Arc::new(Exchange::new(responder)), items);
-    post.put(move |_| News::Message(Arrived { number, message: Some(message), peer, mode, caller }));
+    post.put(move |_| News::Message(Arrived { number, message, peer, mode, caller }));
     // What has changed before the message was there the loop could not see.
     tell();
 }
@@ -168,14 +156,8 @@ impl Inbox {
             background::calls()?.block_on(async {
                 if request {
                     let take_in = move |message: &Message, responder| take_in(&inbox, message, responder);
-                    #[cfg(unix)]
-                    let made = Listener::serve_on_own_loop(&channel, mode, &options, take_in).await;
-                    #[cfg(not(unix))]
-                    let made = {
-                        let bell = Arc::clone(&post);
-                        let wake = move || bell.wake();
-                        Listener::serve_in_own_thread_unchecked(&channel, mode, &options, wake, take_in).await
-                    };
+                    let bell = Arc::clone(&post);
+                    let made = os::serve(&channel, mode, &options, move || bell.wake(), take_in).await;
                     return made.map(|(listener, requests)| (listener, Some(requests)));
                 }
                 // A broadcast is acknowledged after a moment, and the loop may be slower to read it. The next one of its

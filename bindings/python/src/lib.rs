@@ -5,6 +5,7 @@
 //! | `attached` | JSON with bytes, as Python has it |
 //! | `body` | Python objects to message bodies and back |
 //! | `options` | keyword arguments to options |
+//! | `os` | what depends on the operating system |
 //! | `error` | errors to exceptions |
 //! | `failure` | a handler's exceptions to what its caller is told |
 //! | `interpreter` | the GIL, signals, handlers, and the interpreter's end |
@@ -34,6 +35,7 @@ mod inbox;
 mod interpreter;
 mod listener;
 mod options;
+mod os;
 mod post;
 mod publication;
 mod queue;

@@ -11,7 +11,7 @@ use simple_ipc::blocking;
 use simple_ipc::{Counters, Error, ErrorKind, HandlerFailure, Message, Mode, Peer, Responder};
 
 use crate::body::{self, Body};
-use crate::context::{Caller, Context};
+use crate::context::Context;
 use crate::error::{exception, of_kind};
 use crate::exchange::{CallerItems, Exchange, Reply, no_more};
 use crate::interpreter::{self, attach_again, call_user};
@@ -218,7 +218,7 @@ fn handle(callbacks: &Callbacks, message: &Message, responder: Responder) {
 /// What the handler may know about its caller.
 fn context(py: Python<'_>, peer: Peer, deadline: Option<Instant>, exchange: &Arc<Exchange>) -> PyResult<Context> {
     let items = exchange.items().map(|items| Py::new(py, CallerItems::new(Some(items)))).transpose()?;
-    Ok(Context::new(peer, deadline, Caller::Of(Arc::clone(exchange)), items.map(Py::into_any)))
+    Ok(Context::new(peer, deadline, Some(Arc::clone(exchange)), items.map(Py::into_any)))
 }
 
 /// Has what went wrong logged. The thread goes on whatever that raises.

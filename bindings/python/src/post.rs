@@ -28,8 +28,7 @@ pub(crate) enum News {
 
 pub(crate) struct Arrived {
     pub(crate) number: u64,
-    /// Absent where the value is given with the call.
-    pub(crate) message: Option<Message>,
+    pub(crate) message: Message,
     pub(crate) peer: Peer,
     pub(crate) mode: Mode,
     pub(crate) caller: Waiting,
@@ -38,13 +37,7 @@ pub(crate) struct Arrived {
 /// Who waits for the answer to a message.
 pub(crate) enum Waiting {
     /// A task of the library, for the caller of a broadcast.
-    Task {
-        /// Set by that task where nobody waits any more.
-        cancelled: Arc<AtomicBool>,
-        answer: oneshot::Sender<Sent>,
-    },
-    /// The caller of a request, which the loop's thread answers by itself.
-    Request(Arc<Exchange>),
+    Task(oneshot::Sender<Sent>),
     /// The caller of a stream.
     Stream(Arc<Exchange>, Items),
 }
@@ -78,7 +71,6 @@ impl Post {
     }
 
     /// Has the loop come.
-    #[cfg(not(unix))]
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }

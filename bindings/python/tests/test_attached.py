@@ -134,6 +134,7 @@ def test_it_is_compared_shown_and_matched():
     assert one != Attached([1], b"a")
     assert one != (1, b"ab")
     assert repr(one) == "Attached([1], 2 bytes)"
+    assert repr(simple_ipc.Attached(1, memoryview(b"abcd")[::2])) == "Attached(1, 2 bytes)"
     match one:
         case Attached(value, data):
             assert (value, data) == ([1], b"ab")
