@@ -3,6 +3,7 @@
 const { isAnyArrayBuffer } = require("node:util/types");
 const { IpcError } = require("./error.cjs");
 
+/** What a value is of, where that is a typed array: asked of the value itself, whatever it pretends. */
 const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 
 /** A JSON value with bytes beside it, in one body. */
@@ -38,4 +39,4 @@ function view(data) {
     throw new IpcError("invalid_argument", text);
 }
 
-module.exports = { Attached };
+module.exports = { Attached, tagOf };

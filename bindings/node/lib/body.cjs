@@ -2,14 +2,12 @@
 
 // JavaScript's values to bodies and back: a Uint8Array is bytes, an Attached JSON with bytes, everything else JSON.
 
-const { Attached } = require("./attached.cjs");
+const { Attached, tagOf } = require("./attached.cjs");
 const { addon } = require("./load.cjs");
 const { toJson, refused } = require("./json.cjs");
 
 /** From this length on, asking the add-on whether a string needs escapes is quicker than JSON.stringify's own look. */
 const LONG = 4096;
-
-const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 
 /** A body for the add-on: a Uint8Array as it is, JSON text, or an array of the two, JSON first; `root` is what errors call the value. */
 function encode(value, root = "data") {
@@ -19,14 +17,9 @@ function encode(value, root = "data") {
     // Of every realm and every subclass, and nothing that only looks like one: the add-on takes no other object.
     if (typeof value === "object" && value !== null) {
         if (tagOf.call(value) === "Uint8Array") return bytes(value, root);
-        if (Attached.is(value)) return [text(value.value, `${root}.value`), bytes(value.data, `${root}.data`)];
+        if (Attached.is(value)) return [toJson(value.value, `${root}.value`), bytes(value.data, `${root}.data`)];
     }
     return toJson(value, root);
-}
-
-/** JSON text of what may not be bytes, nor have some beside it. */
-function text(value, root) {
-    return typeof value === "string" ? JSON.stringify(value) : toJson(value, root);
 }
 
 function bytes(value, root) {

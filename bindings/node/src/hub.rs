@@ -207,7 +207,6 @@ impl Hub {
     }
 
     /// The environment's loop has turned.
-    #[cfg(unix)]
     pub(crate) fn note_turn(&self) {
         *lock(&self.turned) = Instant::now();
     }
@@ -265,7 +264,7 @@ impl Hub {
 
     /// What JavaScript gets after its loop has turned: it comes again after every turn until nothing is left.
     pub(crate) fn resume(&self) -> Batch {
-        *lock(&self.turned) = Instant::now();
+        self.note_turn();
         let mut events = self.take();
         if !events.is_empty() || !self.wait_for_a_call() {
             events.push(Event::Pause);

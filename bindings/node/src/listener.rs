@@ -62,7 +62,7 @@ async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Respo
     let id = hub.next_id();
     let peer = responder.peer();
     let (settled, is_settled) = oneshot::channel();
-    hub.begin(id, Running::new(responder, Held::ByTask(settled)));
+    hub.begin(id, Running::new(responder, Held::ByTask { _settled: settled }));
     hub.push(Event::Message { listener, id, message, peer, _room: room });
     let _or_the_environment_has_ended = is_settled.await;
 }

@@ -12,24 +12,16 @@ use tokio::task::AbortHandle;
 /// handler's peer wait. On the environment's own loop there is no task, and the session counts what is in flight.
 pub(crate) struct Running {
     answer: Answer,
-    held: Held,
+    _held: Held,
     pub(crate) watch: Option<Watch>,
 }
 
 /// What goes when the message is settled.
 pub(crate) enum Held {
     /// What a task of the library waits for.
-    ByTask(oneshot::Sender<()>),
+    ByTask { _settled: oneshot::Sender<()> },
     /// What tells a listener on the loop that a handler still runs: there is one for each.
     ByLoop { _runs: mpsc::Sender<()> },
-}
-
-impl Held {
-    fn let_go(self) {
-        if let Held::ByTask(settled) = self {
-            let _session_has_ended = settled.send(());
-        }
-    }
 }
 
 /// What is owed to the caller.
@@ -42,17 +34,17 @@ enum Answer {
 
 impl Running {
     pub(crate) fn new(responder: Responder, held: Held) -> Running {
-        Running { answer: Answer::Once(responder), held, watch: None }
+        Running { answer: Answer::Once(responder), _held: held, watch: None }
     }
 
     /// Answers from now on with a sequence. Where the caller wants one answer it is told so.
     pub(crate) fn into_sequence(self) -> Result<Running> {
-        let Running { answer, held, watch } = self;
+        let Running { answer, _held, watch } = self;
         let answer = match answer {
             Answer::Once(responder) => Answer::Sequence(Arc::new(responder.stream()?)),
             sequence @ Answer::Sequence(_) => sequence,
         };
-        Ok(Running { answer, held, watch })
+        Ok(Running { answer, _held, watch })
     }
 
     /// The sequence, where the answer has become one.
@@ -84,7 +76,6 @@ impl Running {
         if let Answer::Once(responder) = self.answer {
             let _nobody_is_left_to_tell = responder.respond(reply);
         }
-        self.held.let_go();
     }
 
     /// Ends the sequence after its last item.
@@ -92,7 +83,6 @@ impl Running {
         if let Answer::Sequence(sequence) = self.answer {
             let _nobody_is_left_to_tell = sequence.end();
         }
-        self.held.let_go();
     }
 
     /// Says that the handler failed, and tells whether somebody hears of it.
@@ -101,7 +91,6 @@ impl Running {
             Answer::Once(responder) => (responder.mode() == Mode::Request, responder.fail_with(failure).is_ok()),
             Answer::Sequence(sequence) => (true, sequence.fail_with(failure).is_ok()),
         };
-        self.held.let_go();
         is_request && told
     }
 }

@@ -82,12 +82,18 @@ impl Watch {
     }
 }
 
-/// Whether the environment's loop can watch descriptors.
-pub(crate) fn can_be_had(env: &Env) -> bool {
+/// libuv and the environment's loop; `None` where they cannot be had.
+fn find(env: &Env) -> Option<(Libuv, *mut sys::uv_loop_s)> {
+    let libuv = Libuv::find()?;
     let mut raw_loop = null_mut();
     // SAFETY: the environment is live.
     let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), &raw mut raw_loop) };
-    status == sys::Status::napi_ok && !raw_loop.is_null() && Libuv::find().is_some()
+    (status == sys::Status::napi_ok && !raw_loop.is_null()).then_some((libuv, raw_loop))
+}
+
+/// Whether the environment's loop can watch descriptors.
+pub(crate) fn can_be_had(env: &Env) -> bool {
+    find(env).is_some()
 }
 
 /// JavaScript's function for events, kept from when the add-on was opened until a loop is watched.
@@ -131,13 +137,7 @@ pub(crate) fn watch(
     receiver: &Receiver,
     source: Weak<dyn Readable>,
 ) -> napi::Result<Option<Watch>> {
-    let Some(libuv) = Libuv::find() else { return Ok(None) };
-    let mut raw_loop = null_mut();
-    // SAFETY: the environment is live.
-    let status = unsafe { sys::napi_get_uv_event_loop(env.raw(), &raw mut raw_loop) };
-    if status != sys::Status::napi_ok || raw_loop.is_null() {
-        return Ok(None);
-    }
+    let Some((libuv, raw_loop)) = find(env) else { return Ok(None) };
     // SAFETY: the caller has it open during the call.
     let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
     let Ok(descriptor) = descriptor.try_clone_to_owned() else { return Ok(None) };
