@@ -49,8 +49,6 @@ namespace SimpleIpc.Native
             return call;
         }
 
-        internal new OperationHandle Begin(Starter start) => base.Begin(start);
-
         /// <summary>What the start of the call has come to, where it gives no operation.</summary>
         internal void Check(int status, IntPtr error)
         {

@@ -137,14 +137,7 @@ namespace SimpleIpc.Native
             {
                 throw Unfit<T>("data: it is JSON; use the type that was sent, or IpcMessage", null);
             }
-            try
-            {
-                return JsonText.Read<T>(data, json);
-            }
-            catch (JsonMistake mistake)
-            {
-                throw Unfit<T>(mistake.Message, mistake.InnerException);
-            }
+            return OfJson<T>(data, json);
         }
 
         /// <summary>The JSON text of a message, where it lies.</summary>

@@ -73,7 +73,7 @@ namespace SimpleIpc.Native
             new OperationCanceledException(exception.Message, exception, token);
 
         /// <summary>Starts it, so that it can be cancelled.</summary>
-        protected OperationHandle Begin(Starter start)
+        private OperationHandle Begin(Starter start)
         {
             IntPtr started = IntPtr.Zero;
             bool isStarted = false;
@@ -132,8 +132,6 @@ namespace SimpleIpc.Native
         internal override IntPtr UserData => Dispatcher.Hold(this);
 
         internal override IntPtr Drop => Dispatcher.Drop;
-
-        internal new OperationHandle Begin(Starter start) => base.Begin(start);
 
         internal MessageHandle? Wait() => outcome.Task.GetAwaiter().GetResult();
 
