@@ -466,6 +466,8 @@ class StreamSession(FrameReader):
             self._told(frame)
         elif frame.kind in ("gap", "event"):
             raise Violation("protocol", f"{frame.kind} to a client that has not subscribed")
+        elif frame.kind == "share":
+            raise Violation("protocol", "a share to a client that asked for no memory")
         elif frame.id == 1:
             self._of_the_stream(frame)
 

@@ -14,6 +14,9 @@ const LATER: u32 = 64;
 pub(crate) const UNUSABLE_MEMORY: Violation =
     Violation::Malformed("the listener gave memory to share that cannot be used");
 
+/// What a listener has done that answers what was not asked.
+pub(crate) const UNASKED_MEMORY: Violation = Violation::Malformed("the listener spoke of memory that nobody asked for");
+
 /// How far one session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -88,7 +91,7 @@ impl Sharing {
     /// The listener has answered.
     pub(crate) fn answered(&mut self, bytes: u32) -> Result<(), Violation> {
         if self.stage != Stage::Asked {
-            return Err(Violation::Malformed("the listener spoke of memory that nobody asked for"));
+            return Err(UNASKED_MEMORY);
         }
         self.stage = if bytes > 0 {
             Stage::Given(bytes)

@@ -1,6 +1,7 @@
 //! The caller's side of one stream, without input and output: frames in, items, grants and endings out.
 
 use crate::client::incoming::reply_error;
+use crate::client::sharing::UNASKED_MEMORY;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Message, MessageRef};
 use crate::protocol::Violation;
@@ -174,6 +175,7 @@ impl State {
             Kind::Gap | Kind::Event => {
                 Err(Violation::Malformed("the listener published to one who has not subscribed"))
             }
+            Kind::Share => Err(UNASKED_MEMORY),
             _ if header.id != self.id || self.is_over() => Ok(Heard::Nothing),
             _ => self.of_this(header, body, wanted),
         }
