@@ -50,7 +50,11 @@ impl Poller {
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
     /// ends it.
     pub(crate) fn watch(&self, socket: &Stream, token: u64, room: bool) -> io::Result<()> {
-        Ok(epoll::add(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(socket, room))?)
+        match epoll::add(&*self.epoll, socket, epoll::EventData::new_u64(token), flags(socket, room)) {
+            // One that the kernel would not let go of before.
+            Err(rustix::io::Errno::EXIST) => self.watch_again(socket, token, room),
+            result => Ok(result?),
+        }
     }
 
     /// Changes whether room to send is watched for.
