@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics;
 using System.Threading;
 using System.Threading.Tasks;
 using SimpleIpc.Native;
@@ -11,8 +12,15 @@ namespace SimpleIpc
     /// </summary>
     public sealed partial class IpcListener : IDisposable, IAsyncDisposable
     {
+        /// <summary>What <see cref="IpcOptions.Grace"/> is where it is left out.</summary>
+        private static readonly TimeSpan DefaultGrace = TimeSpan.FromSeconds(5);
+
+        /// <summary>How long an asynchronous handler may take to end once its listener has closed, where the grace period is over.</summary>
+        private static readonly TimeSpan LettingGo = TimeSpan.FromMilliseconds(250);
+
         private readonly ListenerHandle handle;
         private readonly Publications publications;
+        private readonly TimeSpan grace;
 
         // None where it only publishes.
         private readonly Dispatcher? dispatcher;
@@ -22,6 +30,7 @@ namespace SimpleIpc
             this.handle = handle;
             this.dispatcher = dispatcher;
             publications = new Publications(handle, options);
+            grace = options?.Grace ?? DefaultGrace;
             using var listener = handle.Borrow();
             Channel = Text.FromNative(NativeMethods.sipc_listener_channel(listener.Pointer)) ?? "";
             Address = Text.FromNative(NativeMethods.sipc_listener_address(listener.Pointer)) ?? "";
@@ -60,7 +69,8 @@ namespace SimpleIpc
         }
 
         /// <summary>
-        /// Stops accepting, answers what it has and sends what was published within the options' grace period, then returns. Closing again does nothing.
+        /// Stops accepting, answers what it has and sends what was published within the options' grace period, in which handlers whose
+        /// callers have left may end, too; then returns. Closing again does nothing.
         /// Inside the listener's own handler, also behind an <c>await</c>, it begins to close and returns at once; the
         /// handler's answer still goes out.
         /// </summary>
@@ -140,9 +150,28 @@ namespace SimpleIpc
             {
                 return;
             }
-            using var listener = handle.Borrow();
-            int status = NativeMethods.sipc_listener_close(listener.Pointer, out IntPtr error);
-            Failure.Check(status, error);
+            var watch = Stopwatch.StartNew();
+            using (var listener = handle.Borrow())
+            {
+                int status = NativeMethods.sipc_listener_close(listener.Pointer, out IntPtr error);
+                Failure.Check(status, error);
+            }
+            // Inside a handler of its own it would wait for itself.
+            if (dispatcher is null || IsAround)
+            {
+                return;
+            }
+            TimeSpan left = grace == Timeout.InfiniteTimeSpan ? grace : grace - watch.Elapsed;
+            if (left != Timeout.InfiniteTimeSpan && left < LettingGo)
+            {
+                left = LettingGo;
+            }
+            if (!dispatcher.AtWork.Wait(left))
+            {
+                throw new IpcException(
+                    IpcStatus.TimedOut,
+                    $"channel \"{Channel}\" is closed, but a handler still runs after the grace period of {grace.TotalSeconds} s; end it when its caller has left");
+            }
         }
 
         private void CloseAndFree()

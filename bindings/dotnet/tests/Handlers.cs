@@ -199,5 +199,56 @@ namespace SimpleIpc.Tests
             await closing;
             listener.Dispose();
         }
+
+        [Test]
+        internal static async Task closing_waits_for_asynchronous_handlers_whose_callers_have_left()
+        {
+            using var scratch = new Scratch();
+            IpcOptions options = scratch.Options;
+            options.Grace = TimeSpan.FromMinutes(4);
+            using var entered = new SemaphoreSlim(0);
+            using var left = new SemaphoreSlim(0);
+            var release = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            async Task<string> Wait(string data, IpcContext context)
+            {
+                context.CancellationToken.Register(() => left.Release());
+                entered.Release();
+                await release.Task;
+                return data;
+            }
+            using IpcListener listener = Ipc.ListenUdsRequest<string, string>("left", Wait, options);
+            using var leave = new CancellationTokenSource();
+            Task<string> call = Ipc.PostUdsRequestAsync<string, string>("left", "x", scratch.Options, leave.Token);
+            entered.Wait();
+            leave.Cancel();
+            await Check.ThrowsAsync<OperationCanceledException>(() => call);
+            left.Wait();
+            Task closing = listener.CloseAsync();
+            while (Ipc.Channels(scratch.Path).Count > 0)
+            {
+                Thread.Yield();
+            }
+            // All that the C library waits for is over.
+            Check.True(!closing.Wait(TimeSpan.FromMilliseconds(50)), "closing has not waited");
+            release.SetResult(true);
+            await closing;
+        }
+
+        [Test]
+        internal static async Task close_says_that_an_asynchronous_handler_still_runs_past_the_grace_period()
+        {
+            using var scratch = new Scratch();
+            IpcOptions options = scratch.Options;
+            options.Grace = TimeSpan.FromMilliseconds(1);
+            using var entered = new SemaphoreSlim(0);
+            var release = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            using IpcListener listener = Ipc.ListenUdsRequest<string, string>("slow", data => { entered.Release(); return release.Task; }, options);
+            Task<string> call = Ipc.PostUdsRequestAsync<string, string>("slow", "x", options);
+            entered.Wait();
+            Check.Fails(IpcStatus.TimedOut, () => listener.Close());
+            await Check.FailsAsync(IpcStatus.ConnectionLost, () => call);
+            release.SetResult("too late");
+            listener.Close();
+        }
     }
 }

@@ -41,6 +41,7 @@ namespace SimpleIpc.Native
         protected async Task AnswerAsync<T>(
             Func<IAsyncEnumerable<T>> sequence, ItemStream answer, IpcContext? context, CancellationToken left)
         {
+            AtWork.Begin();
             try
             {
                 IAsyncEnumerator<T> items = sequence().GetAsyncEnumerator(left);
@@ -69,6 +70,7 @@ namespace SimpleIpc.Native
             {
                 answer.Dispose();
                 context?.End();
+                AtWork.End();
             }
         }
 

@@ -68,6 +68,9 @@ namespace SimpleIpc.Native
         /// <summary>Whether the C library has this thread in this listener's handler.</summary>
         internal bool IsRunning => ReferenceEquals(running, this);
 
+        /// <summary>Its asynchronous handlers that run.</summary>
+        internal HandlersAtWork AtWork { get; } = new HandlersAtWork();
+
         /// <summary>Whether the handler takes a context, which costs questions to the library.</summary>
         protected bool TakesContext { get; set; }
 
@@ -294,6 +297,7 @@ namespace SimpleIpc.Native
 
         private async Task FinishAsync(Task<TOut> task, Responder responder, IpcContext? context)
         {
+            AtWork.Begin();
             try
             {
                 Answer(responder, await task.ConfigureAwait(false), context);
@@ -302,6 +306,10 @@ namespace SimpleIpc.Native
             {
                 Fail(responder, exception);
                 context?.End();
+            }
+            finally
+            {
+                AtWork.End();
             }
         }
 
