@@ -1130,6 +1130,15 @@ sipc_status sipc_options_set_threads(sipc_options *options, size_t threads);
 sipc_status sipc_options_set_spin_us(sipc_options *options, int64_t spin_us);
 
 /**
+ * How many bytes of memory a listener shares with its clients, all sessions together, and whether a client asks for any,
+ * which it does unless this is 0: what the environment variable `SIMPLE_IPC_SHARED_MEMORY` says unless set, a number of bytes,
+ * and without that 0. Between processes of one user, on Linux, a busy session on a Unix socket then goes over to memory, of
+ * which it takes 516 KiB; elsewhere, and where no memory can be had, it goes on by its socket.
+ */
+sipc_status sipc_options_set_shared_memory(sipc_options *options,
+                                           size_t bytes);
+
+/**
  * How often a listener looks whether its socket and lock file still stand, and puts them back if
  * something removed them: 30000 unless set.
  */

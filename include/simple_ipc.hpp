@@ -815,6 +815,7 @@ public:
         return set(sipc_options_set_check_interval_ms, detail::milliseconds(time));
     }
     options &spin(std::chrono::microseconds time) { return set(sipc_options_set_spin_us, std::int64_t{time.count()}); }
+    options &shared_memory(std::size_t bytes) { return set(sipc_options_set_shared_memory, bytes); }
     // One of the `SIPC_WIRE_` constants.
     options &wire(std::int32_t dialect) { return set(sipc_options_set_wire, dialect); }
     // One of the `SIPC_PATH_` constants.

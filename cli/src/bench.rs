@@ -46,7 +46,7 @@ pub(crate) fn run(place: &Place, bench: &Bench) -> Result<ExitCode> {
     let channel = reachable_channel("measure", &bench.at.channel)?;
     closed_output::check("the measurement")?;
     let reporter = Reporter::new(bench.json, VerbKind::Post);
-    let options = bench.reach.apply(bench.largest.apply(place.options()), bench.timeout);
+    let options = bench.reach.apply(bench.shared.apply(bench.largest.apply(place.options())), bench.timeout);
     let taken = TakenAs { bytes: bench.bytes, text: false, strict: false };
     let sent = match &bench.data {
         None => Sent::Ping,

@@ -54,6 +54,23 @@ impl Largest {
     }
 }
 
+/// Memory that is shared with the other side.
+#[derive(Args, Debug)]
+pub(crate) struct Shared {
+    /// How much memory to share with the other side, on Linux: 0 for none, which is so unless $SIMPLE_IPC_SHARED_MEMORY says more
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    shared_memory: Option<Size>,
+}
+
+impl Shared {
+    pub(crate) fn apply(&self, options: Options) -> Options {
+        match self.shared_memory {
+            Some(bytes) => options.shared_memory(bytes.0),
+            None => options,
+        }
+    }
+}
+
 /// What only a listener has.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]

@@ -66,7 +66,7 @@ pub(crate) fn run(place: &Place, listen: Listen) -> Result<ExitCode> {
         hub: listen.hub.publish.then(OnceLock::new),
         ends,
     });
-    let options = listen.trust.apply(listen.bounds.apply(listen.largest.apply(place.options())));
+    let options = listen.trust.apply(listen.bounds.apply(listen.shared.apply(listen.largest.apply(place.options()))));
     let options = listen.hub.publishing.apply(options).publish(listen.hub.publish).tap(listen.tap);
     // A failure is told below, with the channel; what the library itself warns of has no handler.
     let options = options.on_handler_failure(move |report| {

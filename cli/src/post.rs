@@ -18,7 +18,7 @@ pub(crate) fn run(place: &Place, post: Post) -> Result<ExitCode> {
     if !post.broadcast {
         closed_output::check("the reply")?;
     }
-    let options = post.largest.apply(place.options()).wire(post.wire.into());
+    let options = post.shared.apply(post.largest.apply(place.options())).wire(post.wire.into());
     let options = post.reach.apply(options, post.timeout);
     let reporter = Reporter::new(post.json, VerbKind::Post);
     if post.lines {

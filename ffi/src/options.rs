@@ -420,6 +420,16 @@ pub unsafe extern "C" fn sipc_options_set_spin_us(options: *mut sipc_options, sp
     }
 }
 
+/// How many bytes of memory a listener shares with its clients, all sessions together, and whether a client asks for any,
+/// which it does unless this is 0: what the environment variable `SIMPLE_IPC_SHARED_MEMORY` says unless set, a number of bytes,
+/// and without that 0. Between processes of one user, on Linux, a busy session on a Unix socket then goes over to memory, of
+/// which it takes 516 KiB; elsewhere, and where no memory can be had, it goes on by its socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sipc_options_set_shared_memory(options: *mut sipc_options, bytes: usize) -> sipc_status {
+    // SAFETY: by the header's contract.
+    unsafe { set(options, |options, _| Ok(options.shared_memory(bytes))) }
+}
+
 /// How often a listener looks whether its socket and lock file still stand, and puts them back if
 /// something removed them: 30000 unless set.
 #[unsafe(no_mangle)]
@@ -523,6 +533,7 @@ mod tests {
                 sipc_options_set_stall_timeout_ms(options, 19),
                 sipc_options_set_idle_timeout_ms(options, 20),
                 sipc_options_set_tap(options, true),
+                sipc_options_set_shared_memory(options, 21),
             ];
             assert!(statuses.iter().all(|&status| status == SIPC_OK), "{statuses:?}");
             let expected = Options::new()
@@ -548,7 +559,8 @@ mod tests {
                 .hello_timeout(Duration::from_millis(18))
                 .stall_timeout(Duration::from_millis(19))
                 .idle_timeout(Duration::from_millis(20))
-                .tap(true);
+                .tap(true)
+                .shared_memory(21);
             let copy = sipc_options_clone(options);
             sipc_options_free(options);
             assert_eq!(sipc_options::read(copy).unwrap(), expected);

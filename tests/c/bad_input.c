@@ -402,6 +402,7 @@ static void nonsense_in_options_is_reported(void) {
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_wait_ms(options, -1));
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_grace_ms(options, -1));
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_spin_us(options, -1));
+    CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_shared_memory(NULL, 1));
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_check_interval_ms(options, -1));
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_directory(options, NULL));
     CHECK_STATUS(SIPC_INVALID_ARGUMENT, sipc_options_set_path(options, NULL));

@@ -211,7 +211,8 @@ void bad_input_is_a_clear_error() {
         fails(kind::invalid_argument, [&] { simple_ipc::post_uds_request("echo", 1, nonsense); });
     }
     auto bounds = with;
-    bounds.max_session_in_flight(1).max_in_flight(1).max_session_waiting(1).max_waiting(1).hello_timeout(1s).stall_timeout(1s).tap(true);
+    bounds.max_session_in_flight(1).max_in_flight(1).max_session_waiting(1).max_waiting(1).hello_timeout(1s).stall_timeout(1s);
+    bounds.tap(true).shared_memory(1 << 20);
     const auto bounded = simple_ipc::listen_uds_request("bounded", [](const message_view &m) { return m.clone(); }, bounds);
     CHECK(simple_ipc::post_uds_request<int>("bounded", 7, with) == 7);
 }

@@ -147,6 +147,14 @@ namespace SimpleIpc
         public TimeSpan? Spin { get; set; }
 
         /// <summary>
+        /// How many bytes of memory a listener shares with its clients, all of them together, and whether a client asks for any,
+        /// which it does unless this is 0: what the environment variable <c>SIMPLE_IPC_SHARED_MEMORY</c> says by default, a
+        /// number of bytes, and without that 0. On Linux, between processes of one user, a busy session on a Unix socket then
+        /// goes over to memory, of which it takes 516 KiB.
+        /// </summary>
+        public long? SharedMemory { get; set; }
+
+        /// <summary>
         /// How often a listener looks whether its socket and lock file still stand, and puts them back if something removed
         /// them: every 30 s by default.
         /// </summary>
@@ -252,6 +260,7 @@ namespace SimpleIpc
                 if (Tap) NativeMethods.sipc_options_set_tap(options, 1);
                 if (Threads is int threads) NativeMethods.sipc_options_set_threads(options, Count(threads));
                 if (Spin is TimeSpan spin) NativeMethods.sipc_options_set_spin_us(options, Units(spin, TimeSpan.TicksPerMillisecond / 1000));
+                if (SharedMemory is long shared) NativeMethods.sipc_options_set_shared_memory(options, Shared(shared));
                 if (CheckInterval is TimeSpan check) NativeMethods.sipc_options_set_check_interval_ms(options, Ever(check));
                 if (Publish) NativeMethods.sipc_options_set_publish(options, 1);
                 if (Retain) NativeMethods.sipc_options_set_retain(options, 1);
@@ -332,6 +341,11 @@ namespace SimpleIpc
 
         // The library refuses zero, and with this what is below it.
         private static UIntPtr Count(int count) => (UIntPtr)(uint)Math.Max(count, 0);
+
+        // None at all is a choice here, which a negative number does not mean.
+        private static UIntPtr Shared(long bytes) => bytes >= 0
+            ? Size(bytes)
+            : throw new IpcException(IpcStatus.InvalidArgument, $"SharedMemory is {bytes}: use a number of bytes, or 0 for none");
 
         private static UIntPtr Size(long bytes) => (UIntPtr)(ulong)Math.Max(bytes, 0);
     }

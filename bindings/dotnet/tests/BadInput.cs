@@ -111,6 +111,7 @@ namespace SimpleIpc.Tests
                 o => o.StallTimeout = TimeSpan.Zero,
                 o => o.Threads = -1,
                 o => o.Spin = TimeSpan.FromSeconds(-1),
+                o => o.SharedMemory = -1,
                 o => o.Path = "a\0b",
                 o => o.Directory = "a\0b",
             })
@@ -132,7 +133,7 @@ namespace SimpleIpc.Tests
             {
                 Path = path, Grace = TimeSpan.FromSeconds(1), PlainText = false, Threads = 2, Spin = TimeSpan.Zero, CheckInterval = TimeSpan.FromSeconds(5), Tap = true,
                 MaxConnections = 5, AllowAnyone = true, SocketMode = Convert.ToUInt32("666", 8), MaxMessage = 100,
-                MaxSessionInFlight = 1, MaxInFlight = 1, MaxSessionWaiting = 1, MaxWaiting = 1,
+                MaxSessionInFlight = 1, MaxInFlight = 1, MaxSessionWaiting = 1, MaxWaiting = 1, SharedMemory = 1 << 20,
                 HelloTimeout = TimeSpan.FromSeconds(5), StallTimeout = TimeSpan.FromSeconds(5),
             }))
             {

@@ -114,6 +114,12 @@ export interface ChannelOptions {
     maxMessage?: number | undefined;
     /** Which users may be at the other end, besides root. Default: `same-user`. */
     peers?: "same-user" | "anyone" | readonly number[] | undefined;
+    /**
+     * How many bytes of memory a listener shares with its clients, all together, and whether a client asks for any: not where
+     * it is 0; a whole number below 4 GiB. On Linux, between processes of one user. Default: what
+     * `SIMPLE_IPC_SHARED_MEMORY` says, else 0.
+     */
+    sharedMemory?: number | undefined;
 }
 
 /** How long a call may take. */

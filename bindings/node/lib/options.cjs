@@ -62,7 +62,7 @@ function callback(value) {
 
 /** The time limit of one wait for an event, an item or room, which is not the time limit of a call: 0 looks whether it is there. */
 const NEXT = { timeout: wait, signal: abortSignal };
-const ADDRESS = { directory: string, path: string, pathStyle: string, maxMessage: number, peers };
+const ADDRESS = { directory: string, path: string, pathStyle: string, maxMessage: number, peers, sharedMemory: number };
 const CALL = { timeout, signal: abortSignal };
 const POST = { ...ADDRESS, ...CALL, wire: string, wait };
 const CALL_STREAM = { ...CALL, idleTimeout: timeout };

@@ -30,6 +30,8 @@ pub struct OptionsObject {
     pub socket_mode: Option<f64>,
     /// Bytes.
     pub max_message: Option<f64>,
+    /// Bytes.
+    pub shared_memory: Option<f64>,
     /// How many at once.
     pub max_connections: Option<f64>,
     /// Messages of one session.
@@ -177,6 +179,9 @@ impl OptionsObject {
         }
         if let Some(bytes) = self.max_message {
             options = options.max_message(whole(bytes, "maxMessage")? as usize);
+        }
+        if let Some(bytes) = self.shared_memory {
+            options = options.shared_memory(whole(bytes, "sharedMemory")? as usize);
         }
         if let Some(connections) = self.max_connections {
             options = options.max_connections(whole(connections, "maxConnections")? as usize);

@@ -109,6 +109,8 @@ test("listening fails at once, where it is called", async ({ options, use }) => 
         ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, maxInFlight: 0 })],
         ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, maxSessionWaiting: 0 })],
         ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, maxWaiting: 0 })],
+        ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, sharedMemory: -1 })],
+        ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, sharedMemory: 0.5 })],
         ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, helloTimeout: 0 })],
         ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, stallTimeout: 0 })],
         ["invalid_argument", () => listenUdsRequest("c", () => 1, { ...options, tap: 1 })],

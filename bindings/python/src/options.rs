@@ -32,7 +32,7 @@ pub(crate) enum Taker {
     SubscriberOnLoop,
 }
 
-const ANYBODYS: [&str; 6] = ["directory", "path", "path_style", "max_message", "peers", "spin"];
+const ANYBODYS: [&str; 7] = ["directory", "path", "path_style", "max_message", "peers", "spin", "shared_memory"];
 const CALLERS: [&str; 4] = ["timeout", "wait", "wire", "cancellation"];
 /// That of streams.
 const IDLE_TIMEOUT: &str = "idle_timeout";
@@ -215,6 +215,7 @@ fn set(options: Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Optio
         "plain_text" => options.plain_text(value.extract()?),
         "threads" => options.threads(number(name, value)?),
         "spin" => options.spin(seconds(name, value)?),
+        "shared_memory" => options.shared_memory(number(name, value)?),
         "check_interval" => options.check_interval(seconds(name, value)?),
         "publish" => options.publish(value.extract()?),
         "tap" => options.tap(value.extract()?),

@@ -87,6 +87,7 @@ def test_a_listener_has_exactly_as_many_messages_in_flight_as_it_may():
         "max_session_in_flight": 1,
         "max_session_waiting": 1,
         "max_waiting": 1,
+        "shared_memory": 1 << 20,
         "hello_timeout": 300,
         "stall_timeout": 300,
         "tap": True,

@@ -84,6 +84,8 @@ def test_the_wrong_mode_is_refused():
         ({"max_message": 10**50}, simple_ipc.InvalidArgumentError),
         ({"max_message": 1.5}, TypeError),
         ({"spin": 1e300}, simple_ipc.InvalidArgumentError),
+        ({"shared_memory": -1}, simple_ipc.InvalidArgumentError),
+        ({"shared_memory": 0.5}, TypeError),
         ({"peers": ["root"]}, TypeError),
         ({"plain_text": 1}, TypeError),
         ({"socket_mode": 0o1777}, simple_ipc.InvalidArgumentError),

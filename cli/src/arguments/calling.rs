@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use simple_ipc::Overflow;
 
 use super::{Dialect, LiveChannel, TimeLimit};
-use crate::limits::{Largest, Patience, Reach, Size};
+use crate::limits::{Largest, Patience, Reach, Shared, Size};
 
 pub(super) const POST_EXAMPLES: &str = "\
 Examples:
@@ -149,6 +149,9 @@ pub(crate) struct Post {
 
     #[command(flatten)]
     pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) shared: Shared,
 
     /// Which dialect to speak: auto is native where the listener knows it, else deno
     #[arg(long, value_name = "WIRE", value_enum, default_value_t = Dialect::Auto)]

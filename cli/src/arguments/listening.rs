@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::limits::{Bounds, Largest, Publishing, Trust};
+use crate::limits::{Bounds, Largest, Publishing, Shared, Trust};
 
 pub(super) const LISTEN_USAGE: &str = "\
 simple-ipc listen [OPTIONS] <CHANNEL> (--echo | --reply <JSON> | --exec <COMMAND>...)
@@ -94,6 +94,9 @@ pub(crate) struct Listen {
 
     #[command(flatten)]
     pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) shared: Shared,
 
     #[command(flatten)]
     pub(crate) bounds: Bounds,

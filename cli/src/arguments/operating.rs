@@ -8,7 +8,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::{LiveChannel, TimeLimit};
 use crate::completion::live_channels;
-use crate::limits::{Largest, Patience, Reach, Size};
+use crate::limits::{Largest, Patience, Reach, Shared, Size};
 
 pub(super) const STATS_EXAMPLES: &str = "\
 Examples:
@@ -155,6 +155,9 @@ pub(crate) struct Bench {
 
     #[command(flatten)]
     pub(crate) largest: Largest,
+
+    #[command(flatten)]
+    pub(crate) shared: Shared,
 
     #[command(flatten)]
     pub(crate) reach: Reach,

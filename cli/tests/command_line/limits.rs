@@ -109,10 +109,13 @@ fn a_listener_takes_every_limit() {
         "--check-interval=1s",
         "--plain-text=no",
         "--spin=0s",
+        "--shared-memory=1MiB",
         "--grace=1s",
     ]);
     let input: String = (0..200).map(|n| format!("{n}\n")).collect();
-    scratch.run_with(["post", "x", "-", "--lines"], input.as_bytes()).printed(&input);
+    scratch.run_with(["post", "x", "-", "--lines", "--shared-memory=1MiB"], input.as_bytes()).printed(&input);
+    let stats = scratch.run(["stats", "x"]);
+    assert!(stats.text().contains("bytes shared with clients, of at most 1048576\n"), "{}", stats.text());
     // Plain text is not taken.
     let mut socket = std::os::unix::net::UnixStream::connect(scratch.socket("x")).unwrap();
     std::io::Write::write_all(&mut socket, b"hello\n").unwrap();

@@ -34,6 +34,7 @@ pub(crate) enum Set {
     Tap(bool),
     Threads(usize),
     Spin(i64),
+    SharedMemory(usize),
     CheckInterval(i64),
     OnHandlerFailure(bool),
     Publish(bool),
@@ -79,6 +80,7 @@ pub(crate) unsafe fn set(options: *mut sipc_options, set: Set) {
             Set::Tap(allow) => sipc_options_set_tap(options, allow),
             Set::Threads(threads) => sipc_options_set_threads(options, threads),
             Set::Spin(us) => sipc_options_set_spin_us(options, us),
+            Set::SharedMemory(bytes) => sipc_options_set_shared_memory(options, bytes),
             Set::CheckInterval(ms) => sipc_options_set_check_interval_ms(options, ms),
             Set::OnHandlerFailure(some) => {
                 sipc_options_on_handler_failure(options, some.then_some(on_failure), null_mut(), None)

@@ -120,6 +120,7 @@ namespace SimpleIpc.Native
         [DllImport(LibraryName)] internal static extern int sipc_options_set_max_in_flight(IntPtr options, UIntPtr messages);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_max_session_waiting(IntPtr options, UIntPtr bytes);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_max_waiting(IntPtr options, UIntPtr bytes);
+        [DllImport(LibraryName)] internal static extern int sipc_options_set_shared_memory(IntPtr options, UIntPtr bytes);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_hello_timeout_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_set_stall_timeout_ms(IntPtr options, long milliseconds);
         [DllImport(LibraryName)] internal static extern int sipc_options_allow_user(IntPtr options, uint uid);

@@ -25,6 +25,9 @@ class CommonOptions(TypedDict, total=False):
     """Which users may be at the other end; a list of user ids, besides root. Default: `"same_user"`."""
     spin: float
     """For how many seconds a waiting thread polls before it blocks, where that pays; 0 never. Default: 0.0001."""
+    shared_memory: int
+    """How many bytes of memory a listener shares with its clients, all together, and whether a client asks for any: not
+    where it is 0. On Linux, between processes of one user. Default: what `SIMPLE_IPC_SHARED_MEMORY` says, else 0."""
 
 
 class AioPostOptions(CommonOptions, total=False):
