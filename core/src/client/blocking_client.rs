@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::connect::{Connected, Presence};
+use super::connect::{Connected, Presence, Purpose};
 use super::late_sends::{self, Gathers};
 use super::one_way::OneWay;
 use super::pool::Idle;
@@ -181,7 +181,8 @@ impl BlockingClient {
         };
         let until = Until { caller: options.cancellation.as_ref(), ..Until::default() };
         if let Presence::Native = client.target.look(&until)?
-            && let Connected::Native(stream) = client.target.connect(options.timeout, &until)?
+            && let Connected::Native(stream) =
+                client.target.connect(Purpose { body: None, timeout: options.timeout }, &until)?
         {
             client.idle.put(client.session(stream, &client.closing)?);
         }
@@ -211,7 +212,7 @@ impl BlockingClient {
         self.check_open()?;
         self.target.check_body(message)?;
         self.call(
-            timeout,
+            Purpose { body: Some(message.kind()), timeout },
             caller,
             |session, until| session.request(message, timeout, until),
             |stream, until| {
@@ -227,7 +228,8 @@ impl BlockingClient {
             return Err(super::no_ping());
         }
         let began = Instant::now();
-        self.call(call.timeout_or(self.timeout()), caller, ThreadSession::ping, |_, _| Err(super::no_ping()))?;
+        let purpose = Purpose { body: None, timeout: call.timeout_or(self.timeout()) };
+        self.call(purpose, caller, ThreadSession::ping, |_, _| Err(super::no_ping()))?;
         Ok(began.elapsed())
     }
 
@@ -235,14 +237,14 @@ impl BlockingClient {
     #[inline]
     fn call<T>(
         &self,
-        timeout: Option<Duration>,
+        purpose: Purpose,
         caller: Option<&Cancellation>,
         on_session: impl FnMut(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
         on_deno: impl FnOnce(Stream, &Until<'_>) -> Result<T>,
     ) -> Result<T> {
         let until = Until { deadline: None, caller, client: Some(&self.closing) };
         let new_session = |stream| self.session(stream, &self.closing);
-        replace::call(&self.target, &self.idle, timeout, &until, new_session, on_session, on_deno)
+        replace::call(&self.target, &self.idle, purpose, &until, new_session, on_session, on_deno)
     }
 
     fn post_deno(
@@ -291,7 +293,8 @@ impl BlockingClient {
             let is_new = !guard.session.as_mut().is_some_and(|session| unconfirmed || session.is_usable());
             if is_new {
                 let connecting = Until { client: Some(&self.closing), ..until };
-                let connected = self.target.connect(self.timeout(), &connecting);
+                let connected =
+                    self.target.connect(Purpose { body: Some(message.kind()), timeout: self.timeout() }, &connecting);
                 until = until.within(self.timeout());
                 match connected.map_err(|error| tries.unreached(error))? {
                     Connected::Native(stream) => guard.session = Some(self.session(stream, &self.cut)?),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
+use crate::message::MessageKind;
 use crate::options::{Options, Wire};
 use crate::os::connect::{ConnectFailure, can_end_one_way, is_no_socket, nobody_listens, somebody_listens};
 use crate::os::lock_file::{Asking, Probe, probe};
@@ -36,6 +37,15 @@ impl Connected {
     }
 }
 
+/// What a connection is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    /// The kind of the body that waits to be sent, if one does.
+    pub(crate) body: Option<MessageKind>,
+    /// How long the call may take.
+    pub(crate) timeout: Option<Duration>,
+}
+
 /// How far one step of something that is repeated came.
 pub(crate) enum Step<T> {
     Done(T),
@@ -49,11 +59,15 @@ pub(crate) struct Connecting {
     began: Instant,
     deadline: Option<Instant>,
     pause: Duration,
+    /// What waits to be sent is JSON with bytes, which the Deno wire has not.
+    is_attached: bool,
 }
 
 impl Connecting {
-    pub(crate) fn new(deadline: Option<Instant>) -> Connecting {
-        Connecting { began: Instant::now(), deadline, pause: FIRST_PAUSE }
+    /// For a message with such a body, or for none.
+    pub(crate) fn new(body: Option<MessageKind>, deadline: Option<Instant>) -> Connecting {
+        let is_attached = body == Some(MessageKind::Attached);
+        Connecting { began: Instant::now(), deadline, pause: FIRST_PAUSE, is_attached }
     }
 
     /// Tries once, without waiting.
@@ -66,6 +80,13 @@ impl Connecting {
         let waits = self.pause > FIRST_PAUSE;
         if waits && nobody_listens(address) {
             return self.nobody(channel, address, options);
+        }
+        // Before there is a connection, which would have to be left without a byte: that ends the process of a Deno original.
+        if self.is_attached
+            && options.wire == Wire::Auto
+            && matches!(presence(channel, address, options), Ok(Presence::Other))
+        {
+            return Err(super::wire_has_no_attachments());
         }
         let Some(asking) = ask(channel, address, options)? else { return self.nobody(channel, address, options) };
         match Stream::try_connect(address) {

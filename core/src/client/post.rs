@@ -1,5 +1,6 @@
 //! One-shot posts: on a pooled session where the listener speaks native, on the Deno wire elsewhere.
 
+use super::connect::Purpose;
 use super::deno::Exchange;
 use super::pool::Pooled;
 use super::replace;
@@ -26,7 +27,7 @@ pub(crate) fn post(
         replace::call(
             &target,
             &Pooled(&target.key),
-            options.timeout,
+            Purpose { body: Some(message.kind()), timeout: options.timeout },
             &Until { caller: options.cancellation.as_ref(), ..Until::default() },
             |stream| ThreadSession::new(stream, options),
             |session, until| match mode {
@@ -49,7 +50,7 @@ pub(crate) fn inspect(channel: &Channel, options: &Options) -> Result<ListenerSt
         let told = replace::call(
             &target,
             &Pooled(&target.key),
-            options.timeout,
+            Purpose { body: None, timeout: options.timeout },
             &Until { caller: options.cancellation.as_ref(), ..Until::default() },
             |stream| ThreadSession::new(stream, &options),
             ThreadSession::ask,

@@ -1,9 +1,6 @@
 //! One call, on a session that is there or on a new one; and again on another where a session certainly did not take
 //! the message. A listener may be closing while its successor starts.
-
-use std::time::Duration;
-
-use super::connect::Connected;
+use super::connect::{Connected, Purpose};
 use super::target::Target;
 use super::thread_driver::ThreadSession;
 use super::until::Until;
@@ -81,13 +78,13 @@ pub(super) trait FreeSessions {
     fn put(&self, session: Box<ThreadSession>);
 }
 
-/// Makes a call in the calling thread. The time of `timeout` counts from when there is a session; `until` says what
+/// Makes a call in the calling thread. The purpose's time counts from when there is a session; `until` says what
 /// gives the call up before.
 #[inline]
 pub(super) fn call<T>(
     target: &Target<'_>,
     free: &impl FreeSessions,
-    timeout: Option<Duration>,
+    purpose: Purpose,
     until: &Until<'_>,
     new_session: impl Fn(Stream) -> Result<Box<ThreadSession>>,
     mut on_session: impl FnMut(&mut ThreadSession, &Until<'_>) -> Attempt<T>,
@@ -107,12 +104,12 @@ pub(super) fn call<T>(
         let is_new = found.is_none();
         let mut session = match found {
             Some(session) => session,
-            None => match target.connect(timeout, until).map_err(|error| tries.unreached(error))? {
+            None => match target.connect(purpose, until).map_err(|error| tries.unreached(error))? {
                 Connected::Native(stream) => new_session(stream)?,
-                Connected::Deno(stream) => return on_deno(stream, &until.within(timeout)),
+                Connected::Deno(stream) => return on_deno(stream, &until.within(purpose.timeout)),
             },
         };
-        let done = session.call(&until.within(timeout), &mut on_session);
+        let done = session.call(&until.within(purpose.timeout), &mut on_session);
         if session.is_open() {
             free.put(session);
         }

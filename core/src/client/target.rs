@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Step, presence};
+use super::connect::{Connected, Connecting, LONGEST_PAUSE, Presence, Purpose, Step, presence};
 use super::until::Until;
 use crate::channel::{Address, Channel};
 use crate::error::{Error, ErrorKind, Result};
@@ -77,21 +77,10 @@ impl<'a> Target<'a> {
         if len > max {
             return Err(larger_than_allowed(len, max));
         }
-        if message.kind() == MessageKind::Attached { self.check_wire() } else { Ok(()) }
-    }
-
-    /// Refuses JSON with bytes where it would go over the Deno wire. The process of an original's listener ends where one
-    /// connects and leaves, so who listens is looked at first.
-    #[cold]
-    fn check_wire(&self) -> Result<()> {
-        let goes_over_deno = match self.options.wire {
-            Wire::Native => false,
-            Wire::Deno => true,
-            Wire::Auto => {
-                matches!(presence(&self.channel, self.address(), &self.options), Ok(Presence::Other))
-            }
-        };
-        if goes_over_deno { Err(super::wire_has_no_attachments()) } else { Ok(()) }
+        if message.kind() == MessageKind::Attached && self.options.wire == Wire::Deno {
+            return Err(super::wire_has_no_attachments());
+        }
+        Ok(())
     }
 
     /// How long connecting may take for a call with this timeout: the time to wait for a listener is added.
@@ -122,10 +111,10 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Connects for a call with this timeout, pausing in the calling thread.
-    pub(crate) fn connect(&self, timeout: Option<Duration>, until: &Until<'_>) -> Result<Connected> {
-        let until = until.within(self.connecting_time(timeout));
-        let mut connecting = Connecting::new(until.deadline);
+    /// Connects for a call, pausing in the calling thread.
+    pub(crate) fn connect(&self, purpose: Purpose, until: &Until<'_>) -> Result<Connected> {
+        let until = until.within(self.connecting_time(purpose.timeout));
+        let mut connecting = Connecting::new(purpose.body, until.deadline);
         repeat(&until, || self.try_connect(&mut connecting))
     }
 

@@ -87,7 +87,7 @@ enum Brought {
 impl Driven {
     pub(super) fn new(target: Target<'static>) -> Result<Driven> {
         let poller = Poller::new().map_err(|error| Error::from_os("cannot make a subscription", error))?;
-        let connecting = Connecting::new(deadline(target.connecting_time(target.options.timeout)));
+        let connecting = Connecting::new(None, deadline(target.connecting_time(target.options.timeout)));
         let spin = target.options.spin;
         Ok(Driven {
             poller,
@@ -166,7 +166,7 @@ impl Driven {
                 Phase::Lost(due) if Instant::now() < *due => Brought::Nothing,
                 Phase::Lost(_) => {
                     // One look, without waiting for a listener.
-                    let connecting = Connecting::new(deadline(self.target.options.timeout));
+                    let connecting = Connecting::new(None, deadline(self.target.options.timeout));
                     self.phase = Phase::Connecting { connecting, due: None };
                     Brought::More
                 }
@@ -286,7 +286,7 @@ impl Driven {
                     return self.fail(error);
                 }
                 let until = deadline(self.target.connecting_time(self.target.options.timeout));
-                self.phase = Phase::Connecting { connecting: Connecting::new(until), due: None };
+                self.phase = Phase::Connecting { connecting: Connecting::new(None, until), due: None };
                 return Ok(Brought::More);
             }
             return self.fail(why);

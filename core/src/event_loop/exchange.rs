@@ -353,7 +353,7 @@ impl Exchange {
     fn look_for_a_session(&mut self) {
         let accept_within = self.target.options.acceptance_timeout();
         let until = deadline(self.target.connecting_time(Some(accept_within)));
-        self.phase = Phase::Connecting { connecting: Connecting::new(until), due: None };
+        self.phase = Phase::Connecting { connecting: Connecting::new(None, until), due: None };
     }
 
     /// Takes a session that is there, or tries to reach a listener. Whether there is something to do at once.

@@ -63,7 +63,8 @@ impl Queue {
             return self.finish(ticket, Ok(None));
         }
         let until = deadline(call.target.connecting_time(call.timeout));
-        call.state = State::Connecting(Box::new(Connecting::new(until)));
+        let body = call.body.as_ref().map(Message::kind);
+        call.state = State::Connecting(Box::new(Connecting::new(body, until)));
         self.connect_on(ticket);
     }
 

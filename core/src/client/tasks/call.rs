@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::session::{Operation, TaskSession};
-use crate::client::connect::Connected;
+use crate::client::connect::{Connected, Purpose};
 use crate::client::deno::Exchange;
 use crate::client::no_ping;
 use crate::client::replace::Tries;
@@ -37,7 +37,8 @@ pub(super) async fn call_async(
         let session = match current {
             Some(session) => session,
             None => {
-                let connected = target.connect_async(timeout, until).await;
+                let body = operation.as_post().map(|(message, _)| message.kind());
+                let connected = target.connect_async(Purpose { body, timeout }, until).await;
                 match connected.map_err(|error| tries.unreached(error))? {
                     Connected::Native(stream) => shared.start(stream)?,
                     Connected::Deno(stream) => {

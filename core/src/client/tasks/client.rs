@@ -11,7 +11,7 @@ use super::no_runtime;
 use super::session::{Operation, TaskSession};
 use crate::cancellation::{Call, Cancellation};
 use crate::channel::Channel;
-use crate::client::connect::{Connected, Presence};
+use crate::client::connect::{Connected, Presence, Purpose};
 use crate::client::target::Target;
 use crate::client::until::Until;
 use crate::client::{closed, closed_meanwhile, no_ping};
@@ -82,7 +82,8 @@ impl TaskClient {
         let client = TaskClient { target, session, born: fork::generation() };
         let until = Until { caller: options.cancellation.as_ref(), ..Until::default() };
         if let Presence::Native = client.target.look_async(&until).await? {
-            let connected = client.target.connect_async(options.timeout, &until).await?;
+            let connected =
+                client.target.connect_async(Purpose { body: None, timeout: options.timeout }, &until).await?;
             // A listener of the Deno original may have taken its place: it was only looked for.
             if let Connected::Native(stream) = connected {
                 client.session.start(stream)?;

@@ -1,12 +1,12 @@
 //! Waiting on the runtime: for a listener, for a stream, for an answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::time::timeout_at;
 
 use crate::cancellation::Cancellation;
-use crate::client::connect::{Connected, Connecting, Presence, Step};
+use crate::client::connect::{Connected, Connecting, Presence, Purpose, Step};
 use crate::client::deno::{Exchange, Progress};
 use crate::client::target::Target;
 use crate::client::until::Until;
@@ -47,9 +47,10 @@ async fn has_cancelled(cancellation: Option<&Cancellation>) {
 }
 
 impl Target<'_> {
-    /// Connects for a call with this timeout, pausing on the runtime. Cancelling it leaves nothing behind.
-    pub(crate) async fn connect_async(&self, timeout: Option<Duration>, until: &Until<'_>) -> Result<Connected> {
-        let mut connecting = Connecting::new(until.within(self.connecting_time(timeout)).deadline);
+    /// Connects for a call, pausing on the runtime. Cancelling it leaves nothing behind.
+    pub(crate) async fn connect_async(&self, purpose: Purpose, until: &Until<'_>) -> Result<Connected> {
+        let deadline = until.within(self.connecting_time(purpose.timeout)).deadline;
+        let mut connecting = Connecting::new(purpose.body, deadline);
         repeat_async(until, || self.try_connect(&mut connecting)).await
     }
 
