@@ -31,7 +31,7 @@ fn memory() -> File {
     let fd = rustix::fs::memfd_create("given", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     let file = File::from(fd);
     file.set_len(4096 + 2 * u64::from(CAPACITY)).unwrap();
-    for ring in [0, 640] {
+    for ring in [0, 768] {
         file.write_all_at(&1_u32.to_ne_bytes(), ring + 256).unwrap();
         file.write_all_at(&u64::MAX.to_ne_bytes(), ring + 384).unwrap();
     }

@@ -441,11 +441,14 @@ impl Queue {
             if self.has_news() {
                 return Ok(());
             }
-            self.rearm();
             let mut failed = None;
             let waited = waiter.receive(|wait| {
                 if wait == crate::os::stream::Wait::Yes {
-                    // The looks while it polled may have left what the poller does not tell of, or set an earlier time.
+                    if !self.unread.is_empty() {
+                        // The poller does not tell of what is left there.
+                        return Ok(true);
+                    }
+                    // The looks while it polled may have set an earlier time.
                     self.rearm();
                     return self.poller.wait(interrupt::piece(interrupt::left(until)));
                 }

@@ -97,7 +97,12 @@ impl Queue {
     #[inline]
     pub(super) fn rearm(&mut self) {
         let is_due = self.has_news() || self.is_woken || !self.unread.is_empty();
-        let at = if is_due { Some(Instant::now()) } else { self.due };
+        // One time that has come is as good as another, and is set already.
+        let at_once = |armed: Option<Instant>| {
+            let now = Instant::now();
+            armed.filter(|at| *at <= now).unwrap_or(now)
+        };
+        let at = if is_due { Some(at_once(self.poller.armed())) } else { self.due };
         // A clock that goes too early finds nothing to do and is set again then.
         if at != self.poller.armed() {
             let _the_clock_takes_any_time = self.poller.arm(at);

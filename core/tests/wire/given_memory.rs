@@ -21,8 +21,8 @@ use crate::scratch::{Scratch, build};
 const CAPACITY: u64 = 64 << 10;
 const FIRST_PAGE: u64 = 4096;
 /// The words of the ring that the listener sends by, and of the one that it receives by.
-const RINGS: [u64; 2] = [0, 640];
-const WORDS: [u64; 5] = [0, 128, 256, 384, 512];
+const RINGS: [u64; 2] = [0, 768];
+const WORDS: [u64; 6] = [0, 128, 256, 384, 512, 640];
 /// More than a client sends before it asks for memory.
 const BUSY: u32 = 40;
 
@@ -62,7 +62,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let more = prop_oneof![1..40_u64, Just(CAPACITY), Just(u64::MAX), Just(CAPACITY + 1)];
     let step = prop_oneof![
-        (0..2_usize, 0..5_usize, value).prop_map(|(ring, word, value)| Step::Word(ring, word, value)),
+        (0..2_usize, 0..6_usize, value).prop_map(|(ring, word, value)| Step::Word(ring, word, value)),
         (0..2_usize, 0..2_usize, more).prop_map(|(ring, word, more)| Step::Add(ring, word, more)),
         prop::collection::vec(any::<u8>(), 1..64).prop_map(Step::Bytes),
         (BUSY..BUSY + 10).prop_map(Step::Answer),

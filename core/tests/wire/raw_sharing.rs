@@ -22,7 +22,7 @@ fn hello(role: u8) -> Vec<u8> {
 
 const FIRST_PAGE: u64 = 4096;
 /// Where the words of a ring are that the client sends by, and the one that it receives by.
-const SENT: u64 = 640;
+const SENT: u64 = 768;
 const RECEIVED: u64 = 0;
 const HEAD: u64 = 128;
 const RECEIVER: u64 = 256;
@@ -250,7 +250,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let word = (0..2_u64, 0..5_u64).prop_map(|(ring, word)| 640 * ring + 128 * word);
+    let word = (0..2_u64, 0..6_u64).prop_map(|(ring, word)| 768 * ring + 128 * word);
     let value =
         prop_oneof![any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1), 0..3_u64, Just(1 << 18), Just((1 << 18) + 1)];
     let more = prop_oneof![1..40_u64, Just(1 << 18), Just((1 << 18) + 1), Just(u64::MAX)];

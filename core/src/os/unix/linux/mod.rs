@@ -17,4 +17,5 @@ pub(super) mod socket_table;
 pub(super) mod sockets;
 mod table;
 pub(super) mod tcp_table;
+mod turns;
 pub(super) mod users;

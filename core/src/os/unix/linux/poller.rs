@@ -29,7 +29,13 @@ const AT_ONCE: usize = 64;
 pub(crate) struct Poller {
     epoll: Arc<ForkFd>,
     clock: ForkFd,
+    /// The time that is set.
     armed: Option<Instant>,
+    /// What `clock` is set to, whose interrupts cost more than a turn does: it is left alone while a time that has come is set.
+    ticks_at: Option<Instant>,
+    /// Set while `armed` is a time that had come already. Made when it is first needed.
+    now: Option<Waker>,
+    is_now: bool,
     /// Once it was asked for.
     bell: Option<Bell>,
 }
@@ -44,7 +50,7 @@ impl Poller {
         let clock =
             ForkFd::open(|| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK))?;
         epoll::add(&poller, &clock, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN)?;
-        Ok(Poller { epoll: Arc::new(poller), clock, armed: None, bell: None })
+        Ok(Poller { epoll: Arc::new(poller), clock, armed: None, ticks_at: None, now: None, is_now: false, bell: None })
     }
 
     /// Watches a socket for what can be received, and for room to send if `room`. Dropping the socket
@@ -82,6 +88,36 @@ impl Poller {
         if self.armed == at {
             return Ok(());
         }
+        let has_come = at.is_some_and(|at| at <= Instant::now()) && self.can_be_now();
+        if self.is_now != has_come
+            && let Some(now) = &self.now
+        {
+            if has_come {
+                now.wake();
+            } else {
+                now.clear();
+            }
+            self.is_now = has_come;
+        }
+        if !has_come && self.ticks_at != at {
+            self.set_clock(at)?;
+        }
+        self.armed = at;
+        Ok(())
+    }
+
+    /// Whether it can be made readable without the clock.
+    fn can_be_now(&mut self) -> bool {
+        if self.now.is_none()
+            && let Ok(now) = Waker::new()
+            && epoll::add(&*self.epoll, &now, epoll::EventData::new_u64(CLOCK), epoll::EventFlags::IN).is_ok()
+        {
+            self.now = Some(now);
+        }
+        self.now.is_some()
+    }
+
+    fn set_clock(&mut self, at: Option<Instant>) -> io::Result<()> {
         let after = match at {
             // All zero would turn the clock off.
             Some(at) => {
@@ -92,7 +128,7 @@ impl Poller {
         };
         let value = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: after };
         timerfd_settime(&self.clock, TimerfdTimerFlags::empty(), &value)?;
-        self.armed = at;
+        self.ticks_at = at;
         Ok(())
     }
 
@@ -146,5 +182,40 @@ fn flags(socket: &Stream, room: bool) -> epoll::EventFlags {
         epoll::EventFlags::IN | epoll::EventFlags::OUT
     } else {
         epoll::EventFlags::IN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tells(poller: &Poller) -> bool {
+        poller.wait(Some(Duration::ZERO)).unwrap()
+    }
+
+    #[test]
+    fn a_time_that_has_come_is_told_until_another_one_is_set() {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let mut poller = Poller::new().unwrap();
+        for later in [None, Some(far), Some(far), None] {
+            poller.arm(Some(Instant::now())).unwrap();
+            assert!(tells(&poller) && tells(&poller));
+            poller.ready(&mut Vec::new()).unwrap();
+            assert!(tells(&poller), "a look has taken it away");
+            poller.arm(later).unwrap();
+            assert!(!tells(&poller));
+            assert_eq!(poller.armed(), later);
+        }
+    }
+
+    #[test]
+    fn a_time_that_was_set_before_one_that_had_come_comes_all_the_same() {
+        let soon = Instant::now() + Duration::from_millis(20);
+        let mut poller = Poller::new().unwrap();
+        poller.arm(Some(soon)).unwrap();
+        poller.arm(Some(Instant::now())).unwrap();
+        poller.arm(Some(soon)).unwrap();
+        while !poller.wait(Some(Duration::from_secs(60))).unwrap() {}
+        assert!(Instant::now() >= soon);
     }
 }

@@ -47,6 +47,9 @@ pub(crate) struct Words {
     /// What a sender without room waits for, as bits. The sender sets bits, the receiver swaps them out and then wakes it. Relaxed: as
     /// for `receiver`.
     pub(super) wanted: Apart<AtomicU32>,
+    /// On which processor the receiver last waited, one more than its number; 0 before it has. Written by the receiver; relaxed, it is a
+    /// hint. This file does nothing with it.
+    pub(super) place: Apart<AtomicU32>,
 }
 
 impl Words {
@@ -58,7 +61,13 @@ impl Words {
             receiver: Apart(AtomicU32::new(ASLEEP)),
             last: Apart(AtomicU64::new(UNKNOWN)),
             wanted: Apart(AtomicU32::new(0)),
+            place: Apart(AtomicU32::new(0)),
         }
+    }
+
+    /// The word that says on which processor the receiver last waited.
+    pub(crate) fn place(&self) -> &AtomicU32 {
+        &self.place.0
     }
 
     /// The word that a sender without room may wait on as a futex.

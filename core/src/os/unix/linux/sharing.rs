@@ -22,6 +22,7 @@ use super::super::waker::Waker;
 use super::memory::{self, Memory};
 use super::ring::{DOORBELL, FUTEX, Put, Receiver, Sender, Took, Words};
 use super::sockets;
+use super::turns::Turns;
 use crate::lock::lock;
 use crate::os::interest::Interest;
 use crate::os::transfer::Wait;
@@ -83,6 +84,8 @@ struct Rings {
     nth: usize,
     sender: Sender,
     receiver: Receiver,
+    /// What is known of letting the peer run.
+    turns: Turns,
     /// Nothing more is sent. Written by any thread, before it ends the socket; relaxed.
     said_last: AtomicBool,
     /// The peer has gone: the socket has said so, or it has closed without a word. Written by the thread that sends; relaxed.
@@ -102,6 +105,7 @@ impl Rings {
             nth,
             sender: Sender::new(capacity),
             receiver: Receiver::new(capacity),
+            turns: Turns::new(),
             said_last: AtomicBool::new(false),
             has_gone: AtomicBool::new(false),
             made_at: Instant::now(),
@@ -233,6 +237,7 @@ impl Rings {
         may_ring: impl FnOnce() -> bool,
     ) -> io::Result<usize> {
         let mut has_ended = false;
+        let mut has_let_run = false;
         loop {
             match self.take(to) {
                 Took::Some { count, wanted } => {
@@ -254,12 +259,19 @@ impl Rings {
                         return Err(Errno::AGAIN.into());
                     }
                 }
+                Wait::Yes if !std::mem::replace(&mut has_let_run, true) && self.let_peer_run() => {}
                 Wait::Yes if self.receiver.sleep(self.received()) => {
                     has_ended = self.clear_bell(socket, RecvFlags::empty())?;
                 }
                 Wait::Yes => {}
             }
         }
+    }
+
+    /// Before this side sleeps: lets the peer run, where that waits on the same processor. Whether something has come of it.
+    fn let_peer_run(&self) -> bool {
+        let has_come = || self.receiver.there(self.received()) != Some(0);
+        self.turns.let_run(self.received().place(), self.sent().place(), has_come)
     }
 
     /// Receives what has rung: with waiting where the socket is set so. Whether the stream has ended.
@@ -534,7 +546,7 @@ impl Sharing {
         let sends = self.rings_if(SENDS).filter(|_| interest != Interest::Read);
         if interest != Interest::Write
             && let Some(rings) = self.rings_if(RECEIVES)
-            && !rings.receiver.sleep(rings.received())
+            && (rings.let_peer_run() || !rings.receiver.sleep(rings.received()))
         {
             return Ok(true);
         }
