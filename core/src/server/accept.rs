@@ -8,21 +8,19 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::driver::dispatch;
-use super::driver::driven::{Driven, Drivers, Next};
+use super::driver::driven::{Drivers, Next};
+use super::driver::unbegun::{self, Accepted, FIRST, Unbegun};
 use super::single::{deno, deno_fast, text};
 use crate::mode::Mode;
 use crate::os::async_stream::{AsyncListener, AsyncStream};
 use crate::os::interest::Interest;
-use crate::os::stream::{Stream, Wait, would_block};
+use crate::os::stream::{Wait, would_block};
 use crate::os::{is_out_of_resources, own_owner};
-use crate::peer::Peer;
 use crate::protocol::dialect::Dialect;
-use crate::protocol::frame::{FrameReader, Sender};
-use crate::protocol::hello::{HELLO_LEN, Hello, PUBLISH_SUBSCRIBE, Role};
-use crate::server::session::Session;
-use crate::server::shared::{OpenConnection, Phase};
+use crate::protocol::hello::{HELLO_LEN, Hello};
+use crate::server::shared::{OpenConnection, Phase, Shared, until};
 use crate::server::single::connection::{Connection, receive};
-use crate::trace::{Span, Who, tell};
+use crate::trace::{Span, tell};
 
 /// How long accepting waits for a connection to end when the process is out of descriptors or memory, or pauses when
 /// something else keeps it from accepting.
@@ -106,11 +104,36 @@ pub(crate) async fn run(accepting: Accepting, mut fd: AsyncListener) {
 
 fn accept(drivers: &Arc<Drivers>, fd: &AsyncListener) -> io::Result<()> {
     let shared = &drivers.listener.shared;
-    let socket = fd.accept()?;
+    let socket = Arc::new(fd.accept()?);
     let peer = socket.peer();
-    let greeted = greet(Arc::clone(drivers), OpenConnection::new(shared), socket, peer);
-    shared.runtime.spawn(Span::connection(&peer).around(greeted));
+    let (drivers, open) = (Arc::clone(drivers), OpenConnection::new(shared));
+    let mut accepted = Accepted { drivers, open, socket, peer, first: Vec::new(), may_be_watched: true };
+    if is_crowd(shared) && peer.allowed(&shared.options.peers, own_owner()) {
+        accepted.first.reserve_exact(FIRST);
+        match accepted.socket.recv_spare(&mut accepted.first, HELLO_LEN, Wait::No) {
+            Err(error) if would_block(&error) => {
+                dispatch::watch(Unbegun::new(accepted, greet_on_the_runtime));
+                shared.crowd.notify_waiters();
+                return Ok(());
+            }
+            // What it is, or that it has ended, is found out as for any other.
+            _ => {}
+        }
+    }
+    greet_on_the_runtime(accepted);
     Ok(())
+}
+
+/// Whether so many are open that sessions share threads from the beginning: then what follows the hello of each is received by the
+/// thread that serves it.
+fn is_crowd(shared: &Shared) -> bool {
+    shared.blocking && shared.threads.is_shared_by_all(shared.open())
+}
+
+fn greet_on_the_runtime(accepted: Accepted) {
+    let runtime = accepted.open.shared().runtime.clone();
+    let span = Span::connection(&accepted.peer);
+    runtime.spawn(span.around(greet(accepted)));
 }
 
 /// The process is out of descriptors or memory: lets the quietest connection go, and waits until it has.
@@ -132,38 +155,50 @@ async fn make_room(drivers: &Arc<Drivers>, fd: &AsyncListener) {
 }
 
 /// Serves one connection, whatever it turns out to be.
-async fn greet(drivers: Arc<Drivers>, open: OpenConnection, socket: Stream, peer: Peer) {
-    let listener = &drivers.listener;
-    let shared = &listener.shared;
+async fn greet(mut accepted: Accepted) {
+    let Accepted { drivers, socket, first, peer, may_be_watched, .. } = &mut accepted;
+    let shared = &drivers.listener.shared;
+    let (peer, may_be_watched) = (*peer, *may_be_watched);
     if !peer.allowed(&shared.options.peers, own_owner()) {
         return shared.refused(&peer);
     }
-    let mut first = Vec::with_capacity(4096);
-    if deno_fast::receive(&socket, &mut first).unwrap_or(false)
-        && Dialect::of(first[0], shared.plain_text) == Some(Dialect::Deno)
-        && deno_fast::is_for(shared, &first)
-    {
-        return deno_fast::serve(open, socket, peer, first).await;
+    let dialect = |first: &[u8]| first.first().and_then(|&byte| Dialect::of(byte, shared.plain_text));
+    if dialect(first) != Some(Dialect::Native) {
+        first.reserve(FIRST);
+        if deno_fast::receive(socket, first).unwrap_or(false)
+            && dialect(first) == Some(Dialect::Deno)
+            && deno_fast::is_for(shared, first)
+        {
+            let Accepted { open, socket, first, .. } = accepted;
+            return deno_fast::serve(open, socket, peer, first).await;
+        }
     }
-    let Ok(fd) = AsyncStream::new(Arc::new(socket), Interest::Both) else { return };
+    let Ok(fd) = AsyncStream::new(Arc::clone(socket), Interest::Both) else { return };
     if first.is_empty() {
+        let most = || if is_crowd(shared) { HELLO_LEN } else { usize::MAX };
         let received = tokio::select! {
-            received = timeout(shared.options.hello_timeout, receive(&fd, &mut first)) => received,
-            () = shared.until_stopping() => Ok(take_what_is_there(&fd, &mut first)),
+            received = timeout(shared.options.hello_timeout, receive(&fd, first, most)) => received,
+            () = shared.until_stopping() => Ok(take_what_is_there(&fd, first)),
+            () = until(&shared.crowd, || is_crowd(shared)), if may_be_watched => {
+                accepted.socket = fd.into_inner();
+                return dispatch::watch(Unbegun::new(accepted, greet_on_the_runtime));
+            }
         };
         if !matches!(received, Ok(Ok(1..))) {
             return shared.incomplete(&peer);
         }
     }
-    match Dialect::of(first[0], shared.plain_text) {
-        Some(Dialect::Native) => native(&drivers, open, fd, first).await,
+    match dialect(first) {
+        Some(Dialect::Native) => native(accepted, fd).await,
         Some(Dialect::Text) if shared.mode == Mode::Publish => {
             shared.malformed(&peer, "plain text for a listener that publishes only");
         }
         Some(dialect) => {
             let connection = Connection::new(shared, fd, peer);
+            let Accepted { drivers, first, open: _open, .. } = accepted;
+            let listener = &drivers.listener;
             match dialect {
-                Dialect::Deno => deno::serve(shared, connection, first).await,
+                Dialect::Deno => deno::serve(&listener.shared, connection, first).await,
                 _ => text::serve(listener, connection, &first).await,
             }
         }
@@ -176,12 +211,13 @@ fn take_what_is_there(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usiz
     fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No)
 }
 
-async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, mut first: Vec<u8>) {
-    let listener = &drivers.listener;
-    let shared = &listener.shared;
+async fn native(mut accepted: Accepted, fd: AsyncStream) {
+    let Accepted { drivers, first, peer, .. } = &mut accepted;
+    let shared = &drivers.listener.shared;
     let whole = timeout(shared.options.hello_timeout, async {
         while first.len() < HELLO_LEN {
-            if receive(&fd, &mut first).await? == 0 {
+            let missing = HELLO_LEN - first.len();
+            if receive(&fd, first, || missing).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -193,33 +229,15 @@ async fn native(drivers: &Arc<Drivers>, open: OpenConnection, fd: AsyncStream, m
         _ = whole => {}
         () = shared.until_stopping() => {}
     }
-    let Some((hello, rest)) = first.split_first_chunk::<HELLO_LEN>() else {
-        return shared.incomplete(&fd.get_ref().peer());
+    let Some(hello) = first.first_chunk::<HELLO_LEN>() else {
+        return shared.incomplete(peer);
     };
     let theirs = Hello::decode_from_client(hello);
-    let role = match shared.mode {
-        Mode::Request => Role::RequestListener,
-        Mode::Broadcast | Mode::Publish => Role::BroadcastListener,
-    };
-    let ours = Hello::new(role, shared.options.max_message);
-    let peer = fd.get_ref().peer();
-    let (session, shared) = (fd.into_inner(), Arc::clone(shared));
-    let session = Arc::new(Session::new(session, shared, listener.next_key(), peer, theirs.as_ref().ok()));
-    listener.add(&session);
-    let mut reader = FrameReader::new(Sender::Client, listener.shared.options.max_message);
-    reader.let_attach(theirs.as_ref().is_ok_and(Hello::knows_attachments));
-    reader.feed(rest);
-    let may_subscribe =
-        theirs.as_ref().is_ok_and(|hello| hello.role == Role::Multiplexed && hello.features & PUBLISH_SUBSCRIBE != 0);
-    let driven = Driven { session, drivers: Arc::clone(drivers), reader, may_subscribe, _open: open };
-    if !driven.session.greet(&ours) {
-        return;
-    }
+    // The session's driver watches it.
+    accepted.socket = fd.into_inner();
+    let Some(driven) = unbegun::begin(accepted, &theirs) else { return };
     match theirs {
-        Ok(_) => {
-            tell!(DEBUG, "a session begins", channel: driven.session.shared.channel, peer: Who(&peer));
-            dispatch::begin(driven).await;
-        }
+        Ok(_) => dispatch::begin(driven).await,
         Err(violation) => dispatch::dispatch(driven, Next::Dismiss(violation)),
     }
 }

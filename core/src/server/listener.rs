@@ -18,6 +18,7 @@ use crate::mode::{Mode, Serves};
 use crate::options::Options;
 use crate::os::channel_lock::ChannelLock;
 use crate::os::{self, fork};
+use crate::server::connecting::Connecting;
 use crate::server::handler::{Dropped, Handler, UsersCode};
 use crate::server::publication::Publication;
 use crate::server::session::Session;
@@ -57,6 +58,8 @@ pub(crate) struct Listener {
     grace_ends: OnceLock<Option<Instant>>,
     /// Sessions that have a driver, by their keys.
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    /// Connections of which nothing has come yet, and that a thread watches which serves many.
+    pub(crate) connecting: Connecting,
     /// Connections of plain text.
     texts: Mutex<Vec<Arc<TextConnection>>>,
     /// The key of the next session: a count that nothing is ordered by.
@@ -102,6 +105,7 @@ impl Listener {
             code_dropped,
             grace_ends: OnceLock::new(),
             sessions: Mutex::default(),
+            connecting: Connecting::default(),
             texts: Mutex::default(),
             next_key: AtomicU64::new(1),
         })
@@ -348,6 +352,7 @@ impl Listener {
             for session in self.all_sessions() {
                 session.retire();
             }
+            self.connecting.end_all();
             until(progress, || self.shared.open() == 0 && admission.in_flight() == 0).await;
         };
         if !self.shared.has_closed() {

@@ -6,6 +6,7 @@
 //! | `listener` | what is a listener's own: its channel's files, its sessions, its handler, how it ends |
 //! | `shared` | what all its connections share: limits, counters, what is in hand |
 //! | `accept` | taking connections in, telling dialects apart |
+//! | `connecting` | those of which nothing has come yet, and no task waits for |
 //! | `session` | native sessions |
 //! | `driver` | what receives on them: the runtime or a thread, and the dispatcher between these |
 //! | `single` | the dialects without sessions |
@@ -26,6 +27,7 @@ mod call_id;
 mod clock;
 #[cfg(test)]
 mod clock_tests;
+mod connecting;
 mod driver;
 mod error_frame;
 pub(crate) mod handler;

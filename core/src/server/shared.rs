@@ -83,6 +83,9 @@ pub(crate) struct Shared {
     pub(crate) is_starved: AtomicBool,
     /// Wakes the accepting task: the listener stops, or a connection has ended.
     pub(crate) accepting: Notify,
+    /// Connections are [watched](crate::server::driver::unbegun) by threads that serve many: those that wait for their hello on
+    /// the runtime are to be, too.
+    pub(crate) crowd: Notify,
     /// Something that a closing listener waits for has ended.
     pub(crate) progress: Notify,
     /// The phase is `Stopping`, or a later one.
@@ -140,6 +143,7 @@ impl Shared {
             open: AtomicUsize::new(0),
             is_starved: AtomicBool::new(false),
             accepting: Notify::new(),
+            crowd: Notify::new(),
             progress: Notify::new(),
             stopping: Notify::new(),
             closed: Notify::new(),

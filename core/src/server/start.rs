@@ -47,6 +47,8 @@ pub(crate) fn start(
     runtime.spawn(span.around(accept::run(accepting, watched)));
     runtime.spawn(Arc::clone(&listener).check_limit());
     if listener.shared.blocking {
+        let connecting = Arc::clone(&listener);
+        runtime.spawn(async move { connecting.connecting.check(&connecting.shared).await });
         runtime.spawn(stuck::check(drivers));
     }
     // A bridge acknowledges when the other machine has.

@@ -31,6 +31,7 @@ mod original;
 mod published_locks;
 #[cfg_attr(windows, expect(dead_code, reason = "stand-ins on Unix sockets use the rest"))]
 mod raw;
+mod raw_crowd;
 mod raw_deno;
 mod raw_native;
 mod raw_publications;

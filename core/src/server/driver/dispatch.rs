@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::dismissal::dismiss;
-use super::driven::{Driven, Drivers, Group, Keeping, KeptSession, Next};
+use super::driven::{Driven, Drivers, Group, Keeping, KeptSession, Next, Served};
 use super::group_members::{Joined, Turn};
+use super::unbegun::Unbegun;
 use super::{batch, group_thread, own_loop, runtime, stream, subscription, thread};
 use crate::lock::lock;
 use crate::os::fork;
@@ -80,10 +81,31 @@ fn join(driven: Driven) {
         threads.note_slowness();
         return dispatch(driven, Next::Runtime);
     };
-    match group.join(&session.socket, Box::new(driven), || threads.seat_of_a_group()) {
+    match group.join(&session.socket, Served::Session(Box::new(driven)), || threads.seat_of_a_group()) {
         Ok(Joined::Served) => {}
         Ok(Joined::Alone(turn)) => serve_group(&drivers, group, turn),
-        Err(driven) => dispatch(*driven, Next::Runtime),
+        Err(served) => leave(served, Next::Runtime),
+    }
+}
+
+/// Has a thread that serves many sessions watch a connection.
+pub(crate) fn watch(unbegun: Unbegun) {
+    let (drivers, socket) = (Arc::clone(unbegun.drivers()), Arc::clone(unbegun.socket()));
+    let threads = &drivers.listener.shared.threads;
+    let unbegun = Box::new(unbegun);
+    let Some(group) = drivers.groups.next(threads.groups()) else { return unbegun.leave() };
+    match group.join(&socket, Served::Unbegun(unbegun), || threads.seat_of_a_group()) {
+        Ok(Joined::Served) => {}
+        Ok(Joined::Alone(turn)) => serve_group(&drivers, group, turn),
+        Err(served) => leave(served, Next::Runtime),
+    }
+}
+
+/// What happens next with one that is not served together with others any more.
+fn leave(served: Served, next: Next) {
+    match served {
+        Served::Session(driven) => dispatch(*driven, next),
+        Served::Unbegun(unbegun) => unbegun.leave(),
     }
 }
 
@@ -93,7 +115,7 @@ pub(super) fn serve_group(drivers: &Arc<Drivers>, group: &Arc<Group>, turn: Turn
     let shared = Arc::clone(&drivers.listener.shared);
     let threads = Arc::clone(&shared.threads);
     threads.call_now(Box::new(move || {
-        let end = group_thread::serve(&group, turn, &shared, || drivers.groups.active(), dispatch);
+        let end = group_thread::serve(&group, turn, &shared, || drivers.groups.active(), leave);
         if let group_thread::End::Forked = end {
             std::mem::forget((drivers, group, shared));
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::group;
 use super::handover::Handover;
+use super::unbegun::Unbegun;
 use crate::lock::lock;
 use crate::protocol::Violation;
 use crate::protocol::frame::FrameReader;
@@ -69,11 +70,18 @@ pub(crate) struct Drivers {
     /// Sessions that their threads keep while they are with the handler of a stream.
     kept: Mutex<Vec<KeptSession>>,
     /// Sessions that share threads.
-    pub(crate) groups: group::Groups<Box<Driven>>,
+    pub(crate) groups: group::Groups<Served>,
 }
 
 /// The sessions that one thread serves.
-pub(crate) type Group = group::Group<Box<Driven>>;
+pub(crate) type Group = group::Group<Served>;
+
+/// One of the connections that a thread serves together.
+pub(crate) enum Served {
+    Session(Box<Driven>),
+    /// Nothing has come of it yet.
+    Unbegun(Box<Unbegun>),
+}
 
 /// A thread of a session, while it drives that a batch at a time.
 pub(crate) type BatchThread = Arc<Handover<Driven>>;

@@ -22,11 +22,19 @@ pub(crate) struct Group<D> {
     /// On how many sessions something had come, as of the last sweep. Written by the thread whose turn it is; relaxed: it orders
     /// nothing.
     active: AtomicUsize,
+    /// On how many sessions something had come at the last look at the sockets: all that wait for the one in hand. Written by the thread
+    /// whose turn it is; relaxed: it orders nothing.
+    ready: AtomicUsize,
 }
 
 impl<D> Group<D> {
     fn new() -> io::Result<Group<D>> {
-        Ok(Group { poller: Poller::new()?, members: Members::new(), active: AtomicUsize::new(0) })
+        Ok(Group {
+            poller: Poller::new()?,
+            members: Members::new(),
+            active: AtomicUsize::new(0),
+            ready: AtomicUsize::new(0),
+        })
     }
 
     /// Adds a session. The driver comes back where its socket cannot be watched.
@@ -46,7 +54,13 @@ impl<D> Group<D> {
         if tokens.is_empty() && self.poller.wait(most)? {
             self.poller.ready(tokens)?;
         }
+        self.ready.store(tokens.len(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// On how many sessions something had come at the last look at the sockets.
+    pub(crate) fn last_ready(&self) -> usize {
+        self.ready.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take(&self, turn: Turn, token: u64) -> Taken<D> {

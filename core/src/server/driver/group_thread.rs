@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::driven::{Driven, Group, Next};
+use super::driven::{Driven, Group, Next, Served};
 use super::group_members;
 use super::group_members::{Leaves, Turn};
 use super::messages::{Taken, ToHandler};
 use super::thread::end;
+use super::unbegun::{Begun, Unbegun};
 use crate::os::fork;
 use crate::os::stream::{Wait, interrupted, would_block};
 use crate::server::handler::BlockingHandler;
@@ -52,11 +53,11 @@ pub(crate) fn serve(
     turn: Turn,
     shared: &Arc<Shared>,
     active: impl Fn() -> usize,
-    leave: impl Fn(Driven, Next),
+    leave: impl Fn(Served, Next),
 ) -> End {
     let Some(code) = shared.users_code() else {
         // The listener has closed: sessions end.
-        group.sweep(turn, Leaves::All, |_, _| false).for_each(|driven| leave(*driven, Next::Runtime));
+        group.sweep(turn, Leaves::All, |_, _| false).for_each(|served| leave(served, Next::Runtime));
         group.end_turn(turn);
         return End::Over;
     };
@@ -88,7 +89,7 @@ enum Then {
     Done,
 }
 
-impl<L: Fn(Driven, Next)> Serving<'_, L> {
+impl<L: Fn(Served, Next)> Serving<'_, L> {
     /// Serves until another thread has the turn. `active` tells on how many sessions of all groups something has come of late.
     fn serve(&self, active: impl Fn() -> usize) {
         let Serving { group, turn, shared, .. } = *self;
@@ -124,7 +125,8 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
 
     /// Has sessions go back to the runtime, and gives memory back that the others do not need.
     fn sweep(&self, leaves: Leaves) {
-        let may_stay = |driven: &mut Box<Driven>, was_active: bool| {
+        let may_stay = |served: &mut Served, was_active: bool| {
+            let Served::Session(driven) = served else { return true };
             let Driven { session, reader, .. } = &mut **driven;
             if was_active {
                 session.note_activity();
@@ -135,7 +137,7 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
             // An acknowledgement that another thread has sent may have been too much for the socket.
             session.send_queue.waiting() == 0
         };
-        self.group.sweep(self.turn, leaves, may_stay).for_each(|driven| (self.leave)(*driven, Next::Runtime));
+        self.group.sweep(self.turn, leaves, may_stay).for_each(|served| (self.leave)(served, Next::Runtime));
     }
 
     /// Serves one session on which something has come.
@@ -143,10 +145,20 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
         let Serving { group, turn, shared, leave, .. } = *self;
         let mut receives = true;
         loop {
-            let mut driven = match group.take(turn, token) {
-                group_members::Taken::Session(driven) => driven,
+            let served = match group.take(turn, token) {
+                group_members::Taken::Session(served) => served,
                 group_members::Taken::Gone => return Then::GoOn,
                 group_members::Taken::NotYourTurn => return Then::Done,
+            };
+            let mut driven = match served {
+                Served::Session(driven) => driven,
+                Served::Unbegun(unbegun) => match self.begin(token, unbegun) {
+                    Ok(driven) => {
+                        receives = false;
+                        driven
+                    }
+                    Err(then) => return then,
+                },
             };
             shared.stuck_check.want();
             let (next, is_done) = serve_in_hand(&mut driven, to_handler, receives);
@@ -156,20 +168,49 @@ impl<L: Fn(Driven, Next)> Serving<'_, L> {
             }
             if let Some(next) = next {
                 group.leave(turn, token);
-                leave(*driven, next);
+                leave(Served::Session(driven), next);
                 return Then::GoOn;
             }
             // Where a session shares memory, of what is left there, or comes at this moment, nobody else would tell.
             let sleeps = driven.session.socket.falls_asleep();
-            if let Err(driven) = group.put_back(turn, token, driven) {
-                driven.session.note_that_it_kept_a_thread();
-                leave(*driven, Next::Runtime);
+            if let Err(served) = group.put_back(turn, token, Served::Session(driven)) {
+                if let Served::Session(driven) = &served {
+                    driven.session.note_that_it_kept_a_thread();
+                }
+                leave(served, Next::Runtime);
                 return Then::Done;
             }
             if is_done && sleeps {
                 return Then::GoOn;
             }
             receives = is_done;
+        }
+    }
+
+    /// Greets the client of a connection on which something has come. What that leads to where it is no session of this thread's.
+    fn begin(&self, token: u64, unbegun: Box<Unbegun>) -> Result<Box<Driven>, Then> {
+        let Serving { group, turn, leave, .. } = *self;
+        match unbegun.begin() {
+            Begun::Session(driven) => {
+                driven.session.state.to_thread();
+                Ok(driven)
+            }
+            Begun::NotYet(unbegun) => {
+                if let Err(served) = group.put_back(turn, token, Served::Unbegun(unbegun)) {
+                    leave(served, Next::Runtime);
+                    return Err(Then::Done);
+                }
+                Err(Then::GoOn)
+            }
+            Begun::Other(unbegun) => {
+                group.leave(turn, token);
+                leave(Served::Unbegun(unbegun), Next::Runtime);
+                Err(Then::GoOn)
+            }
+            Begun::Gone => {
+                group.leave(turn, token);
+                Err(Then::GoOn)
+            }
         }
     }
 }

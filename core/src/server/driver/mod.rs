@@ -17,3 +17,4 @@ mod stream;
 pub(crate) mod stuck;
 mod subscription;
 mod thread;
+pub(crate) mod unbegun;

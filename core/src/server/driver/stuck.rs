@@ -18,6 +18,9 @@ const LOOKS_AT_NOTHING: u32 = 20;
 const LOOKS_AT_NO_STREAM: u32 = 2;
 /// A look that comes this late says nothing of a thread that serves many sessions: nobody got a processor.
 const LATE: Duration = Duration::from_millis(4);
+/// For each so many sessions on which something has come at once, one more look in a row has to find the thread with the same one: with
+/// so many clients at work the system may well keep a thread waiting that is not stuck.
+const READY_A_LOOK: usize = 16;
 /// Where a thread that serves many sessions gets stuck, and had taken so few of them to the handler since one did last,
 const FEW: u64 = 256;
 /// so many times in a row, handlers are slow: sessions are not served together for a while.
@@ -30,7 +33,8 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
         let mut seen: Vec<(BatchThread, u32)> = Vec::new();
         let mut seen_kept: Vec<KeptSession> = Vec::new();
         let (mut looks_at_nothing, mut enough) = (0, LOOKS_AT_NO_STREAM);
-        let mut seen_groups: Vec<Option<Look>> = Vec::new();
+        // What the last look has found, and how many in a row.
+        let mut seen_groups: Vec<(Option<Look>, usize)> = Vec::new();
         let (mut strikes, mut is_late) = (0, false);
         let is_any_at_work = || {
             !drivers.kept().is_empty()
@@ -66,15 +70,21 @@ pub(crate) async fn check(drivers: Arc<Drivers>) {
             has_moved |= !kept.is_empty();
             seen_kept = kept;
             let groups = drivers.groups.all();
-            seen_groups.resize(groups.len(), None);
-            for (group, seen) in groups.iter().zip(&mut seen_groups) {
+            seen_groups.resize(groups.len(), (None, 0));
+            for (group, (seen, times)) in groups.iter().zip(&mut seen_groups) {
                 let look = group.look();
                 if look.is_some() {
                     enough = LOOKS_AT_NOTHING;
                 }
                 has_moved |= look != *seen;
-                if !is_late
-                    && look == *seen
+                *times = if look != *seen {
+                    0
+                } else if is_late {
+                    *times
+                } else {
+                    *times + 1
+                };
+                if *times > group.last_ready() / READY_A_LOOK
                     && let Some(look) = look
                 {
                     take_over_group(&drivers, group, look, &mut strikes);

@@ -178,7 +178,7 @@ impl Connection {
 
     /// Receives more of a message; 0 at its end. Cancelling it loses nothing.
     pub(crate) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        receive(&self.fd, buffer).await
+        receive(&self.fd, buffer, || usize::MAX).await
     }
 
     /// Takes a message to the handler. For a request, what comes of it. For a broadcast nothing, when the handler has
@@ -333,17 +333,17 @@ impl Drop for InFlight {
     }
 }
 
-/// Receives into the spare room of `buffer`, which it makes if there is none. 0 is the end.
-pub(crate) async fn receive(fd: &AsyncStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+/// Receives at most `most` bytes into the spare room of `buffer`, which it makes if there is none. 0 is the end.
+pub(crate) async fn receive(fd: &AsyncStream, buffer: &mut Vec<u8>, most: impl Fn() -> usize) -> io::Result<usize> {
     loop {
         if buffer.len() == buffer.capacity() {
             buffer.reserve(4096.max(buffer.len()));
         }
-        match fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No) {
+        match fd.get_ref().recv_spare(buffer, most(), Wait::No) {
             Err(error) if would_block(&error) => {
                 let mut guard = fd.readable().await?;
                 // Only what was true before the receive is out of date; look once more first.
-                match fd.get_ref().recv_spare(buffer, usize::MAX, Wait::No) {
+                match fd.get_ref().recv_spare(buffer, most(), Wait::No) {
                     Err(error) if would_block(&error) => guard.clear_ready(),
                     done => return done,
                 }

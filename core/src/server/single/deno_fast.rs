@@ -27,7 +27,7 @@ const QUICK: Duration = Duration::from_millis(2);
 
 /// Receives what is there. Whether that is all that will come.
 pub(crate) fn receive(socket: &Stream, first: &mut Vec<u8>) -> io::Result<bool> {
-    let room = first.capacity();
+    let room = first.capacity() - first.len();
     let got = socket.recv_spare(first, usize::MAX, Wait::No)?;
     if got == 0 || got == room {
         return Ok(false);
@@ -64,7 +64,7 @@ struct Unsent {
 }
 
 /// Takes a request to the handler, and sees to its end.
-pub(crate) async fn serve(open: OpenConnection, socket: Stream, peer: Peer, stream: Vec<u8>) {
+pub(crate) async fn serve(open: OpenConnection, socket: Arc<Stream>, peer: Peer, stream: Vec<u8>) {
     let shared = Arc::clone(open.shared());
     let message = match wire::decode(stream, None) {
         Ok(message) => message,
@@ -72,7 +72,7 @@ pub(crate) async fn serve(open: OpenConnection, socket: Stream, peer: Peer, stre
     };
     let (in_flight, held) = take_in(&shared, message.len(), peer).await;
     // Nothing else here holds the caller: its connection is closed, which ends the answer, as soon as that is sent.
-    let exchange = Exchange::request(&Caller::new(&shared, Arc::new(socket), peer), &in_flight);
+    let exchange = Exchange::request(&Caller::new(&shared, socket, peer), &in_flight);
     let responder = exchange.responder();
     let left = Left { exchange, unsent: None, in_flight: Arc::clone(&in_flight), _open: open };
     let handoff = Arc::new(Handoff { left: Mutex::new(Some(left)), leaves: Notify::new() });
