@@ -21,12 +21,22 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct ChannelLock {
     // Dropped in this order: whoever gets the lock next must find the address free.
-    listener: Listener,
+    listener: Listening,
     lock: LockFile,
     address: Address,
     label: String,
     mode: u32,
     serves: Serves,
+}
+
+/// What listens for as long as the channel is held. Others may hold it longer, and still take who has connected by then.
+#[derive(Debug)]
+struct Listening(Listener);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 /// What [`ChannelLock::heal`] put back.
@@ -61,7 +71,7 @@ impl ChannelLock {
         let address = Address::Unix(path.clone());
         let lock = LockFile::acquire(&address, label, mode, serves, Patience::Starting)?;
         let server = PipeServer::new(&path, mode).map_err(|refusal| pipe_refused(label, &path, refusal))?;
-        let listener = Listener::Pipe(Arc::new(server));
+        let listener = Listening(Listener::Pipe(Arc::new(server)));
         Ok(ChannelLock { listener, lock, address, label: label.to_owned(), mode, serves })
     }
 
@@ -75,6 +85,7 @@ impl ChannelLock {
             let address = Address::Tcp { port, directory: directory.to_owned() };
             match LockFile::acquire(&address, label, mode, serves, Patience::Starting) {
                 Ok(lock) => {
+                    let listener = Listening(listener);
                     return Ok(ChannelLock { listener, lock, address, label: label.to_owned(), mode, serves });
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::InUse | ErrorKind::PathOccupied) => last = Some(error),
@@ -90,6 +101,7 @@ impl ChannelLock {
         let address = Address::Tcp { port, directory: directory.to_owned() };
         let lock = LockFile::acquire(&address, label, mode, serves, Patience::Starting)?;
         let (listener, _) = listener::tcp(port).map_err(|refusal| port_refused(label, port, refusal))?;
+        let listener = Listening(listener);
         Ok(ChannelLock { listener, lock, address, label: label.to_owned(), mode, serves })
     }
 
@@ -103,7 +115,7 @@ impl ChannelLock {
 
     /// What listens, by a handle of the caller's own: the channel may be released while the caller still accepts.
     pub(crate) fn listener(&self) -> std::io::Result<Listener> {
-        self.listener.duplicate()
+        self.listener.0.duplicate()
     }
 
     /// Gives the channel back, as dropping the claim does, and says what could not be removed and why.

@@ -46,6 +46,13 @@ impl Listener {
         }
     }
 
+    /// Lets nobody connect any more, where others hold it, too. A port takes connections until the last of them lets go of it.
+    pub(super) fn stop(&self) {
+        if let Listener::Pipe(server) = self {
+            server.stop();
+        }
+    }
+
     pub(super) fn duplicate(&self) -> io::Result<Listener> {
         Ok(match self {
             Listener::Tcp(listener) => Listener::Tcp(listener.try_clone()?),

@@ -40,15 +40,24 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct PipeServer {
     name: Vec<u16>,
     access: Access,
-    waiting: Mutex<Vec<Instance>>,
+    waiting: Mutex<Waiting>,
     /// Set when a client has come: by the kernel. Cleared by whoever has another instance wait, under `waiting`, and set again where
     /// one has a client.
     arrivals: Arc<Event>,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    instances: Vec<Instance>,
+    /// Nobody may connect any more: who is taken is not replaced.
+    is_over: bool,
+}
+
 #[derive(Debug)]
 struct Instance {
     // Dropped in this order: the wait is over before its handle is closed.
+    /// Done when a client has connected; or without one, where the thread that began it has ended: the system gives up a thread's
+    /// operations with it.
     client: Operation<()>,
     handle: OwnedHandle,
 }
@@ -65,7 +74,7 @@ impl PipeServer {
         while waiting.len() < WAITING {
             waiting.push(server.instance(0).map_err(by("CreateNamedPipe"))?);
         }
-        *lock(&server.waiting) = waiting;
+        lock(&server.waiting).instances = waiting;
         server.tell();
         Ok(server)
     }
@@ -96,21 +105,44 @@ impl PipeServer {
 
     /// Takes a client that has connected, without waiting for one.
     pub(super) fn accept(&self) -> io::Result<Pipe> {
-        let mut waiting = lock(&self.waiting);
-        let Some(at) = waiting.iter().position(|instance| instance.client.is_done()) else {
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        // Without another one in its place it stays, for when there is room again.
-        let next = self.instance(0)?;
-        let taken = std::mem::replace(&mut waiting[at], next);
-        drop(waiting);
+        let taken = self.take();
+        // A wait that has begun has cleared the event.
         self.tell();
-        Pipe::adopt(taken.handle, End::Server)
+        Pipe::adopt(taken?.handle, End::Server)
+    }
+
+    fn take(&self) -> io::Result<Instance> {
+        let mut waiting = lock(&self.waiting);
+        while let Some(at) = waiting.instances.iter().position(|instance| instance.client.is_done()) {
+            if waiting.is_over {
+                return Ok(waiting.instances.swap_remove(at));
+            }
+            let instance = &mut waiting.instances[at];
+            if instance.client.bytes().is_err() {
+                // It waits again, since a client may connect to it all the while.
+                instance.client = self.wait_for_client(&instance.handle)?;
+                continue;
+            }
+            // Without another one in its place it stays, for when there is room again.
+            let next = self.instance(0)?;
+            return Ok(std::mem::replace(instance, next));
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Lets nobody connect any more. Those who have can still be taken.
+    pub(super) fn stop(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.is_over = true;
+        waiting.instances.retain(|instance| {
+            instance.client.end();
+            instance.client.bytes().is_ok()
+        });
     }
 
     /// Whether a client has connected.
     pub(super) fn someone_waits(&self) -> bool {
-        lock(&self.waiting).iter().any(|instance| instance.client.is_done())
+        lock(&self.waiting).instances.iter().any(|instance| instance.client.is_done())
     }
 
     pub(super) fn arrivals(&self) -> &Arc<Event> {
@@ -144,8 +176,13 @@ impl PipeServer {
         }
         // SAFETY: the call has just made the handle, and nobody else has it.
         let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
+        Ok(Instance { client: self.wait_for_client(&handle)?, handle })
+    }
+
+    /// Has an instance wait for a client.
+    fn wait_for_client(&self, handle: &OwnedHandle) -> io::Result<Operation<()>> {
         let event = self.arrivals.handle();
-        let client = Operation::begin(handle.as_raw_handle(), (), |file, outcome, _| {
+        Operation::begin(handle.as_raw_handle(), (), |file, outcome, _| {
             // SAFETY: the handle is open; the outcome is the operation's and outlives it; nothing is read or written besides.
             let status = unsafe {
                 NtFsControlFile(
@@ -166,8 +203,7 @@ impl PipeServer {
                 STATUS_PIPE_CONNECTED | STATUS_PIPE_CLOSING => STATUS_SUCCESS,
                 status => status,
             }
-        })?;
-        Ok(Instance { client, handle })
+        })
     }
 }
 
