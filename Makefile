@@ -86,8 +86,8 @@ soak: ## mixed load, with memory, descriptors and threads in a plot: TIME=10m
 	@$(MAKE) --no-print-directory stage
 	@tests/soak/run.sh $(if $(TIME),--time $(TIME)) --plot $(TARGET)/soak.svg
 
-test-windows: ## build for Windows and run what was built under Wine 10; needs root; ONLY='node python' for some parts of tests/windows
-	@tools/as_root.sh tools/windows.sh $(ONLY)
+test-windows: ## build for Windows and run what was built under Wine 10; needs root; ONLY='node python' for some parts of tests/windows, SHORT=1 for the short form
+	@tools/as_root.sh tools/windows.sh $(if $(SHORT),--short,$(ONLY))
 
 # What test-windows builds of the library's own tests; there is no Wine, no C compiler and no shell script in it.
 test-on-windows: ## on Windows itself: the library's own tests that test-windows runs, and the command

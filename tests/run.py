@@ -167,6 +167,18 @@ def no_target(name):
     return missing
 
 
+def no_wine():
+    """That Wine cannot be had here, or has not been brought; asked once more by the verb, which says what it leaves out."""
+    if "CI" in os.environ:
+        return None
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "Wine runs in a root of its own, which takes Linux and root"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "simple-ipc")
+    if not (cache / "wine-root/prefix").exists() or not shutil.which("x86_64-w64-mingw32-gcc"):
+        return "Wine and its compiler, 1.5 GB, have not been brought; make test-windows brings them"
+    return no_cross()
+
+
 def no_nats():
     """That there is no NATS server, and none can be brought."""
     bring = subprocess.run(["tools/nats.sh"], stdout=subprocess.DEVNULL, cwd=ROOT)
@@ -214,6 +226,8 @@ def runners():
     yield Runner("python", "Python tests", ["bindings/python/test.sh"], count_pytest)
     musl = ["tests/targets/musl.sh", "--short"]
     yield Runner("musl", "Linux with musl: a part of the tests", musl, count_summary_line, missing=no_target("musl"))
+    wine = ["tools/as_root.sh", "tools/windows.sh", "--short"]
+    yield Runner("windows", "Windows, under Wine 10: a part of the tests", wine, count_summary_line, missing=no_wine)
     yield Runner("faults", "every n-th system call fails", ["tests/faults/run.sh"], count_summary_line, waits=True)
     yield Runner("exits", "exits, forks, signals, loading and unloading", ["tests/exits/run.sh"], count_summary_line)
     orders = ["tests/interleavings/run.sh"]

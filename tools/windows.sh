@@ -2,6 +2,7 @@
 # Windows from a Linux machine: builds for it, and runs what was built under Wine 10.
 #
 #   tools/windows.sh               builds, then runs the tests
+#   tools/windows.sh --short       builds less, and runs a part of the first of them
 #   tools/windows.sh build         builds alone: library, import library, command, tests
 #   tools/windows.sh PART…         some of the tests: rust (the library's own), command, tcp, c (its C tests), matrix, chaos, node (Deno and Bun, too),
 #                                  python, dotnet
@@ -17,6 +18,7 @@ cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu
 say() { printf 'windows: %s\n' "$*"; }
 all_parts="rust command tcp c matrix chaos node python dotnet"
+short=
 
 # What cannot be had here and now is no fault of the sources.
 leave_out() {
@@ -32,6 +34,7 @@ leave_out() {
 . tests/windows/wine.sh
 
 set_up_targets
+lock_target "$target"
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
 built=$CARGO_TARGET_DIR
 mkdir -p "$built"
@@ -52,20 +55,25 @@ for part; do
     case " $all_parts " in
         *" $part "*) parts="$parts $part" ;;
         *)
-            [ "$part" = build ] || { echo "windows.sh: unknown part \"$part\"; there are: build run $all_parts" >&2 && exit 2; }
+            if [ "$part" = --short ]; then short=1 && continue; fi
+            [ "$part" = build ] || { echo "windows.sh: unknown part \"$part\"; there are: build run --short $all_parts" >&2 && exit 2; }
             build_alone=1
             ;;
     esac
 done
 [ -n "$parts" ] || parts=$all_parts
+[ -z "$short" ] || parts="rust command tcp c matrix"
 
 bring x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
 say "builds for $target"
 cargo() { "$CARGO" "$1" --quiet --locked -Zbuild-std=std,panic_unwind,test --target "$target" "${@:2}"; }
 RUSTFLAGS="-D warnings" cargo build -p simple-ipc -p simple-ipc-ffi -p simple-ipc-cli
 suites="calls clients streams wire"
+tests=(--lib)
+# For the tests inside it the library is built a second time.
+[ -z "$short" ] || suites=calls tests=()
 # shellcheck disable=SC2046,SC2086 # Each is an argument.
-RUSTFLAGS="-D warnings" cargo test --no-run --message-format=json -p simple-ipc --lib $(printf -- '--test %s ' $suites) |
+RUSTFLAGS="-D warnings" cargo test --no-run --message-format=json -p simple-ipc ${tests[@]+"${tests[@]}"} $(printf -- '--test %s ' $suites) |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$built/windows-programs"
 unlock_targets
 command=$built/$target/debug/simple-ipc.exe

@@ -1,18 +1,34 @@
 #!/bin/bash
 # The matrix of tests/interop under Wine: C, Python with threads and on asyncio, Node, Deno, Bun and .NET, each to C, from C and to itself,
 # and the command, which posts, subscribes and opens streams: every case, on pipes and on TCP, and the kills of a stream's two processes.
-# MATRIX names some of them, with spaces between; MATRIX_PAIRS=all is each to each, which takes three times as long. tools/windows.sh
-# sources this.
+# MATRIX names some of them, with spaces between, and nothing is brought or built for the others; MATRIX_PAIRS=all is each to each, which
+# takes three times as long. tools/windows.sh sources this; its short form has C alone.
 # shellcheck disable=SC2154,SC2034 # set by, and for, who sources it
 
 # shellcheck source=tests/windows/runtimes.sh
 . tests/windows/runtimes.sh
-build_addons
-copy_sources
-cp "$addons/simpleipc.dll" "$addons/simple-ipc.exe" "$scratch"
-cp "$addons/simpleipc.dll" "$scratch/libsimpleipc.dll"
+[ -z "$short" ] || MATRIX=C
+everyone="C Python asyncio Node Deno Bun .NET command"
+for name in ${MATRIX:-}; do
+    case " $everyone " in *" $name "*) ;; *) bad "MATRIX: there is no \"$name\"; there are: $everyone" ;; esac
+done
+wanted() { # name of an implementation…: whether one of them is
+    local name
+    for name; do
+        case " ${MATRIX:-$everyone} " in *" $name "*) return 0 ;; esac
+    done
+    return 1
+}
+if wanted Python asyncio Node Deno Bun; then
+    build_addons
+    copy_sources
+fi
+# Where no add-on is wanted, what was built at first is enough.
+made_for_windows=${addons:-$built/$target/debug}
+cp "$made_for_windows/simpleipc.dll" "$made_for_windows/simple-ipc.exe" "$scratch"
+cp "$made_for_windows/simpleipc.dll" "$scratch/libsimpleipc.dll"
 x86_64-w64-mingw32-gcc -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -O2 -Iinclude tests/interop/drivers/driver.c \
-    -o "$scratch/driver.exe" "$addons/libsimpleipc.dll.a" -Wl,-Bstatic -lpthread
+    -o "$scratch/driver.exe" "$made_for_windows/libsimpleipc.dll.a" -Wl,-Bstatic -lpthread
 x86_64-w64-mingw32-gcc -std=c99 -Wall -Wextra -Werror -O1 tests/windows/relay.c -o "$scratch/relay.exe"
 here=Z:/scratch/${scratch##*/}
 mkdir "$scratch/drivers"
@@ -20,7 +36,7 @@ mkdir "$scratch/drivers"
 starter() { # name of the implementation, program, argument…
     local name=$1
     shift
-    case " ${MATRIX:-$name} " in *" $name "*) ;; *) return 0 ;; esac
+    wanted "$name" || return 0
     {
         echo '#!/bin/bash'
         echo 'unset NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR'
@@ -34,7 +50,9 @@ starter() { # name of the implementation, program, argument…
 }
 mkdir "$scratch/channels"
 starter C ./driver.exe
-if bring_python_for_windows; then
+if ! wanted Python asyncio; then
+    :
+elif bring_python_for_windows; then
     python_package
     # The driver's modules, which this Python looks for nowhere else.
     cp tests/interop/drivers/python_*.py tests/interop/drivers/spoken.py "$scratch/site/"
@@ -46,10 +64,16 @@ fi
 mkdir -p "$scratch/tree/tests/interop"
 cp -R tests/interop/drivers "$scratch/tree/tests/interop/"
 driver=tree/tests/interop/drivers/driver.mjs
-if bring_node_for_windows 24.21.0; then starter Node ./relay.exe "${runtime[@]}" "$driver"; else left "the matrix with Node"; fi
-if bring_deno_for_windows; then starter Deno ./relay.exe "${runtime[@]}" "$driver"; else left "the matrix with Deno"; fi
-if bring_bun_for_windows; then starter Bun ./relay.exe "${runtime[@]}" "$driver"; else left "the matrix with Bun"; fi
-if bring_dotnet_for_windows && env -u CARGO_TARGET_DIR tools/dotnet.sh build --nologo --verbosity quiet --configuration Release \
+with_javascript() { # name, the function that brings it, its arguments
+    wanted "$1" || return 0
+    if "${@:2}"; then starter "$1" ./relay.exe "${runtime[@]}" "$driver"; else left "the matrix with $1: it cannot be had for Windows"; fi
+}
+with_javascript Node bring_node_for_windows 24.21.0
+with_javascript Deno bring_deno_for_windows
+with_javascript Bun bring_bun_for_windows
+if ! wanted .NET; then
+    :
+elif bring_dotnet_for_windows && env -u CARGO_TARGET_DIR tools/dotnet.sh build --nologo --verbosity quiet --configuration Release \
     tests/interop/drivers/dotnet/Driver.csproj >"$scratch/dotnet.log" 2>&1; then
     made=$(find target/dotnet/Driver/bin/Release -name InteropDriver.dll -printf '%T@ %h\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
     into_scratch "$made" dotnet-Driver
