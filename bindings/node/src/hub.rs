@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
-#[cfg(unix)]
 use simple_ipc::event_loop::Queue;
 use simple_ipc::{Client, Counters, Error, ErrorKind, ItemStream, Result, Subscription, background};
 use tokio::runtime::Handle;
@@ -20,7 +19,6 @@ use crate::lock;
 use crate::loop_calls::LoopCalls;
 use crate::on_loop::{AtWork, OnLoop};
 use crate::open::{Connected, Listening, Streaming, Subscribed};
-#[cfg(unix)]
 use crate::os::own_loop::{self, Readable, Receiver};
 use crate::running::Running;
 
@@ -103,7 +101,6 @@ pub(crate) struct Hub {
     /// takes what is in it.
     driver: Mutex<Driver>,
     /// How JavaScript is called from its own loop; `None` where that is not done.
-    #[cfg(unix)]
     receiver: Option<Receiver>,
     last_id: AtomicU32,
     ended: AtomicBool,
@@ -118,10 +115,7 @@ impl Hub {
         resource: &Object<'_>,
         own_loop: bool,
     ) -> napi::Result<u32> {
-        #[cfg(unix)]
         let receiver = if own_loop { Some(Receiver::new(env, deliver)?) } else { None };
-        #[cfg(not(unix))]
-        let _ = own_loop;
         let runtime = background::calls().map_err(|error| napi::Error::from_reason(error.message()))?;
         let hub = Arc::new(Hub {
             runtime,
@@ -139,7 +133,6 @@ impl Hub {
             subscriptions: Mutex::default(),
             streams: Mutex::default(),
             driver: Mutex::default(),
-            #[cfg(unix)]
             receiver,
             last_id: AtomicU32::new(0),
             ended: AtomicBool::new(false),
@@ -181,7 +174,6 @@ impl Hub {
         }
     }
 
-    #[cfg(unix)]
     fn watch_loop(self: &Arc<Hub>, env: &Env) -> Option<LoopCalls> {
         let receiver = self.receiver.as_ref()?;
         let queue = Queue::new().ok()?;
@@ -195,13 +187,7 @@ impl Hub {
         Some(LoopCalls::new(queue))
     }
 
-    #[cfg(not(unix))]
-    fn watch_loop(self: &Arc<Hub>, _env: &Env) -> Option<LoopCalls> {
-        None
-    }
-
     /// How JavaScript is called from its own loop; `None` where that is not done.
-    #[cfg(unix)]
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         self.receiver.as_ref()
     }
@@ -439,7 +425,6 @@ impl Hub {
     }
 }
 
-#[cfg(unix)]
 impl Readable for Hub {
     fn readable(&self) -> Option<Batch> {
         // Or this would not be called.
