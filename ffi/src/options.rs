@@ -1,6 +1,7 @@
 //! `sipc_options`: the limits and choices of a listener, a client or a single call.
 
 use std::ffi::{c_char, c_void};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use simple_ipc::{DEFAULT_TIMEOUT, Error, ErrorKind, HandlerReport, Options, PathStyle, Peers, Result, Wire};
@@ -41,7 +42,8 @@ pub const SIPC_PATH_V0_0_14: i32 = 3;
 /// given such options afterwards, with the text: a program may ignore what setters return.
 #[derive(Clone)]
 pub struct sipc_options {
-    options: Options,
+    /// Shared with the posts that use them, which so copy nothing.
+    options: Arc<Options>,
     /// The timeout once more, for calls of a client that has options of its own.
     timeout: Option<Duration>,
     /// The users allowed one by one so far.
@@ -56,7 +58,12 @@ impl Handle for sipc_options {
 
 impl sipc_options {
     fn new() -> sipc_options {
-        sipc_options { options: Options::new(), timeout: Some(DEFAULT_TIMEOUT), users: Vec::new(), mistake: None }
+        sipc_options {
+            options: Arc::new(Options::new()),
+            timeout: Some(DEFAULT_TIMEOUT),
+            users: Vec::new(),
+            mistake: None,
+        }
     }
 
     /// The options that C gave: NULL means the defaults.
@@ -65,12 +72,22 @@ impl sipc_options {
     /// `options` is NULL or alive, and not changed meanwhile.
     pub(crate) unsafe fn read(options: *const sipc_options) -> Result<Options> {
         // SAFETY: by this function's contract.
+        unsafe { sipc_options::share(options) }.map(Arc::unwrap_or_clone)
+    }
+
+    /// The same, which stay what they are while C changes or frees its own.
+    ///
+    /// # Safety
+    /// As for [`read`](sipc_options::read).
+    pub(crate) unsafe fn share(options: *const sipc_options) -> Result<Arc<Options>> {
+        static DEFAULTS: OnceLock<Arc<Options>> = OnceLock::new();
+        // SAFETY: by this function's contract.
         match unsafe { sipc_options::borrow_or_null(options) } {
-            None => Ok(Options::new()),
+            None => Ok(Arc::clone(DEFAULTS.get_or_init(Arc::default))),
             Some(sipc_options { mistake: Some(mistake), .. }) => {
                 Err(Error::new(ErrorKind::InvalidArgument, mistake.clone()))
             }
-            Some(given) => Ok(given.options.clone()),
+            Some(given) => Ok(Arc::clone(&given.options)),
         }
     }
 
@@ -114,8 +131,8 @@ unsafe fn set(
     unsafe {
         boundary::fallible(std::ptr::null_mut(), || {
             let given = sipc_options::borrow_mut_or_null(options).ok_or_else(|| argument::null("options"))?;
-            match change(given.options.clone(), given) {
-                Ok(changed) => given.options = changed,
+            match change(Options::clone(&given.options), given) {
+                Ok(changed) => given.options = Arc::new(changed),
                 Err(mistake) => {
                     given.mistake.get_or_insert_with(|| mistake.message().to_owned());
                     return Err(mistake);

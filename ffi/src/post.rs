@@ -94,7 +94,7 @@ unsafe fn request(
     // SAFETY: pointers are NULL or good, by this function's contract.
     unsafe {
         boundary::fallible(error, || {
-            let (channel, options) = (channel()?, sipc_options::read(options)?);
+            let (channel, options) = (channel()?, sipc_options::share(options)?);
             let answer = body.with(|message| blocking::post_request(&channel, message, &options))?;
             if !reply.is_null() {
                 reply.write(sipc_message::new(answer).into_handle());
@@ -115,7 +115,7 @@ unsafe fn broadcast(
     // SAFETY: pointers are NULL or good, by this function's contract.
     unsafe {
         boundary::fallible(error, || {
-            let (channel, options) = (channel()?, sipc_options::read(options)?);
+            let (channel, options) = (channel()?, sipc_options::share(options)?);
             body.with(|message| blocking::post_broadcast(&channel, message, &options))
         })
     }
