@@ -11,7 +11,6 @@ mod event;
 pub mod exports;
 mod hub;
 mod listener;
-#[cfg_attr(not(unix), expect(dead_code, reason = "no loop is watched there"))]
 mod loop_calls;
 mod on_loop;
 mod open;
