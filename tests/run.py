@@ -175,7 +175,7 @@ def no_wine():
         return "Wine runs in a root of its own, which takes Linux and root"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "simple-ipc")
     if not (cache / "wine-root/prefix").exists() or not shutil.which("x86_64-w64-mingw32-gcc"):
-        return "Wine and its compiler, 1.5 GB, have not been brought; make test-windows brings them"
+        return "Wine and its compiler, 2 GB, have not been brought; make test-windows brings them"
     return no_cross()
 
 

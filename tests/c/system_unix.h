@@ -19,6 +19,8 @@
 
 /* A test that there is on POSIX systems alone, and why. */
 #define TEST_ON_UNIX(name, reason) {#name, name, NULL}
+/* A test of what Windows promises and Wine does not do, and why. */
+#define TEST_WITHOUT_WINE(name, reason) {#name, name, NULL}
 
 /* Waits until what a queue or a stream hands out for event loops says that there is something to do. */
 static inline void await_descriptor(int32_t descriptor) {

@@ -22,6 +22,8 @@
 
 /* A test that there is on POSIX systems alone, and why. */
 #define TEST_ON_UNIX(name, reason) {#name, NULL, reason}
+/* A test of what Windows promises and Wine does not do, and why. */
+#define TEST_WITHOUT_WINE(name, reason) {#name, name, reason}
 
 static inline void await_descriptor(int32_t descriptor) {
     CHECK(WaitForSingleObject((HANDLE)(intptr_t)descriptor, INFINITE) == WAIT_OBJECT_0);
