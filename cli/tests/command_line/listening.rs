@@ -153,7 +153,8 @@ fn with_few_descriptors_it_listens_and_ends_on_sigterm_or_says_what_it_lacks() {
             assert_eq!(child.wait().unwrap().code(), Some(0), "with {limit} descriptors");
         } else {
             assert!(line.starts_with("simple-ipc: cannot "), "with {limit} descriptors: {line}");
-            assert!(line.ends_with("Too many open files (os error 24)"), "with {limit} descriptors: {line}");
+            // Each libc has words of its own.
+            assert!(line.ends_with(" (os error 24)"), "with {limit} descriptors: {line}");
             assert_eq!(rest(&lines), [""; 0], "with {limit} descriptors");
             assert_eq!(child.wait().unwrap().code(), Some(6), "with {limit} descriptors");
         }
