@@ -10,7 +10,7 @@ flags="-std=gnu11 -O2 -Wall -Wextra -Werror -I$here/measure"
 mkdir -p "$out"
 # shellcheck disable=SC2086 # flags are meant to be split
 {
-    $cc $flags "$here/bare/bare.c" "$here/measure/measure.c" -o "$out/bare"
+    $cc $flags "$here/bare/bare.c" "$here/bare/ring.c" "$here/measure/measure.c" -o "$out/bare"
     $cc $flags "$here/bare/clients.c" "$here/measure/crowd.c" "$here/measure/measure.c" -o "$out/clients-bare" -pthread
     $cc $flags "$here/bare/busy.c" -o "$out/busy"
     $cc $flags "$here/bare/empty.c" -o "$out/empty"

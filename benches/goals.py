@@ -83,6 +83,31 @@ def clients(table):
             table.add(f"{number} clients: {what}", ">= 0.5", spread(fair), statistics.median(fair) >= 0.5)
 
 
+def by_memory(table):
+    """Messages by memory that both processes share, beside a bare ring with the same waiting."""
+    rounds = table.rounds
+    for placement, most in (("cross", 2.0), ("same", 1.5)):
+        ours, ring = (("memory_roundtrip", placement, column) for column in ("memory", "ring"))
+        if not rounds.has(*ours):
+            continue
+        ratios = rounds.ratios(ours, ring, "p50_us")
+        table.add(f"by memory: round trip 64 B, {cores(placement)}, p50 us", f"<= {most} x ring",
+                  f"{spread(ratios)}; {rounds.median(*ours, 'p50_us'):.2f} against {rounds.median(*ring, 'p50_us'):.2f}",
+                  statistics.median(ratios) <= most)
+    figures = [("64 in flight, 64 B", "memory_pipeline", 0.3, "M/s", millions),
+               ("one-way, then flush, 64 B", "memory_oneway", 0.3, "M/s", millions)]
+    figures += [(f"{name} bodies", f"memory_bulk_{name}", 0.8, "GB/s", gigabytes) for name in BULK_SIZES]
+    for what, case, least, unit, figure in figures:
+        for placement in ("cross", "same"):
+            ours, ring = ((case, placement, column) for column in ("memory", "ring"))
+            if not rounds.has(*ours):
+                continue
+            ratios = rounds.ratios(ours, ring, figure)
+            table.add(f"by memory: {what}, {cores(placement)}, {unit}", f">= {least} x ring",
+                      f"{spread(ratios)}; {rounds.median(*ours, figure):.2f} against {rounds.median(*ring, figure):.2f}",
+                      statistics.median(ratios) >= least)
+
+
 def rows(rounds):
     table = Table(rounds)
     table.ratio("round trip 64 B, Unix, different cores, p50 us", "roundtrip", "cross", "spin", 1.15)
@@ -102,6 +127,7 @@ def rows(rounds):
     for name in BULK_SIZES:
         for placement in ("cross", "same"):
             table.least(f"{name} bodies, {cores(placement)}", f"bulk_{name}", placement, 5, "GB/s", gigabytes)
+    by_memory(table)
     table.ratio("one-shot post, pooled session, different cores, p50 us", "post", "cross", "spin", 1.15, theirs="roundtrip")
     table.ratio("one-shot post, pooled session, one core, p50 us", "post", "same", "block", 1.2, theirs="roundtrip")
     for placement in ("same", "cross"):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the library beside bare system calls and prints what was reached beside each goal.
 
-Columns: bare C that polls before it blocks ("spin"), bare C that blocks ("block"), the library through its C interface.
+Columns: bare C that polls before it blocks ("spin"), bare C that blocks ("block"), the library through its C interface; and by
+memory that both processes share, bare C ("ring") and the library ("memory").
 Placement: "same" pins both processes to one processor, "cross" to two. Waking an idle processor costs far more than a
 message, so "same" shows what the library adds and "cross" shows how well it waits. `make bench` builds the programs and
 calls this.
@@ -16,6 +17,8 @@ import goals
 import harness
 from harness import Failed, run_program
 
+# How much memory the library may share in its column "memory".
+SHARED = {"SIMPLE_IPC_SHARED_MEMORY": str(64 << 20)}
 # Sizes of a body for the plot of throughput against size.
 SWEEP = [1, 16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, (64 << 20) - 64]
 
@@ -36,12 +39,13 @@ class Bench:
 
     def exchange(self, case, what, placement, column, *more):
         """One run of `bare` or `library`; both take the same words."""
-        program = "library" if column == "library" else "bare"
+        program = "library" if column in ("library", "memory") else "bare"
+        wait = [] if program == "library" else ["--wait", column]
         pair = self.placements[placement]
         result = run_program([
-            self.programs / program, what, "--wait", column, "--seconds", self.seconds, "--warmup", self.warmup,
+            self.programs / program, what, *wait, "--seconds", self.seconds, "--warmup", self.warmup,
             "--cpus", f"{pair[0]},{pair[1]}", *more,
-        ])
+        ], SHARED if column == "memory" else None)
         self.rounds.keep(case, placement, column, result)
 
     def one_round(self, first):
@@ -65,6 +69,12 @@ class Bench:
                 for name, size in goals.BULK_SIZES.items():
                     for column in ("spin", "library"):
                         self.exchange(f"bulk_{name}", "bulk", placement, column, "--bytes", size)
+            if self.wanted("memory"):
+                for column in ("ring", "memory"):
+                    for what in ("roundtrip", "pipeline", "oneway"):
+                        self.exchange(f"memory_{what}", what, placement, column)
+                    for name, size in goals.BULK_SIZES.items():
+                        self.exchange(f"memory_bulk_{name}", "bulk", placement, column, "--bytes", size)
             if self.wanted("deno"):
                 self.exchange("oneshot", "oneshot", placement, "block")
                 self.exchange("deno", "deno", placement, "library")
@@ -102,7 +112,7 @@ class Bench:
                 self.exchange(f"size_{size}", "bulk", placement, column, "--bytes", size)
 
 
-GROUPS = ["roundtrip", "busy", "tcp", "pipeline", "oneway", "bulk", "post", "deno", "clients", "first", "idle"]
+GROUPS = ["roundtrip", "busy", "tcp", "pipeline", "oneway", "bulk", "memory", "post", "deno", "clients", "first", "idle"]
 
 
 def main():

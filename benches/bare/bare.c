@@ -7,10 +7,12 @@
  *   bulk       1 MiB there, 8 bytes back, one in flight
  *   oneshot    connect, 64 bytes and the end of the stream each way, close: what a post on the Deno wire does
  *
+ * `--wait ring` goes by memory that both share (ring.c), in place of the socket, all but oneshot.
  * `--net tcp` takes 127.0.0.1 instead, `--bytes` another size than 64 bytes or 1 MiB.
  */
 #define _GNU_SOURCE
 #include "measure.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -40,6 +42,7 @@ struct end {
     bool spins;
     unsigned backoff; /* how many receives block after the next poll that runs out */
     unsigned blocked; /* how many still do */
+    struct ring_end *ring; /* in place of the socket, where there is one */
 };
 
 static struct end end_of(int socket, const struct plan *plan) {
@@ -83,6 +86,8 @@ static ssize_t poll_socket(struct end *end, void *buffer, size_t capacity) {
 
 /* Some bytes, or 0 at end of file. */
 static size_t receive_some(struct end *end, void *buffer, size_t capacity) {
+    if (end->ring)
+        return ring_receive(end->ring, buffer, capacity);
     if (end->spins) {
         ssize_t got = poll_socket(end, buffer, capacity);
         if (got > 0)
@@ -111,6 +116,10 @@ static bool receive_all(struct end *end, void *buffer, size_t size) {
 }
 
 static void send_all(struct end *end, const void *buffer, size_t size) {
+    if (end->ring) {
+        ring_send(end->ring, buffer, size);
+        return;
+    }
     for (size_t done = 0; done < size;) {
         ssize_t sent = send(end->socket, (const char *)buffer + done, size - done, MSG_NOSIGNAL);
         if (sent >= 0)
@@ -345,7 +354,7 @@ static uint64_t drive(struct end *end, const struct address *address, const stru
     return ask_one_by_one(end, for_ns, most, run, bytes, plan_is(plan, "bulk") ? ACK_BYTES : bytes);
 }
 
-static _Noreturn void serve(int listener, const struct plan *plan) {
+static _Noreturn void serve(int listener, const struct plan *plan, struct rings *rings) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     pin_to(plan->server_cpu);
     start_watchdog(plan);
@@ -357,6 +366,9 @@ static _Noreturn void serve(int listener, const struct plan *plan) {
     if (strcmp(plan->net, "tcp") == 0)
         no_delay(accepted);
     struct end end = end_of(accepted, plan);
+    struct ring_end ring = ring_end_of(rings, 0);
+    if (rings)
+        end.ring = &ring;
     if (plan_is(plan, "pipeline"))
         serve_pipeline(&end);
     else if (plan_is(plan, "oneway"))
@@ -369,10 +381,15 @@ static _Noreturn void serve(int listener, const struct plan *plan) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const waits[] = {"block", "spin", NULL};
+    static const char *const waits[] = {"block", "spin", "ring", NULL};
     struct plan plan = plan_from_arguments(argc, argv, waits);
     if (plan_is(&plan, "post") || plan_is(&plan, "deno")) {
         fprintf(stderr, "bench: bare has no %s; its like is oneshot\n", plan.what);
+        return 2;
+    }
+    struct rings *rings = strcmp(plan.wait, "ring") == 0 ? rings_make() : NULL;
+    if (rings && (plan_is(&plan, "oneshot") || strcmp(plan.net, "uds") != 0)) {
+        fprintf(stderr, "bench: a ring has no connections and no net\n");
         return 2;
     }
 
@@ -383,7 +400,7 @@ int main(int argc, char **argv) {
     if (server < 0)
         die("start the server's process");
     if (server == 0)
-        serve(listener, &plan);
+        serve(listener, &plan, rings);
     close(listener);
     pin_to(plan.client_cpu);
     start_watchdog(&plan);
@@ -394,6 +411,9 @@ int main(int argc, char **argv) {
         if (family == AF_INET)
             no_delay(end.socket);
     }
+    struct ring_end ring = ring_end_of(rings, 1);
+    if (rings)
+        end.ring = &ring;
     if (plan_is(&plan, "bulk")) {
         /* The kernel takes what the machine allows (net.core.wmem_max), for the library as for this program. */
         int size = SEND_BUFFER_BYTES;
@@ -409,6 +429,8 @@ int main(int argc, char **argv) {
 
     if (plan_is(&plan, "oneshot"))
         return kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server ? 0 : 1;
+    if (rings)
+        ring_close(&ring);
     close(end.socket);
     int status = 0;
     if (waitpid(server, &status, 0) < 0 || status != 0) {
