@@ -22,13 +22,28 @@ struct client {
     char room[64];
 };
 
+/* How long after the last has connected all begin. */
+static const uint64_t BEGIN_NS = 200000000;
+
 static atomic_bool is_over;
+/* When all begin, on the clock of `now_ns`: written before the barrier, which orders it. */
+static uint64_t begins_ns;
 static pthread_barrier_t all_connected;
+
+/* Sleeps until then. Each thread has its own timer: were they woken one after another by a thread among them, the first would keep
+ * the processors from that, and many would begin late. */
+static void wait_until(uint64_t ns) {
+    struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) != 0)
+        ;
+}
 
 static void *run(void *argument) {
     struct client *client = argument;
     void *connected = client->crowd->connect(client->number);
     pthread_barrier_wait(&all_connected);
+    pthread_barrier_wait(&all_connected);
+    wait_until(begins_ns);
     while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
         client->crowd->exchange(connected);
         uint64_t count = atomic_load_explicit(&client->count, memory_order_relaxed);
@@ -92,6 +107,9 @@ void crowd_run(const struct crowd *crowd) {
             die("start a client's thread");
     }
     pthread_barrier_wait(&all_connected);
+    begins_ns = now_ns() + BEGIN_NS;
+    pthread_barrier_wait(&all_connected);
+    wait_until(begins_ns);
     rest(FIRST_SECONDS);
     note(clients, number, first);
     rest(seconds / 4);
