@@ -17,7 +17,7 @@ use crate::deliver::{Deliver, Delivered, Source};
 use crate::event::{Event, Outcome};
 use crate::lock;
 use crate::loop_calls::LoopCalls;
-use crate::on_loop::{AtWork, OnLoop};
+use crate::on_loop::{AtWork, OnLoop, Turned};
 use crate::open::{Connected, Listening, Streaming, Subscribed};
 use crate::os::own_loop::{self, Readable, Receiver};
 use crate::running::Running;
@@ -190,11 +190,6 @@ impl Hub {
     /// How JavaScript is called from its own loop; `None` where that is not done.
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         self.receiver.as_ref()
-    }
-
-    /// The environment's loop has turned.
-    pub(crate) fn note_turn(&self) {
-        *lock(&self.turned) = Instant::now();
     }
 
     /// A number for a listener or a message; used again after four thousand million others.
@@ -422,6 +417,12 @@ impl Hub {
         drop(on_loop);
         let queue = std::mem::take(&mut *lock(&self.queue));
         drop(queue);
+    }
+}
+
+impl Turned for Hub {
+    fn note_turn(&self) {
+        *lock(&self.turned) = Instant::now();
     }
 }
 

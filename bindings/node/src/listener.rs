@@ -1,17 +1,18 @@
 //! Listeners of JavaScript's: its handlers, and what it publishes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use napi::Env;
 use simple_ipc::{Channel, Listener, Message, Mode, Options, Responder, Result};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::call::Call;
 use crate::event::{Event, Outcome};
 use crate::hub::Hub;
 use crate::lock;
-use crate::on_loop::{self, OnLoop};
+use crate::on_loop::{OnLoop, Turned};
 use crate::open::{Listening, Unpublished};
+use crate::os::own_loop;
 use crate::running::{Held, Running, Watch};
 
 /// Publishes an event after those that were called before. Where nobody blocks it is published when this returns.
@@ -45,7 +46,7 @@ pub(crate) fn listen(
         return hub.runtime.block_on(serving).map(|listener| (listener, None));
     }
     if mode == Mode::Request
-        && let Some(made) = on_loop::listen(hub, env, id, channel, options)?
+        && let Some(made) = listen_on_loop(hub, env, id, channel, options)?
     {
         return Ok(made);
     }
@@ -55,6 +56,36 @@ pub(crate) fn listen(
     };
     // It does not wait: only the runtime has to be there.
     hub.runtime.block_on(Listener::serve(channel, mode, options, handler)).map(|listener| (listener, None))
+}
+
+/// Listens on the environment's loop; `None` where that cannot be had.
+fn listen_on_loop(
+    hub: &Arc<Hub>,
+    env: &Env,
+    id: u32,
+    channel: &Channel,
+    options: &Options,
+) -> Result<Option<(Listener, Option<OnLoop>)>> {
+    let Some(receiver) = hub.receiver().filter(|_| own_loop::can_be_had(env)) else { return Ok(None) };
+    let events = Arc::<Mutex<Vec<Event>>>::default();
+    // Nothing is sent: it ends with the handler, which the closed listener drops, and with the last message.
+    let (runs, at_work) = mpsc::channel(1);
+    let handler = {
+        let (hub, events) = (Arc::downgrade(hub), Arc::clone(&events));
+        move |message: &Message, responder: Responder| {
+            let Some(hub) = hub.upgrade() else { return };
+            let (message_id, peer) = (hub.next_id(), responder.peer());
+            hub.begin(message_id, Running::new(responder, Held::ByLoop { _runs: runs.clone() }));
+            let message = message.clone();
+            lock(&events).push(Event::Message { listener: id, id: message_id, message, peer, _room: None });
+        }
+    };
+    // It does not wait: only the runtime has to be there.
+    let serving = Listener::serve_on_own_loop(channel, Mode::Request, options, handler);
+    let (listener, inbox) = hub.runtime.block_on(serving)?;
+    let turned: Weak<dyn Turned> = Arc::downgrade(&(Arc::clone(hub) as Arc<dyn Turned>));
+    // Where a loop that can be had does not watch it, that is a defect, or want of memory: the channel is free again when these are dropped.
+    Ok(OnLoop::watch(env, receiver, turned, inbox, events, at_work).map(|on_loop| (listener, Some(on_loop))))
 }
 
 async fn handle(hub: Arc<Hub>, listener: u32, message: Message, responder: Responder) {

@@ -5,17 +5,15 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use napi::Env;
-use simple_ipc::{Channel, Error, ErrorKind, Inbox, Listener, Message, Mode, Options, Responder, Result};
+use simple_ipc::{Error, ErrorKind, Inbox, Result};
 use tokio::sync::{Mutex as FairMutex, mpsc};
 use tokio::time::timeout;
 
 use crate::convert::Batch;
 use crate::event::Event;
-use crate::hub::Hub;
 use crate::lock;
 use crate::open::Listening;
-use crate::os::own_loop::{self, Readable, Watch};
-use crate::running::{Held, Running};
+use crate::os::own_loop::{self, Readable, Receiver, Watch};
 
 /// How long after its listener has closed a handler may take to end, where the grace period is over.
 const LETTING_GO: Duration = Duration::from_millis(250);
@@ -50,6 +48,23 @@ pub(crate) struct OnLoop {
 }
 
 impl OnLoop {
+    /// Has the loop take what comes to an inbox, whose handler puts it to `events`; `None` where the loop does not watch it. `at_work` ends
+    /// when the listener has closed and no handler of it runs any more.
+    pub(crate) fn watch(
+        env: &Env,
+        receiver: &Receiver,
+        turned: Weak<dyn Turned>,
+        inbox: Inbox,
+        events: Arc<Mutex<Vec<Event>>>,
+        at_work: mpsc::Receiver<()>,
+    ) -> Option<OnLoop> {
+        let descriptor = inbox.raw_waitable();
+        let come = Arc::new(Come { turned, inbox, events });
+        let source: Arc<dyn Readable> = Arc::clone(&come) as _;
+        let watch = own_loop::watch(env, descriptor?, receiver, Arc::downgrade(&source)).ok().flatten()?;
+        Some(OnLoop { come, watch, at_work: Arc::new(FairMutex::new(at_work)) })
+    }
+
     /// What ends when the listener has closed and no handler of it runs any more.
     pub(crate) fn at_work(&self) -> AtWork {
         Arc::clone(&self.at_work)
@@ -62,9 +77,14 @@ impl OnLoop {
     }
 }
 
+/// Who is told that the loop has turned.
+pub(crate) trait Turned: Send + Sync {
+    fn note_turn(&self);
+}
+
 /// The messages of one listener, as the loop takes them.
 struct Come {
-    hub: Weak<Hub>,
+    turned: Weak<dyn Turned>,
     inbox: Inbox,
     /// What the handler has put there in this turn. JavaScript's thread fills and empties it.
     events: Arc<Mutex<Vec<Event>>>,
@@ -72,7 +92,7 @@ struct Come {
 
 impl Readable for Come {
     fn readable(&self) -> Option<Batch> {
-        self.hub.upgrade()?.note_turn();
+        self.turned.upgrade()?.note_turn();
         self.inbox.hold();
         // In a forked child, where it is the parent's, there is nothing to take.
         let _run = self.inbox.run();
@@ -86,42 +106,5 @@ impl Readable for Come {
 
     fn called(&self) {
         self.inbox.submit();
-    }
-}
-
-/// Listens on the environment's loop; `None` where that cannot be had.
-pub(crate) fn listen(
-    hub: &Arc<Hub>,
-    env: &Env,
-    id: u32,
-    channel: &Channel,
-    options: &Options,
-) -> Result<Option<(Listener, Option<OnLoop>)>> {
-    let Some(receiver) = hub.receiver().filter(|_| own_loop::can_be_had(env)) else { return Ok(None) };
-    let events = Arc::<Mutex<Vec<Event>>>::default();
-    // Nothing is sent: it ends with the handler, which the closed listener drops, and with the last message.
-    let (runs, at_work) = mpsc::channel(1);
-    let handler = {
-        let (hub, events) = (Arc::downgrade(hub), Arc::clone(&events));
-        move |message: &Message, responder: Responder| {
-            let Some(hub) = hub.upgrade() else { return };
-            let (message_id, peer) = (hub.next_id(), responder.peer());
-            hub.begin(message_id, Running::new(responder, Held::ByLoop { _runs: runs.clone() }));
-            let message = message.clone();
-            lock(&events).push(Event::Message { listener: id, id: message_id, message, peer, _room: None });
-        }
-    };
-    // It does not wait: only the runtime has to be there.
-    let serving = Listener::serve_on_own_loop(channel, Mode::Request, options, handler);
-    let (listener, inbox) = hub.runtime.block_on(serving)?;
-    let descriptor = inbox.raw_waitable();
-    let come = Arc::new(Come { hub: Arc::downgrade(hub), inbox, events });
-    let source: Arc<dyn Readable> = Arc::clone(&come) as _;
-    let watch =
-        descriptor.and_then(|number| own_loop::watch(env, number, receiver, Arc::downgrade(&source)).ok().flatten());
-    match watch {
-        Some(watch) => Ok(Some((listener, Some(OnLoop { come, watch, at_work: Arc::new(FairMutex::new(at_work)) })))),
-        // Of a loop that can be had this is a defect, or want of memory: the channel is free again when these are dropped.
-        None => Ok(None),
     }
 }
