@@ -11,6 +11,7 @@ run, and not counted. The last line is `N passed, N failed, N skipped`.
 import argparse
 import concurrent.futures
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,11 @@ def main():
     os.environ["CARGO_MANIFEST_DIR"] = str(arguments.folder.resolve())
     # Under an emulator the names in one trace take seconds, in which what a test waits for runs out.
     os.environ["RUST_BACKTRACE"] = "0"
+    # A run in the background is started with some signals ignored, which its programs would inherit, while tests send them. A signal
+    # that is caught here is as by default in what is started, and ends this no more than an ignored one.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
     passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
