@@ -50,14 +50,14 @@ impl Connecting {
 
     /// Has all of them end: whoever watches one receives what has come, and then the end.
     pub(crate) fn end_all(&self) {
-        self.end_since(Instant::now());
+        self.end_since(Some(Instant::now()));
     }
 
-    /// Has those end that have waited since then. Since when the first of the others has.
-    fn end_since(&self, then: Instant) -> Option<Instant> {
+    /// Has those end that have waited since then; `None` is none. Since when the first of the others has.
+    fn end_since(&self, then: Option<Instant>) -> Option<Instant> {
         let mut first: Option<Instant> = None;
         for (_, waiting) in &mut *lock(&self.waiting) {
-            if waiting.since > then {
+            if then.is_none_or(|then| waiting.since > then) {
                 first = Some(first.map_or(waiting.since, |first| first.min(waiting.since)));
             } else if let Some(socket) = waiting.socket.take() {
                 let _gone_already = socket.shutdown_read();
@@ -71,14 +71,21 @@ impl Connecting {
         while shared.until_wanted(&self.check).await {
             loop {
                 let timeout = shared.options.hello_timeout;
-                let since = Instant::now().checked_sub(timeout).map_or_else(|| None, |then| self.end_since(then));
+                let since = self.end_since(Instant::now().checked_sub(timeout));
                 let is_any = || lock(&self.waiting).iter().any(|(_, waiting)| waiting.socket.is_some());
                 if since.is_none() && self.check.stop(is_any) {
                     break;
                 }
-                let next = since.map_or(Instant::now(), |since| since + timeout).max(Instant::now() + LOOK);
+                // A time that is too long to be counted does not come.
+                let next = since.map_or(Some(Instant::now()), |since| since.checked_add(timeout));
+                let is_due = async {
+                    match next {
+                        Some(next) => sleep_until(next.max(Instant::now() + LOOK).into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
-                    () = sleep_until(next.into()) => {}
+                    () = is_due => {}
                     () = self.check.wanted.notified() => {}
                     () = shared.until_closed() => return,
                 }
