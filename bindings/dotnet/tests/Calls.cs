@@ -219,6 +219,9 @@ namespace SimpleIpc.Tests
             using var scratch = new Scratch();
             using var listener = Ipc.ListenUdsRequest<int, int>("blocks", n => n, scratch.Options);
             using var client = IpcClient.ConnectUds("blocks", scratch.Options);
+            // As many threads as block here: on a busy machine the pool makes each further one seconds after the one before.
+            ThreadPool.GetMinThreads(out int threads, out int ports);
+            ThreadPool.SetMinThreads(Math.Max(threads, 16), ports);
             for (int round = 0; round < 5; round++)
             {
                 // Answers come in batches. Each waits for the one after it, and the last of all for one that is not sent yet.
