@@ -86,6 +86,11 @@ case $registry in
         trap 'rm -f "$notes"' EXIT
         awk -v version="[$version]" '/^## / { inside = $2 == version; next } inside' "$root/CHANGELOG.md" >"$notes"
         [ -s "$notes" ] || fail "CHANGELOG.md says nothing of $version"
-        run gh release create "$tag" --verify-tag --title "$version" --notes-file "$notes" "$folder"/*
+        # A run that broke off may have made it, and is to be repeated.
+        if [ -z "${DRY_RUN:-}" ] && gh release view "$tag" >/dev/null 2>&1; then
+            run gh release upload "$tag" --clobber "$folder"/*
+        else
+            run gh release create "$tag" --verify-tag --title "$version" --notes-file "$notes" "$folder"/*
+        fi
         ;;
 esac

@@ -1,8 +1,8 @@
 //! What a listener has seen, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::{Deserialize, Serialize};
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What a listener has seen since it started, and what it has in hand now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

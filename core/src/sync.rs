@@ -3,7 +3,6 @@
 #[cfg(feature = "tokio")]
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
 
-#[cfg(any(feature = "tokio", target_os = "linux"))]
 pub(crate) use std::sync::atomic;
 #[cfg(feature = "tokio")]
 pub(crate) use tokio::sync::Notify;
