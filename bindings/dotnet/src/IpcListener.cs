@@ -22,6 +22,9 @@ namespace SimpleIpc
         private readonly Publications publications;
         private readonly TimeSpan grace;
 
+        // Since the first call that closed it, with which the grace period begins.
+        private Stopwatch? closing;
+
         // None where it only publishes.
         private readonly Dispatcher? dispatcher;
 
@@ -150,7 +153,7 @@ namespace SimpleIpc
             {
                 return;
             }
-            var watch = Stopwatch.StartNew();
+            Stopwatch watch = LazyInitializer.EnsureInitialized(ref closing, Stopwatch.StartNew)!;
             using (var listener = handle.Borrow())
             {
                 int status = NativeMethods.sipc_listener_close(listener.Pointer, out IntPtr error);
